@@ -1,0 +1,96 @@
+// The inputs as text: which there are, their defaults, and which commands use
+// them. These tags, task.json and the README are held together by a test.
+
+package input
+
+import (
+	"reflect"
+	"slices"
+	"strings"
+)
+
+const (
+	inputPrefix  = "INPUT_"
+	secretPrefix = "SECRET_"
+)
+
+// fields holds the text of each input, in the order of task.json. The tag input
+// is its name in YAML, the tag for the commands that use it. A default of
+// $BUILD_BUILDID is what $(Build.BuildId) is in task.json.
+type fields struct {
+	Command            string `env:"INPUT_COMMAND, default=deploy" input:"command" for:"deploy push rollout"`
+	AWSCredentials     string `env:"INPUT_AWSCREDENTIALS" input:"awsCredentials" for:"deploy push rollout"`
+	Region             string `env:"INPUT_REGION" input:"region" for:"deploy push rollout"`
+	Image              string `env:"INPUT_IMAGE" input:"image" for:"deploy push rollout"`
+	Repository         string `env:"INPUT_REPOSITORY" input:"repository" for:"deploy push rollout"`
+	Tags               string `env:"INPUT_TAGS, default=$BUILD_BUILDID" input:"tags" for:"deploy push rollout"`
+	Platform           string `env:"INPUT_PLATFORM" input:"platform" for:"deploy push"`
+	CreateRepository   string `env:"INPUT_CREATEREPOSITORY, default=false" input:"createRepository" for:"deploy push"`
+	Cluster            string `env:"INPUT_CLUSTER" input:"cluster" for:"deploy rollout"`
+	Services           string `env:"INPUT_SERVICES" input:"services" for:"deploy rollout"`
+	Container          string `env:"INPUT_CONTAINER" input:"container" for:"deploy rollout"`
+	Images             string `env:"INPUT_IMAGES" input:"images" for:"deploy rollout"`
+	TaskDefinition     string `env:"INPUT_TASKDEFINITION, default=latest" input:"taskDefinition" for:"deploy rollout"`
+	Environment        string `env:"INPUT_ENVIRONMENT" input:"environment" for:"deploy rollout"`
+	RemoveEnvironment  string `env:"INPUT_REMOVEENVIRONMENT" input:"removeEnvironment" for:"deploy rollout"`
+	Secrets            string `env:"INPUT_SECRETS" input:"secrets" for:"deploy rollout"`
+	CPU                string `env:"INPUT_CPU" input:"cpu" for:"deploy rollout"`
+	Memory             string `env:"INPUT_MEMORY" input:"memory" for:"deploy rollout"`
+	ContainerCommand   string `env:"INPUT_CONTAINERCOMMAND" input:"containerCommand" for:"deploy rollout"`
+	PinDigest          string `env:"INPUT_PINDIGEST, default=false" input:"pinDigest" for:"deploy rollout"`
+	DesiredCount       string `env:"INPUT_DESIREDCOUNT" input:"desiredCount" for:"deploy rollout"`
+	ForceNewDeployment string `env:"INPUT_FORCENEWDEPLOYMENT, default=false" input:"forceNewDeployment" for:"deploy rollout"`
+	Wait               string `env:"INPUT_WAIT, default=true" input:"wait" for:"deploy rollout"`
+	TimeoutMinutes     string `env:"INPUT_TIMEOUTMINUTES, default=30" input:"timeoutMinutes" for:"deploy rollout"`
+	Summary            string `env:"INPUT_SUMMARY, default=true" input:"summary" for:"deploy rollout"`
+	RoleARN            string `env:"INPUT_ROLEARN" input:"roleArn" for:"deploy push rollout"`
+	RoleSessionName    string `env:"INPUT_ROLESESSIONNAME" input:"roleSessionName" for:"deploy push rollout"`
+	ExternalID         string `env:"INPUT_EXTERNALID" input:"externalId" for:"deploy push rollout"`
+	DryRun             string `env:"INPUT_DRYRUN, default=false" input:"dryRun" for:"deploy push rollout"`
+}
+
+// defaultTags is the default of tags as task.json has it. It reaches the task
+// unexpanded in a release that has no build artifact.
+const defaultTags = "$(Build.BuildId)"
+
+// field is one input of a fields value.
+type field struct {
+	name string
+	text *string
+	uses []string // the commands that use it
+}
+
+// all lists the inputs in order.
+func (f *fields) all() []field {
+	v := reflect.ValueOf(f).Elem()
+	var list []field
+	for i := range v.NumField() {
+		tag := v.Type().Field(i).Tag
+		if name := tag.Get("input"); name != "" {
+			list = append(list, field{name, v.Field(i).Addr().Interface().(*string), strings.Fields(tag.Get("for"))})
+		}
+	}
+	return list
+}
+
+// ignore empties the inputs that command does not use and names those of them
+// that were given. A designer keeps what was typed before another command was
+// chosen, so this is no mistake, and what they hold is not checked.
+func (f *fields) ignore(command Command, defaults *fields) (ignored []string) {
+	standard := defaults.all()
+	for i, in := range f.all() {
+		used := slices.Contains(in.uses, string(command))
+		if in.name == "tags" && command == Rollout && f.Image != "" {
+			used = false // tags only completes a repository without an image
+		}
+		if used {
+			continue
+		}
+		value := *in.text
+		if value != "" && value != defaultTags && !strings.EqualFold(value, *standard[i].text) {
+			ignored = append(ignored, in.name)
+		}
+		*in.text = ""
+	}
+	return ignored
+}

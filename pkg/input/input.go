@@ -1,0 +1,97 @@
+// Package input turns the environment an agent gives a task into one validated
+// value: the inputs, what the agent says of the run, and the AWS variables of
+// the pipeline. Nothing else in this program reads the environment for inputs.
+//
+// Every mistake is reported at once, under the name the input has in YAML. The
+// package does not call AWS, does not open files, and does not print: what must
+// be masked is returned by [Secrets], what has no effect by Inputs.Ignored.
+package input
+
+import (
+	"strings"
+	"time"
+)
+
+// Command is what the task is asked to do.
+type Command string
+
+// The commands.
+const (
+	Deploy  Command = "deploy"  // push, then roll out
+	Push    Command = "push"    // push to ECR only
+	Rollout Command = "rollout" // roll out an image that is in ECR already
+)
+
+// Values of Inputs.TaskDefinition that are not a reference to a task definition.
+const (
+	LatestRevision  = "latest"  // the newest active revision of the family of the service
+	RunningRevision = "running" // the revision the service runs
+)
+
+// Config is everything the task takes from its environment.
+type Config struct {
+	Inputs   Inputs
+	Pipeline Pipeline
+	AWS      Variables
+}
+
+// Inputs are the inputs of the task, each valid by itself and together with the
+// others. Inputs that the command does not use are zero and, if they were given,
+// named in Ignored.
+type Inputs struct {
+	Command    Command
+	Connection *Connection // nil when awsCredentials is empty
+	Region     string      // only the input; may be empty
+	Role       Role
+
+	Image            string // reference, path, or docker:// reference; may be empty for Rollout
+	Platform         string // os/arch[/variant], or empty
+	Repository       string // name or full URI
+	Tags             []string
+	CreateRepository bool
+
+	Services          []Service
+	Container         string
+	Images            []ContainerImage
+	TaskDefinition    string // LatestRevision, RunningRevision, family:revision, ARN, or path of a file
+	Environment       []Variable
+	RemoveEnvironment []VariableName
+	Secrets           []Variable // Value is the valueFrom
+	CPU, Memory       string     // as given: "256", "1 vCPU"; "512", "2 GB"
+	ContainerCommand  []string   // nil when unset; empty, but not nil, for []
+
+	DesiredCount       *int // nil when unset
+	ForceNewDeployment bool
+	PinDigest          bool
+	Wait               bool
+	Timeout            time.Duration // more than 0 where the command waits
+	DryRun             bool
+	Summary            bool
+
+	Ignored []string // inputs that were given but have no effect for Command, in the order of task.json
+}
+
+// Role is an IAM role to assume. ARN is empty for none.
+type Role struct{ ARN, SessionName, ExternalID string }
+
+// Service names an ECS service. Cluster is a name, or an ARN where one was given:
+// ECS then refuses an ARN that belongs to another region or account.
+type Service struct{ Cluster, Name string }
+
+// ClusterName is the short name of the service's cluster.
+func (s Service) ClusterName() string {
+	return s.Cluster[strings.LastIndexByte(s.Cluster, '/')+1:]
+}
+
+// String is cluster/service, with the short name of the cluster.
+func (s Service) String() string { return s.ClusterName() + "/" + s.Name }
+
+// ContainerImage is the image of one container.
+type ContainerImage struct{ Container, Image string }
+
+// Variable is an environment variable or a secret of a container. Container is
+// empty for the container that gets the new image.
+type Variable struct{ Container, Name, Value string }
+
+// VariableName names an environment variable of a container, as in [Variable].
+type VariableName struct{ Container, Name string }

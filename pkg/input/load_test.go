@@ -1,0 +1,314 @@
+package input_test
+
+import (
+	"context"
+	"errors"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sethvargo/go-envconfig"
+
+	"ecsdeploy/pkg/input"
+)
+
+// env is an environment as the agent makes it: the inputs by their YAML names,
+// everything else by the name of the variable.
+func env(pairs ...string) map[string]string {
+	m := map[string]string{"BUILD_BUILDID": "1234"}
+	for i := 0; i < len(pairs); i += 2 {
+		name := pairs[i]
+		if !strings.Contains(name, "_") {
+			name = "INPUT_" + strings.ToUpper(name)
+		}
+		m[name] = pairs[i+1]
+	}
+	return m
+}
+
+func load(t *testing.T, pairs ...string) (input.Config, error) {
+	t.Helper()
+	return input.Load(context.Background(), envconfig.MapLookuper(env(pairs...)))
+}
+
+// mistakes are the errors that Load joins, as text.
+func mistakes(t *testing.T, err error) (list []string) {
+	t.Helper()
+	if err == nil {
+		return nil
+	}
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		t.Fatalf("%v is not a joined error", err)
+	}
+	for _, e := range joined.Unwrap() {
+		one, ok := errors.AsType[*input.Error](e)
+		if !ok {
+			t.Fatalf("%v is a %T", e, e)
+		}
+		if one.Hint() == "" {
+			t.Errorf("%v has no hint", one)
+		}
+		list = append(list, one.Error())
+	}
+	return list
+}
+
+func TestDeployWithItsDefaults(t *testing.T) {
+	got, err := load(t, "image", "chat-app:1234", "repository", "chat-app", "cluster", "dev", "services", "web")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := input.Inputs{
+		Command:        input.Deploy,
+		Image:          "chat-app:1234",
+		Repository:     "chat-app",
+		Tags:           []string{"1234"},
+		Services:       []input.Service{{Cluster: "dev", Name: "web"}},
+		TaskDefinition: input.LatestRevision,
+		Wait:           true,
+		Timeout:        30 * time.Minute,
+		Summary:        true,
+	}
+	if !reflect.DeepEqual(got.Inputs, want) {
+		t.Errorf("got  %+v\nwant %+v", got.Inputs, want)
+	}
+}
+
+func TestEveryInput(t *testing.T) {
+	got, err := load(t,
+		"command", "deploy", "region", "eu-west-1",
+		"roleArn", "arn:aws:iam::123456789012:role/team/deployer", "roleSessionName", "azure@pipelines", "externalId", "a:b/c",
+		"image", "docker://ghcr.io/chat/app:1", "platform", "linux/arm64", "repository", "chat/app",
+		"tags", "1234\r\n\r\n  stable \r\n", "createRepository", "True",
+		"cluster", "dev", "services", "web\narn:aws:ecs:eu-west-1:123456789012:service/prod/worker\nprod/web",
+		"container", "app", "images", "proxy=nginx:1\nlog=fluent@sha256:aa", "taskDefinition", "web:7",
+		"environment", "A=1\nEMPTY=\nproxy:URL=http://x:80/?a=b#c\n# = not a comment? no: a blank in the name",
+	)
+	if list := mistakes(t, err); len(list) != 1 || !strings.HasPrefix(list[0], "input environment, line 4: ") {
+		t.Fatalf("mistakes %q", list)
+	}
+	got, err = load(t,
+		"command", "deploy", "region", "eu-west-1",
+		"roleArn", "arn:aws:iam::123456789012:role/team/deployer", "roleSessionName", "azure@pipelines", "externalId", "a:b/c",
+		"image", "docker://ghcr.io/chat/app:1", "platform", "linux/arm64", "repository", "chat/app",
+		"tags", "1234\r\n\r\n  stable \r\n", "createRepository", "True",
+		"cluster", "dev", "services", "web\narn:aws:ecs:eu-west-1:123456789012:service/prod/worker\nprod/web",
+		"container", "app", "images", "proxy=nginx:1\nlog=fluent@sha256:aa", "taskDefinition", "web:7",
+		"environment", "A=1\nEMPTY=\nproxy:URL=http://x:80/?a=b#c\n#=hash",
+		"removeEnvironment", "OLD\nproxy:OLD", "secrets", "DB=arn:aws:secretsmanager:eu-west-1:123456789012:secret:db-AbCdEf:key::",
+		"cpu", "1 vCPU", "memory", "2048", "containerCommand", `["sh", "-c", "a=b"]`,
+		"desiredCount", "0", "forceNewDeployment", "true", "pinDigest", "TRUE", "wait", "false", "timeoutMinutes", "5",
+		"dryRun", "true", "summary", "False",
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := input.Inputs{
+		Command: input.Deploy, Region: "eu-west-1",
+		Role:  input.Role{ARN: "arn:aws:iam::123456789012:role/team/deployer", SessionName: "azure@pipelines", ExternalID: "a:b/c"},
+		Image: "docker://ghcr.io/chat/app:1", Platform: "linux/arm64", Repository: "chat/app",
+		Tags: []string{"1234", "stable"}, CreateRepository: true,
+		Services:  []input.Service{{"dev", "web"}, {"arn:aws:ecs:eu-west-1:123456789012:cluster/prod", "worker"}, {"prod", "web"}},
+		Container: "app", Images: []input.ContainerImage{{"proxy", "nginx:1"}, {"log", "fluent@sha256:aa"}}, TaskDefinition: "web:7",
+		Environment:       []input.Variable{{"", "A", "1"}, {"", "EMPTY", ""}, {"proxy", "URL", "http://x:80/?a=b#c"}, {"", "#", "hash"}},
+		RemoveEnvironment: []input.VariableName{{"", "OLD"}, {"proxy", "OLD"}},
+		Secrets:           []input.Variable{{"", "DB", "arn:aws:secretsmanager:eu-west-1:123456789012:secret:db-AbCdEf:key::"}},
+		CPU:               "1 vCPU", Memory: "2048", ContainerCommand: []string{"sh", "-c", "a=b"},
+		DesiredCount: new(0), ForceNewDeployment: true, PinDigest: true, Wait: false, Timeout: 5 * time.Minute, DryRun: true, Summary: false,
+	}
+	if !reflect.DeepEqual(got.Inputs, want) {
+		t.Errorf("got  %+v\nwant %+v", got.Inputs, want)
+	}
+	if s := got.Inputs.Services[1]; s.ClusterName() != "prod" || s.String() != "prod/worker" {
+		t.Errorf("a service by ARN shows as %s in cluster %s", s, s.ClusterName())
+	}
+}
+
+// What each command needs, and that it can do with that alone.
+func TestRequiredInputs(t *testing.T) {
+	for name, test := range map[string]struct {
+		given []string
+		want  []string
+	}{
+		"push":                      {[]string{"command", "push", "image", "i", "repository", "repo"}, nil},
+		"push, nothing":             {[]string{"command", "push"}, []string{"image", "repository"}},
+		"deploy, nothing":           {nil, []string{"image", "repository", "services"}},
+		"deploy, no cluster":        {[]string{"image", "i", "repository", "repo", "services", "dev/a\nb\nc"}, []string{"services, line 2", "services, line 3"}},
+		"deploy, clusters in lines": {[]string{"image", "i", "repository", "repo", "services", "dev/a\nprod/b"}, nil},
+		"old ARN has no cluster":    {[]string{"image", "i", "repository", "repo", "services", "arn:aws:ecs:eu-west-1:123456789012:service/web"}, []string{"services, line 1"}},
+		"rollout of an image":       {[]string{"command", "rollout", "image", "h/i:1", "cluster", "dev", "services", "web"}, nil},
+		"rollout of a repository":   {[]string{"command", "rollout", "repository", "repo", "cluster", "dev", "services", "web"}, nil},
+		"rollout, nothing":          {[]string{"command", "rollout"}, []string{"image", "services"}},
+		"blank is empty":            {[]string{"command", "push", "image", "  ", "repository", "repo"}, []string{"image"}},
+		"no build id": {[]string{"command", "push", "image", "i", "repository", "repo", "BUILD_BUILDID", ""},
+			[]string{"tags"}},
+		"no build id, tags given": {[]string{"command", "push", "image", "i", "repository", "repo", "BUILD_BUILDID", "", "tags", "v1"}, nil},
+		"no build id, image given": {[]string{"command", "rollout", "image", "h/i:1", "cluster", "dev", "services", "web",
+			"BUILD_BUILDID", "", "tags", "$(Build.BuildId)"}, nil},
+	} {
+		_, err := load(t, test.given...)
+		got := mistakes(t, err)
+		if len(got) != len(test.want) {
+			t.Errorf("%s: mistakes %q, want %q", name, got, test.want)
+			continue
+		}
+		for i, want := range test.want {
+			if !strings.HasPrefix(got[i], "input "+want+": ") {
+				t.Errorf("%s: mistake %q, want one of input %s", name, got[i], want)
+			}
+		}
+	}
+}
+
+func TestEveryMistakeAtOnce(t *testing.T) {
+	_, err := load(t, "command", "deploy", "region", "Ireland", "repository", "Chat App", "tags", "ok\nnot ok\n-x", "wait", "yes", "services", "web", "timeoutMinutes", "0")
+	want := []string{
+		"input image: is empty; command deploy needs the image to push",
+		`input region: "Ireland" is not the code of an AWS region`,
+		`input repository: "Chat App" is not an ECR repository: expected 2 to 256 lower-case letters, digits, and single . _ - or / between them`,
+		`input tags, line 2: "not ok" is not a tag: expected up to 128 letters, digits, _ . or -, not starting with . or -`,
+		`input tags, line 3: "-x" is not a tag: expected up to 128 letters, digits, _ . or -, not starting with . or -`,
+		"input services, line 1: web has no cluster",
+		`input wait: "yes" is neither true nor false`,
+		`input timeoutMinutes: "0" is not a whole number of minutes from 1 to 10080`,
+	}
+	if got := mistakes(t, err); !slices.Equal(got, want) {
+		t.Errorf("got:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// With an unknown command, what is written is still checked, but nothing is
+// asked for.
+func TestUnknownCommand(t *testing.T) {
+	_, err := load(t, "command", "Deploy", "wait", "no")
+	if got := mistakes(t, err); len(got) != 2 || !strings.HasPrefix(got[0], "input command: ") || !strings.HasPrefix(got[1], "input wait: ") {
+		t.Errorf("mistakes %q", got)
+	}
+}
+
+func TestRulesBetweenInputs(t *testing.T) {
+	base := []string{"image", "i", "repository", "repo", "cluster", "dev", "services", "web"}
+	for name, test := range map[string]struct {
+		given []string
+		want  string
+	}{
+		"service twice":             {[]string{"services", "web\ndev/web"}, "input services, line 2: dev/web is there already, in line 1"},
+		"service twice, by ARN":     {[]string{"services", "web\n\narn:aws:ecs:eu-west-1:123456789012:service/dev/web"}, "input services, line 3: dev/web is there already, in line 1"},
+		"tag twice":                 {[]string{"tags", "a\nb\na"}, "input tags, line 3: a is there already, in line 1"},
+		"container twice":           {[]string{"images", "a=x\na=y"}, "input images, line 2: a is there already, in line 1"},
+		"container of image":        {[]string{"container", "app", "images", "app=x"}, "input images, line 1: app gets its image from the inputs container and image"},
+		"variable twice":            {[]string{"environment", "A=1\nA=2"}, "input environment, line 2: A is there already, in line 1"},
+		"variable twice, container": {[]string{"container", "app", "environment", "A=1\napp:A=2"}, "input environment, line 2: A is there already, in line 1"},
+		"set and removed":           {[]string{"environment", "A=1", "removeEnvironment", "A"}, "input removeEnvironment: A is in environment, too"},
+		"variable and secret":       {[]string{"environment", "w:A=1", "secrets", "w:A=/p"}, "input secrets: w:A is in environment, too"},
+	} {
+		_, err := load(t, append(slices.Clone(base), test.given...)...)
+		if got := mistakes(t, err); !slices.Equal(got, []string{test.want}) {
+			t.Errorf("%s:\n got %q\nwant %q", name, got, test.want)
+		}
+	}
+	for name, given := range map[string][]string{
+		"same service, two clusters":     {"services", "web\nprod/web"},
+		"same variable, two containers":  {"environment", "A=1\nproxy:A=2"},
+		"a variable becomes a secret":    {"removeEnvironment", "A", "secrets", "A=/p"},
+		"only line breaks are no values": {"tags", "\r\n\r\n"},
+	} {
+		if _, err := load(t, append(slices.Clone(base), given...)...); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestIgnoredInputs(t *testing.T) {
+	for name, test := range map[string]struct {
+		given []string
+		want  []string
+	}{
+		"what a designer kept, even if wrong": {
+			[]string{"command", "push", "image", "i", "repository", "repo", "cluster", "$(Cluster)", "services", "no such/thing/here", "desiredCount", "x", "wait", "perhaps"},
+			[]string{"cluster", "services", "desiredCount", "wait"}},
+		"defaults are not given": {
+			[]string{"command", "push", "image", "i", "repository", "repo", "wait", "True", "timeoutMinutes", "30", "taskDefinition", "latest", "summary", "true", "forceNewDeployment", "FALSE"}, nil},
+		"rollout does not push": {
+			[]string{"command", "rollout", "repository", "repo", "cluster", "dev", "services", "web", "platform", "linux/amd64", "createRepository", "true"},
+			[]string{"platform", "createRepository"}},
+		"tags beside an image": {
+			[]string{"command", "rollout", "image", "h/i:1", "cluster", "dev", "services", "web", "tags", "v1"}, []string{"tags"}},
+		"the default tag beside an image": {
+			[]string{"command", "rollout", "image", "h/i:1", "cluster", "dev", "services", "web", "tags", "1234"}, nil},
+	} {
+		got, err := load(t, test.given...)
+		if err != nil || !slices.Equal(got.Inputs.Ignored, test.want) {
+			t.Errorf("%s: ignored %q, %v; want %q", name, got.Inputs.Ignored, err, test.want)
+		}
+	}
+	got, _ := load(t, "command", "push", "image", "i", "repository", "repo", "services", "web", "desiredCount", "2")
+	if got.Inputs.Services != nil || got.Inputs.DesiredCount != nil || got.Inputs.Wait || got.Inputs.Timeout != 0 {
+		t.Errorf("inputs without effect are not zero: %+v", got.Inputs)
+	}
+}
+
+func TestUnexpandedMacros(t *testing.T) {
+	base := []string{"image", "i", "repository", "repo", "cluster", "dev", "services", "web"}
+	for name, test := range map[string]struct {
+		given []string
+		want  string
+	}{
+		"whole value":         {[]string{"region", "$(AwsRegion)"}, "input region: holds the unexpanded variable $(AwsRegion)"},
+		"part of a value":     {[]string{"image", "app:$(Tag)-x"}, "input image: holds the unexpanded variable $(Tag)"},
+		"in a line":           {[]string{"services", "web\n$(Env)-worker"}, "input services, line 2: holds the unexpanded variable $(Env)"},
+		"two":                 {[]string{"repository", "$(b.c)/$(A)/$(A)"}, "input repository: holds the unexpanded variables $(A), $(b.c)"},
+		"a boolean":           {[]string{"wait", "$(Wait)"}, "input wait: holds the unexpanded variable $(Wait)"},
+		"release artifact":    {[]string{"tags", "$(Release.Artifacts._my app.BuildId)"}, "input tags, line 1: holds the unexpanded variable $(Release.Artifacts._my app.BuildId)"},
+		"no primary build":    {[]string{"tags", "$(Build.BuildId)"}, "input tags, line 1: holds the unexpanded variable $(Build.BuildId)"},
+		"runtime expression":  {[]string{"cluster", "$[ variables['c'] ]"}, "input cluster: holds the unexpanded variable $[ variables['c'] ]"},
+		"a container command": {[]string{"containerCommand", `["sh","-c","echo $(hostname)"]`}, "input containerCommand: holds the unexpanded variable $(hostname)"},
+		"the connection":      {[]string{"awsCredentials", "$(Connection)"}, "input awsCredentials: holds the unexpanded variable $(Connection)"},
+	} {
+		_, err := load(t, append(slices.Clone(base), test.given...)...)
+		if got := mistakes(t, err); !slices.Equal(got, []string{test.want}) {
+			t.Errorf("%s:\n got %q\nwant %q", name, got, test.want)
+		}
+	}
+	for _, value := range []string{"A=$(date +%s)", "A=$HOME", "A=$()", "A=$(1)", "A=${x}", "A=100$"} {
+		if _, err := load(t, append(slices.Clone(base), "environment", value)...); err != nil {
+			t.Errorf("%s is not a macro: %v", value, err)
+		}
+	}
+}
+
+func TestHintsForMacros(t *testing.T) {
+	for value, want := range map[string]string{
+		"$(Build.BuildId)":   "primary artifact",
+		"$[ variables.x ]":   "runtime expressions",
+		"A=$(whoami)":        "backquotes",
+		"A=$(Some.Variable)": "define it",
+	} {
+		_, err := load(t, "image", "i", "repository", "repo", "services", "dev/web", "environment", value)
+		one, ok := errors.AsType[*input.Error](err)
+		if !ok || !strings.Contains(one.Hint(), want) {
+			t.Errorf("%s: %v, want a hint about %s", value, err, want)
+		}
+	}
+}
+
+// A value that may be a secret in the wrong place is not repeated.
+func TestMistakesKeepSecretsToThemselves(t *testing.T) {
+	for _, given := range [][]string{
+		{"secrets", "DB_PASSWORD=hunter2"},
+		{"secrets", "hunter2"},
+		{"environment", "hunter2"},
+		{"environment", "A b=hunter2"},
+		{"removeEnvironment", "A=hunter2"},
+		{"externalId", "hunter2 !"},
+		{"containerCommand", "hunter2"},
+	} {
+		_, err := load(t, append([]string{"image", "i", "repository", "repo", "services", "dev/web"}, given...)...)
+		if list := mistakes(t, err); len(list) != 1 || strings.Contains(list[0], "hunter2") {
+			t.Errorf("%q: %q", given, list)
+		}
+	}
+}

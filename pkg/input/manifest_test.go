@@ -1,0 +1,394 @@
+// Three places tell what the inputs are: task.json to Azure DevOps, the tags of
+// fields to this program, the README to people. These tests keep them one.
+
+package input
+
+import (
+	"encoding/json"
+	"os"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// The outputs and the outcomes are an interface, too: fixed once shipped.
+var (
+	outputs  = []string{"imageUri", "imageDigest", "taskDefinitionArn", "previousTaskDefinitionArn", "previousImage", "serviceDeploymentArn", "outcome"}
+	outcomes = []string{"succeeded", "unchanged", "rolledBack", "failed", "superseded", "paused", "timedOut"}
+)
+
+// manifest is task.json, with every key that a task may have and that this one
+// uses. Unknown keys are mistakes, as they are to Azure DevOps.
+type manifest struct {
+	Schema             string `json:"$schema"`
+	ID                 string `json:"id"`
+	Name               string `json:"name"`
+	FriendlyName       string `json:"friendlyName"`
+	Description        string `json:"description"`
+	HelpURL            string `json:"helpUrl"`
+	HelpMarkDown       string `json:"helpMarkDown"`
+	Author             string `json:"author"`
+	Category           string `json:"category"`
+	Visibility         []string
+	RunsOn             []string `json:"runsOn"`
+	Version            struct{ Major, Minor, Patch int }
+	MinimumAgent       string           `json:"minimumAgentVersion"`
+	InstanceNameFormat string           `json:"instanceNameFormat"`
+	ShowEnvironment    bool             `json:"showEnvironmentVariables"`
+	Groups             []manifestGroup  `json:"groups"`
+	Inputs             []manifestInput  `json:"inputs"`
+	Outputs            []manifestOutput `json:"outputVariables"`
+	Restrictions       struct {
+		Commands          struct{ Mode string }
+		SettableVariables struct{ Allowed []string } `json:"settableVariables"`
+	} `json:"restrictions"`
+	Execution map[string]struct{ Target string } `json:"execution"`
+}
+
+type manifestGroup struct {
+	Name        string `json:"name"`
+	DisplayName string `json:"displayName"`
+	IsExpanded  bool   `json:"isExpanded"`
+	VisibleRule string `json:"visibleRule"`
+}
+
+type manifestInput struct {
+	Name         string            `json:"name"`
+	Type         string            `json:"type"`
+	Label        string            `json:"label"`
+	DefaultValue string            `json:"defaultValue"`
+	Required     bool              `json:"required"`
+	HelpMarkDown string            `json:"helpMarkDown"`
+	GroupName    string            `json:"groupName"`
+	VisibleRule  string            `json:"visibleRule"`
+	Properties   map[string]string `json:"properties"` // the values are strings, "True" and "2" included
+	Options      map[string]string `json:"options"`
+}
+
+type manifestOutput struct {
+	Name        string `json:"name"`
+	Description string `json:"description"`
+}
+
+func readManifest(t *testing.T) (m manifest) {
+	t.Helper()
+	file, err := os.Open("../../task/task.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	d := json.NewDecoder(file)
+	d.DisallowUnknownFields()
+	if err := d.Decode(&m); err != nil {
+		t.Fatal("task.json: ", err)
+	}
+	return m
+}
+
+func (m manifest) input(name string) (manifestInput, bool) {
+	i := slices.IndexFunc(m.Inputs, func(in manifestInput) bool { return in.Name == name })
+	if i < 0 {
+		return manifestInput{}, false
+	}
+	return m.Inputs[i], true
+}
+
+func (m manifest) group(name string) (manifestGroup, bool) {
+	i := slices.IndexFunc(m.Groups, func(g manifestGroup) bool { return g.Name == name })
+	if i < 0 {
+		return manifestGroup{}, false
+	}
+	return m.Groups[i], true
+}
+
+// The rules of the public schema of task.json that packaging tools only warn
+// about, and limits of Azure DevOps that the schema does not know.
+func TestManifestKeepsTheRules(t *testing.T) {
+	m := readManifest(t)
+	match := func(what, pattern, value string) {
+		t.Helper()
+		if !regexp.MustCompile(pattern).MatchString(value) {
+			t.Errorf("%s is %q, want %s", what, value, pattern)
+		}
+	}
+	match("id", `^[A-Fa-f0-9]{8}(-[A-Fa-f0-9]{4}){3}-[A-Fa-f0-9]{12}$`, m.ID)
+	match("name", `^EcsDeploy$`, m.Name)
+	match("friendlyName", `^.{1,40}$`, m.FriendlyName)
+	match("description", `^.{1,200}$`, m.Description)
+	match("author", `.`, m.Author)
+	match("category", `^Azure Pipelines$`, m.Category)
+	match("minimumAgentVersion", `^3\.232\.1$`, m.MinimumAgent)   // the first with Node20_1
+	match("commands.mode", `^any$`, m.Restrictions.Commands.Mode) // restricted forbids uploadsummary
+	if !slices.Equal(m.Visibility, []string{"Build", "Release"}) || !slices.Equal(m.RunsOn, []string{"Agent", "DeploymentGroup"}) {
+		t.Errorf("visibility %q, runsOn %q", m.Visibility, m.RunsOn)
+	}
+	if m.Version.Major != 1 {
+		t.Errorf("major version %d", m.Version.Major)
+	}
+	if len(m.Execution) != 2 || m.Execution["Node20_1"].Target != "index.js" || m.Execution["Node24"].Target != "index.js" {
+		t.Errorf("execution is %v, want Node20_1 and Node24 of index.js", m.Execution)
+	}
+
+	for i, g := range m.Groups {
+		if first, _ := m.group(g.Name); g.Name == "" || g.DisplayName == "" || first != m.Groups[i] {
+			t.Errorf("group %q needs a name of its own and a display name", g.Name)
+		}
+	}
+	for i, in := range m.Inputs {
+		match("the name of "+in.Name, `^[A-Za-z][A-Za-z0-9]*$`, in.Name)
+		match("the type of "+in.Name, `^(boolean|multiLine|pickList|string|connectedService:AWS)$`, in.Type)
+		match("the label of "+in.Name, `^.{1,50}$`, in.Label)
+		match("the help of "+in.Name, `^.{10,320}$`, in.HelpMarkDown)
+		if first, _ := m.input(in.Name); !reflect.DeepEqual(first, m.Inputs[i]) {
+			t.Errorf("input %s is declared twice", in.Name)
+		}
+		if _, ok := m.group(in.GroupName); in.GroupName != "" && !ok {
+			t.Errorf("input %s is of group %q, which there is not", in.Name, in.GroupName)
+		}
+		for property, value := range in.Properties {
+			if property != "rows" || !regexp.MustCompile(`^\d+$`).MatchString(value) {
+				t.Errorf("input %s has the property %s = %q", in.Name, property, value)
+			}
+		}
+		if in.Type == "boolean" && in.DefaultValue != "true" && in.DefaultValue != "false" {
+			t.Errorf("boolean %s has the default %q", in.Name, in.DefaultValue)
+		}
+		if _, ok := in.Options[in.DefaultValue]; (in.Type == "pickList") != ok {
+			t.Errorf("input %s has the options %v and the default %q", in.Name, in.Options, in.DefaultValue)
+		}
+		if in.Required && in.DefaultValue == "" {
+			t.Errorf("input %s is required of every command", in.Name)
+		}
+	}
+}
+
+// A rule may refer to inputs only, and a rule of an input only to its own group:
+// Azure DevOps Server 2019 and 2020 refuse the extension otherwise. The rule of a
+// group may refer to inputs that are in no group.
+func TestVisibleRules(t *testing.T) {
+	m := readManifest(t)
+	check := func(what, rule, group string) {
+		if rule == "" {
+			return
+		}
+		for _, term := range regexp.MustCompile(`&&|\|\|`).Split(rule, -1) {
+			words := strings.Fields(term)
+			if len(words) != 3 || words[1] != "=" && words[1] != "!=" {
+				t.Errorf("%s: the rule %q has the term %q, want NAME = VALUE", what, rule, term)
+				continue
+			}
+			in, ok := m.input(words[0])
+			if !ok || in.GroupName != group {
+				t.Errorf("%s: the rule %q refers to %s, which is no input of group %q", what, rule, words[0], group)
+				continue
+			}
+			if _, ok := in.Options[words[2]]; in.Type == "pickList" && !ok || in.Type == "boolean" && words[2] != "true" && words[2] != "false" {
+				t.Errorf("%s: the rule %q asks for %s, which %s can not be", what, rule, words[2], words[0])
+			}
+		}
+	}
+	for _, g := range m.Groups {
+		check("group "+g.Name, g.VisibleRule, "")
+	}
+	for _, in := range m.Inputs {
+		check("input "+in.Name, in.VisibleRule, in.GroupName)
+	}
+}
+
+func TestManifestAndFieldsAgree(t *testing.T) {
+	m := readManifest(t)
+	tags := reflect.TypeFor[fields]()
+	if len(m.Inputs) != tags.NumField() {
+		t.Errorf("task.json has %d inputs, fields has %d", len(m.Inputs), tags.NumField())
+	}
+	for i := range min(len(m.Inputs), tags.NumField()) {
+		in, tag := m.Inputs[i], tags.Field(i).Tag
+		if tag.Get("input") != in.Name {
+			t.Errorf("input %d is %s in task.json and %s in fields", i, in.Name, tag.Get("input"))
+			continue
+		}
+		variable, standard, _ := strings.Cut(tag.Get("env"), ", default=")
+		if variable != inputPrefix+strings.ToUpper(in.Name) {
+			t.Errorf("input %s is read from %s", in.Name, variable)
+		}
+		if standard != agentForm(in.DefaultValue) {
+			t.Errorf("input %s has the default %q in task.json and %q in fields", in.Name, in.DefaultValue, standard)
+		}
+		group, _ := m.group(in.GroupName)
+		visible := regexp.MustCompile(`command = (\w+)`).FindAllStringSubmatch(group.VisibleRule, -1)
+		var shown []string
+		for _, v := range visible {
+			shown = append(shown, v[1])
+		}
+		if shown == nil {
+			shown = commands()
+		}
+		if uses := strings.Fields(tag.Get("for")); !slices.Equal(uses, shown) {
+			t.Errorf("input %s is used by %q, but shown for %q", in.Name, uses, shown)
+		}
+	}
+	command, _ := m.input("command")
+	if len(command.Options) != len(commands()) {
+		t.Errorf("the commands are %q, the options %v", commands(), command.Options)
+	}
+	for _, c := range commands() {
+		if _, err := parseCommand(c); err != nil || command.Options[c] == "" {
+			t.Errorf("command %s: option %q, %v", c, command.Options[c], err)
+		}
+	}
+}
+
+func TestManifestOutputs(t *testing.T) {
+	m := readManifest(t)
+	var names []string
+	for _, o := range m.Outputs {
+		names = append(names, o.Name)
+		if o.Description == "" {
+			t.Errorf("output %s has no description", o.Name)
+		}
+		if o.Name == "outcome" {
+			for _, outcome := range outcomes {
+				if !strings.Contains(o.Description, outcome) {
+					t.Errorf("the description of outcome leaves out %s", outcome)
+				}
+			}
+		}
+	}
+	if !slices.Equal(names, outputs) {
+		t.Errorf("outputs %q, want %q", names, outputs)
+	}
+	if allowed := m.Restrictions.SettableVariables.Allowed; !slices.Equal(allowed, outputs) {
+		t.Errorf("the task may set %q, its outputs are %q", allowed, outputs)
+	}
+}
+
+func TestReadmeInputs(t *testing.T) {
+	m := readManifest(t)
+	rows := readmeTable(t, "Inputs", 4)
+	var documented []string
+	for _, row := range rows {
+		names := codeWords(row[0])
+		defaults := strings.Split(row[1], ",")
+		for i, name := range names {
+			documented = append(documented, name)
+			in, ok := m.input(name)
+			if !ok {
+				t.Errorf("the README has the input %s, task.json has not", name)
+				continue
+			}
+			standard := defaults[0]
+			if len(defaults) == len(names) {
+				standard = defaults[i]
+			}
+			if standard = strings.Trim(standard, " `–"); standard != in.DefaultValue {
+				t.Errorf("input %s has the default %q in task.json and %q in the README", name, in.DefaultValue, standard)
+			}
+			uses := strings.FieldsFunc(row[2], func(r rune) bool { return strings.ContainsRune(" ,`", r) })
+			if slices.Equal(uses, []string{"all"}) {
+				uses = commands()
+			}
+			if want := usesOf(name); !slices.Equal(uses, want) {
+				t.Errorf("input %s is used by %q, the README says %q", name, want, uses)
+			}
+		}
+		if len(names) == 0 || row[3] == "" {
+			t.Errorf("the README has a row without names or meaning: %q", row)
+		}
+	}
+	for _, in := range m.Inputs {
+		if n := len(slices.DeleteFunc(slices.Clone(documented), func(name string) bool { return name != in.Name })); n != 1 {
+			t.Errorf("the README has input %s %d times", in.Name, n)
+		}
+	}
+}
+
+func TestReadmeOutputs(t *testing.T) {
+	section := readmeSection(t, "Outputs")
+	var documented []string
+	for line := range strings.Lines(section) {
+		if cell := strings.TrimLeft(line, "|-* "); line != cell && strings.HasPrefix(cell, "`") {
+			documented = append(documented, codeWords(cell)[0])
+		}
+	}
+	if !slices.Equal(documented, outputs) {
+		t.Errorf("the README has the outputs %q, want %q", documented, outputs)
+	}
+	for _, outcome := range outcomes {
+		if !strings.Contains(section, "`"+outcome+"`") {
+			t.Errorf("the README leaves out the outcome %s", outcome)
+		}
+	}
+}
+
+// agentForm is what fields has for a default of task.json: a macro as the
+// variable that the agent makes of it.
+func agentForm(standard string) string {
+	if name, ok := strings.CutPrefix(standard, "$("); ok {
+		return "$" + strings.ToUpper(strings.NewReplacer(".", "_", " ", "_").Replace(strings.TrimSuffix(name, ")")))
+	}
+	return standard
+}
+
+func commands() []string {
+	return []string{string(Deploy), string(Push), string(Rollout)}
+}
+
+func usesOf(name string) []string {
+	for _, in := range new(fields).all() {
+		if in.name == name {
+			return in.uses
+		}
+	}
+	return nil
+}
+
+// readmeSection is the text under a heading of the second level.
+func readmeSection(t *testing.T, heading string) string {
+	t.Helper()
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := strings.ReplaceAll(string(readme), "\r\n", "\n")
+	_, section, ok := strings.Cut("\n"+text, "\n## "+heading+"\n")
+	if !ok {
+		t.Fatalf("the README has no section %q", heading)
+	}
+	section, _, _ = strings.Cut(section, "\n## ")
+	return section
+}
+
+// readmeTable is the rows of the tables of a section, without their heads.
+func readmeTable(t *testing.T, heading string, columns int) (rows [][]string) {
+	t.Helper()
+	head := true
+	for line := range strings.Lines(readmeSection(t, heading)) {
+		line = strings.TrimSpace(line)
+		switch {
+		case !strings.HasPrefix(line, "|"):
+			head = true
+		case strings.HasPrefix(line, "|-"), strings.HasPrefix(line, "| -"), strings.HasPrefix(line, "|:"):
+			head = false
+		case !head:
+			cells := strings.Split(strings.Trim(line, "|"), "|")
+			if len(cells) != columns {
+				t.Fatalf("the row %q has %d columns, want %d", line, len(cells), columns)
+			}
+			for i := range cells {
+				cells[i] = strings.TrimSpace(cells[i])
+			}
+			rows = append(rows, cells)
+		}
+	}
+	return rows
+}
+
+// codeWords are the words in backquotes.
+func codeWords(text string) (words []string) {
+	for _, m := range regexp.MustCompile("`([A-Za-z]+)`").FindAllStringSubmatch(text, -1) {
+		words = append(words, m[1])
+	}
+	return words
+}

@@ -1,0 +1,266 @@
+package input
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+)
+
+// accepts checks a parser of values that are passed on as they are.
+func accepts(t *testing.T, what string, parse func(string) (string, error), good, bad []string) {
+	t.Helper()
+	for _, text := range good {
+		if got, err := parse(text); err != nil || got != text {
+			t.Errorf("%s %q = %q, %v", what, text, got, err)
+		}
+	}
+	for _, text := range bad {
+		if got, err := parse(text); err == nil {
+			t.Errorf("%s %q = %q, want an error", what, text, got)
+		}
+	}
+}
+
+func TestParseValues(t *testing.T) {
+	long := strings.Repeat("x", 256)
+	accepts(t, "region", parseRegion,
+		[]string{"eu-west-1", "us-gov-east-1", "cn-northwest-1", "us-isob-east-1", "ap-southeast-7"},
+		[]string{"eu-west", "EU-WEST-1", "eu_west_1", "eu-west-1a", "Ireland", "eu-west-1 "})
+	accepts(t, "role", parseRoleARN,
+		[]string{"arn:aws:iam::123456789012:role/deployer", "arn:aws-us-gov:iam::123456789012:role/path/to/x+=,.@-_"},
+		[]string{"deployer", "arn:aws:iam::123456789012:user/deployer", "arn:aws:iam::12345:role/x", "arn:aws:sts::123456789012:assumed-role/x/y"})
+	accepts(t, "session name", parseSessionName,
+		[]string{"ab", "a_+=,.@-9", strings.Repeat("x", 64)}, []string{"a", "a b", "a/b", strings.Repeat("x", 65)})
+	accepts(t, "external id", parseExternalID,
+		[]string{"ab", "a_+=,.@:/-9"}, []string{"a", "a b", "a!"})
+	accepts(t, "image to push", parseImageFor(Deploy),
+		[]string{"app:1", "host:5000/app@sha256:aa", "out/my image.tar", `C:\out\image.tar`, "docker://x/y:z"}, []string{"a\nb", "a\r\nb"})
+	accepts(t, "image to roll out", parseImageFor(Rollout),
+		[]string{"app:1", "123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:1"}, []string{"a\nb", "a b"})
+	accepts(t, "platform", parsePlatform,
+		[]string{"linux/amd64", "linux/arm/v7", "windows/amd64"}, []string{"linux", "linux/", "amd64", "darwin/arm64", "Linux/amd64", "linux/amd64,linux/arm64"})
+	accepts(t, "repository", parseRepository,
+		[]string{"chat-app", "team/chat.app_x", "a1/b2/c3", "123456789012.dkr.ecr.eu-west-1.amazonaws.com/chat-app",
+			"123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn/x1", "123456789012.dkr-ecr.us-east-1.on.aws/x/y", "127.0.0.1:5000/chat-app", "localhost:5000/a/b"},
+		[]string{"a", "Chat", "chat--", "chat app", "/chat", "chat/", "chat//app", "chat..app", "chat-app:1", "chat-app@sha256:aa",
+			"https://123456789012.dkr.ecr.eu-west-1.amazonaws.com/chat-app", "123456789012.dkr.ecr.eu-west-1.amazonaws.com/chat-app:1",
+			"123456789012.dkr.ecr.eu-west-1.amazonaws.com/", long + "x"})
+	accepts(t, "tag", parseTag,
+		[]string{"1234", "v1.2_x-y", "_x", strings.Repeat("x", 128)}, []string{"-x", ".x", "a b", "a,b", "a/b", "a:b", "ü", strings.Repeat("x", 129)})
+	accepts(t, "container", parseContainer,
+		[]string{"app", "App_1-x", long[1:]}, []string{"a b", "a/b", "a.b", "a:b", long})
+	accepts(t, "cluster", parseCluster,
+		[]string{"dev", "arn:aws:ecs:eu-west-1:123456789012:cluster/dev", "arn:aws-cn:ecs:cn-north-1:123456789012:cluster/dev"},
+		[]string{"dev/web", "arn:aws:ecs:eu-west-1:123456789012:service/dev/web", "arn:aws:ecs:::cluster/dev", "a b"})
+	accepts(t, "task definition", parseTaskDefinition,
+		[]string{"latest", "running", "web:12", "arn:aws:ecs:eu-west-1:123456789012:task-definition/web:12", "task.json", "deploy/web", `deploy\web.yaml`, "x.YML", `C:\x\task.json`},
+		[]string{"web", "Latest", "web:latest", "web:0", "web:-1", "arn:aws:ecs:eu-west-1:123456789012:task-definition/web", "task.txt"})
+	accepts(t, "cpu", parseCPU,
+		[]string{"256", "1 vCPU", "1vcpu", ".5 vCPU", "0.25 vCPU", "4096"}, []string{"0", "0 vCPU", "0.5", "1 CPU", "-1", "1  vCPU", "1 GB"})
+	accepts(t, "memory", parseMemory,
+		[]string{"512", "2 GB", "0.5GB", "30 gb"}, []string{"0", "0GB", "2 GiB", "512 MB", "1.5", "-1"})
+}
+
+func TestParseBool(t *testing.T) {
+	for text, want := range map[string]bool{"true": true, "True": true, "TRUE": true, "false": false, "False": false} {
+		if got, err := parseBool(text); err != nil || got != want {
+			t.Errorf("parseBool(%q) = %t, %v", text, got, err)
+		}
+	}
+	for _, text := range []string{"yes", "no", "1", "0", "on", "t", "truee", "$true"} {
+		if got, err := parseBool(text); err == nil {
+			t.Errorf("parseBool(%q) = %t, want an error", text, got)
+		}
+	}
+}
+
+func TestParseNumbers(t *testing.T) {
+	for text, want := range map[string]int{"0": 0, "7": 7, "2147483647": 2147483647} {
+		if got, err := parseCount(text); err != nil || *got != want {
+			t.Errorf("parseCount(%q) = %v, %v", text, got, err)
+		}
+	}
+	for _, text := range []string{"-1", "1.5", "two", "2147483648", "0x10"} {
+		if got, err := parseCount(text); err == nil {
+			t.Errorf("parseCount(%q) = %d, want an error", text, *got)
+		}
+	}
+	for text, want := range map[string]time.Duration{"1": time.Minute, "10080": 7 * 24 * time.Hour} {
+		if got, err := parseMinutes(text); err != nil || got != want {
+			t.Errorf("parseMinutes(%q) = %v, %v", text, got, err)
+		}
+	}
+	for _, text := range []string{"0", "-5", "1.5", "30m", "10081", "99999999999999999999"} {
+		if got, err := parseMinutes(text); err == nil {
+			t.Errorf("parseMinutes(%q) = %v, want an error", text, got)
+		}
+	}
+}
+
+func TestParseContainerCommand(t *testing.T) {
+	for text, want := range map[string][]string{
+		`["npm","run"]`: {"npm", "run"},
+		"[\n \"a b\" ]": {"a b"},
+		`[""]`:          {""},
+		`[]`:            {},
+	} {
+		if got, err := parseContainerCommand(text); err != nil || got == nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("parseContainerCommand(%s) = %#v, %v", text, got, err)
+		}
+	}
+	for _, text := range []string{"npm run", `"npm"`, "null", "[1]", "[null]", `["a"`, `["a"] x`, `{"a":"b"}`, "['a']"} {
+		if got, err := parseContainerCommand(text); err == nil {
+			t.Errorf("parseContainerCommand(%s) = %#v, want an error", text, got)
+		}
+	}
+}
+
+func TestParseItems(t *testing.T) {
+	for text, want := range map[string]Service{
+		"web":     {"", "web"},
+		"dev/web": {"dev", "web"},
+		"arn:aws:ecs:eu-west-1:123456789012:service/dev/web": {"arn:aws:ecs:eu-west-1:123456789012:cluster/dev", "web"},
+		"arn:aws:ecs:eu-west-1:123456789012:service/web":     {"", "web"},
+	} {
+		if got, err := parseService(text); err != nil || got != want {
+			t.Errorf("parseService(%q) = %+v, %v", text, got, err)
+		}
+	}
+	for _, text := range []string{"/web", "dev/", "a/b/c", "a b", "arn:aws:ecs:eu-west-1:123456789012:cluster/dev", "arn:aws:ecs:eu-west-1:123456789012:service/a/b/c", "web,worker"} {
+		if got, err := parseService(text); err == nil {
+			t.Errorf("parseService(%q) = %+v, want an error", text, got)
+		}
+	}
+
+	if got, err := parseContainerImage("a=h:5/i@sha256:b=c"); err != nil || got != (ContainerImage{"a", "h:5/i@sha256:b=c"}) {
+		t.Errorf("parseContainerImage = %+v, %v", got, err)
+	}
+	for _, text := range []string{"a", "a=", "=x", "a b=x", "a=x y", "a= x"} {
+		if got, err := parseContainerImage(text); err == nil {
+			t.Errorf("parseContainerImage(%q) = %+v, want an error", text, got)
+		}
+	}
+
+	for text, want := range map[string]Variable{
+		"A=":          {"", "A", ""},
+		"A==b=":       {"", "A", "=b="},
+		"A= b ":       {"", "A", " b "},
+		"web:A=x:y":   {"web", "A", "x:y"},
+		"A=x:y":       {"", "A", "x:y"},
+		"web:A:B=1":   {"web", "A:B", "1"},
+		"a.b-c__d=1":  {"", "a.b-c__d", "1"},
+		"#A=# b":      {"", "#A", "# b"},
+		"A={\"b\":1}": {"", "A", `{"b":1}`},
+	} {
+		if got, err := parseVariable(text); err != nil || got != want {
+			t.Errorf("parseVariable(%q) = %+v, %v", text, got, err)
+		}
+	}
+	for _, text := range []string{"A", "=x", "web:=x", "A =x", "a b:A=x", ":A=x", ""} {
+		if got, err := parseVariable(text); err == nil {
+			t.Errorf("parseVariable(%q) = %+v, want an error", text, got)
+		}
+	}
+
+	for _, value := range []string{
+		"arn:aws:secretsmanager:eu-west-1:123456789012:secret:db-AbCdEf", "arn:aws:secretsmanager:eu-west-1:123456789012:secret:db-AbCdEf:key::",
+		"arn:aws-cn:ssm:cn-north-1:123456789012:parameter/a/b", "/chat/db.password",
+	} {
+		if got, err := parseSecret("web:DB=" + value); err != nil || got != (Variable{"web", "DB", value}) {
+			t.Errorf("parseSecret with %q = %+v, %v", value, got, err)
+		}
+	}
+	for _, text := range []string{"DB=hunter2", "DB=", "DB", "DB=arn:aws:s3:::bucket/key", "DB=arn:aws:ssm:eu-west-1:123456789012:parameter/"} {
+		if got, err := parseSecret(text); err == nil {
+			t.Errorf("parseSecret(%q) = %+v, want an error", text, got)
+		}
+	}
+}
+
+// What a parser of items accepts is what can be written again from it.
+
+func FuzzParseService(f *testing.F) {
+	for _, seed := range []string{"web", "dev/web", "a/b/c", "arn:aws:ecs:eu-west-1:123456789012:service/dev/web", "arn:aws:ecs:eu-west-1:123456789012:service/web"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		s, err := parseService(text)
+		if err != nil {
+			return
+		}
+		again := strings.ReplaceAll(s.Cluster, ":cluster/", ":service/") + "/" + s.Name
+		if s.Cluster == "" && strings.HasPrefix(text, "arn:") {
+			again = text[:strings.LastIndexByte(text, '/')+1] + s.Name
+		} else if s.Cluster == "" {
+			again = s.Name
+		}
+		if again != text || !ecsName.MatchString(s.Name) || s.Cluster != "" && !ecsName.MatchString(s.ClusterName()) {
+			t.Errorf("parseService(%q) = %+v, written again %q", text, s, again)
+		}
+	})
+}
+
+func FuzzParseVariable(f *testing.F) {
+	for _, seed := range []string{"A=1", "web:A==", "A", "a b=c", ":=", "#=", "web:A:B=x=y:z"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		v, err := parseVariable(text)
+		if err != nil {
+			return
+		}
+		again := v.Name + "=" + v.Value
+		if v.Container != "" {
+			again = v.Container + ":" + again
+		}
+		if again != text || v.Name == "" || strings.Contains(v.Name, "=") {
+			t.Errorf("parseVariable(%q) = %+v, written again %q", text, v, again)
+		}
+	})
+}
+
+func FuzzParseContainerImage(f *testing.F) {
+	for _, seed := range []string{"a=b", "a==", "a=b=c", "=", "a b=c"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		if i, err := parseContainerImage(text); err == nil && (i.Container+"="+i.Image != text || i.Image == "") {
+			t.Errorf("parseContainerImage(%q) = %+v", text, i)
+		}
+	})
+}
+
+func FuzzParseRepository(f *testing.F) {
+	for _, seed := range []string{"chat-app", "h:1/x", "123456789012.dkr.ecr.eu-west-1.amazonaws.com/a/b", "a:b@c", "x//y"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		got, err := parseRepository(text)
+		if err != nil {
+			return
+		}
+		if got != text || strings.ContainsAny(got, "@ \n") || strings.HasSuffix(got, "/") || strings.Contains(got, "//") {
+			t.Errorf("parseRepository(%q) = %q", text, got)
+		}
+	})
+}
+
+// A list has an item or a mistake for each line that is not blank.
+func FuzzList(f *testing.F) {
+	f.Add("a\r\n\r\nb\rb\n c d ")
+	f.Add("$(x)\n\t\n-")
+	f.Fuzz(func(t *testing.T, text string) {
+		lines := 0
+		for _, line := range strings.FieldsFunc(text, func(r rune) bool { return r == '\r' || r == '\n' }) {
+			if strings.TrimSpace(line) != "" {
+				lines++
+			}
+		}
+		var l loader
+		items := list(&l, "tags", text, parseTag, itself)
+		if len(items)+len(l.mistakes) != lines {
+			t.Errorf("%q: %d items and %d mistakes from %d lines", text, len(items), len(l.mistakes), lines)
+		}
+	})
+}
