@@ -1,0 +1,276 @@
+package image
+
+// Requests to the repository that is pushed to. The library does the handshake
+// and the tokens; sending, judging and repeating requests is done here.
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/authn"
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+)
+
+// client speaks to one repository.
+type client struct {
+	repo  name.Repository
+	auth  authn.Authenticator
+	base  http.RoundTripper
+	stall time.Duration // for an answer without a body; see also upload.go
+	log   *slog.Logger
+
+	mu      sync.Mutex
+	authed  http.RoundTripper // nil before the handshake
+	renewed time.Time
+}
+
+// newClient prepares a client; it sends nothing.
+func newClient(t Target, stall time.Duration, log *slog.Logger) (*client, error) {
+	repo, err := parseRepository(t.Repository, t.Insecure)
+	if err != nil {
+		return nil, err
+	}
+	c := &client{repo: repo, auth: t.Auth, base: t.Transport, stall: stall, log: log}
+	if c.log == nil {
+		c.log = slog.New(slog.DiscardHandler)
+	}
+	if c.auth == nil {
+		c.auth = authn.Anonymous
+	}
+	if c.base == nil {
+		c.base = sharedTransport()
+	}
+	return c, nil
+}
+
+// parseRepository reads host/name.
+func parseRepository(s string, insecure bool) (name.Repository, error) {
+	host, rest, ok := strings.Cut(s, "/")
+	if !ok || rest == "" || !strings.ContainsAny(host, ".:") && host != "localhost" {
+		return name.Repository{}, fmt.Errorf("repository %q: want host/name", s)
+	}
+	opts := []name.Option{name.WeakValidation}
+	if insecure {
+		opts = append(opts, name.Insecure)
+	}
+	repo, err := name.NewRepository(s, opts...)
+	if err != nil {
+		return name.Repository{}, fmt.Errorf("repository %q: want host/name: %w", s, err)
+	}
+	return repo, nil
+}
+
+// repository is host/name as the user wrote it.
+func (c *client) repository() string { return c.repo.RegistryStr() + "/" + c.repo.RepositoryStr() }
+
+// sharedTransport is the transport for images: HTTP/1.1 only, because Go's
+// HTTP/2 shares one connection, and one flow-control window, among all uploads
+// and can crawl (go-containerregistry issue 1193); big buffers; as many idle
+// connections as there are uploads.
+var sharedTransport = sync.OnceValue(func() http.RoundTripper {
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.Protocols = new(http.Protocols)
+	t.Protocols.SetHTTP1(true)
+	t.ForceAttemptHTTP2 = false
+	t.WriteBufferSize = 64 << 10
+	t.ReadBufferSize = 64 << 10
+	t.MaxIdleConnsPerHost = 16
+	t.TLSHandshakeTimeout = 20 * time.Second
+	return t
+})
+
+// transport returns the authorized transport, shaking hands first if need be.
+func (c *client) transport(ctx context.Context) (http.RoundTripper, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.authed == nil {
+		ctx, cancel := context.WithTimeoutCause(ctx, c.stall, errStalled)
+		defer cancel()
+		t, err := transport.NewWithContext(ctx, c.repo.Registry, authorizer{c.auth}, c.base, []string{c.repo.Scope(transport.PushScope)})
+		if err != nil {
+			if cause := context.Cause(ctx); cause != nil {
+				return nil, cause
+			}
+			return nil, err
+		}
+		c.authed = t
+	}
+	return c.authed, nil
+}
+
+// authorizer marks errors of the authenticator as final: it has its own retries,
+// and they are not the network's.
+type authorizer struct{ authn.Authenticator }
+
+func (a authorizer) AuthorizationContext(ctx context.Context) (*authn.AuthConfig, error) {
+	c, err := authn.Authorization(ctx, a.Authenticator)
+	if err != nil {
+		return nil, finalError{err}
+	}
+	return c, nil
+}
+
+// renew forgets the authorization, so that the next request asks for it anew.
+// When a token expires, all uploads in flight are refused at about the same
+// time; one renewal serves them all.
+func (c *client) renew() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.renewed.IsZero() && time.Since(c.renewed) < 10*time.Second {
+		return
+	}
+	c.authed, c.renewed = nil, time.Now()
+	// An authenticator that keeps its token says by this method that it can be
+	// told of a refusal.
+	if k, ok := c.auth.(interface{ Invalidate() }); ok {
+		k.Invalidate()
+	}
+}
+
+// persist repeats f as judge says.
+func (c *client) persist(ctx context.Context, what string, f func(context.Context) error) error {
+	return persist(ctx, c.log, what, c.renew, f)
+}
+
+// url is an address under the repository's own.
+func (c *client) url(path string) string {
+	return c.repo.Scheme() + "://" + c.repo.RegistryStr() + "/v2/" + c.repo.RepositoryStr() + "/" + path
+}
+
+// send sends one request and returns the answer if its status is one of ok. The
+// caller closes the body. Redirects are answers, not followed.
+func (c *client) send(ctx context.Context, op operation, req *http.Request, ok ...int) (*http.Response, error) {
+	t, err := c.transport(ctx)
+	if err != nil {
+		return nil, err
+	}
+	hc := http.Client{Transport: t, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	resp, err := hc.Do(req.WithContext(ctx))
+	if err != nil {
+		if cause := context.Cause(ctx); errors.Is(cause, errStalled) {
+			err = cause
+		}
+		return nil, fmt.Errorf("%s: %w", op.name, redact(err))
+	}
+	for _, s := range ok {
+		if resp.StatusCode == s {
+			return resp, nil
+		}
+	}
+	defer discard(resp)
+	return nil, newStatusError(op, resp)
+}
+
+// ask is send for requests without a body worth watching: it has a time limit.
+func (c *client) ask(ctx context.Context, op operation, method, address string, ok ...int) (*http.Response, []byte, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, c.stall, errStalled)
+	defer cancel()
+	req, err := http.NewRequest(method, address, nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	if op == opReadManifest {
+		req.Header.Set("Accept", manifestTypes)
+	}
+	resp, err := c.send(ctx, op, req, ok...)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer discard(resp)
+	var body []byte
+	if method == http.MethodGet {
+		if body, err = readSmall(resp.Body, maxDocument); err != nil {
+			return nil, nil, fmt.Errorf("%s: the answer %w", op.name, err)
+		}
+	}
+	return resp, body, nil
+}
+
+// manifestTypes are those the package can read.
+var manifestTypes = strings.Join([]string{
+	string(types.OCIImageIndex), string(types.DockerManifestList),
+	string(types.OCIManifestSchema1), string(types.DockerManifestSchema2),
+}, ", ")
+
+// discard reads the little that is left of an answer, so that the connection
+// can be used again.
+func discard(resp *http.Response) {
+	io.CopyN(io.Discard, resp.Body, 64<<10)
+	resp.Body.Close()
+}
+
+// redact takes the URL out of an error: an upload's carries the session's token.
+func redact(err error) error {
+	var u *url.Error
+	if errors.As(err, &u) {
+		return u.Err
+	}
+	return err
+}
+
+// remoteManifest is what a tag points to.
+type remoteManifest struct {
+	desc   v1.Descriptor
+	config v1.Hash // zero for an index
+	raw    []byte
+}
+
+// manifest reads what reference, a tag or digest, points to; nil when there is
+// nothing.
+func (c *client) manifest(ctx context.Context, reference string) (*remoteManifest, error) {
+	var found *remoteManifest
+	err := c.persist(ctx, "manifest "+reference, func(ctx context.Context) error {
+		resp, raw, err := c.ask(ctx, opReadManifest, http.MethodGet, c.url("manifests/"+reference), http.StatusOK)
+		var status *statusError
+		if errors.As(err, &status) && status.Status == http.StatusNotFound {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		m, mediaType, err := parseManifest(raw, types.MediaType(resp.Header.Get("Content-Type")))
+		if err != nil {
+			// Whatever it is, it is there and it is not our image.
+			mediaType = types.MediaType(resp.Header.Get("Content-Type"))
+		}
+		found = &remoteManifest{desc: v1.Descriptor{MediaType: mediaType, Size: int64(len(raw)), Digest: digestOf(raw)}, raw: raw}
+		if m.Config != nil {
+			found.config = m.Config.Digest
+		}
+		return nil
+	})
+	return found, err
+}
+
+// putManifest stores a document under a tag or its digest.
+func (c *client) putManifest(ctx context.Context, reference string, d document) error {
+	return c.persist(ctx, "manifest "+reference, func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeoutCause(ctx, c.stall, errStalled)
+		defer cancel()
+		req, err := http.NewRequest(http.MethodPut, c.url("manifests/"+reference), strings.NewReader(string(d.raw)))
+		if err != nil {
+			return err
+		}
+		req.Header.Set("Content-Type", string(d.desc.MediaType))
+		resp, err := c.send(ctx, opPutManifest, req, http.StatusCreated, http.StatusOK, http.StatusAccepted)
+		if err != nil {
+			return err
+		}
+		defer discard(resp)
+		if got := resp.Header.Get("Docker-Content-Digest"); got != "" && got != d.desc.Digest.String() {
+			return final("the registry stored the manifest under %s instead of %s", got, d.desc.Digest)
+		}
+		return nil
+	})
+}

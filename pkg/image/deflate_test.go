@@ -1,0 +1,135 @@
+package image
+
+import (
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"testing"
+	"testing/iotest"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+)
+
+func deflate(t testing.TB, d *deflater, raw []byte) []byte {
+	t.Helper()
+	z := d.gzip(bytes.NewReader(raw), digestOf(raw), func(int) {})
+	defer z.Close()
+	b, err := io.ReadAll(z)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func workers(n int) *deflater { return &deflater{slots: make(chan struct{}, n)} }
+
+func TestGzipRoundTrip(t *testing.T) {
+	for _, size := range []int{0, 1, deflateDict, deflateBlock - 1, deflateBlock, deflateBlock + 1, 5*deflateBlock + 7} {
+		raw := rawLayer(t, uint64(size), size)[:size]
+		r, err := gzip.NewReader(bytes.NewReader(deflate(t, newDeflater(), raw)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := io.ReadAll(r)
+		if err != nil || !bytes.Equal(got, raw) {
+			t.Errorf("%d bytes came back as %d: %v", size, len(got), err)
+		}
+	}
+}
+
+// The digest of a layer is the same on every machine: with one core or many,
+// with fresh writers or used ones, whatever else is compressed at the time, and
+// however the source hands out its bytes.
+func TestGzipIsDeterministic(t *testing.T) {
+	raw := rawLayer(t, 1, 3<<20)
+	want := digestOf(deflate(t, workers(1), raw))
+	const golden = "sha256:5b8c1ab0041b92cf91322c5ab32d8788a599b0546692f4bad5ae69e675516f5e"
+	if want.String() != golden {
+		t.Errorf("layers compress to other bytes than those of earlier versions: %s, want %s", want, golden)
+	}
+	busy := workers(7)
+	var wg sync.WaitGroup
+	for i := range 4 {
+		wg.Go(func() {
+			noise := rawLayer(t, uint64(100+i), 1<<20)
+			for range 3 {
+				deflate(t, busy, noise)
+			}
+		})
+		wg.Go(func() {
+			for range 3 {
+				if got := digestOf(deflate(t, busy, raw)); got != want {
+					t.Errorf("another digest: %s", got)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	z := busy.gzip(iotest.HalfReader(bytes.NewReader(raw)), digestOf(raw), func(int) {})
+	defer z.Close()
+	got, err := io.ReadAll(z)
+	if err != nil || digestOf(got) != want {
+		t.Errorf("read by halves: %s %v", digestOf(got), err)
+	}
+}
+
+func TestGzipErrors(t *testing.T) {
+	raw := rawLayer(t, 1, 1<<20)
+	broken := errors.New("broken disk")
+	z := newDeflater().gzip(io.MultiReader(bytes.NewReader(raw), iotest.ErrReader(broken)), digestOf(raw), func(int) {})
+	if _, err := io.Copy(io.Discard, z); !errors.Is(err, broken) {
+		t.Errorf("%v", err)
+	}
+	z.Close()
+	z = newDeflater().gzip(bytes.NewReader(raw[1:]), digestOf(raw), func(int) {})
+	if _, err := io.Copy(io.Discard, z); err == nil || !strings.Contains(err.Error(), "damaged") {
+		t.Errorf("%v", err)
+	}
+	z.Close()
+}
+
+// watched notices a read after it was closed.
+type watched struct {
+	io.Reader
+	t      *testing.T
+	closed bool
+	mu     sync.Mutex
+}
+
+func (w *watched) Read(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.closed {
+		w.t.Error("the layer was read after Close returned")
+	}
+	return w.Reader.Read(p)
+}
+
+func TestGzipClosedEarly(t *testing.T) {
+	for _, read := range []int64{0, 1, 100_000} {
+		w := &watched{Reader: rand.NewChaCha8([32]byte{}), t: t}
+		z := newDeflater().gzip(w, v1.Hash{}, func(int) {})
+		if _, err := io.CopyN(io.Discard, z, read); err != nil {
+			t.Fatal(err)
+		}
+		z.Close()
+		w.mu.Lock()
+		w.closed = true
+		w.mu.Unlock()
+	}
+}
+
+func BenchmarkGzip(b *testing.B) {
+	raw := rawLayer(b, 1, 32<<20)
+	d := newDeflater()
+	b.SetBytes(int64(len(raw)))
+	for b.Loop() {
+		z := d.gzip(bytes.NewReader(raw), digestOf(raw), func(int) {})
+		io.Copy(io.Discard, z)
+		z.Close()
+	}
+}

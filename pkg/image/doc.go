@@ -1,0 +1,16 @@
+// Package image moves a container image into a registry and says under which
+// digest it can be pulled.
+//
+// [Open] finds out what a reference is (an image of the local engine, a docker
+// or OCI archive, an OCI layout directory, or an image in another registry),
+// [Check] says before any upload what the wanted tags hold already, and [Push]
+// uploads what is missing. [Inspect] looks at an image in a registry.
+//
+// What is already compressed or has a digest is moved byte for byte; layers
+// that a "docker save" archive holds as plain tar files are compressed on the
+// way, in one pass, on all cores. Memory does not grow with the image.
+//
+// The package does not build, unpack, run or scan images, does not know AWS (the
+// registry's credentials come as an [authn.Authenticator]), reads no environment
+// of its own, and prints nothing.
+package image

@@ -1,0 +1,173 @@
+package image
+
+// Where the local engine listens: DOCKER_HOST, else the Docker context in use,
+// else the platform's default; as the Docker CLI decides (docker/cli,
+// cli/command/cli.go, "resolveContextName").
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// endpoint is where an engine listens.
+type endpoint struct {
+	host   string // as configured: unix:///…, npipe:////…, tcp://…
+	source string // what said so, for messages
+	tls    *tls.Config
+}
+
+// findEndpoint decides where the engine listens. getenv returns "" for what is
+// unset.
+func findEndpoint(getenv func(string) string) (endpoint, error) {
+	if host := getenv("DOCKER_HOST"); host != "" {
+		e := endpoint{host: host, source: "DOCKER_HOST"}
+		certs := getenv("DOCKER_CERT_PATH")
+		if strings.HasPrefix(host, "tcp:") && (certs != "" || getenv("DOCKER_TLS_VERIFY") != "") {
+			if certs == "" {
+				certs = configDirectory(getenv)
+			}
+			c, err := readTLS(certs, false)
+			if err != nil {
+				return e, fmt.Errorf("DOCKER_CERT_PATH: %w", err)
+			}
+			e.tls = c
+		}
+		return e, nil
+	}
+	context, source := getenv("DOCKER_CONTEXT"), "DOCKER_CONTEXT"
+	if context == "" {
+		var config struct {
+			CurrentContext string `json:"currentContext"`
+		}
+		// A missing or broken configuration leaves the default, as it does for
+		// the Docker CLI.
+		if b, err := os.ReadFile(filepath.Join(configDirectory(getenv), "config.json")); err == nil {
+			_ = json.Unmarshal(b, &config)
+		}
+		context, source = config.CurrentContext, "Docker's current context"
+	}
+	if context == "" || context == "default" {
+		return endpoint{host: defaultHost, source: "the default"}, nil
+	}
+	e, err := readContext(configDirectory(getenv), context)
+	if err != nil {
+		return endpoint{}, fmt.Errorf("%s %q: %w", source, context, err)
+	}
+	e.source = fmt.Sprintf("%s %q", source, context)
+	return e, nil
+}
+
+// configDirectory is where the Docker CLI keeps its configuration.
+func configDirectory(getenv func(string) string) string {
+	if d := getenv("DOCKER_CONFIG"); d != "" {
+		return d
+	}
+	home := getenv("HOME")
+	if h := getenv("USERPROFILE"); home == "" || os.PathSeparator == '\\' && h != "" {
+		home = h
+	}
+	return filepath.Join(home, ".docker")
+}
+
+// readContext reads the endpoint of a Docker context (docker/cli,
+// cli/context/store: the folder is named by the hash of the context's name).
+func readContext(config, context string) (endpoint, error) {
+	sum := sha256.Sum256([]byte(context))
+	id := hex.EncodeToString(sum[:])
+	b, err := os.ReadFile(filepath.Join(config, "contexts", "meta", id, "meta.json"))
+	if err != nil {
+		return endpoint{}, errors.New("there is no such context; see docker context ls")
+	}
+	var meta struct {
+		Endpoints map[string]struct {
+			Host          string
+			SkipTLSVerify bool
+		}
+	}
+	if err := json.Unmarshal(b, &meta); err != nil {
+		return endpoint{}, fmt.Errorf("meta.json: %w", err)
+	}
+	docker, ok := meta.Endpoints["docker"]
+	if !ok {
+		return endpoint{}, errors.New("it has no docker endpoint")
+	}
+	e := endpoint{host: docker.Host}
+	if e.host == "" {
+		e.host = defaultHost
+	}
+	certs := filepath.Join(config, "contexts", "tls", id, "docker")
+	if _, err := os.Stat(certs); err == nil || docker.SkipTLSVerify {
+		if e.tls, err = readTLS(certs, docker.SkipTLSVerify); err != nil {
+			return e, err
+		}
+	}
+	return e, nil
+}
+
+// readTLS reads ca.pem, cert.pem and key.pem, each of which may be missing.
+func readTLS(dir string, skipVerify bool) (*tls.Config, error) {
+	c := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: skipVerify}
+	ca, err := os.ReadFile(filepath.Join(dir, "ca.pem"))
+	switch {
+	case err == nil:
+		c.RootCAs = x509.NewCertPool()
+		if !c.RootCAs.AppendCertsFromPEM(ca) {
+			return nil, fmt.Errorf("%s holds no certificate", filepath.Join(dir, "ca.pem"))
+		}
+	case !errors.Is(err, fs.ErrNotExist):
+		return nil, err
+	}
+	pair, err := tls.LoadX509KeyPair(filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem"))
+	switch {
+	case err == nil:
+		c.Certificates = []tls.Certificate{pair}
+	case !errors.Is(err, fs.ErrNotExist):
+		return nil, err
+	}
+	return c, nil
+}
+
+// client returns an HTTP client for the engine and the base of its addresses.
+func (e endpoint) client() (*http.Client, string, error) {
+	u, err := url.Parse(e.host)
+	if err != nil {
+		return nil, "", fmt.Errorf("%s: %q is not an address such as unix:///var/run/docker.sock", e.source, e.host)
+	}
+	t := &http.Transport{TLSClientConfig: e.tls, DisableCompression: true, ReadBufferSize: 256 << 10, IdleConnTimeout: 30 * time.Second}
+	base := "http://engine"
+	dialer := net.Dialer{Timeout: 10 * time.Second}
+	switch u.Scheme {
+	case "unix":
+		t.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return dialer.DialContext(ctx, "unix", u.Path)
+		}
+	case "npipe":
+		pipe := strings.ReplaceAll(strings.TrimPrefix(e.host, "npipe://"), "/", `\`)
+		t.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) { return dialPipe(ctx, pipe) }
+	case "tcp", "http", "https":
+		t.DialContext = dialer.DialContext
+		base = "http://" + u.Host + strings.TrimSuffix(u.Path, "/")
+		if e.tls != nil || u.Scheme == "https" {
+			base = "https://" + u.Host + strings.TrimSuffix(u.Path, "/")
+		}
+	case "ssh":
+		return nil, "", fmt.Errorf("%s: %s: an engine cannot be reached over ssh:// here; forward its socket and use unix:// or tcp://", e.source, e.host)
+	default:
+		return nil, "", fmt.Errorf("%s: %q: want unix://, npipe:// or tcp://", e.source, e.host)
+	}
+	return &http.Client{Transport: t}, base, nil
+}

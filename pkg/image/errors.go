@@ -1,0 +1,196 @@
+package image
+
+// What a registry refuses, as errors a caller can tell apart.
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+)
+
+// operation is a request as a person would call it, and the action that an IAM
+// policy has to allow for it on ECR ("Actions, resources, and condition keys
+// for Amazon Elastic Container Registry", Service Authorization Reference).
+type operation struct{ name, action string }
+
+var (
+	opConnect      = operation{"connect", "ecr:GetAuthorizationToken"}
+	opReadManifest = operation{"read a manifest", "ecr:BatchGetImage"}
+	opReadBlob     = operation{"read a layer", "ecr:GetDownloadUrlForLayer"}
+	opCheckBlob    = operation{"look for a layer", "ecr:BatchCheckLayerAvailability"}
+	opStartUpload  = operation{"start the upload of a layer", "ecr:InitiateLayerUpload"}
+	opSendBlob     = operation{"upload a layer", "ecr:UploadLayerPart"}
+	opFinishUpload = operation{"finish the upload of a layer", "ecr:CompleteLayerUpload"}
+	opPutManifest  = operation{"put a manifest", "ecr:PutImage"}
+)
+
+// statusError is a registry's answer that is not the one wanted.
+type statusError struct {
+	Operation  operation
+	Status     int
+	Errors     []registryError
+	Body       string // when it is not the specified JSON
+	RetryAfter time.Duration
+}
+
+// registryError is one error of the OCI distribution specification's form.
+type registryError struct {
+	Code    string `json:"code"`
+	Message string `json:"message"`
+}
+
+func (e *statusError) codes() []string {
+	var s []string
+	for _, r := range e.Errors {
+		s = append(s, r.Code)
+	}
+	return s
+}
+
+func (e *statusError) has(code string) bool {
+	for _, r := range e.Errors {
+		if r.Code == code {
+			return true
+		}
+	}
+	return false
+}
+
+// message is what the registry said.
+func (e *statusError) message() string {
+	var s []string
+	for _, r := range e.Errors {
+		s = append(s, strings.TrimPrefix(r.Code+": "+r.Message, ": "))
+	}
+	if len(s) == 0 && e.Body != "" {
+		s = append(s, e.Body)
+	}
+	return strings.Join(s, "; ")
+}
+
+func (e *statusError) Error() string {
+	s := fmt.Sprintf("%s: the registry answered %d %s", e.Operation.name, e.Status, http.StatusText(e.Status))
+	if m := e.message(); m != "" {
+		s += ": " + m
+	}
+	return s
+}
+
+// newStatusError reads a refusal; it takes no more than 64 KiB of the body and
+// keeps no more than 500 bytes of what it does not understand.
+func newStatusError(op operation, resp *http.Response) *statusError {
+	e := &statusError{Operation: op, Status: resp.StatusCode, RetryAfter: retryAfter(resp.Header.Get("Retry-After"), time.Now())}
+	body, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
+	var parsed struct {
+		Errors []registryError `json:"errors"`
+	}
+	if json.Unmarshal(body, &parsed) == nil && len(parsed.Errors) > 0 {
+		e.Errors = parsed.Errors
+	} else {
+		e.Body = strings.ToValidUTF8(strings.TrimSpace(string(body[:min(len(body), 500)])), "")
+	}
+	return e
+}
+
+// DeniedError says that a registry refused the credentials, or an operation to
+// them.
+type DeniedError struct {
+	Repository string // host/name
+	Operation  string // "put a manifest"
+	// Action is the IAM action that allows the operation on ECR.
+	Action string
+	// Message is what the registry said; may be empty.
+	Message string
+}
+
+func (e *DeniedError) Error() string {
+	s := fmt.Sprintf("%s: not allowed to %s", e.Repository, e.Operation)
+	if isECR(e.Repository) {
+		s += " (" + e.Action + ")"
+	}
+	if e.Message != "" {
+		s += ": " + e.Message
+	}
+	return s
+}
+
+// isECR says whether a repository is in ECR, by its host.
+func isECR(repository string) bool {
+	host, _, _ := strings.Cut(repository, "/")
+	return strings.Contains(host, ".dkr.ecr") || strings.Contains(host, ".dkr-ecr") || host == "public.ecr.aws"
+}
+
+// NotFoundError says that a registry has no such image or repository.
+type NotFoundError struct {
+	// Ref is the image, host/name:tag, or the repository, host/name.
+	Ref string
+	// Repository says that the repository itself is not known. Many registries
+	// make one with the first push; ECR does not.
+	Repository bool
+	Message    string // what the registry said; may be empty
+}
+
+func (e *NotFoundError) Error() string {
+	s := e.Ref + ": there is no such image in the registry"
+	if e.Repository {
+		s = e.Ref + ": there is no such repository in the registry"
+	}
+	if e.Message != "" {
+		s += " (" + e.Message + ")"
+	}
+	return s
+}
+
+// TagTakenError says that a tag that can never change points to another image.
+type TagTakenError struct {
+	Repository, Tag string
+	// Have is the digest under the tag. Want is the digest that was to be
+	// pushed, or the image ID while the digest is not known.
+	Have, Want string
+}
+
+func (e *TagTakenError) Error() string {
+	return fmt.Sprintf("%s: tag %s is immutable and belongs to another image, %s, not to %s; a tag stands for one build: push under a new one",
+		e.Repository, e.Tag, e.Have, e.Want)
+}
+
+// explain turns an error of a request into one that a caller can tell apart.
+// ref is the image or repository that was asked for.
+func explain(err error, repository, ref string) error {
+	var status *statusError
+	var handshake *transport.Error
+	switch {
+	case errors.As(err, &status):
+	case errors.As(err, &handshake):
+		status = &statusError{Operation: opConnect, Status: handshake.StatusCode}
+		for _, d := range handshake.Errors {
+			status.Errors = append(status.Errors, registryError{string(d.Code), d.Message})
+		}
+		if r := handshake.Request; r != nil {
+			switch {
+			case strings.Contains(r.URL.Path, "/manifests/"):
+				status.Operation = opReadManifest
+			case strings.Contains(r.URL.Path, "/blobs/"):
+				status.Operation = opReadBlob
+			}
+		}
+		err = status
+	default:
+		return fmt.Errorf("%s: %w", repository, err)
+	}
+	switch {
+	case status.Status == http.StatusUnauthorized || status.Status == http.StatusForbidden:
+		return &DeniedError{Repository: repository, Operation: status.Operation.name, Action: status.Operation.action, Message: status.message()}
+	case status.Status == http.StatusNotFound && status.has("NAME_UNKNOWN"):
+		return &NotFoundError{Ref: repository, Repository: true, Message: status.message()}
+	case status.Status == http.StatusNotFound && status.Operation == opReadManifest:
+		return &NotFoundError{Ref: ref, Message: status.message()}
+	}
+	return fmt.Errorf("%s: %w", repository, err)
+}

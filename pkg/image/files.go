@@ -1,0 +1,203 @@
+package image
+
+// Named files at random access: those of a directory, or of a tar archive that
+// was indexed in one scan. Names in an archive are only ever looked up in the
+// index, never on the disk, so "../../etc/passwd" is a name like any other.
+
+import (
+	"archive/tar"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+)
+
+// files are read by slash-separated names. A missing one is fs.ErrNotExist.
+type files interface {
+	stat(name string) (size int64, err error)
+	open(name string) (io.ReadCloser, error)
+}
+
+// directory is files on disk. A symbolic link may lead out of it, as those of
+// build systems do: content counts only when its digest is right.
+type directory string
+
+func (d directory) path(name string) string {
+	return filepath.Join(string(d), filepath.FromSlash(path.Join("/", name)))
+}
+
+func (d directory) stat(name string) (int64, error) {
+	info, err := os.Stat(d.path(name))
+	if err != nil {
+		return 0, err
+	}
+	if !info.Mode().IsRegular() {
+		return 0, fmt.Errorf("%s is not a regular file", d.path(name))
+	}
+	return info.Size(), nil
+}
+
+func (d directory) open(name string) (io.ReadCloser, error) {
+	if _, err := d.stat(name); err != nil {
+		return nil, err
+	}
+	return os.Open(d.path(name))
+}
+
+// Bounds on an archive's table of contents: an image has some hundred entries.
+const (
+	maxEntries = 100_000
+	maxLinks   = 32 // links followed from one name
+)
+
+// archive is the files of a tar archive, found in one scan.
+type archive struct {
+	from    io.ReaderAt
+	entries map[string]entry
+}
+
+type entry struct {
+	offset, size int64
+	link         string // another entry's name; the entry has no bytes then
+	sparse       bool
+}
+
+// errTruncated says that an archive ends too early.
+var errTruncated = errors.New("the archive is truncated: it ends in the middle of a file; was it copied or downloaded whole?")
+
+// indexArchive scans the headers of a tar archive of the given size. The bytes
+// of the files are skipped, not read.
+func indexArchive(ctx context.Context, r io.ReaderAt, size int64) (*archive, error) {
+	a := &archive{from: r, entries: map[string]entry{}}
+	section := io.NewSectionReader(r, 0, size)
+	tr := tar.NewReader(section)
+	for n := 0; ; n++ {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		h, err := tr.Next()
+		switch {
+		case err == io.EOF:
+			return a, nil
+		case errors.Is(err, io.ErrUnexpectedEOF):
+			return nil, errTruncated
+		case err != nil:
+			return nil, fmt.Errorf("the archive is damaged: %w", err)
+		case n == maxEntries:
+			return nil, fmt.Errorf("the archive has more than %d entries and cannot be an image", maxEntries)
+		}
+		name := path.Join("/", h.Name)
+		switch h.Typeflag {
+		case tar.TypeReg, tar.TypeGNUSparse:
+			offset, err := section.Seek(0, io.SeekCurrent)
+			if err != nil {
+				return nil, err
+			}
+			e := entry{offset: offset, size: h.Size}
+			// A sparse file's bytes are not those in the archive; images have none.
+			e.sparse = h.Typeflag == tar.TypeGNUSparse || h.PAXRecords["GNU.sparse.major"] != "" || h.PAXRecords["GNU.sparse.map"] != ""
+			if !e.sparse && offset+h.Size > size {
+				return nil, errTruncated
+			}
+			a.entries[name] = e
+		case tar.TypeSymlink:
+			target := h.Linkname
+			if !path.IsAbs(target) {
+				target = path.Join(path.Dir(name), target)
+			}
+			a.entries[name] = entry{link: path.Join("/", target)}
+		case tar.TypeLink:
+			a.entries[name] = entry{link: path.Join("/", h.Linkname)}
+		}
+	}
+}
+
+// find follows links from name to an entry with bytes.
+func (a *archive) find(name string) (entry, error) {
+	at := path.Join("/", name)
+	for range maxLinks {
+		e, ok := a.entries[at]
+		if !ok {
+			return entry{}, &fs.PathError{Op: "find", Path: name, Err: fs.ErrNotExist}
+		}
+		if e.link == "" || e.link == at {
+			if e.link != "" || e.sparse {
+				return entry{}, fmt.Errorf("the archive's entry %q is not a plain file", name)
+			}
+			return e, nil
+		}
+		at = e.link
+	}
+	return entry{}, fmt.Errorf("the archive's entry %q is a link that leads in a circle", name)
+}
+
+func (a *archive) stat(name string) (int64, error) {
+	e, err := a.find(name)
+	return e.size, err
+}
+
+func (a *archive) open(name string) (io.ReadCloser, error) {
+	e, err := a.find(name)
+	if err != nil {
+		return nil, err
+	}
+	return io.NopCloser(io.NewSectionReader(a.from, e.offset, e.size)), nil
+}
+
+// fileOpener opens name in f for an upload. Errors of the disk are marked, so
+// that none of them is taken for the network's and tried again.
+func fileOpener(f files, name string) opener {
+	return func(context.Context) (io.ReadCloser, error) {
+		r, err := f.open(name)
+		if err != nil {
+			return nil, &sourceError{name, err}
+		}
+		return &localReader{r, name}, nil
+	}
+}
+
+// sourceError is an error of the image's source, not of the registry.
+type sourceError struct {
+	name string
+	err  error
+}
+
+func (e *sourceError) Error() string {
+	if errors.Is(e.err, io.ErrUnexpectedEOF) {
+		return fmt.Sprintf("read %s: it is shorter than it was", e.name)
+	}
+	return fmt.Sprintf("read %s: %v", e.name, e.err)
+}
+func (e *sourceError) Unwrap() error { return e.err }
+
+type localReader struct {
+	io.ReadCloser
+	name string
+}
+
+func (r *localReader) Read(p []byte) (int, error) {
+	n, err := r.ReadCloser.Read(p)
+	if err != nil && err != io.EOF {
+		err = &sourceError{r.name, err}
+	}
+	return n, err
+}
+
+// readFile reads a small file whole.
+func readFile(f files, name string, limit int64) ([]byte, error) {
+	r, err := f.open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	b, err := readSmall(r, limit)
+	if err != nil {
+		return nil, fmt.Errorf("%s %w", strings.TrimPrefix(name, "/"), err)
+	}
+	return b, nil
+}

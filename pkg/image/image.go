@@ -1,0 +1,192 @@
+package image
+
+// An Image is a source that has been found and looked at: what Open returns,
+// Check compares, Push moves, and Close cleans up after.
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+
+	"github.com/google/go-containerregistry/pkg/authn"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+)
+
+// Options say how Open looks for an image. The zero value is usable.
+type Options struct {
+	// Platform chooses one image of an index, "linux/arm64"; empty takes the
+	// whole index.
+	Platform string
+	// WorkingDirectory is what a relative path starts from; empty is the
+	// process's own.
+	WorkingDirectory string
+	// Environ looks up the variables that lead to the engine: DOCKER_HOST,
+	// DOCKER_CONTEXT, DOCKER_CONFIG, DOCKER_CERT_PATH, DOCKER_TLS_VERIFY, HOME
+	// and USERPROFILE. Nil knows none.
+	Environ func(key string) (string, bool)
+	// Keychain has the credentials for docker:// references; nil is anonymous.
+	Keychain authn.Keychain
+	// Transport carries requests to the registry of a docker:// reference; nil
+	// is a transport tuned for images.
+	Transport http.RoundTripper
+	// TempDirectory takes the archive that an engine hands out, or a gzipped
+	// archive unpacked; empty is the system's.
+	TempDirectory string
+	// Logger is told, at debug level, how the source was found out; nil is
+	// silent.
+	Logger *slog.Logger
+}
+
+func (o Options) getenv(key string) string {
+	if o.Environ == nil {
+		return ""
+	}
+	v, _ := o.Environ(key)
+	return v
+}
+
+func (o Options) path(p string) string {
+	if o.WorkingDirectory == "" || filepath.IsAbs(p) {
+		return p
+	}
+	return filepath.Join(o.WorkingDirectory, p)
+}
+
+// Kind is what a source turned out to be, in words for a log.
+type Kind string
+
+// The kinds of source.
+const (
+	KindEngine        Kind = "local engine"
+	KindDockerArchive Kind = "docker archive"
+	KindOCIArchive    Kind = "OCI archive"
+	KindOCILayout     Kind = "OCI layout"
+	KindRegistry      Kind = "registry"
+)
+
+// Description is what is known of an image before any of it is moved.
+type Description struct {
+	Kind Kind
+	// Ref is the reference as it was given.
+	Ref string
+	// ImageID is the digest of the config, which Docker calls the image's ID;
+	// empty for an index, and for an engine that does not say.
+	ImageID string
+	// Digest and MediaType are those of the manifest or index; empty when the
+	// manifest has yet to be written because its layers are not compressed.
+	Digest, MediaType string
+	// Platforms are those the image runs on; attestations are left out.
+	Platforms []Platform
+	// Layers counts the distinct layers of all platforms; 0 when unknown.
+	Layers int
+	// Size is the sum of the layers' sizes in bytes as they lie in the source,
+	// compressed or not; for an engine its own estimate.
+	Size int64
+}
+
+// Image is a source that Open found. Its methods and Check and Push must not
+// be called at the same time.
+type Image struct {
+	describe Description
+	// identities are the digests, of manifest or config, by which the image is
+	// known before it is loaded. When certain is false, an image with other
+	// digests might still be the same one.
+	identities []v1.Hash
+	certain    bool
+	// load fetches the content of an engine's image; nil when content is set.
+	load    func(ctx context.Context, p *progress) (*content, error)
+	content *content
+
+	mu      sync.Mutex
+	closers []io.Closer
+}
+
+// Describe says what is known of the image. It costs nothing, and says more of
+// an engine's image once that has been pushed.
+func (m *Image) Describe() Description {
+	d := m.describe
+	d.Platforms = slices.Clone(d.Platforms)
+	return d
+}
+
+// Close removes what Open and Push left in the temporary directory.
+func (m *Image) Close() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var errs []error
+	for _, c := range slices.Backward(m.closers) {
+		errs = append(errs, c.Close())
+	}
+	m.closers = nil
+	return errors.Join(errs...)
+}
+
+// keep hands Close something to close.
+func (m *Image) keep(c io.Closer) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.closers = append(m.closers, c)
+}
+
+// loaded returns the image's content, fetching it from the engine at the first
+// call.
+func (m *Image) loaded(ctx context.Context, p *progress) (*content, error) {
+	if m.content != nil {
+		return m.content, nil
+	}
+	c, err := m.load(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	m.use(c)
+	return c, nil
+}
+
+// use takes content as the image's own and describes the image by it.
+func (m *Image) use(c *content) {
+	m.content, m.certain = c, true
+	m.identities = c.identities()
+	c.describe(&m.describe)
+}
+
+// Open finds out what ref is and looks at it without moving any of it:
+//
+//   - docker://host/repository:tag or …@digest is an image in that registry;
+//   - the path of a docker archive (docker save, podman save), an OCI archive,
+//     either of them gzipped or not, or of an OCI layout directory; where it
+//     holds several images, "path#name:tag" or "path#sha256:…" takes one;
+//   - anything else is an image of the local engine, by name or ID.
+//
+// A name for which there happens to be a file or folder that is no image is
+// still looked up in the engine. The caller closes the Image.
+func Open(ctx context.Context, ref string, o Options) (*Image, error) {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.TempDirectory == "" {
+		o.TempDirectory = os.TempDir()
+	}
+	want, err := ParsePlatform(o.Platform)
+	if err != nil {
+		return nil, err
+	}
+	at := classify(ref, func(p string) fileKind { return lookAt(o.path(p)) })
+	o.Logger.DebugContext(ctx, "image source", "ref", ref, "kind", at.kind.String(), "path", at.path, "selector", at.selector)
+	switch at.kind {
+	case refRegistry:
+		return openRegistry(ctx, ref, at.name, want, o)
+	case refFile, refDirectory:
+		return openPath(ctx, ref, at, want, o)
+	case refEngine:
+		return openEngine(ctx, ref, at.name, want, o)
+	default:
+		return nil, fmt.Errorf("image %q: %s", ref, at.problem)
+	}
+}

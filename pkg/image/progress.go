@@ -1,0 +1,175 @@
+package image
+
+// How far a push is. Uploads count bytes; one goroutine tells the caller at a
+// calm rate.
+
+import (
+	"sync"
+	"time"
+)
+
+// Stage is what a push is doing.
+type Stage string
+
+// The stages of a push, in order. Only an engine's image has the first.
+const (
+	StageExport Stage = "export" // the engine hands the image out
+	StageUpload Stage = "upload"
+)
+
+// Progress is how far a push is.
+type Progress struct {
+	Stage Stage
+	// Done and Total are bytes of the image as they lie in the source, so that
+	// their quotient is the part of the work that is done. Total is 0 when
+	// unknown, and an estimate while exporting.
+	Done, Total int64
+	// Sent is what went over the wire, ReusedBytes what did not have to.
+	Sent, ReusedBytes int64
+	// LayersDone and Layers count layers and configs.
+	// Reused are those of LayersDone that the registry had.
+	LayersDone, Layers, Reused int
+	Elapsed                    time.Duration // of this stage
+	// Layer is set when the report is that this layer is done.
+	Layer *LayerDone
+}
+
+// LayerDone says how a layer came to be in the registry.
+type LayerDone struct {
+	Digest string
+	// Size is the layer's size in the registry, in bytes.
+	Size int64
+	// Reused says that the registry had it, or took it from another repository.
+	Reused   bool
+	Duration time.Duration
+}
+
+// progress gathers the counts of all parts.
+type progress struct {
+	report func(Progress) // serialised by telling; may be nil
+
+	mu      sync.Mutex
+	now     Progress
+	started time.Time
+
+	telling sync.Mutex
+	stop    chan struct{}
+	ticking sync.WaitGroup
+}
+
+// newProgress starts reporting to report every interval; close ends it.
+func newProgress(report func(Progress), interval time.Duration) *progress {
+	p := &progress{report: report, started: time.Now(), stop: make(chan struct{})}
+	if report == nil {
+		return p
+	}
+	p.ticking.Go(func() {
+		t := time.NewTicker(interval)
+		defer t.Stop()
+		for {
+			select {
+			case <-t.C:
+				p.tell(nil)
+			case <-p.stop:
+				return
+			}
+		}
+	})
+	return p
+}
+
+func (p *progress) close() {
+	close(p.stop)
+	p.ticking.Wait()
+}
+
+// stage begins a stage of so many bytes and parts.
+func (p *progress) stage(s Stage, total int64, layers int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.now = Progress{Stage: s, Total: total, Layers: layers}
+	p.started = time.Now()
+}
+
+// soFar is how far the stage is.
+func (p *progress) soFar() Progress {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := p.now
+	now.Elapsed = time.Since(p.started)
+	return now
+}
+
+// tell reports; layer is what has just been done, or nil.
+func (p *progress) tell(layer *LayerDone) {
+	if p.report == nil {
+		return
+	}
+	p.telling.Lock()
+	defer p.telling.Unlock()
+	now := p.soFar()
+	if now.Stage == "" {
+		return
+	}
+	now.Layer = layer
+	p.report(now)
+}
+
+// add counts bytes done and sent.
+func (p *progress) add(done, sent int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.now.Done += done
+	p.now.Sent += sent
+}
+
+// part is one blob's or layer's share of the progress.
+type part struct {
+	p       *progress
+	started time.Time
+
+	mu   sync.Mutex
+	done int64 // bytes of the source counted so far
+}
+
+func (p *progress) part() *part { return &part{p: p, started: time.Now()} }
+
+// restart takes back what was counted: the source is read anew.
+func (q *part) restart() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.p.add(-q.done, 0)
+	q.done = 0
+}
+
+// read counts bytes read from the source.
+func (q *part) read(n int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.done += int64(n)
+	q.p.add(int64(n), 0)
+}
+
+// sent counts bytes given to the network.
+func (q *part) sent(n int) { q.p.add(0, int64(n)) }
+
+// moved counts bytes that are sent as they are read.
+func (q *part) moved(n int) { q.read(n); q.sent(n) }
+
+// finish ends the part, which has size bytes in the source.
+func (q *part) finish(size int64, l LayerDone) {
+	q.mu.Lock()
+	rest := size - q.done
+	q.done = size
+	q.mu.Unlock()
+	q.p.mu.Lock()
+	q.p.now.Done += rest
+	q.p.now.LayersDone++
+	if l.Reused {
+		q.p.now.ReusedBytes += l.Size
+		q.p.now.Reused++
+	}
+	q.p.mu.Unlock()
+	l.Duration = time.Since(q.started)
+	q.p.tell(&l)
+}

@@ -1,0 +1,249 @@
+package image
+
+// A registry for tests: go-containerregistry's own, behind a wrapper that
+// records requests and makes faults, reached over loopback or, where time is to
+// stand still, without a network.
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/registry"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/validate"
+)
+
+// fault makes the first times requests that match go wrong.
+type fault struct {
+	match string // "PUT manifests", "POST", "PATCH", "PUT blobs", …
+	times int
+	do    http.HandlerFunc
+}
+
+// testRegistry is a registry with faults.
+type testRegistry struct {
+	inner http.Handler
+
+	mu       sync.Mutex
+	faults   []fault
+	requests []string // method and kind, in order of arrival
+	bodies   int64    // bytes of blobs received
+}
+
+func newTestRegistry(faults ...fault) *testRegistry {
+	return &testRegistry{inner: registry.New(registry.Logger(log.New(io.Discard, "", 0))), faults: faults}
+}
+
+func requestKind(r *http.Request) string {
+	switch {
+	case r.URL.Path == "/v2/":
+		return r.Method + " ping"
+	case strings.Contains(r.URL.Path, "/manifests/"):
+		return r.Method + " manifests"
+	case strings.Contains(r.URL.Path, "/blobs/"):
+		return r.Method + " blobs"
+	}
+	return r.Method + " " + r.URL.Path
+}
+
+func (g *testRegistry) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	kind := requestKind(r)
+	g.mu.Lock()
+	g.requests = append(g.requests, kind)
+	var do http.HandlerFunc
+	for i := range g.faults {
+		f := &g.faults[i]
+		if f.times > 0 && strings.HasPrefix(kind, f.match) {
+			f.times--
+			do = f.do
+			break
+		}
+	}
+	g.mu.Unlock()
+	if do != nil {
+		do(w, r)
+		return
+	}
+	if strings.HasSuffix(kind, " blobs") {
+		r.Body = &countedBody{r.Body, g}
+	}
+	g.inner.ServeHTTP(w, r)
+}
+
+type countedBody struct {
+	io.ReadCloser
+	g *testRegistry
+}
+
+func (b *countedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	b.g.mu.Lock()
+	b.g.bodies += int64(n)
+	b.g.mu.Unlock()
+	return n, err
+}
+
+// take returns the requests since the last call, and forgets them.
+func (g *testRegistry) take() []string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	r := g.requests
+	g.requests, g.bodies = nil, 0
+	return r
+}
+
+func (g *testRegistry) count(kind string) int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	n := 0
+	for _, r := range g.requests {
+		if r == kind {
+			n++
+		}
+	}
+	return n
+}
+
+// answer is a fault that answers with a status and an error code.
+func answer(status int, code, message string, header ...string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body)
+		for i := 0; i+1 < len(header); i += 2 {
+			w.Header().Set(header[i], header[i+1])
+		}
+		w.WriteHeader(status)
+		if code != "" {
+			fmt.Fprintf(w, `{"errors":[{"code":%q,"message":%q}]}`, code, message)
+		}
+	}
+}
+
+// cut is a fault that ends the connection in the middle of the body.
+func cut(_ http.ResponseWriter, r *http.Request) {
+	io.CopyN(io.Discard, r.Body, 1000)
+	panic(http.ErrAbortHandler)
+}
+
+// hang is a fault that reads a little and then nothing more.
+func hang(_ http.ResponseWriter, r *http.Request) {
+	io.CopyN(io.Discard, r.Body, 1000)
+	<-r.Context().Done()
+	panic(http.ErrAbortHandler)
+}
+
+// loseAnswer is a fault that does what is asked and then ends the connection.
+func (g *testRegistry) loseAnswer(_ http.ResponseWriter, r *http.Request) {
+	g.inner.ServeHTTP(httptest.NewRecorder(), r)
+	panic(http.ErrAbortHandler)
+}
+
+// serve listens on loopback and returns host/app.
+func (g *testRegistry) serve(t testing.TB) string {
+	t.Helper()
+	s := httptest.NewServer(g)
+	t.Cleanup(s.Close)
+	return strings.TrimPrefix(s.URL, "http://") + "/app"
+}
+
+// direct is a transport that calls a handler without a network, so that it can
+// be used where time is faked.
+type direct struct{ handler http.Handler }
+
+func (d direct) RoundTrip(r *http.Request) (*http.Response, error) {
+	ctx, cancel := context.WithCancel(r.Context())
+	in := r.Clone(ctx)
+	in.Host = r.URL.Host
+	in.RequestURI = r.URL.RequestURI()
+	if in.Body == nil {
+		in.Body = http.NoBody
+	}
+	w := httptest.NewRecorder()
+	done := make(chan error, 1)
+	go func() {
+		defer func() {
+			in.Body.Close()
+			if p := recover(); p != nil {
+				done <- io.ErrUnexpectedEOF
+				return
+			}
+			done <- nil
+		}()
+		d.handler.ServeHTTP(w, in)
+	}()
+	select {
+	case err := <-done:
+		cancel()
+		if err != nil {
+			return nil, err
+		}
+		resp := w.Result()
+		resp.Request = r
+		return resp, nil
+	case <-r.Context().Done():
+		cancel()
+		<-done
+		return nil, context.Cause(r.Context())
+	}
+}
+
+// pull validates the image or index at ref with the library and returns the
+// descriptor and, for an image, its ID.
+func pull(t testing.TB, ref string, options ...remote.Option) (d v1.Descriptor, id string) {
+	t.Helper()
+	r, err := name.ParseReference(ref)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := remote.Get(r, options...)
+	if err != nil {
+		t.Fatalf("pull %s: %v", ref, err)
+	}
+	if got.MediaType.IsIndex() {
+		index, err := got.ImageIndex()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := validate.Index(index); err != nil {
+			t.Fatalf("validate %s: %v", ref, err)
+		}
+		return got.Descriptor, ""
+	}
+	img, err := got.Image()
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := img.Manifest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var how []validate.Option
+	if slices.ContainsFunc(m.Layers, isRawLayer) {
+		how = append(how, validate.Fast) // the library wants to unpack every layer
+	}
+	if err := validate.Image(img, how...); err != nil {
+		t.Fatalf("validate %s: %v", ref, err)
+	}
+	h, err := img.ConfigName()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got.Descriptor, h.String()
+}
+
+// as is errors.As with the type as a parameter.
+func as[T error](err error) (T, bool) {
+	var e T
+	ok := errors.As(err, &e)
+	return e, ok
+}

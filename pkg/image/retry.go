@@ -1,0 +1,182 @@
+package image
+
+// When a request to a registry is tried again, and how long after: a pure
+// decision over the error, and the loop around it.
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+)
+
+// Tries and pauses. Eight tries with these pauses last about a minute, which
+// outlives the short outages and throttling of a registry; an upload that was
+// cut off is worth as much.
+const (
+	maxTries      = 8
+	fewTries      = 3 // for what is probably a mistake: a host that is not there
+	firstPause    = 500 * time.Millisecond
+	longestPause  = 20 * time.Second
+	maxRetryAfter = 2 * time.Minute
+)
+
+// action is what to do about an error.
+type action int
+
+const (
+	giveUp   action = iota
+	tryAgain        // from the start: an upload begins with a new session
+	renew           // with new credentials, once
+)
+
+// verdict is the judgement on an error.
+type verdict struct {
+	action action
+	tries  int           // how often at most, in all
+	after  time.Duration // what the registry asked for; 0 when it did not
+}
+
+// judge decides what an error means, whatever the request was.
+func judge(err error) verdict {
+	again := verdict{action: tryAgain, tries: maxTries}
+	few := verdict{action: tryAgain, tries: fewTries}
+	var (
+		status    *statusError
+		handshake *transport.Error
+		source    *sourceError
+		end       finalError
+		dns       *net.DNSError
+		unknownCA x509.UnknownAuthorityError
+		badHost   x509.HostnameError
+		badCert   x509.CertificateInvalidError
+	)
+	switch {
+	case err == nil:
+		return verdict{}
+	case errors.As(err, &source), errors.As(err, &end):
+		return verdict{}
+	case errors.As(err, &status):
+		v := judgeStatus(status.Status, status.codes())
+		v.after = status.RetryAfter
+		return v
+	case errors.As(err, &handshake):
+		var codes []string
+		for _, d := range handshake.Errors {
+			codes = append(codes, string(d.Code))
+		}
+		return judgeStatus(handshake.StatusCode, codes)
+	case errors.Is(err, context.Canceled), errors.As(err, &unknownCA), errors.As(err, &badHost), errors.As(err, &badCert):
+		return verdict{}
+	case errors.As(err, &dns) && dns.IsNotFound, errors.Is(err, syscall.ECONNREFUSED):
+		return few
+	}
+	// Everything else comes from the network: a connection cut or reset, an
+	// unexpected end, a timeout, a stall.
+	return again
+}
+
+// judgeStatus decides by status and error codes (OCI distribution
+// specification, "Error Codes").
+func judgeStatus(status int, codes []string) verdict {
+	again := verdict{action: tryAgain, tries: maxTries}
+	for _, c := range codes {
+		switch c {
+		case "TOOMANYREQUESTS", "UNAVAILABLE":
+			return again
+		case "BLOB_UPLOAD_UNKNOWN", "BLOB_UPLOAD_INVALID", "SIZE_INVALID", "DIGEST_INVALID":
+			// The session is broken or what arrived is; a new one may do better.
+			return again
+		}
+	}
+	switch status {
+	case http.StatusUnauthorized, http.StatusForbidden:
+		return verdict{action: renew, tries: maxTries}
+	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests, http.StatusRequestedRangeNotSatisfiable,
+		499: // nginx: the client closed the request
+		return again
+	case http.StatusNotImplemented, http.StatusHTTPVersionNotSupported:
+		return verdict{}
+	}
+	if status >= 500 {
+		return again
+	}
+	return verdict{}
+}
+
+// finalError is an error that no further try can mend.
+type finalError struct{ error }
+
+func (e finalError) Unwrap() error { return e.error }
+
+func final(format string, args ...any) error { return finalError{fmt.Errorf(format, args...)} }
+
+// pause is how long to wait after the given try, the first being 1: half of an
+// exponentially growing time at least, the rest by chance, and never less than
+// the registry asked for.
+func pause(try int, after time.Duration) time.Duration {
+	d := longestPause
+	if try < 8 {
+		d = min(d, firstPause<<(try-1))
+	}
+	d = d/2 + rand.N(d/2)
+	return max(d, min(after, maxRetryAfter))
+}
+
+// retryAfter reads the header of that name: seconds or a date (RFC 9110,
+// section 10.2.3).
+func retryAfter(h string, now time.Time) time.Duration {
+	h = strings.TrimSpace(h)
+	if n, err := strconv.Atoi(h); err == nil {
+		return max(0, time.Duration(min(n, 1<<20))*time.Second)
+	}
+	if t, err := http.ParseTime(h); err == nil {
+		return max(0, t.Sub(now))
+	}
+	return 0
+}
+
+// persist calls f until it succeeds or its error is final. what names the work
+// in the log; renewAuth is called when credentials were refused, which is
+// forgiven once.
+func persist(ctx context.Context, log *slog.Logger, what string, renewAuth func(), f func(context.Context) error) error {
+	renewed := false
+	for try := 1; ; try++ {
+		err := f(ctx)
+		if err == nil {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		v := judge(err)
+		switch {
+		case v.action == renew && !renewed && renewAuth != nil:
+			renewed = true
+			log.DebugContext(ctx, "credentials refused, asking for new ones", "what", what, "error", err)
+			renewAuth()
+			continue
+		case v.action != tryAgain || try >= v.tries:
+			return err
+		}
+		d := pause(try, v.after)
+		log.InfoContext(ctx, "trying again", "what", what, "try", try+1, "after", d.Round(time.Millisecond), "error", err)
+		t := time.NewTimer(d)
+		select {
+		case <-ctx.Done():
+			t.Stop()
+			return context.Cause(ctx)
+		case <-t.C:
+		}
+	}
+}

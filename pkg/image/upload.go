@@ -1,0 +1,354 @@
+package image
+
+// Uploading one blob. Its digest is known before (then POST and PUT) or only
+// after it was compressed on the way (then POST, one PATCH, and a PUT without a
+// body; never a second PATCH, which ECR answers 201 and discards). Any fault
+// leads to a new session: a broken one cannot be trusted (OCI distribution
+// specification, "Pushing blobs"; go-containerregistry issue 431).
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"net/http"
+	"net/url"
+	"sync"
+	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+)
+
+// errStalled is the cause of cancelling a request that no longer moves.
+var errStalled = errors.New("no bytes moved for too long")
+
+// settleRate is how fast, in bytes a second, a registry is expected at least to
+// put away an upload once it has it all.
+const settleRate = 20 << 20
+
+// leadSize is how much of a layer's compressed form is waited for before an
+// upload starts. A layer that is smaller has a digest by then.
+const leadSize = 1 << 20
+
+// exists asks whether the registry has a blob. A redirect means that it has.
+func (c *client) exists(ctx context.Context, h v1.Hash) (bool, error) {
+	resp, _, err := c.ask(ctx, opCheckBlob, http.MethodHead, c.url("blobs/"+h.String()),
+		http.StatusOK, http.StatusNotFound, http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect)
+	if err != nil {
+		return false, err
+	}
+	return resp.StatusCode != http.StatusNotFound, nil
+}
+
+// start opens an upload session and returns its address. from names a
+// repository of the same registry to take the blob h from; if the registry does
+// so, there is no session and mounted is true.
+func (c *client) start(ctx context.Context, h v1.Hash, from string) (session *url.URL, mounted bool, err error) {
+	address := c.url("blobs/uploads/")
+	if from != "" {
+		address += "?" + url.Values{"mount": {h.String()}, "from": {from}}.Encode()
+	}
+	resp, _, err := c.ask(ctx, opStartUpload, http.MethodPost, address, http.StatusAccepted, http.StatusCreated)
+	if err != nil {
+		return nil, false, err
+	}
+	if from != "" && resp.StatusCode == http.StatusCreated {
+		return nil, true, nil
+	}
+	session, err = location(resp)
+	return session, false, err
+}
+
+// location is the address of a session after an answer to POST or PATCH.
+func location(resp *http.Response) (*url.URL, error) {
+	l := resp.Header.Get("Location")
+	if l == "" {
+		return nil, final("the registry opened an upload without saying where")
+	}
+	u, err := url.Parse(l)
+	if err != nil {
+		return nil, final("the registry opened an upload at an unusable address")
+	}
+	return resp.Request.URL.ResolveReference(u), nil
+}
+
+// transfer sends what open gives to a session. size is -1 when it is not known
+// yet. Both ends, the registry and a source that is one, are given up when no
+// byte moves for c.stall.
+func (c *client) transfer(ctx context.Context, method string, session *url.URL, open func(context.Context) (*body, error), size int64) (*http.Response, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	timer := time.AfterFunc(c.stall, func() { cancel(errStalled) })
+	defer timer.Stop()
+
+	body, err := open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	sent := int64(0)
+	body.moved = func(n int, end bool) {
+		sent += int64(n)
+		limit := c.stall
+		if end {
+			limit += time.Duration(sent/settleRate) * time.Second
+		}
+		timer.Reset(limit)
+	}
+	req, err := http.NewRequest(method, session.String(), body)
+	if err != nil {
+		return nil, err
+	}
+	req.ContentLength = size
+	if size == 0 {
+		req.Body = http.NoBody
+	}
+	req.Header.Set("Content-Type", "application/octet-stream")
+	resp, err := c.send(ctx, opSendBlob, req, http.StatusCreated, http.StatusAccepted, http.StatusNoContent, http.StatusOK)
+	// The transport may still be reading the body when it returns. No more.
+	cancel(nil)
+	body.Close()
+	if resp != nil {
+		discard(resp)
+	}
+	switch source := body.failed(); {
+	case context.Cause(ctx) == errStalled:
+		return nil, fmt.Errorf("%s: %w", opSendBlob.name, errStalled)
+	case source != nil:
+		return nil, source
+	case err != nil:
+		return nil, err
+	case !body.ended() && size != 0 && body.read() != size:
+		return nil, errors.New("the registry answered before it had the whole layer")
+	}
+	return resp, nil
+}
+
+// put sends a blob of known digest to a session.
+func (c *client) put(ctx context.Context, session *url.URL, d v1.Descriptor, open func(context.Context) (*body, error)) error {
+	_, err := c.transfer(ctx, http.MethodPut, withDigest(session, d.Digest), open, d.Size)
+	return err
+}
+
+// finish tells a session which digest the bytes that were sent have.
+func (c *client) finish(ctx context.Context, session *url.URL, d v1.Descriptor) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, c.stall+time.Duration(d.Size/settleRate)*time.Second, errStalled)
+	defer cancel()
+	req, err := http.NewRequest(http.MethodPut, withDigest(session, d.Digest).String(), http.NoBody)
+	if err != nil {
+		return err
+	}
+	resp, err := c.send(ctx, opFinishUpload, req, http.StatusCreated, http.StatusAccepted, http.StatusNoContent, http.StatusOK)
+	if err != nil {
+		return err
+	}
+	discard(resp)
+	return nil
+}
+
+func withDigest(session *url.URL, h v1.Hash) *url.URL {
+	u := *session
+	q := u.Query()
+	q.Set("digest", h.String())
+	u.RawQuery = q.Encode()
+	return &u
+}
+
+// uploadBlob makes sure that the registry has a blob whose digest is known. It
+// returns whether it was there already, or was taken from another repository.
+// restart is called before every try, count for bytes that are sent.
+func (c *client) uploadBlob(ctx context.Context, b blob, restart func(), count func(int)) (reused bool, err error) {
+	first := true
+	err = c.persist(ctx, "layer "+b.desc.Digest.String(), func(ctx context.Context) error {
+		restart()
+		there, err := c.exists(ctx, b.desc.Digest)
+		if err != nil {
+			return err
+		}
+		if there {
+			// At a later try it is an upload whose answer was lost.
+			reused = first
+			return nil
+		}
+		from := b.from
+		if b.host != c.repo.RegistryStr() || !first {
+			from = ""
+		}
+		session, mounted, err := c.start(ctx, b.desc.Digest, from)
+		if err != nil {
+			return err
+		}
+		if mounted {
+			reused = true
+			return nil
+		}
+		first = false
+		err = c.put(ctx, session, b.desc, func(ctx context.Context) (*body, error) {
+			r, err := b.open(ctx)
+			return newBody(r, nil, count), err
+		})
+		var status *statusError
+		if errors.As(err, &status) && status.has("DIGEST_INVALID") {
+			if bad := verify(ctx, b); bad != nil {
+				return bad
+			}
+		}
+		return err
+	})
+	return reused, err
+}
+
+// verify says whether it is the source's fault that a blob's bytes do not have
+// its digest.
+func verify(ctx context.Context, b blob) error {
+	r, err := b.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	sum := sha256.New()
+	if _, err := io.Copy(sum, &interruptible{ctx, r}); err != nil {
+		return err
+	}
+	if got := hashOf(sum); b.desc.Digest.Algorithm == "sha256" && got != b.desc.Digest {
+		return final("the layer %s has in truth the digest %s: the image is damaged", b.desc.Digest, got)
+	}
+	return nil
+}
+
+// uploadRaw compresses a layer into the registry and returns what it has become.
+func (c *client) uploadRaw(ctx context.Context, d *deflater, l layer, p *part) (desc v1.Descriptor, reused bool, err error) {
+	var known *v1.Descriptor // once the layer was compressed to its end
+	err = c.persist(ctx, "layer "+l.diffID.String(), func(ctx context.Context) error {
+		p.restart()
+		raw, err := l.open(ctx)
+		if err != nil {
+			return err
+		}
+		defer raw.Close()
+		z := d.gzip(raw, l.diffID, p.read)
+		defer z.Close()
+
+		lead := new(bytes.Buffer)
+		if _, err := io.CopyN(lead, z, leadSize); err == io.EOF {
+			b := blob{desc: v1.Descriptor{Digest: digestOf(lead.Bytes()), Size: int64(lead.Len())}, open: bytesOpener(lead.Bytes())}
+			desc = b.desc
+			reused, err = c.uploadBlob(ctx, b, func() {}, p.sent)
+			if err != nil {
+				return finalError{err} // it has had its tries
+			}
+			return nil
+		} else if err != nil {
+			return err
+		}
+
+		if known != nil {
+			if there, err := c.exists(ctx, known.Digest); err != nil || there {
+				return err
+			}
+		}
+		session, _, err := c.start(ctx, v1.Hash{}, "")
+		if err != nil {
+			return err
+		}
+		sum := sha256.New()
+		compressed := newBody(struct {
+			io.Reader
+			io.Closer
+		}{io.MultiReader(lead, z), z}, sum, p.sent)
+		open := func(context.Context) (*body, error) { return compressed, nil }
+		if known != nil {
+			return c.put(ctx, session, *known, open)
+		}
+		resp, err := c.transfer(ctx, http.MethodPatch, session, open, -1)
+		if err != nil {
+			return err
+		}
+		desc = v1.Descriptor{Digest: hashOf(sum), Size: compressed.read()}
+		known = &desc
+		if session, err = location(resp); err != nil {
+			return err
+		}
+		return c.finish(ctx, session, desc)
+	})
+	return desc, reused, err
+}
+
+// body is what an upload reads from: it counts, hashes, remembers the source's
+// error, and can be closed while it is read.
+type body struct {
+	mu     sync.Mutex
+	r      io.ReadCloser
+	sum    hash.Hash // may be nil
+	count  func(int)
+	moved  func(n int, end bool)
+	size   int64
+	end    bool
+	err    error // of the source
+	closed bool
+}
+
+func newBody(r io.ReadCloser, sum hash.Hash, count func(int)) *body {
+	return &body{r: r, sum: sum, count: count, moved: func(int, bool) {}}
+}
+
+func (b *body) Read(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		// Whoever wants to send the body a second time must not take it for
+		// empty.
+		return 0, http.ErrBodyReadAfterClose
+	}
+	n, err := b.r.Read(p)
+	if n > 0 {
+		b.size += int64(n)
+		if b.sum != nil {
+			b.sum.Write(p[:n])
+		}
+		b.count(n)
+	}
+	switch {
+	case err == io.EOF:
+		b.end = true
+	case err != nil:
+		b.err = err
+	}
+	if n > 0 || b.end {
+		b.moved(n, b.end)
+	}
+	return n, err
+}
+
+func (b *body) Close() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return nil
+	}
+	b.closed = true
+	return b.r.Close()
+}
+
+// failed is the error of the source, if there was one.
+func (b *body) failed() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.err
+}
+
+// read is how many bytes were read.
+func (b *body) read() int64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.size
+}
+
+// ended says whether the bytes were read to their end.
+func (b *body) ended() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.end
+}
