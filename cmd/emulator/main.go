@@ -1,0 +1,24 @@
+// Command emulator serves Amazon ECR, Amazon ECS, AWS STS and CloudWatch Logs on loopback, for trying things out without AWS.
+//
+//	emulator [serve] [-addr 127.0.0.1:0] [-scenario NAME] [-speed N] [-dir DIR] [-demo]
+//
+// It prints the variables under which the AWS CLI and SDKs find it. See package emulator for what it does and does not do.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "emulator:", err)
+		os.Exit(1)
+	}
+}

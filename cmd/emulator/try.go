@@ -1,0 +1,265 @@
+// emulator try: the packaged task, run as an agent runs it against the emulator, and the proof of what came of it.
+
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"ecsdeploy/pkg/emulator"
+	"ecsdeploy/pkg/emulator/agent"
+)
+
+// ending is what a scenario should come to.
+type ending struct {
+	status  agent.Status
+	outcome string
+}
+
+// endings are those of the emulator's scenarios, and of cancelling.
+var endings = map[string]ending{
+	"complete":   {agent.Succeeded, "succeeded"},
+	"slow":       {agent.Succeeded, "succeeded"},
+	"throttled":  {agent.Succeeded, "succeeded"},
+	"flapping":   {agent.Succeeded, "succeeded"},
+	"rollback":   {agent.Failed, "rolledBack"},
+	"failed":     {agent.Failed, "failed"},
+	"superseded": {agent.Failed, "superseded"},
+	"crash":      {agent.Failed, "timedOut"},
+	"pull-error": {agent.Failed, "timedOut"},
+	"stuck":      {agent.Failed, "timedOut"},
+	"unhealthy":  {agent.Failed, "timedOut"},
+	cancelled:    {agent.Canceled, ""},
+}
+
+const cancelled = "cancel"
+
+const (
+	buildID = 1042
+	archive = "chat-app.tar" // the image's file in the job's working directory
+)
+
+// attempt is one run of the task.
+type attempt struct {
+	scenario emulator.Scenario
+	cancel   bool
+	release  bool
+
+	vsix, node string
+	speed      float64
+	color      bool
+	out        io.Writer
+}
+
+func try(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	flags := flag.NewFlagSet("emulator try", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	flags.Usage = func() {
+		fmt.Fprint(stderr, "Usage: emulator try [flags] [scenario]\n\nFlags:\n")
+		flags.PrintDefaults()
+		fmt.Fprint(stderr, "\nScenarios:\n")
+		listScenarios(stderr)
+	}
+	a := attempt{out: stdout}
+	flags.StringVar(&a.vsix, "vsix", "build/ecsdeploy.vsix", "the packaged `extension`")
+	flags.StringVar(&a.node, "node", "node", "the Node `executable` to run its script with")
+	flags.Float64Var(&a.speed, "speed", 10, "how many `times` faster than real time rollouts go")
+	flags.BoolVar(&a.release, "release", false, "run as a stage of a classic release, not in a YAML pipeline")
+	flags.BoolVar(&a.color, "color", isTerminal(stdout), "colours in the log")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	name := flags.Arg(0)
+	switch {
+	case flags.NArg() > 1:
+		return fmt.Errorf("unexpected argument %q", flags.Arg(1))
+	case name == "help" || name == "list":
+		listScenarios(stdout)
+		return nil
+	case name == cancelled:
+		a.cancel, name = true, "slow"
+	}
+	var err error
+	if a.scenario, err = emulator.ParseScenario(name); err != nil {
+		return err
+	}
+	return a.run(ctx)
+}
+
+func listScenarios(w io.Writer) {
+	for _, s := range emulator.Scenarios() {
+		fmt.Fprintf(w, "  %-12s %s\n", s.Name, s.Description)
+	}
+	fmt.Fprintf(w, "  %-12s %s\n", cancelled, "the run is cancelled in the middle of the deployment")
+}
+
+// run sets the stage, runs the task on it, and compares what came of it with what should have.
+func (a attempt) run(ctx context.Context) (err error) {
+	dir, err := os.MkdirTemp("", "ecsdeploy-try-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	e, err := emulator.New(emulator.Options{Directory: filepath.Join(dir, "layers"), Speed: a.speed})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, e.Close()) }()
+	if err := e.Demo(ctx); err != nil {
+		return err
+	}
+	e.Script(emulator.DemoCluster, emulator.DemoService, a.scenario)
+	endpoint, stop, err := listen(e)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	tag := strconv.Itoa(buildID)
+	witness := newWitness(endpoint, e.Region())
+	before, err := witness.look(ctx, tag)
+	if err != nil {
+		return err
+	}
+
+	result, took, err := a.deploy(ctx, e, endpoint, filepath.Join(dir, "agent"))
+	if err != nil {
+		return err
+	}
+
+	after, err := witness.look(context.WithoutCancel(ctx), tag)
+	if err != nil {
+		return err
+	}
+	a.printResult(result, took)
+	a.printProof(before, after)
+	if wrong := a.judge(result, before, after); len(wrong) > 0 {
+		return fmt.Errorf("scenario %s did not end as it should: %s", a.name(), strings.Join(wrong, "; "))
+	}
+	return nil
+}
+
+func (a attempt) name() string {
+	if a.cancel {
+		return cancelled
+	}
+	return a.scenario.Name
+}
+
+// deploy runs the packaged task with the inputs of the README's first example.
+func (a attempt) deploy(ctx context.Context, e *emulator.Emulator, endpoint, dir string) (agent.Result, time.Duration, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	job := agent.Job{
+		VSIX: a.vsix, Node: a.node, Directory: dir, Output: a.out, Color: a.color,
+		Inputs: map[string]string{
+			"awsCredentials": "AWS ECR Dev",
+			"region":         e.Region(),
+			"image":          archive,
+			"repository":     emulator.DemoRepository,
+			"cluster":        emulator.DemoCluster,
+			"services":       emulator.DemoService,
+			"timeoutMinutes": "1",
+		},
+		Variables: map[string]string{"Build.BuildId": strconv.Itoa(buildID)},
+		Endpoints: []agent.Endpoint{{
+			ID: "4a1f4b1e-7f0c-4a3e-9d53-0c6f5a2b8e10", Name: "AWS ECR Dev", Type: "AWS", URL: "https://aws.amazon.com/",
+			Scheme:     "UsernamePassword",
+			Parameters: map[string]string{"username": "AKIAIOSFODNN7EXAMPLE", "password": "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"},
+		}},
+		Environ: []string{"AWS_ENDPOINT_URL=" + endpoint},
+	}
+	if a.release {
+		job.HostType, job.Variables = agent.HostRelease, nil
+		job.Release = agent.Release{
+			ID: 12, Name: "Release-12", Definition: "chat-app", Environment: "dev", Attempt: 1,
+			Artifacts: []agent.Artifact{{Alias: "_chat-app", BuildID: buildID, BuildNumber: "20260105.2", Definition: "chat-app", SourceBranch: "refs/heads/main"}},
+		}
+	}
+	if err := writeArchive(filepath.Join(job.WorkingDirectory(), archive), fmt.Sprintf("chat-app:%d", buildID)); err != nil {
+		return agent.Result{}, 0, err
+	}
+	began := time.Now()
+	if a.cancel {
+		job.Output = writerFunc(func(p []byte) (int, error) {
+			if ctx.Err() == nil && watching(e) {
+				fmt.Fprintln(a.out, "-- somebody presses Cancel --")
+				began = time.Now()
+				cancel()
+			}
+			return a.out.Write(p)
+		})
+	}
+	result, err := job.Run(ctx)
+	return result, time.Since(began), err
+}
+
+// watching reports whether the service has been moved and its deployment looked at since.
+func watching(e *emulator.Emulator) bool {
+	requests := e.Requests()
+	moved := slices.IndexFunc(requests, func(r emulator.Request) bool {
+		return r.Operation == "UpdateService" && r.Status == http.StatusOK
+	})
+	return moved >= 0 && slices.ContainsFunc(requests[moved:], func(r emulator.Request) bool { return r.Operation == "DescribeServices" })
+}
+
+// judge names everything that is not as the scenario should leave it.
+func (a attempt) judge(result agent.Result, before, after sight) []string {
+	var wrong []string
+	check := func(ok bool, format string, args ...any) {
+		if !ok {
+			wrong = append(wrong, fmt.Sprintf(format, args...))
+		}
+	}
+	want := endings[a.name()]
+	check(result.Status == want.status, "the step %v, not %v", result.Status, want.status)
+	check(result.Outputs["outcome"] == want.outcome, "the outcome is %q, not %q", result.Outputs["outcome"], want.outcome)
+	check(result.ExitCode == 0, "exit code %d", result.ExitCode)
+	check(len(result.Orphans) == 0, "processes were left behind: %v", result.Orphans)
+	check(len(result.Warnings) == 0, "the agent objects: %q", result.Warnings)
+	switch want.outcome {
+	case "succeeded":
+		check(after.taskDefinition != before.taskDefinition, "the service is still on %s", after.taskDefinition)
+		check(result.Outputs["taskDefinitionArn"] == after.taskDefinition, "the step names %s, the service runs %s", result.Outputs["taskDefinitionArn"], after.taskDefinition)
+		check(after.runs(after.pushed), "the tasks run %v, not the pushed %s", after.running, after.pushed)
+		check(result.Outputs["imageDigest"] == after.pushed, "the step names digest %s, ECR has %s", result.Outputs["imageDigest"], after.pushed)
+	case "rolledBack":
+		check(after.taskDefinition == before.taskDefinition, "the service is on %s, not back on %s", after.taskDefinition, before.taskDefinition)
+		check(!after.runs(after.pushed), "the pushed image is running")
+	}
+	return wrong
+}
+
+// listen serves the emulator on a free port of loopback.
+func listen(e *emulator.Emulator) (endpoint string, stop func(), err error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", nil, err
+	}
+	server := &http.Server{Handler: e, ReadHeaderTimeout: 10 * time.Second}
+	go func() { _ = server.Serve(listener) }() // ends with stop
+	return "http://" + listener.Addr().String(), func() { _ = server.Close() }, nil
+}
+
+func isTerminal(w io.Writer) bool {
+	file, ok := w.(*os.File)
+	if !ok || os.Getenv("NO_COLOR") != "" {
+		return false
+	}
+	info, err := file.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
+
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }

@@ -1,0 +1,83 @@
+package main
+
+import (
+	"os"
+	"strings"
+	"testing"
+)
+
+// The whole product, as packaged, under the stand-in agent: the shim, the executable for this machine, real signals, real
+// sockets. What try itself judges is half of the test.
+func TestTry(t *testing.T) {
+	vsix := os.Getenv("ECSDEPLOY_TEST_VSIX")
+	if vsix == "" {
+		if os.Getenv("CI") != "" {
+			t.Fatal("ECSDEPLOY_TEST_VSIX is not set: run ./build.sh test")
+		}
+		t.Skip("ECSDEPLOY_TEST_VSIX does not name a packaged extension: ./build.sh test makes one")
+	}
+	tests := []struct {
+		name string
+		args []string
+		want []string
+	}{
+		{"complete", nil, []string{"Succeeded after", "chat-app-dev:2, before chat-app-dev:1", "2 tasks, the pushed one"}},
+		{"in a classic release", []string{"-release"}, []string{"Succeeded after", "as 1042", "2 tasks, the pushed one"}},
+		{"rollback", []string{"rollback"}, []string{"Failed after", "rolledBack", "chat-app-dev:1, before chat-app-dev:1", "2 tasks, another image's"}},
+		{"superseded", []string{"superseded"}, []string{"Failed after", "superseded"}},
+		{"cancel", []string{"cancel"}, []string{"-- somebody presses Cancel --", "Canceled from Cancel to the end", "processes left              0"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			var out strings.Builder
+			args := append([]string{"-vsix", vsix}, tt.args...)
+			if err := try(t.Context(), args, &out, os.Stderr); err != nil {
+				t.Errorf("%v\n%s", err, out.String())
+			}
+			for _, want := range tt.want {
+				if !strings.Contains(out.String(), want) {
+					t.Errorf("the output lacks %q:\n%s", want, out.String())
+				}
+			}
+		})
+	}
+}
+
+func TestTryArguments(t *testing.T) {
+	tests := []struct {
+		name string
+		args []string
+		out  string
+		err  string
+	}{
+		{"the scenarios are listed", []string{"list"}, "cancel       the run is cancelled", ""},
+		{"an unknown scenario", []string{"explode"}, "", `scenario "explode" does not exist; there are complete, slow`},
+		{"one scenario too many", []string{"slow", "crash"}, "", `unexpected argument "crash"`},
+		{"no extension there", []string{"-vsix", "missing.vsix"}, "", "open the extension missing.vsix"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var out strings.Builder
+			err := try(t.Context(), tt.args, &out, &out)
+			if (err == nil) != (tt.err == "") || err != nil && !strings.Contains(err.Error(), tt.err) {
+				t.Errorf("error %v, want %q", err, tt.err)
+			}
+			if !strings.Contains(out.String(), tt.out) {
+				t.Errorf("the output lacks %q:\n%s", tt.out, out.String())
+			}
+		})
+	}
+}
+
+// Every scenario that can be tried has an ending to be judged by.
+func TestEndings(t *testing.T) {
+	var out strings.Builder
+	listScenarios(&out)
+	for line := range strings.Lines(out.String()) {
+		name := strings.Fields(line)[0]
+		if _, ok := endings[name]; !ok {
+			t.Errorf("scenario %s has no ending", name)
+		}
+	}
+}

@@ -1,0 +1,107 @@
+package emulator
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestAWSCLI drives the emulator with a client that is not ours: the script that people write for lack of a tool.
+func TestAWSCLI(t *testing.T) {
+	path, err := exec.LookPath("aws")
+	if err != nil {
+		t.Skip("the AWS CLI is not on PATH, so it cannot be a witness here")
+	}
+	if testing.Short() {
+		t.Skip("the AWS CLI takes some fifteen seconds")
+	}
+	e, err := New(Options{Directory: t.TempDir(), Speed: 30})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Demo(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(e)
+	defer server.Close()
+	home := t.TempDir()
+	environment := slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "AWS_") })
+	run := func(args ...string) (out object, stderr string) {
+		t.Helper()
+		cmd := exec.CommandContext(t.Context(), path, append(args, "--output", "json")...)
+		cmd.Env = append(slices.Clip(environment), "AWS_ENDPOINT_URL="+server.URL, "AWS_DEFAULT_REGION="+e.Region(), "AWS_REGION="+e.Region(), "AWS_ACCESS_KEY_ID=AKIACLI",
+			"AWS_SECRET_ACCESS_KEY=x", "AWS_PAGER=", "AWS_CONFIG_FILE="+filepath.Join(home, "config"), "AWS_SHARED_CREDENTIALS_FILE="+filepath.Join(home, "credentials"))
+		var errs bytes.Buffer
+		cmd.Stderr = &errs
+		data, err := cmd.Output()
+		if err != nil {
+			return nil, errs.String()
+		}
+		if len(bytes.TrimSpace(data)) == 0 {
+			return object{}, ""
+		}
+		if out, err = parseObject(data); err != nil {
+			t.Fatalf("aws %s: %v: %s", strings.Join(args, " "), err, data)
+		}
+		return out, ""
+	}
+	ok := func(args ...string) object {
+		t.Helper()
+		out, stderr := run(args...)
+		if out == nil {
+			t.Fatalf("aws %s: %s", strings.Join(args, " "), stderr)
+		}
+		return out
+	}
+
+	service := []string{"--cluster", DemoCluster, "--service", DemoService}
+	base := ok("ecs", "describe-task-definition", "--task-definition", DemoFamily, "--include", "TAGS")
+	td := base.object("taskDefinition")
+	for _, m := range []string{"taskDefinitionArn", "revision", "status", "requiresAttributes", "compatibilities", "registeredAt", "registeredBy"} {
+		delete(td, m)
+	}
+	td["tags"] = base["tags"]
+	td.objects("containerDefinitions")[0]["image"] = "public.ecr.aws/nginx/nginx:2"
+	data, err := json.Marshal(td)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(home, "td.json")
+	if err := os.WriteFile(file, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	arn := ok("ecs", "register-task-definition", "--cli-input-json", "file://"+file).object("taskDefinition").str("taskDefinitionArn")
+	ok(append([]string{"ecs", "update-service", "--task-definition", arn}, service...)...)
+	ok("ecs", "wait", "services-stable", "--cluster", DemoCluster, "--services", DemoService)
+	releases := ok(append([]string{"ecs", "list-service-deployments"}, service...)...).objects("serviceDeployments")
+	if len(releases) != 2 || releases[0].str("status") != "SUCCESSFUL" {
+		t.Fatalf("%v", releases)
+	}
+	ok("ecs", "describe-service-deployments", "--service-deployment-arns", releases[0].str("serviceDeploymentArn"))
+	revision := ok("ecs", "describe-service-revisions", "--service-revision-arns", releases[0].str("targetServiceRevisionArn")).objects("serviceRevisions")[0]
+	if revision.str("taskDefinition") != arn || revision.objects("containerImages")[0].str("imageDigest") == "" {
+		t.Errorf("%v", revision)
+	}
+	tasks := ok("ecs", "run-task", "--cluster", DemoCluster, "--task-definition", arn, "--launch-type", "FARGATE", "--network-configuration", "awsvpcConfiguration={subnets=[subnet-1]}").objects("tasks")
+	if len(tasks) != 1 || tasks[0].str("lastStatus") != "PROVISIONING" {
+		t.Errorf("%v", tasks)
+	}
+	ok("ecr", "describe-images", "--repository-name", DemoRepository)
+	ok("sts", "get-caller-identity")
+	ok("logs", "describe-log-streams", "--log-group-name", DemoLogGroup)
+
+	for _, c := range []struct{ args, want string }{
+		{"ecs describe-services --cluster nope --services x", "An error occurred (ClusterNotFoundException) when calling the DescribeServices operation: Cluster not found."},
+		{"ecr describe-images --repository-name nope", "An error occurred (RepositoryNotFoundException) when calling the DescribeImages operation: The repository with name 'nope' does not exist in the registry with id '123456789012'"},
+	} {
+		if _, stderr := run(strings.Fields(c.args)...); !strings.Contains(stderr, c.want) {
+			t.Errorf("aws %s: %s", c.args, stderr)
+		}
+	}
+}

@@ -1,0 +1,133 @@
+// A world to deploy into: what an infrastructure pipeline leaves behind, made through the API as that pipeline would.
+
+package emulator
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// The names of what [Emulator.Demo] makes.
+const (
+	DemoCluster    = "product-dev-cluster"
+	DemoService    = "chat-app-dev-ecs-svc"
+	DemoFamily     = "chat-app-dev"
+	DemoRepository = "chat-app"
+	DemoLogGroup   = "/ecs/chat-app-dev"
+)
+
+// Demo makes cluster, repository, log group, task definition (on a placeholder image, behind a load balancer, with a sidecar) and service as
+// the constants above name them, and waits until the service is steady. Its calls are not
+// among [Emulator.Requests].
+func (e *Emulator) Demo(ctx context.Context) error {
+	role := func(name string) string { return "arn:aws:iam::" + e.account + ":role/" + name }
+	target := "arn:aws:elasticloadbalancing:" + e.region + ":" + e.account + ":targetgroup/chat-app-dev/0123456789abcdef"
+	logging := func(prefix string) object {
+		return object{"logDriver": "awslogs", "options": object{"awslogs-group": DemoLogGroup, "awslogs-region": e.region, "awslogs-stream-prefix": prefix}}
+	}
+	steps := []struct {
+		target string
+		in     object
+	}{
+		{"AmazonEC2ContainerServiceV20141113.CreateCluster", object{"clusterName": DemoCluster}},
+		{"AmazonEC2ContainerRegistry_V20150921.CreateRepository", object{"repositoryName": DemoRepository, "imageTagMutability": "IMMUTABLE", "imageScanningConfiguration": object{"scanOnPush": true}}},
+		{"Logs_20140328.CreateLogGroup", object{"logGroupName": DemoLogGroup}},
+		{"AmazonEC2ContainerServiceV20141113.RegisterTaskDefinition", object{
+			"family": DemoFamily, "networkMode": "awsvpc", "requiresCompatibilities": []any{"FARGATE"}, "cpu": "512", "memory": "1024",
+			"executionRoleArn": role("chat-app-dev-execution"), "taskRoleArn": role("chat-app-dev-task"),
+			"runtimePlatform": object{"cpuArchitecture": "X86_64", "operatingSystemFamily": "LINUX"},
+			"containerDefinitions": []any{
+				object{
+					"name": "chat-app", "image": "public.ecr.aws/nginx/nginx:1.29-alpine", "essential": true,
+					"portMappings":     []any{object{"containerPort": 8080, "name": "http", "appProtocol": "http"}},
+					"environment":      []any{object{"name": "LOG_LEVEL", "value": "info"}, object{"name": "FEATURE_FLAGS", "value": ""}},
+					"secrets":          []any{object{"name": "DATABASE_URL", "valueFrom": "arn:aws:ssm:" + e.region + ":" + e.account + ":parameter/chat-app/dev/database-url"}},
+					"healthCheck":      object{"command": []any{"CMD-SHELL", "wget -q -O /dev/null http://localhost:8080/health || exit 1"}, "startPeriod": 10},
+					"logConfiguration": logging("chat-app"),
+				},
+				object{
+					"name": "telemetry", "image": "public.ecr.aws/aws-observability/aws-otel-collector:v0.43.0", "essential": false,
+					"memoryReservation": 64, "logConfiguration": logging("telemetry"),
+				},
+			},
+			"tags": []any{object{"key": "team", "value": "chat"}, object{"key": "managed-by", "value": "cdk"}},
+		}},
+		{"AmazonEC2ContainerServiceV20141113.CreateService", object{
+			"cluster": DemoCluster, "serviceName": DemoService, "taskDefinition": DemoFamily, "desiredCount": 2, "launchType": "FARGATE",
+			"networkConfiguration":          object{"awsvpcConfiguration": object{"subnets": []any{"subnet-0a1b2c3d", "subnet-1b2c3d4e"}, "securityGroups": []any{"sg-0a1b2c3d"}, "assignPublicIp": "DISABLED"}},
+			"loadBalancers":                 []any{object{"targetGroupArn": target, "containerName": "chat-app", "containerPort": 8080}},
+			"healthCheckGracePeriodSeconds": 30,
+			"deploymentConfiguration":       object{"minimumHealthyPercent": 100, "maximumPercent": 200, "deploymentCircuitBreaker": object{"enable": true, "rollback": true}},
+			"enableECSManagedTags":          true, "propagateTags": "SERVICE",
+		}},
+	}
+	for _, s := range steps {
+		if _, err := e.call(ctx, s.target, s.in); err != nil {
+			return fmt.Errorf("demo: %s: %w", s.target, err)
+		}
+	}
+	for {
+		out, err := e.call(ctx, "AmazonEC2ContainerServiceV20141113.DescribeServices", object{"cluster": DemoCluster, "services": []any{DemoService}})
+		if err != nil {
+			return fmt.Errorf("demo: %w", err)
+		}
+		if d := out.objects("services")[0].objects("deployments"); d[0].str("rolloutState") == "COMPLETED" {
+			e.mu.Lock()
+			e.requests = nil
+			e.mu.Unlock()
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(e.scaled(tick)):
+		}
+	}
+}
+
+// call makes one API call to the emulator itself, signed in form.
+func (e *Emulator) call(ctx context.Context, target string, in object) (object, error) {
+	body, err := json.Marshal(in)
+	if err != nil {
+		return nil, err
+	}
+	service := "ecs"
+	for prefix, svc := range e.services {
+		if strings.HasPrefix(target, prefix+".") {
+			service = svc.name
+		}
+	}
+	now := time.Now().UTC()
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "https://"+service+"."+e.region+".amazonaws.com/", bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	r.Header.Set("Content-Type", "application/x-amz-json-1.1")
+	r.Header.Set("X-Amz-Target", target)
+	r.Header.Set("X-Amz-Date", now.Format("20060102T150405Z"))
+	r.Header.Set("Authorization", fmt.Sprintf("AWS4-HMAC-SHA256 Credential=AKIAEMULATORDEMO0001/%s/%s/%s/aws4_request, SignedHeaders=host;x-amz-date, Signature=%s",
+		now.Format("20060102"), e.region, service, strings.Repeat("0", 64)))
+	resp, err := e.Transport().RoundTrip(r)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return nil, err
+	}
+	out, err := parseObject(answer)
+	if err != nil {
+		return nil, err
+	}
+	if resp.StatusCode != http.StatusOK {
+		return nil, &apiError{status: resp.StatusCode, code: out.str("__type"), message: out.str("message")}
+	}
+	return out, nil
+}

@@ -1,0 +1,365 @@
+// Deployments as ECS shows them twice: the service's list of deployments (PRIMARY, ACTIVE, rolloutState) and service deployments with service
+// revisions, which outlive them. In Go a service deployment is a release, to tell the two apart.
+// https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-deployment.html
+
+package emulator
+
+import (
+	"math"
+	"slices"
+	"strings"
+	"time"
+)
+
+// deployment is an entry of DescribeServices' deployments.
+type deployment struct {
+	id       string // ecs-svc/…
+	status   string // PRIMARY, ACTIVE
+	revision *revision
+	created  time.Time
+	updated  time.Time
+	state    string // IN_PROGRESS, COMPLETED, FAILED
+	reason   string
+	failed   int // tasks that failed one after the other
+	retry    time.Time
+	release  *release // the service deployment that it carries out
+}
+
+// revision is a service revision: what runs, at one point of the service's history.
+type revision struct {
+	id, arn    string
+	service    *service
+	definition *taskDefinition
+	created    time.Time
+	settings   object
+	digests    map[string]string // container → digest that its image was resolved to
+	scenario   Scenario
+	launched   int
+}
+
+// release is a service deployment.
+type release struct {
+	arn                        string
+	service                    *service
+	status, reason             string
+	created, started, finished time.Time
+	stopped, updated           time.Time
+	sources                    []*revision
+	target                     *revision
+	configuration              object
+	rollback                   object
+	breaker                    string // its status
+	failures                   int
+	interloped                 bool
+}
+
+// final says whether nothing more will become of a release.
+func (r *release) final() bool {
+	switch r.status {
+	case "SUCCESSFUL", "STOPPED", "ROLLBACK_SUCCESSFUL", "ROLLBACK_FAILED":
+		return true
+	}
+	return false
+}
+
+// finish ends a release that has not ended.
+func (r *release) finish(status, reason string, now time.Time) {
+	if r.final() {
+		return
+	}
+	r.status, r.updated, r.finished = status, now, now
+	if reason != "" {
+		r.reason = reason
+	}
+	if status == "STOPPED" {
+		r.stopped = now
+	}
+	if r.breaker == "MONITORING" {
+		r.breaker = "MONITORING_COMPLETE"
+	}
+}
+
+func (s *service) primary() *deployment {
+	if len(s.deployments) == 0 {
+		return nil
+	}
+	return s.deployments[0]
+}
+
+// breaker returns the circuit breaker of a service and the number of failed tasks that trips it.
+// https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-circuit-breaker.html
+func (s *service) breaker() (enable, rollback bool, threshold int) {
+	b := s.doc.object("deploymentConfiguration").object("deploymentCircuitBreaker")
+	t := b.object("thresholdConfiguration")
+	value := t.number("value", 50)
+	percent := int(math.Ceil(float64(value) * float64(s.desired) / 100))
+	switch t.str("type") {
+	case "COUNT":
+		threshold = value
+	case "UNBOUNDED_PERCENT":
+		threshold = max(percent, 1)
+	default:
+		threshold = max(3, min(200, percent))
+	}
+	return b.flag("enable"), b.flag("rollback"), threshold
+}
+
+// deploy starts a deployment of what the service's document now says.
+func (e *Emulator) deploy(s *service, now time.Time) {
+	td, err := e.findTaskDefinition(s.doc.str("taskDefinition"))
+	if err != nil {
+		return // checked before
+	}
+	scenario := Scenarios()[0]
+	old := s.primary()
+	goingBack := old != nil && old.revision.definition != td && s.proven[td.arn]
+	if scripted := e.scenario(s); scripted != nil && old != nil && !goingBack {
+		scenario = *scripted
+	}
+	number := e.id(deploymentID)
+	rev := &revision{
+		id: number, arn: strings.Replace(s.arn, ":service/", ":service-revision/", 1) + "/" + number,
+		service: s, definition: td, created: now, digests: map[string]string{}, scenario: scenario, settings: object{},
+	}
+	for _, m := range []string{"capacityProviderStrategy", "launchType", "platformFamily", "loadBalancers", "serviceRegistries", "networkConfiguration", "serviceConnectConfiguration", "volumeConfigurations", "vpcLatticeConfigurations"} {
+		rev.settings.put(m, copyOf(s.doc[m]))
+	}
+	if s.fargate() {
+		rev.settings["platformVersion"] = platformVersion
+	}
+	rel := &release{
+		arn: strings.Replace(s.arn, ":service/", ":service-deployment/", 1) + "/" + e.id(releaseID), service: s,
+		status: "PENDING", created: now, updated: now, target: rev, configuration: copyOf(s.doc.object("deploymentConfiguration")), breaker: "DISABLED",
+	}
+	if enabled, _, _ := s.breaker(); enabled {
+		rel.breaker = "MONITORING"
+	}
+	for _, d := range s.deployments {
+		d.status = "ACTIVE"
+		rel.sources = append(rel.sources, d.revision)
+		d.release.finish("STOPPED", "Service deployment was stopped because a new service deployment was started.", now)
+	}
+	d := &deployment{id: "ecs-svc/" + number, status: "PRIMARY", revision: rev, created: now, updated: now, release: rel}
+	d.progress("IN_PROGRESS", "ECS deployment "+d.id+" in progress.", now)
+	s.deployments = append([]*deployment{d}, s.deployments...)
+	s.releases = append([]*release{rel}, s.releases...)
+	s.revisions = append([]*revision{rev}, s.revisions...)
+	s.steady = false
+	e.ecs.busy = true
+}
+
+func (d *deployment) progress(state, reason string, now time.Time) {
+	d.state, d.reason, d.updated = state, reason, now
+}
+
+// platformVersion is what LATEST stands for on Fargate.
+const platformVersion = "1.4.0"
+
+func (s *service) describeDeployment(d *deployment) object {
+	desired := s.desired
+	if d.status != "PRIMARY" || d.state == "FAILED" {
+		desired = 0
+		for _, t := range s.tasks(d) {
+			if t.wanted() {
+				desired++
+			}
+		}
+	}
+	o := object{
+		"id": d.id, "status": d.status, "taskDefinition": d.revision.definition.arn, "createdAt": epoch(d.created), "updatedAt": epoch(d.updated),
+		"desiredCount": desired, "pendingCount": s.count(d, "PENDING"), "runningCount": s.count(d, "RUNNING"), "failedTasks": d.failed,
+		"rolloutState": d.state, "rolloutStateReason": d.reason,
+	}
+	for _, m := range []string{"capacityProviderStrategy", "launchType", "platformVersion", "platformFamily", "networkConfiguration", "serviceConnectConfiguration", "volumeConfigurations", "vpcLatticeConfigurations"} {
+		o.put(m, d.revision.settings[m])
+	}
+	return o
+}
+
+// summary is how a service deployment shows a revision's tasks.
+func (s *service) summary(r *revision) object {
+	d := &deployment{id: "ecs-svc/" + r.id}
+	requested := 0
+	for _, t := range s.tasks(d) {
+		if t.wanted() {
+			requested++
+		}
+	}
+	if p := s.primary(); p != nil && p.revision == r && p.state != "FAILED" {
+		requested = s.desired
+	}
+	return object{"arn": r.arn, "requestedTaskCount": requested, "runningTaskCount": s.count(d, "RUNNING"), "pendingTaskCount": s.count(d, "PENDING")}
+}
+
+func (r *release) describe() object {
+	s := r.service
+	_, _, threshold := s.breaker()
+	sources := []any{}
+	for _, src := range r.sources {
+		sources = append(sources, s.summary(src))
+	}
+	o := object{
+		"serviceDeploymentArn": r.arn, "serviceArn": s.arn, "clusterArn": s.cluster.arn, "status": r.status,
+		"sourceServiceRevisions": sources, "targetServiceRevision": s.summary(r.target),
+		"deploymentConfiguration":  r.configuration,
+		"deploymentCircuitBreaker": object{"status": r.breaker, "failureCount": r.failures, "threshold": threshold},
+		"alarms":                   object{"status": "DISABLED"},
+	}
+	o.put("statusReason", r.reason)
+	o.put("createdAt", r.created)
+	o.put("startedAt", r.started)
+	o.put("finishedAt", r.finished)
+	o.put("stoppedAt", r.stopped)
+	o.put("updatedAt", r.updated)
+	o.put("rollback", r.rollback)
+	return copyOf(o)
+}
+
+func (r *revision) describe() object {
+	images := []any{}
+	for _, c := range r.definition.doc.objects("containerDefinitions") {
+		o := object{"containerName": c.str("name"), "image": c.str("image")}
+		o.put("imageDigest", r.digests[c.str("name")])
+		images = append(images, o)
+	}
+	return copyOf(r.settings.with(object{
+		"serviceRevisionArn": r.arn, "serviceArn": r.service.arn, "clusterArn": r.service.cluster.arn, "taskDefinition": r.definition.arn,
+		"createdAt": epoch(r.created), "guardDutyEnabled": false, "containerImages": images,
+	}))
+}
+
+func (e *Emulator) listServiceDeployments(c *call) (object, error) {
+	cl, err := e.activeCluster(c.in.str("cluster"))
+	if err != nil {
+		return nil, err
+	}
+	s := cl.service(c.in.str("service"))
+	if s == nil {
+		return nil, apiErrorf("ServiceNotFoundException", "Service not found.")
+	}
+	if n := c.in.number("maxResults", 20); n < 1 || n > 100 {
+		return nil, apiErrorf("InvalidParameterException", "maxResults must be between 1 and 100.")
+	}
+	var chosen []*release
+	created, statuses := c.in.object("createdAt"), c.in.strings("status")
+	for _, r := range s.releases {
+		at := r.created.Truncate(time.Millisecond) // the precision of timestamps on the wire
+		if after := timeOf(created["after"]); !after.IsZero() && at.Before(after.Truncate(time.Millisecond)) {
+			continue
+		}
+		if before := timeOf(created["before"]); !before.IsZero() && at.After(before) {
+			continue
+		}
+		if len(statuses) > 0 && !slices.Contains(statuses, r.status) {
+			continue
+		}
+		chosen = append(chosen, r)
+	}
+	page, next, err := paginate(c.in, chosen, "maxResults", 20)
+	if err != nil {
+		return nil, err
+	}
+	briefs := []any{}
+	for _, r := range page {
+		o := object{"serviceDeploymentArn": r.arn, "serviceArn": s.arn, "clusterArn": cl.arn, "targetServiceRevisionArn": r.target.arn, "status": r.status, "createdAt": epoch(r.created)}
+		o.put("statusReason", r.reason)
+		o.put("startedAt", r.started)
+		o.put("finishedAt", r.finished)
+		briefs = append(briefs, o)
+	}
+	out := object{"serviceDeployments": briefs}
+	out.put("nextToken", next)
+	return out, nil
+}
+
+// findRelease finds a service deployment by ARN; nil where there is none.
+func (e *Emulator) findRelease(arn string) *release {
+	for _, cl := range e.ecs.clusters {
+		for _, s := range cl.services {
+			for _, r := range s.releases {
+				if r.arn == arn {
+					return r
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// maxDescribed is how many service deployments or revisions one call describes.
+const maxDescribed = 20
+
+func checkARNs(arns []string, member, kind string) error {
+	switch {
+	case len(arns) == 0:
+		return apiErrorf("InvalidParameterException", "%s cannot be empty.", member)
+	case len(arns) > maxDescribed:
+		return apiErrorf("InvalidParameterException", "%s cannot have more than %d items.", member, maxDescribed)
+	}
+	for _, a := range arns {
+		if !strings.HasPrefix(a, "arn:") || !strings.Contains(a, ":"+kind+"/") {
+			return apiErrorf("InvalidParameterException", "Invalid %s ARN: %s", strings.ReplaceAll(kind, "-", " "), a)
+		}
+	}
+	return nil
+}
+
+func (e *Emulator) describeServiceDeployments(c *call) (object, error) {
+	arns := c.in.strings("serviceDeploymentArns")
+	if err := checkARNs(arns, "Service deployment arns", "service-deployment"); err != nil {
+		return nil, err
+	}
+	found, failures := []any{}, []any{}
+	for _, arn := range arns {
+		if r := e.findRelease(arn); r != nil {
+			found = append(found, r.describe())
+		} else {
+			failures = append(failures, failure(arn, "MISSING"))
+		}
+	}
+	return object{"serviceDeployments": found, "failures": failures}, nil
+}
+
+func (e *Emulator) describeServiceRevisions(c *call) (object, error) {
+	arns := c.in.strings("serviceRevisionArns")
+	if err := checkARNs(arns, "Service revision arns", "service-revision"); err != nil {
+		return nil, err
+	}
+	found, failures := []any{}, []any{}
+next:
+	for _, arn := range arns {
+		for _, cl := range e.ecs.clusters {
+			for _, s := range cl.services {
+				for _, r := range s.revisions {
+					if r.arn == arn {
+						found = append(found, r.describe())
+						continue next
+					}
+				}
+			}
+		}
+		failures = append(failures, failure(arn, "MISSING"))
+	}
+	return object{"serviceRevisions": found, "failures": failures}, nil
+}
+
+func (e *Emulator) stopServiceDeployment(c *call) (object, error) {
+	arn := c.in.str("serviceDeploymentArn")
+	if err := checkARNs([]string{arn}, "Service deployment arn", "service-deployment"); err != nil {
+		return nil, err
+	}
+	if t := orDefault(c.in.str("stopType"), "ROLLBACK"); t != "ROLLBACK" { // the reference: "The valid values are ROLLBACK"
+		return nil, apiErrorf("InvalidParameterException", "stopType should be one of [ROLLBACK]")
+	}
+	r := e.findRelease(arn)
+	if r == nil {
+		return nil, apiErrorf("ServiceDeploymentNotFoundException", "Service deployment not found.")
+	}
+	if r.status != "PENDING" && r.status != "IN_PROGRESS" {
+		return nil, apiErrorf("ConflictException", "Cannot stop a service deployment with the status %s.", r.status)
+	}
+	r.status, r.updated = "ROLLBACK_REQUESTED", c.now
+	r.reason = "Service deployment rollback was requested by a user."
+	e.ecs.busy = true
+	return object{"serviceDeploymentArn": r.arn}, nil
+}

@@ -1,0 +1,308 @@
+// Tasks: run, listed, described, stopped. A task carries the steps of its life, each due at a time; the machine takes them.
+// https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-lifecycle-explanation.html
+
+package emulator
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+type task struct {
+	id, arn    string
+	cluster    *cluster
+	definition *taskDefinition
+	revision   *revision // nil for a one-off task
+	group      string
+	startedBy  string
+	doc        object // what a one-off task was run with: overrides, network configuration
+	tags       []any
+	containers []*container
+	steps      []step
+	version    int
+
+	status   string // PROVISIONING … STOPPED
+	stopping bool   // ECS, or the task itself, has decided that it ends
+	health   string
+	ready    bool // healthy in every respect: counts for the rollout
+	failed   bool // ended by itself or by its health, not by the scheduler
+	counted  bool // the failure has been counted
+	proved   bool // has been ready once
+	targeted bool // registered with the load balancer's target groups
+
+	created, pullStarted, pullStopped, started time.Time
+	stoppingAt, executionStopped, stoppedAt    time.Time
+	stopCode, stoppedReason                    string
+}
+
+type container struct {
+	name, image, digest    string
+	arn, runtime           string
+	status, health, reason string
+	exitCode               *int
+	essential              bool
+}
+
+// step is one change in the life of a task.
+type step struct {
+	at time.Time
+	do func(t *task, now time.Time)
+}
+
+func (t *task) live() bool   { return t.status != "STOPPED" }
+func (t *task) wanted() bool { return !t.stopping && t.live() }
+
+// after plans a step.
+func (t *task) after(at time.Time, do func(t *task, now time.Time)) {
+	t.steps = append(t.steps, step{at, do})
+	slices.SortStableFunc(t.steps, func(a, b step) int { return a.at.Compare(b.at) })
+}
+
+func (t *task) become(status string) {
+	t.status = status
+	t.version++
+}
+
+// tasks lists a service's tasks that have not stopped, oldest first; of one deployment, or of all.
+func (s *service) tasks(d *deployment) []*task {
+	var out []*task
+	for _, t := range s.cluster.tasks {
+		if t.revision != nil && t.revision.service == s && t.live() && (d == nil || t.startedBy == d.id) {
+			out = append(out, t)
+		}
+	}
+	return out
+}
+
+// count counts tasks as ECS does: RUNNING, or PENDING with all that comes before.
+func (s *service) count(d *deployment, status string) int {
+	n := 0
+	for _, t := range s.tasks(d) {
+		switch t.status {
+		case "RUNNING":
+			if status == "RUNNING" {
+				n++
+			}
+		case "PROVISIONING", "PENDING", "ACTIVATING":
+			if status == "PENDING" {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// newTask makes a task of a task definition; launch plans its life.
+func (e *Emulator) newTask(cl *cluster, td *taskDefinition, now time.Time) *task {
+	id := e.id(taskID)
+	t := &task{id: id, arn: e.arn("ecs", "task/"+cl.name+"/"+id), cluster: cl, definition: td, created: now, version: 1, status: "PROVISIONING", health: "UNKNOWN", doc: object{}}
+	for _, c := range td.doc.objects("containerDefinitions") {
+		t.containers = append(t.containers, &container{
+			name: c.str("name"), image: c.str("image"), essential: c.flag("essential"), status: "PENDING", health: "UNKNOWN",
+			arn: e.arn("ecs", "container/"+cl.name+"/"+id+"/"+e.id(uuidID)), runtime: fmt.Sprintf("%s-%010d", id, e.rand.IntN(1e9)),
+		})
+	}
+	cl.tasks = append(cl.tasks, t)
+	e.ecs.busy = true
+	return t
+}
+
+func (t *task) fargate() bool {
+	if t.revision != nil {
+		return onFargate(t.revision.settings)
+	}
+	return onFargate(t.doc)
+}
+
+func (t *task) describe(e *Emulator, tags bool) object {
+	desired := "RUNNING"
+	if t.stopping || !t.live() {
+		desired = "STOPPED"
+	}
+	containers := []any{}
+	for _, c := range t.containers {
+		o := object{"containerArn": c.arn, "taskArn": t.arn, "name": c.name, "image": c.image, "lastStatus": c.status, "healthStatus": c.health, "networkBindings": []any{}, "networkInterfaces": []any{}, "cpu": "0"}
+		o.put("imageDigest", c.digest)
+		o.put("reason", c.reason)
+		if c.digest != "" {
+			o["runtimeId"] = c.runtime
+		}
+		if c.exitCode != nil {
+			o["exitCode"] = *c.exitCode
+		}
+		containers = append(containers, o)
+	}
+	o := object{
+		"taskArn": t.arn, "clusterArn": t.cluster.arn, "taskDefinitionArn": t.definition.arn, "containers": containers,
+		"lastStatus": t.status, "desiredStatus": desired, "healthStatus": t.health, "group": t.group, "version": t.version,
+		"attachments": []any{}, "attributes": []any{}, "enableExecuteCommand": t.doc.flag("enableExecuteCommand"), "availabilityZone": e.region + "a",
+		"overrides": object{"containerOverrides": []any{}, "inferenceAcceleratorOverrides": []any{}},
+	}
+	if d := t.doc.object("overrides"); d != nil {
+		o["overrides"] = o["overrides"].(object).with(d)
+	}
+	o.put("cpu", t.definition.doc.str("cpu"))
+	o.put("memory", t.definition.doc.str("memory"))
+	o.put("startedBy", t.startedBy)
+	o.put("createdAt", t.created)
+	o.put("pullStartedAt", t.pullStarted)
+	o.put("pullStoppedAt", t.pullStopped)
+	o.put("startedAt", t.started)
+	o.put("stoppingAt", t.stoppingAt)
+	o.put("executionStoppedAt", t.executionStopped)
+	o.put("stoppedAt", t.stoppedAt)
+	o.put("stopCode", t.stopCode)
+	o.put("stoppedReason", t.stoppedReason)
+	if t.fargate() {
+		o["launchType"], o["platformVersion"], o["platformFamily"] = "FARGATE", platformVersion, "Linux"
+	} else {
+		o["launchType"] = "EC2"
+	}
+	if !t.started.IsZero() || !t.pullStarted.IsZero() {
+		o["connectivity"], o["connectivityAt"] = "CONNECTED", epoch(t.pullStarted)
+	}
+	if tags {
+		o["tags"] = anys(t.tags)
+	}
+	return copyOf(o)
+}
+
+func (e *Emulator) listTasks(c *call) (object, error) {
+	cl, err := e.activeCluster(c.in.str("cluster"))
+	if err != nil {
+		return nil, err
+	}
+	startedBy, group := c.in.str("startedBy"), ""
+	filters := 0
+	for _, m := range []string{"startedBy", "serviceName", "family"} {
+		if c.in.has(m) {
+			filters++
+		}
+	}
+	if startedBy != "" && filters > 1 {
+		return nil, apiErrorf("InvalidParameterException", "startedBy cannot be combined with other filters.")
+	}
+	if name := c.in.str("serviceName"); name != "" {
+		s := cl.service(name)
+		if s == nil {
+			return nil, apiErrorf("ServiceNotFoundException", "Service not found.")
+		}
+		group = "service:" + s.name
+	}
+	if c.in.has("containerInstance") {
+		return nil, apiErrorf("InvalidParameterException", "Container instance not found.")
+	}
+	desired := orDefault(c.in.str("desiredStatus"), "RUNNING")
+	if desired == "PENDING" { // the reference: ECS never sets it, so nothing is listed
+		return object{"taskArns": []any{}}, nil
+	}
+	arns := []string{}
+	for _, t := range slices.Backward(cl.tasks) {
+		stopped := t.stopping || !t.live()
+		switch {
+		case stopped != (desired == "STOPPED"),
+			startedBy != "" && t.startedBy != startedBy,
+			group != "" && t.group != group,
+			c.in.has("family") && t.definition.family.name != c.in.str("family"),
+			c.in.has("launchType") && t.fargate() != (c.in.str("launchType") == "FARGATE"):
+			continue
+		}
+		arns = append(arns, t.arn)
+	}
+	return listed(c, "taskArns", arns)
+}
+
+// findTask finds a task by id or ARN; nil where there is none.
+func (cl *cluster) findTask(ref string) *task {
+	for _, t := range cl.tasks {
+		if t.id == ref || t.arn == ref {
+			return t
+		}
+	}
+	return nil
+}
+
+func (e *Emulator) describeTasks(c *call) (object, error) {
+	cl, err := e.activeCluster(c.in.str("cluster"))
+	if err != nil {
+		return nil, err
+	}
+	refs := c.in.strings("tasks")
+	switch {
+	case len(refs) == 0:
+		return nil, apiErrorf("InvalidParameterException", "Tasks cannot be empty.")
+	case len(refs) > 100:
+		return nil, apiErrorf("InvalidParameterException", "Tasks cannot have more than 100 items.")
+	}
+	found, failures := []any{}, []any{}
+	for _, ref := range refs {
+		if t := cl.findTask(ref); t != nil {
+			found = append(found, t.describe(e, slices.Contains(c.in.strings("include"), "TAGS")))
+		} else {
+			failures = append(failures, failure(e.arn("ecs", "task/"+cl.name+"/"+nameOf(ref)), "MISSING"))
+		}
+	}
+	return object{"tasks": found, "failures": failures}, nil
+}
+
+func (e *Emulator) runTask(c *call) (object, error) {
+	cl, err := e.activeCluster(c.in.str("cluster"))
+	if err != nil {
+		return nil, err
+	}
+	if err := checkTags(c.in, "InvalidParameterException"); err != nil {
+		return nil, err
+	}
+	td, err := e.usableTaskDefinition(c.in.str("taskDefinition"), "InvalidParameterException")
+	if err != nil {
+		return nil, err
+	}
+	count := c.in.number("count", 1)
+	if count < 1 || count > 10 {
+		return nil, apiErrorf("InvalidParameterException", "count must be between 1 and 10.")
+	}
+	if len(c.in.str("startedBy")) > 128 {
+		return nil, apiErrorf("InvalidParameterException", "startedBy can be up to 128 characters long.")
+	}
+	if strings.HasPrefix(c.in.str("group"), "service:") || strings.HasPrefix(c.in.str("startedBy"), "ecs-svc/") {
+		return nil, apiErrorf("InvalidParameterException", "Invalid namespace for group.")
+	}
+	if err := checkPlacement(c.in.with(object{"loadBalancers": []any{}}), td); err != nil {
+		return nil, err
+	}
+	for _, o := range c.in.object("overrides").objects("containerOverrides") {
+		if !slices.ContainsFunc(td.doc.objects("containerDefinitions"), func(d object) bool { return d.str("name") == o.str("name") }) {
+			return nil, apiErrorf("InvalidParameterException", "Override for container named %s is not a container in the TaskDefinition.", o.str("name"))
+		}
+	}
+	tasks := []any{}
+	scenario := e.oneOff(cl)
+	for i := range count {
+		t := e.newTask(cl, td, c.now)
+		t.doc, t.tags, t.startedBy = copyOf(c.in), c.in.list("tags"), c.in.str("startedBy")
+		t.group = orDefault(c.in.str("group"), "family:"+td.family.name)
+		fate := scenario.fate(i)
+		if fate.Exit == nil && fate.PullError == "" {
+			fate.Exit, fate.ExitAfter = exit(0), 10*time.Second
+			fate.Log = []string{"done"}
+		}
+		e.launch(t, fate, c.now)
+		tasks = append(tasks, t.describe(e, true))
+	}
+	return object{"tasks": tasks, "failures": []any{}}, nil
+}
+
+func (e *Emulator) stopTask(c *call) (object, error) {
+	cl, err := e.activeCluster(c.in.str("cluster"))
+	if err != nil {
+		return nil, err
+	}
+	t := cl.findTask(c.in.str("task"))
+	if t == nil {
+		return nil, apiErrorf("InvalidParameterException", "The referenced task was not found.")
+	}
+	e.stop(t, c.now, "UserInitiated", orDefault(c.in.str("reason"), "Task stopped by user"))
+	return object{"task": t.describe(e, false)}, nil
+}
