@@ -1,0 +1,99 @@
+package main
+
+import (
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestImports holds the directions that CONTRIBUTING.md draws: who may import
+// whom among our own packages.
+func TestImports(t *testing.T) {
+	allowed := map[string][]string{
+		"cmd/ecsdeploy":      {"pkg/deploy", "pkg/vso", "pkg/input", "pkg/session", "pkg/report", "pkg/image", "pkg/ecr", "pkg/rollout", "pkg/taskdef"},
+		"pkg/report":         {"pkg/deploy", "pkg/rollout", "pkg/taskdef"},
+		"pkg/deploy":         {"pkg/image", "pkg/ecr", "pkg/rollout", "pkg/taskdef"},
+		"pkg/rollout":        {"pkg/taskdef"},
+		"pkg/vso":            {},
+		"pkg/input":          {},
+		"pkg/session":        {},
+		"pkg/image":          {},
+		"pkg/ecr":            {},
+		"pkg/taskdef":        {},
+		"task":               {}, // tests of the shim
+		"cmd/emulator":       {"pkg/emulator", "pkg/emulator/agent"},
+		"pkg/emulator":       {},
+		"pkg/emulator/agent": {},
+	}
+	const module = "ecsdeploy/"
+	out, err := exec.Command("go", "list", "-f", `{{.ImportPath}} {{join .Imports " "}}`, module+"...").Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	for line := range strings.Lines(string(out)) {
+		fields := strings.Fields(line)
+		from := strings.TrimPrefix(fields[0], module)
+		may, known := allowed[from]
+		if !known {
+			t.Errorf("package %s has no place in the house: add it here and to CONTRIBUTING.md", from)
+			continue
+		}
+		for _, path := range fields[1:] {
+			if to, ours := strings.CutPrefix(path, module); ours && !slices.Contains(may, to) {
+				t.Errorf("%s imports %s", from, to)
+			}
+		}
+	}
+}
+
+// TestLoggingCommandsHaveOneHome keeps the encoding of logging commands in
+// pkg/vso: a command that is put together elsewhere is one that nobody escapes.
+// The emulator's agent reads them.
+func TestLoggingCommandsHaveOneHome(t *testing.T) {
+	root := filepath.Join("..", "..")
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rel, _ := filepath.Rel(root, path)
+		switch rel = filepath.ToSlash(rel); {
+		case d.IsDir() && (strings.HasPrefix(d.Name(), ".") && rel != "." || slices.Contains([]string{"pkg/vso", "pkg/emulator", "cmd/emulator", "build"}, rel)):
+			return filepath.SkipDir
+		case d.IsDir(), !strings.HasSuffix(rel, ".go"), strings.HasSuffix(rel, "_test.go"):
+			return nil
+		}
+		source, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		if strings.Contains(strings.ToLower(string(source)), "##vso") {
+			t.Errorf("%s spells a logging command", rel)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestLight keeps out of the shipped executable what makes the linker keep
+// every method of every type, and the emulator with its registry.
+func TestLight(t *testing.T) {
+	out, err := exec.Command("go", "list", "-deps", ".").Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	unwanted := []string{
+		"ecsdeploy/pkg/emulator", "text/template", "html/template", "testing",
+		"github.com/google/go-containerregistry/pkg/registry", "github.com/google/go-containerregistry/pkg/v1/daemon",
+	}
+	for path := range strings.Lines(string(out)) {
+		if path = strings.TrimSpace(path); slices.Contains(unwanted, path) {
+			t.Errorf("the executable links %s", path)
+		}
+	}
+}

@@ -1,0 +1,267 @@
+package main
+
+// The whole run as one function: inputs in, log out.
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"strings"
+
+	"github.com/google/go-containerregistry/pkg/authn"
+	"github.com/sethvargo/go-envconfig"
+
+	"ecsdeploy/pkg/deploy"
+	"ecsdeploy/pkg/ecr"
+	"ecsdeploy/pkg/image"
+	"ecsdeploy/pkg/input"
+	"ecsdeploy/pkg/report"
+	"ecsdeploy/pkg/rollout"
+	"ecsdeploy/pkg/session"
+	"ecsdeploy/pkg/taskdef"
+	"ecsdeploy/pkg/vso"
+)
+
+// run does what environ asks for and returns the exit code. Requests to AWS and
+// to registries go through transport; nil is the network.
+func run(ctx context.Context, environ []string, stdout io.Writer, transport http.RoundTripper) int {
+	console := vso.NewConsole(stdout)
+	// Before anything else is printed: what is masked now stays masked.
+	for _, secret := range input.Secrets(environ) {
+		console.Send(vso.SetSecret(secret)...)
+	}
+	variables := lookup(environ)
+	level := new(slog.LevelVar)
+	log := slog.New(console.Handler(level))
+
+	config, err := input.Load(ctx, envconfig.MapLookuper(variables))
+	if err != nil {
+		return fail(console, log, err)
+	}
+	if config.Pipeline.Debug {
+		level.Set(slog.LevelDebug)
+	}
+	if len(config.Inputs.Ignored) > 0 {
+		log.Info(fmt.Sprintf("command %s does not use: %s", config.Inputs.Command, strings.Join(config.Inputs.Ignored, ", ")))
+	}
+
+	result, err := execute(ctx, config, variables, transport, console, log)
+	for _, o := range report.Outputs(result) {
+		console.Send(vso.SetVariable(o.Name, o.Value))
+	}
+	if err == nil && config.Inputs.Summary && !config.Inputs.DryRun {
+		if err := summarise(console, config.Pipeline.TempDirectory, result); err != nil {
+			log.Warn("the summary could not be written: " + err.Error())
+		}
+	}
+	if err != nil {
+		return fail(console, log, err)
+	}
+	return conclude(console, log, result)
+}
+
+// execute connects the parts and runs the command.
+func execute(ctx context.Context, config input.Config, variables map[string]string, transport http.RoundTripper, console *vso.Console, log *slog.Logger) (deploy.Result, error) {
+	options := sessionOptions(config)
+	options.Logger = log
+	if transport != nil {
+		options.HTTPClient = &http.Client{Transport: transport}
+	}
+	cfg, err := session.New(ctx, options)
+	if err != nil {
+		return deploy.Result{}, err
+	}
+	who, err := session.Whoami(ctx, cfg)
+	if err != nil {
+		return deploy.Result{}, err
+	}
+	log.Info(fmt.Sprintf("%s in %s", who.ARN, cfg.Region))
+
+	environ := func(key string) (string, bool) { v, ok := variables[key]; return v, ok }
+	repositories := ecr.New(cfg, ecr.Options{Logger: log})
+	deployer := &deploy.Deployer{
+		ECR: repositories,
+		ECS: rollout.New(cfg),
+		Images: image.Options{
+			Platform:         config.Inputs.Platform,
+			WorkingDirectory: config.Pipeline.WorkingDirectory,
+			Environ:          environ,
+			Keychain:         authn.NewMultiKeychain(repositories.Keychain(), authn.DefaultKeychain),
+			Transport:        transport,
+			TempDirectory:    config.Pipeline.TempDirectory,
+			Logger:           log,
+		},
+		Console: console,
+		Log:     log,
+	}
+	return deployer.Run(ctx, request(config.Inputs))
+}
+
+// sessionOptions says which AWS identity the inputs and variables mean.
+func sessionOptions(config input.Config) session.Options {
+	o := session.Options{
+		Region: config.Inputs.Region,
+		Role:   role(config.Inputs.Role.ARN, config.Inputs.Role.SessionName, config.Inputs.Role.ExternalID),
+		Name:   "azure-pipelines-" + config.Pipeline.BuildID,
+		Variables: session.Variables{
+			Keys:   keys(config.AWS.AccessKeyID, config.AWS.SecretAccessKey, config.AWS.SessionToken),
+			Role:   role(config.AWS.AssumeRoleARN, config.AWS.RoleSessionName, config.AWS.ExternalID),
+			Region: config.AWS.Region,
+		},
+	}
+	o.Variables.Role.Duration = config.AWS.MaxDuration
+	if c := config.Inputs.Connection; c != nil {
+		o.Connection = &session.Connection{
+			Keys:    keys(c.AccessKeyID, c.SecretAccessKey, c.SessionToken),
+			Role:    role(c.AssumeRoleARN, c.RoleSessionName, c.ExternalID),
+			UseOIDC: c.UseOIDC,
+		}
+	}
+	return o
+}
+
+func keys(id string, secret, token input.Secret) session.Keys {
+	return session.Keys{AccessKeyID: id, SecretAccessKey: secret.Reveal(), SessionToken: token.Reveal()}
+}
+
+func role(arn, sessionName, externalID string) session.Role {
+	return session.Role{ARN: arn, SessionName: sessionName, ExternalID: externalID}
+}
+
+// request says what the inputs ask for in the words of package deploy.
+func request(in input.Inputs) deploy.Request {
+	r := deploy.Request{
+		Push:             in.Command != input.Rollout,
+		Rollout:          in.Command != input.Push,
+		Image:            in.Image,
+		Repository:       in.Repository,
+		Tags:             in.Tags,
+		CreateRepository: in.CreateRepository,
+		Container:        in.Container,
+		Images:           map[string]string{},
+		TaskDefinition:   in.TaskDefinition,
+		Change: taskdef.Change{
+			CPU:     in.CPU,
+			Memory:  in.Memory,
+			Command: in.ContainerCommand,
+		},
+		DesiredCount: in.DesiredCount,
+		Force:        in.ForceNewDeployment,
+		PinDigest:    in.PinDigest,
+		Wait:         in.Wait,
+		Timeout:      in.Timeout,
+		DryRun:       in.DryRun,
+	}
+	for _, s := range in.Services {
+		r.Services = append(r.Services, deploy.Service{Cluster: s.Cluster, Name: s.Name})
+	}
+	for _, i := range in.Images {
+		r.Images[i.Container] = i.Image
+	}
+	for _, v := range in.Environment {
+		r.Change.Environment = append(r.Change.Environment, taskdef.Variable(v))
+	}
+	for _, v := range in.Secrets {
+		r.Change.Secrets = append(r.Change.Secrets, taskdef.Variable(v))
+	}
+	for _, v := range in.RemoveEnvironment {
+		r.Change.RemoveEnvironment = append(r.Change.RemoveEnvironment, taskdef.VariableName(v))
+	}
+	return r
+}
+
+// summarise writes the summary where the agent can upload it from after the
+// step has ended.
+func summarise(console *vso.Console, directory string, result deploy.Result) error {
+	file, err := os.CreateTemp(directory, "ecsdeploy-*.md")
+	if err != nil {
+		return err
+	}
+	_, err = file.WriteString(report.Markdown(result))
+	if err = errors.Join(err, file.Close()); err != nil {
+		return err
+	}
+	console.Send(vso.UploadSummary(file.Name()))
+	return nil
+}
+
+// conclude ends a run that came to an outcome.
+func conclude(console *vso.Console, log *slog.Logger, result deploy.Result) int {
+	failures := report.Failures(result)
+	for _, failure := range failures {
+		log.Error(failure)
+	}
+	line := report.Line(result)
+	switch {
+	case len(failures) > 0:
+		console.Send(vso.Complete(vso.Failed, line))
+	case result.Outcome() == rollout.Paused:
+		log.Warn(line)
+		console.Send(vso.Complete(vso.SucceededWithIssues, line))
+	default:
+		console.Print(line)
+		console.Send(vso.Complete(vso.Succeeded, line))
+	}
+	return 0
+}
+
+// fail ends a run that could not be carried out, with one issue for each thing
+// that is wrong.
+func fail(console *vso.Console, log *slog.Logger, err error) int {
+	var first string
+	for _, one := range each(err) {
+		message, hint := explain(one)
+		if first == "" {
+			first = message
+		}
+		if hint != "" {
+			log.Error(message, "hint", hint)
+		} else {
+			log.Error(message)
+		}
+	}
+	console.Send(vso.Complete(vso.Failed, first))
+	return 0
+}
+
+// each returns the errors that were joined into err.
+func each(err error) []error {
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return []error{err}
+	}
+	var all []error
+	for _, one := range joined.Unwrap() {
+		all = append(all, each(one)...)
+	}
+	return all
+}
+
+// explain says what went wrong in plain words, and what to do about it.
+func explain(err error) (message, hint string) {
+	if errors.Is(err, context.Canceled) {
+		return "the run was cancelled", ""
+	}
+	if with, ok := errors.AsType[interface {
+		error
+		Hint() string
+	}](err); ok {
+		return err.Error(), with.Hint()
+	}
+	return session.Explain(err)
+}
+
+// lookup turns the environment into a map; of a name given twice the last counts.
+func lookup(environ []string) map[string]string {
+	variables := make(map[string]string, len(environ))
+	for _, entry := range environ {
+		if name, value, ok := strings.Cut(entry, "="); ok {
+			variables[name] = value
+		}
+	}
+	return variables
+}

@@ -1,0 +1,258 @@
+package main
+
+// Whole runs as transcripts. Each file of testdata/*.txtar begins with why it
+// exists, then says what the pipeline gives (inputs), what happens around it
+// (script), and what must come of it: the log as the agent receives it, and
+// the summary. "go test ./cmd/ecsdeploy -run Transcripts -update" writes the last two anew.
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+	"golang.org/x/tools/txtar"
+
+	"ecsdeploy/pkg/emulator"
+)
+
+var update = flag.Bool("update", false, "write the logs and summaries of the transcripts anew")
+
+func TestTranscripts(t *testing.T) {
+	// The SDK reads these by itself; what they lead to must not decide a test.
+	for _, entry := range os.Environ() {
+		if name, _, _ := strings.Cut(entry, "="); strings.HasPrefix(name, "AWS_") {
+			t.Setenv(name, "")
+		}
+	}
+	t.Setenv("AWS_CONFIG_FILE", filepath.Join(t.TempDir(), "none"))
+	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", filepath.Join(t.TempDir(), "none"))
+
+	files, err := filepath.Glob("testdata/*.txtar")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no transcripts: %v", err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
+			archive, err := txtar.ParseFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(bytes.TrimSpace(archive.Comment)) == 0 {
+				t.Errorf("%s does not say why it exists", file)
+			}
+			synctest.Test(t, func(t *testing.T) { play(t, archive) })
+			if *update {
+				if err := os.WriteFile(file, txtar.Format(archive), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// play runs one transcript, and compares or (with -update) replaces what came of it.
+func play(t *testing.T, archive *txtar.Archive) {
+	w := newWorld(t)
+	time.Sleep(10 * time.Minute) // the service has long been stable
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	runs, untimed := 1, false
+	for line := range strings.Lines(section(archive, "script")) {
+		fields := strings.Fields(line)
+		switch {
+		case len(fields) == 0:
+		case fields[0] == "untimed":
+			untimed = true
+		case fields[0] == "runs":
+			runs = number(t, fields[1])
+		case fields[0] == "cancel":
+			after, err := time.ParseDuration(fields[1])
+			if err != nil {
+				t.Fatal(err)
+			}
+			time.AfterFunc(after, cancel)
+		default:
+			w.perform(t, fields)
+		}
+	}
+
+	var log bytes.Buffer
+	var temps []string // one for each run, as for each job
+	for range runs {
+		temp := t.TempDir()
+		temps = append(temps, temp)
+		environ := environment(t, w, temp, section(archive, "inputs"))
+		if code := run(ctx, environ, &log, w.Transport()); code != 0 {
+			t.Errorf("exit code %d: only a task that cannot run at all may have one", code)
+		}
+	}
+	text := strings.ReplaceAll(log.String(), w.directory, "DIR")
+	for _, temp := range temps {
+		text = strings.ReplaceAll(text, temp, "TEMP")
+	}
+	text = vary.ReplaceAllString(unnamed.ReplaceAllString(text, "ecsdeploy-N.md"), "")
+	if untimed {
+		text = stamps.ReplaceAllString(ids.ReplaceAllString(text, "${1}ID"), "HH:MM:SS")
+	}
+	compare(t, archive, "log", text)
+	var summary strings.Builder
+	for _, temp := range temps {
+		left, err := os.ReadDir(temp)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, entry := range left {
+			if filepath.Ext(entry.Name()) != ".md" {
+				t.Errorf("left in the temporary directory: %s", entry.Name())
+				continue
+			}
+			text, err := os.ReadFile(filepath.Join(temp, entry.Name()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			summary.Write(text)
+		}
+	}
+	if !untimed {
+		compare(t, archive, "summary", summary.String())
+	}
+}
+
+// What differs from run to run: the summary's file name, how far a push is when
+// one of its layers ends, and (where the SDK waits at random before it tries
+// again) times and the ids that depend on them.
+var (
+	unnamed = regexp.MustCompile(`ecsdeploy-\d+\.md`)
+	vary    = regexp.MustCompile(`##vso\[task\.setprogress value=\d+\]Pushing\n`)
+	stamps  = regexp.MustCompile(`\d\d:\d\d:\d\d|\d+ s\b`)
+	ids     = regexp.MustCompile(`(task |ecs-svc/)\w+\b`)
+)
+
+// perform does what a line of a script says.
+func (w *world) perform(t *testing.T, fields []string) {
+	t.Helper()
+	switch verb, args := fields[0], fields[1:]; verb {
+	case "scenario": // scenario NAME: how the next deployments of the service go
+		scenario, err := emulator.ParseScenario(args[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.Script(cluster, service, scenario)
+	case "image": // image TAG [ARCHITECTURE]: another stage has pushed it
+		w.push(t, args[0], slices.Concat(args[1:], []string{"amd64"})[0])
+	case "archive": // archive FILE BUILD [ARCHITECTURE]: the build has saved it
+		w.save(t, args[0], args[1], slices.Concat(args[2:], []string{"amd64"})[0])
+	case "file": // file NAME TEXT…: any other file
+		if err := os.WriteFile(filepath.Join(w.directory, args[0]), []byte(strings.Join(args[1:], " ")), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	case "deny": // deny OPERATION: as an identity without that right
+		w.Fail(args[0], emulator.Denied())
+	case "throttle": // throttle OPERATION TIMES
+		w.Fail(args[0], emulator.Throttled(number(t, args[1])))
+	case "concurrent": // concurrent OPERATION TIMES: another pipeline registers at the same time
+		w.Fail(args[0], emulator.Fault{Code: "ClientException", Times: number(t, args[1]),
+			Message: "Too many concurrent attempts to create a new revision of the specified family."})
+	default:
+		t.Fatalf("the script says %q, which nobody understands", verb)
+	}
+}
+
+// environment is what an agent sets for a task, by the names of the inputs in YAML.
+func environment(t *testing.T, w *world, temp, inputs string) []string {
+	t.Helper()
+	given := map[string]string{"region": region}
+	if err := yaml.Unmarshal([]byte(inputs), &given); err != nil {
+		t.Fatal(err)
+	}
+	environ := []string{
+		"BUILD_BUILDID=17", "AWS_ACCESSKEYID=AKIAIOSFODNN7EXAMPLE", "SECRET_AWS_SECRETACCESSKEY=wJalrXUtnFEMI",
+		"SYSTEM_DEFAULTWORKINGDIRECTORY=" + w.directory, "AGENT_TEMPDIRECTORY=" + temp,
+	}
+	for name, value := range given {
+		environ = append(environ, "INPUT_"+strings.ToUpper(name)+"="+value)
+	}
+	if given["tags"] == "" {
+		environ = append(environ, "INPUT_TAGS=17") // the default $(Build.BuildId), which the agent expands
+	}
+	return environ
+}
+
+func section(archive *txtar.Archive, name string) string {
+	for _, f := range archive.Files {
+		if f.Name == name {
+			return string(f.Data)
+		}
+	}
+	return ""
+}
+
+func compare(t *testing.T, archive *txtar.Archive, name, got string) {
+	t.Helper()
+	if *update {
+		archive.Files = slices.DeleteFunc(archive.Files, func(f txtar.File) bool { return f.Name == name })
+		if got != "" {
+			archive.Files = append(archive.Files, txtar.File{Name: name, Data: []byte(got)})
+		}
+		return
+	}
+	if want := section(archive, name); got != want {
+		t.Errorf("the %s is another one than the transcript's:\n%s", name, difference(want, got))
+	}
+}
+
+// difference shows the first lines in which two texts differ.
+func difference(want, got string) string {
+	a, b := strings.Split(want, "\n"), strings.Split(got, "\n")
+	for i := range max(len(a), len(b)) {
+		var x, y string
+		if i < len(a) {
+			x = a[i]
+		}
+		if i < len(b) {
+			y = b[i]
+		}
+		if x != y {
+			return fmt.Sprintf("line %d\nwant: %s\ngot:  %s\n\nall of it:\n%s", i+1, x, y, got)
+		}
+	}
+	return ""
+}
+
+func number(t *testing.T, s string) int {
+	t.Helper()
+	n, err := strconv.Atoi(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// layerOf is a layer, uncompressed, that holds one file.
+func layerOf(t *testing.T, name, content string) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	if err := w.WriteHeader(&tar.Header{Name: name, Mode: 0o755, Size: int64(len(content))}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Write([]byte(content)); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}

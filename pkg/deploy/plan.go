@@ -1,0 +1,264 @@
+package deploy
+
+// The plan: everything that can be known before anything is changed. It is
+// data, made by reading only; printing it and stopping there is a dry run.
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	"ecsdeploy/pkg/ecr"
+	"ecsdeploy/pkg/image"
+	"ecsdeploy/pkg/rollout"
+	"ecsdeploy/pkg/taskdef"
+)
+
+type plan struct {
+	request    Request
+	repository *ecr.Repository      // nil when the request names none, or it is to be created
+	source     *image.Image         // what is to be pushed, or nil
+	state      *image.State         // what the tags hold already; nil where that is not known
+	image      candidate            // what the chosen containers will run
+	further    map[string]candidate // by container: the images of the input images
+	services   []*servicePlan
+}
+
+// candidate is an image that is going to run.
+type candidate struct {
+	uri       string             // as the task definition names it; empty leaves the image that is there
+	digests   []string           // every digest that stands for it; empty while not known
+	platforms []rollout.Platform // empty while not known
+}
+
+type servicePlan struct {
+	name      Service
+	service   rollout.Service
+	running   taskdef.Definition   // the revision that the service is set to
+	base      taskdef.Definition   // what the new revision is made from
+	known     []taskdef.Definition // registered revisions that may turn out to be the wanted one
+	container string               // gets the image
+	target    taskdef.Definition   // what is to run
+}
+
+// plan reads what the request names and checks that it fits together. All
+// that is wrong is reported at once.
+func (d *Deployer) plan(ctx context.Context, r Request) (*plan, error) {
+	p := &plan{request: r, services: make([]*servicePlan, len(r.Services)), further: map[string]candidate{}}
+	var (
+		wait      sync.WaitGroup
+		imageErr  error
+		furtherBy = slices.Sorted(maps.Keys(r.Images))
+		further   = make([]candidate, len(furtherBy))
+		errs      = make([]error, len(furtherBy)+len(r.Services))
+	)
+	wait.Go(func() { imageErr = d.planImage(ctx, p) })
+	if r.Rollout {
+		for i, container := range furtherBy {
+			wait.Go(func() { further[i], errs[i] = d.inspect(ctx, "images", r.Images[container]) })
+		}
+		for i, name := range r.Services {
+			wait.Go(func() { p.services[i], errs[len(furtherBy)+i] = d.readService(ctx, name, r.TaskDefinition) })
+		}
+	}
+	wait.Wait()
+	for i, container := range furtherBy {
+		p.further[container] = further[i]
+	}
+	if err := errors.Join(append([]error{imageErr}, errs...)...); err != nil {
+		p.close()
+		return nil, err
+	}
+	var problems []error
+	for _, s := range p.services {
+		problems = append(problems, p.fit(s))
+	}
+	if err := errors.Join(problems...); err != nil {
+		p.close()
+		return nil, err
+	}
+	return p, nil
+}
+
+// close removes what a source left in the temporary directory.
+func (p *plan) close() {
+	if p.source != nil {
+		p.source.Close()
+	}
+}
+
+// readService reads a service, the revision it is set to, and the revision
+// that the next one is to be made from.
+func (d *Deployer) readService(ctx context.Context, name Service, base string) (*servicePlan, error) {
+	service, err := d.ECS.Service(ctx, name.Cluster, name.Name)
+	if err != nil {
+		return nil, err
+	}
+	s := &servicePlan{name: name, service: service}
+	if service.TaskDefinition == "" { // only where the controller is EXTERNAL: refused by the checks
+		return s, nil
+	}
+	if s.running, err = d.ECS.Definition(ctx, service.TaskDefinition); err != nil {
+		return nil, err
+	}
+	if s.base, err = d.base(ctx, s.running, base); err != nil {
+		return nil, err
+	}
+	s.known = []taskdef.Definition{s.running}
+	if s.base.ARN() != "" {
+		s.known = append(s.known, s.base)
+	}
+	// A revision made from another base than the newest one, or from a file, may
+	// have been registered by an earlier run of this step: then it is the newest.
+	newest, err := d.ECS.Definition(ctx, s.base.Family())
+	var missing *rollout.Problem
+	switch {
+	case err == nil:
+		s.known = append(s.known, newest)
+	case errors.As(err, &missing): // the first revision of a family from a file
+	default:
+		return nil, err
+	}
+	return s, nil
+}
+
+// base returns the task definition that the input taskDefinition means.
+func (d *Deployer) base(ctx context.Context, running taskdef.Definition, ref string) (taskdef.Definition, error) {
+	switch {
+	case ref == "" || ref == "latest":
+		return d.ECS.Definition(ctx, running.Family())
+	case ref == "running":
+		return running, nil
+	case strings.HasPrefix(ref, "arn:"):
+		return d.ECS.Definition(ctx, ref)
+	}
+	path := ref
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(d.Images.WorkingDirectory, path)
+	}
+	data, err := os.ReadFile(path)
+	switch {
+	case err == nil:
+		definition, err := taskdef.ParseFile(ref, data)
+		if err != nil {
+			return definition, fmt.Errorf("input taskDefinition: %w", err)
+		}
+		return definition, nil
+	case looksLikeFile(ref):
+		return taskdef.Definition{}, &rollout.Problem{Input: "taskDefinition", Message: err.Error(),
+			Advice: "give a path relative to $(System.DefaultWorkingDirectory), or latest, running, family:revision, an ARN"}
+	}
+	return d.ECS.Definition(ctx, ref)
+}
+
+// looksLikeFile tells a path from family:revision by its spelling.
+func looksLikeFile(ref string) bool {
+	switch strings.ToLower(filepath.Ext(ref)) {
+	case ".json", ".yaml", ".yml":
+		return true
+	}
+	return strings.ContainsAny(ref, `/\`)
+}
+
+// fit chooses the container of a service, revises its task definition, and
+// checks that the service can run the result.
+func (p *plan) fit(s *servicePlan) error {
+	if err := errors.Join(rollout.Check(s.service, s.base, nil)...); err != nil {
+		return err
+	}
+	if err := p.chooseContainer(s); err != nil {
+		return fmt.Errorf("input container: service %s: %w", s.name.Name, err)
+	}
+	if err := p.revise(s, p.image); err != nil {
+		return fmt.Errorf("service %s: %w", s.name.Name, err)
+	}
+	platforms := map[string][]rollout.Platform{s.container: p.image.platforms}
+	for container, c := range p.further {
+		platforms[container] = c.platforms
+	}
+	return errors.Join(rollout.Check(s.service, s.target, platforms)...)
+}
+
+// chooseContainer finds the container that gets the image. Where no image is
+// given, the container only serves the overrides that name none, so ambiguity
+// is left for those to meet.
+func (p *plan) chooseContainer(s *servicePlan) error {
+	repository := p.request.Repository
+	if p.repository != nil {
+		repository = p.repository.URI
+	} else if repository == "" {
+		repository, _ = splitReference(p.image.uri)
+	}
+	container, err := s.base.ChooseContainer(p.request.Container, repository)
+	if err != nil && (p.image.uri != "" || p.request.Container != "") {
+		return err
+	}
+	s.container = container
+	return nil
+}
+
+// revise makes the target of a service with the given image.
+func (p *plan) revise(s *servicePlan, c candidate) error {
+	change := p.request.Change
+	change.DefaultContainer = s.container
+	change.Images = map[string]string{}
+	if c.uri != "" {
+		change.Images[s.container] = c.uri
+	}
+	for container, further := range p.further {
+		change.Images[container] = further.uri
+	}
+	target, err := s.base.Revise(change)
+	s.target = target
+	return err
+}
+
+// registered returns the ARN of a registered revision that already is the
+// target: running a step again registers nothing twice.
+func (s *servicePlan) registered() string {
+	for _, k := range s.known {
+		if (k.Status() == "ACTIVE" || k.Status() == "") && taskdef.Equal(k, s.target) {
+			return k.ARN()
+		}
+	}
+	return ""
+}
+
+// outline is the result as far as the plan knows it.
+func (p *plan) outline() (Image, []ServiceResult) {
+	im := Image{URI: p.image.uri}
+	if len(p.image.digests) > 0 {
+		im.Digest = p.image.digests[0]
+	}
+	if p.source != nil {
+		im.Source = p.source.Describe().Ref
+	}
+	services := make([]ServiceResult, len(p.services))
+	for i, s := range p.services {
+		services[i] = ServiceResult{
+			Service:       s.name,
+			ARN:           s.service.ARN,
+			Container:     s.container,
+			Previous:      s.service.TaskDefinition,
+			PreviousImage: imageOf(s.running, s.container),
+			Changes:       taskdef.Diff(s.running, s.target),
+			Desired:       s.service.Desired,
+		}
+	}
+	return im, services
+}
+
+func imageOf(d taskdef.Definition, container string) string {
+	for _, c := range d.Containers() {
+		if c.Name == container {
+			return c.Image
+		}
+	}
+	return ""
+}

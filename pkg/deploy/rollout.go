@@ -1,0 +1,233 @@
+package deploy
+
+// The second half of a run: revisions are registered, services are moved to
+// them and followed until it is known how that ended.
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"ecsdeploy/pkg/rollout"
+	"ecsdeploy/pkg/taskdef"
+)
+
+// register gives every service the ARN of its revision: one that is already
+// registered where there is one that is equal, else a new one. Services that
+// share a family share the revision.
+func (d *Deployer) register(ctx context.Context, p *plan, im Image, results []ServiceResult) error {
+	end := d.Console.Group("Task definition")
+	defer end()
+	var fresh []taskdef.Definition
+	for i, s := range p.services {
+		c := p.image
+		if im.URI != "" {
+			c.uri = im.URI // with pinDigest it is known only after the push
+		}
+		if err := p.revise(s, c); err != nil {
+			return fmt.Errorf("service %s: %w", s.name.Name, err)
+		}
+		s.known = append(s.known, fresh...)
+		log := d.Log.With("service", s.name.Name)
+		if arn := s.registered(); arn != "" {
+			results[i].Revision = arn
+			log.Info("revision " + shortARN(arn) + " is already as wanted: nothing to register")
+		} else {
+			stored, err := d.ECS.Register(ctx, s.target)
+			if err != nil {
+				return err
+			}
+			fresh = append(fresh, stored)
+			results[i].Revision = stored.ARN()
+			log.Info("registered revision " + shortARN(stored.ARN()))
+		}
+		results[i].Changes = taskdef.Diff(s.running, s.target)
+	}
+	return nil
+}
+
+// rollOut moves the services side by side and follows each to its end.
+func (d *Deployer) rollOut(ctx context.Context, p *plan, results []ServiceResult) error {
+	title := "Rollout of " + p.services[0].name.String()
+	if n := len(p.services) - 1; n > 0 {
+		title = fmt.Sprintf("Rollout of %d services", n+1)
+	}
+	end := d.Console.Group(title)
+	defer end()
+	var (
+		wait  sync.WaitGroup
+		errs  = make([]error, len(p.services))
+		total = meter{console: d.Console, running: make([]int, len(p.services)), desired: make([]int, len(p.services))}
+	)
+	for i, s := range p.services {
+		wait.Go(func() {
+			begin := time.Now()
+			errs[i] = d.rollOutService(ctx, p, s, &results[i], func(running, desired int) { total.set(i, running, desired) })
+			results[i].Took = time.Since(begin)
+		})
+	}
+	wait.Wait()
+	return errors.Join(errs...)
+}
+
+func (d *Deployer) rollOutService(ctx context.Context, p *plan, s *servicePlan, result *ServiceResult, progress func(running, desired int)) error {
+	log := d.Log.With("service", s.name.Name)
+	// The push may have taken minutes: what the service is now decides.
+	before, err := d.ECS.Service(ctx, s.name.Cluster, s.name.Name)
+	if err != nil {
+		return err
+	}
+	if before.TaskDefinition != s.service.TaskDefinition {
+		log.Warn("the service was moved from " + shortARN(s.service.TaskDefinition) + " to " + shortARN(before.TaskDefinition) + " by someone else since the plan was made")
+		result.Previous = before.TaskDefinition
+	}
+	started, err := d.start(ctx, log, p.request, before, result.Revision)
+	if err != nil {
+		return err
+	}
+	result.Desired = started.Service.Desired
+	if started.New {
+		log.Info(fmt.Sprintf("moving from %s to %s, deployment %s", shortARN(before.TaskDefinition), shortARN(result.Revision), started.ID))
+	}
+	if !p.request.Wait {
+		log.Info("not waiting for the deployment (wait is false): nobody knows yet how it ends")
+		return nil
+	}
+	if at := started.Service.Primary(); !started.New && at.RolloutState == "COMPLETED" {
+		result.Outcome = rollout.Unchanged
+		log.Info("the service runs " + shortARN(result.Revision) + " already")
+	} else if err := d.watch(ctx, log, p.request.Timeout, started, result, progress); err != nil {
+		return err
+	}
+	if result.Outcome.Good() {
+		d.verify(ctx, log, p, s, started, result)
+	}
+	return nil
+}
+
+// start makes the one UpdateService call, or none where the service has been
+// asked for the same before: then it returns the deployment that is there.
+func (d *Deployer) start(ctx context.Context, log *slog.Logger, r Request, before rollout.Service, revision string) (rollout.Started, error) {
+	primary := before.Primary()
+	same := before.TaskDefinition == revision && (r.DesiredCount == nil || *r.DesiredCount == before.Desired)
+	change := rollout.Change{TaskDefinition: revision, DesiredCount: r.DesiredCount, Force: r.Force}
+	switch {
+	case same && !r.Force && primary.RolloutState == "FAILED":
+		log.Info("the last deployment of " + shortARN(revision) + " failed: starting another one")
+		change.Force = true
+	case same && !r.Force:
+		if primary.RolloutState == "IN_PROGRESS" {
+			log.Info("a deployment of " + shortARN(revision) + " is under way already: following it")
+		}
+		return rollout.Join(before, before), nil
+	case primary.RolloutState == "IN_PROGRESS":
+		log.Warn(fmt.Sprintf("deployment %s of %s is still in progress: this one replaces it", primary.ID, shortARN(primary.TaskDefinition)))
+	}
+	return d.ECS.Update(ctx, before, change)
+}
+
+// watch follows a deployment and writes down how it ended.
+func (d *Deployer) watch(ctx context.Context, log *slog.Logger, timeout time.Duration, started rollout.Started, result *ServiceResult, progress func(running, desired int)) error {
+	w := d.ECS.Watch(started, timeout)
+	for e := range w.Events(ctx) {
+		at(ctx, log, e)
+		progress(w.State().Own.Running, w.State().Own.Desired)
+	}
+	result.Deployment = w.ServiceDeployment()
+	if err := w.Err(); err != nil {
+		return d.leave(ctx, log, started, err)
+	}
+	v := w.Verdict()
+	result.Outcome, result.Reason = v.Outcome, v.Reason
+	return nil
+}
+
+// at logs an event under the time at which it happened.
+func at(ctx context.Context, log *slog.Logger, e rollout.Event) {
+	level := slog.LevelInfo
+	if e.Warning {
+		level = slog.LevelWarn
+	}
+	if !log.Enabled(ctx, level) {
+		return
+	}
+	// A log that cannot be written is no reason to stop watching.
+	_ = log.Handler().Handle(ctx, slog.NewRecord(e.Time, level, e.Text, 0))
+}
+
+// parting is how long an interrupted run may take to say where it leaves the
+// service: the agent kills the step 10 s after it asked it to stop.
+const parting = 3 * time.Second
+
+// leave says what state the service is in when the watch ends early.
+func (d *Deployer) leave(ctx context.Context, log *slog.Logger, started rollout.Started, cause error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), parting)
+	defer cancel()
+	now, err := d.ECS.Service(ctx, started.Service.Cluster, started.Service.Name)
+	if err != nil {
+		log.Warn("stopped watching; the deployment goes on in ECS, and where the service stands cannot be read: " + err.Error())
+	} else {
+		log.Warn("stopped watching; the deployment goes on in ECS: " + rollout.State{Service: now}.Words())
+	}
+	return fmt.Errorf("watch service %s: %w", started.Service.Name, cause)
+}
+
+// verify proves that the running tasks run the digests that were rolled out.
+// What contradicts turns the outcome into a failure; what cannot be read is
+// said, for the deployment itself did succeed.
+func (d *Deployer) verify(ctx context.Context, log *slog.Logger, p *plan, s *servicePlan, started rollout.Started, result *ServiceResult) {
+	want := map[string][]string{}
+	for container, c := range p.further {
+		if len(c.digests) > 0 {
+			want[container] = c.digests
+		}
+	}
+	if len(p.image.digests) > 0 {
+		want[s.container] = p.image.digests
+	}
+	if len(want) == 0 || started.Service.Desired == 0 {
+		return
+	}
+	proof, err := d.ECS.Verify(ctx, started, want)
+	result.Proof = proof
+	switch {
+	case err != nil:
+		log.Warn("the digests of the running tasks could not be verified: " + err.Error())
+	case len(proof.Wrong) > 0:
+		result.Outcome = rollout.Failed
+		result.Reason = "the deployment completed, but tasks run another image: " + proof.Wrong[0]
+		for _, wrong := range proof.Wrong {
+			log.Warn(wrong)
+		}
+	case proof.Tasks == 0:
+		log.Warn("ECS lists no running task of the deployment: digests not verified")
+	case proof.Unknown > 0:
+		log.Warn(fmt.Sprintf("%d of %d running tasks do not tell their image's digest: not verified", proof.Unknown, proof.Tasks))
+	default:
+		log.Info(fmt.Sprintf("verified: %d of %d running tasks run %s", proof.Verified, proof.Tasks, shortDigest(want[s.container])))
+	}
+}
+
+// meter adds the services' running tasks up to one percentage. The push, where
+// there is one, took the first half.
+type meter struct {
+	console          Console
+	mu               sync.Mutex
+	running, desired []int
+}
+
+func (m *meter) set(i, running, desired int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.running[i], m.desired[i] = min(running, desired), desired
+	var have, want int
+	for i := range m.running {
+		have, want = have+m.running[i], want+m.desired[i]
+	}
+	if want > 0 {
+		m.console.Progress(50+45*have/want, "Rolling out")
+	}
+}

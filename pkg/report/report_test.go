@@ -1,0 +1,123 @@
+package report
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"ecsdeploy/pkg/deploy"
+	"ecsdeploy/pkg/rollout"
+)
+
+const serviceARN = "arn:aws:ecs:eu-west-1:123456789012:service/product-dev-cluster/chat-app"
+
+func result(services ...deploy.ServiceResult) deploy.Result {
+	return deploy.Result{
+		Image:    deploy.Image{URI: "123456789012.dkr.ecr.eu-west-1.amazonaws.com/chat-app:17", Digest: "sha256:abc"},
+		Services: services,
+		Took:     70 * time.Second,
+	}
+}
+
+func to(name string, outcome rollout.Outcome) deploy.ServiceResult {
+	return deploy.ServiceResult{
+		Service:  deploy.Service{Cluster: "product-dev-cluster", Name: name},
+		ARN:      serviceARN,
+		Previous: "arn:aws:ecs:eu-west-1:123456789012:task-definition/" + name + ":41",
+		Revision: "arn:aws:ecs:eu-west-1:123456789012:task-definition/" + name + ":42",
+		Outcome:  outcome,
+		Reason:   map[bool]string{false: "tasks failed to start"}[outcome.Good() || outcome == ""],
+	}
+}
+
+func TestOutputs(t *testing.T) {
+	value := func(r deploy.Result, name string) string {
+		for _, o := range Outputs(r) {
+			if o.Name == name {
+				return o.Value
+			}
+		}
+		return "(not set)"
+	}
+	one := result(to("chat-app", rollout.Succeeded))
+	two := result(to("chat-app", rollout.Succeeded), to("worker", rollout.RolledBack))
+	pushed := result()
+	tests := []struct {
+		name   string
+		result deploy.Result
+		output string
+		want   string
+	}{
+		{"one service", one, "taskDefinitionArn", "arn:aws:ecs:eu-west-1:123456789012:task-definition/chat-app:42"},
+		{"one service", one, "outcome", "succeeded"},
+		{"several services give a line each", two, "previousTaskDefinitionArn",
+			"arn:aws:ecs:eu-west-1:123456789012:task-definition/chat-app:41\narn:aws:ecs:eu-west-1:123456789012:task-definition/worker:41"},
+		{"the outcome of several is the worst", two, "outcome", "rolledBack"},
+		{"what no service has is not set", two, "serviceDeploymentArn", "(not set)"},
+		{"a push has an image", pushed, "imageUri", "123456789012.dkr.ecr.eu-west-1.amazonaws.com/chat-app:17"},
+		{"a push has no outcome", pushed, "outcome", "(not set)"},
+		{"one that was not waited for hides no failure", result(to("a", ""), to("b", rollout.Failed)), "outcome", "failed"},
+		{"one that was not waited for is not a success", result(to("a", ""), to("b", rollout.Succeeded)), "outcome", "(not set)"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := value(tt.result, tt.output); got != tt.want {
+				t.Errorf("%s = %q, want %q", tt.output, got, tt.want)
+			}
+		})
+	}
+}
+
+func TestFailures(t *testing.T) {
+	for outcome, red := range map[rollout.Outcome]bool{
+		rollout.Succeeded: false, rollout.Unchanged: false, rollout.Paused: false, "": false,
+		rollout.RolledBack: true, rollout.Failed: true, rollout.Superseded: true, rollout.TimedOut: true,
+		"an outcome of the future": true,
+	} {
+		if got := len(Failures(result(to("chat-app", outcome)))) > 0; got != red {
+			t.Errorf("outcome %q: red is %v, want %v", outcome, got, red)
+		}
+	}
+}
+
+// TestMarkdownIsHarmless: a summary is rendered as Markdown and HTML, and what
+// ECS or an image's author wrote must not become either.
+func TestMarkdownIsHarmless(t *testing.T) {
+	s := to("chat-app", rollout.Failed)
+	s.Reason = "<img src=x onerror=alert(1)> [click](javascript:x) | a\n# heading `code`"
+	r := result(s)
+	r.Image.URI = "host/<script>|x:17`"
+	got := Markdown(r)
+	for _, bad := range []string{"<img", "<script", "[click](", "\n# heading", " | a"} {
+		if strings.Contains(got, bad) {
+			t.Errorf("the summary holds %q:\n%s", bad, got)
+		}
+	}
+}
+
+func TestConsoleURL(t *testing.T) {
+	tests := []struct{ arn, want string }{
+		{serviceARN, "https://eu-west-1.console.aws.amazon.com/ecs/v2/clusters/product-dev-cluster/services/chat-app/health?region=eu-west-1"},
+		{"arn:aws-cn:ecs:cn-north-1:123456789012:service/c/s", "https://cn-north-1.console.amazonaws.cn/ecs/v2/clusters/c/services/s/health?region=cn-north-1"},
+		{"arn:aws-iso:ecs:us-iso-east-1:123456789012:service/c/s", ""},
+		{"arn:aws:ecs:eu-west-1:123456789012:service/old-format", ""},
+		{"arn:aws:s3:::bucket", ""},
+		{"", ""},
+	}
+	for _, tt := range tests {
+		if got := ConsoleURL(tt.arn); got != tt.want {
+			t.Errorf("ConsoleURL(%q) = %q, want %q", tt.arn, got, tt.want)
+		}
+	}
+}
+
+func TestDuration(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		0: "0 s", 400 * time.Millisecond: "0 s", 40 * time.Second: "40 s", 5 * time.Minute: "5 min",
+		time.Hour + 2*time.Minute + 3*time.Second: "1 h 2 min 3 s",
+	} {
+		if got := Duration(d); got != want {
+			t.Errorf("Duration(%v) = %q, want %q", d, got, want)
+		}
+	}
+}
