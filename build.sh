@@ -1,0 +1,199 @@
+#!/usr/bin/env bash
+# Builds, tests, packages and tries out the task. "./build.sh help" lists the commands.
+#
+# It needs bash, Go and Node with npm. Everything else is installed below .tools in versions that go.mod, this script and
+# .ci/npm/package-lock.json name; delete that folder to begin afresh. Products are written to build and task/bin.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+
+readonly VSIX=build/ecsdeploy.vsix
+readonly VSIX_BUDGET=26214400 # bytes: Azure DevOps Server 2019 takes no more
+readonly REGISTRY_VERSION=v3.1.2
+readonly TOOLS="$PWD/.tools"
+readonly NPM="$TOOLS/npm"
+readonly NODE24="$NPM/node_modules/.bin/node"
+
+cmd_help() {
+  cat <<'TEXT'
+Usage: ./build.sh COMMAND
+
+  build            the executables for this machine, into build
+  test [PACKAGE…]  all checks and tests, the packaged task under a stand-in agent included;
+                   with packages, only "go test" of those
+  package          the extension for the Marketplace: build/ecsdeploy.vsix
+  try [SCENARIO]   run the packaged task against the emulator and watch it; "try help" lists the scenarios
+  bench [PATTERN]  the benchmarks
+  emulator [FLAG…] the emulator as a server, until Ctrl+C
+  help             this text
+TEXT
+}
+
+say() { if [ -t 2 ]; then printf '\033[1m== %s\033[0m\n' "$*"; else printf '== %s\n' "$*"; fi >&2; }
+die() { printf 'build.sh: %s\n' "$*" >&2; exit 1; }
+
+need() {
+  command -v go >/dev/null || die "Go is missing: install the version named in go.mod, https://go.dev/dl"
+  command -v node >/dev/null || die "Node is missing: install Node 20 or later, https://nodejs.org"
+  command -v npm >/dev/null || die "npm is missing: it comes with Node, https://nodejs.org"
+  [ "$(node -p 'Number(process.versions.node.split(".")[0]) >= 20')" = true ] || die "Node $(node -v) is too old: install 20 or later"
+}
+
+# fresh STAMP FILE… says whether the files are what they were when "stamp" was last called with the same arguments.
+fresh() { [ -f "$1" ] && [ "$(cat "$1")" = "$(fingerprint "${@:2}")" ]; }
+stamp() { fingerprint "${@:2}" >"$1"; }
+fingerprint() { node -e '
+  const fs = require("fs"), hash = require("crypto").createHash("sha256");
+  for (const file of process.argv.slice(1)) hash.update(file + "\0").update(fs.readFileSync(file));
+  console.log(hash.digest("hex"));' "$@"; }
+
+# npm_tools installs tfx-cli and Node 24.
+npm_tools() {
+  local files=(.ci/npm/package.json .ci/npm/package-lock.json)
+  fresh "$NPM/stamp" "${files[@]}" && return
+  say "install tfx-cli and Node 24 from npm"
+  mkdir -p "$NPM"
+  cp "${files[@]}" "$NPM/"
+  npm ci --prefix "$NPM" --ignore-scripts --no-audit --no-fund --loglevel=error >&2
+  stamp "$NPM/stamp" "${files[@]}"
+}
+
+# registry_tool installs the reference registry, against which pushes are tested.
+registry_tool() {
+  local module=github.com/distribution/distribution/v3
+  [ "$(go version -m "$TOOLS/bin/registry" 2>/dev/null | awk '$1 == "mod" { print $2 "@" $3 }')" = "$module@$REGISTRY_VERSION" ] && return
+  say "install the registry $REGISTRY_VERSION"
+  GOBIN="$TOOLS/bin" go install "$module/cmd/registry@$REGISTRY_VERSION"
+}
+
+cmd_build() {
+  need
+  mkdir -p build
+  go build -trimpath -buildvcs=false -o build/ ./cmd/...
+}
+
+# executables cross-compiles the task's executable for every platform that the shim knows, under Node's platform names.
+# Inlining is off where it buys nothing but bytes: an eighth of the size, and size is what every job downloads.
+executables() {
+  local target goos goarch node
+  for target in linux/amd64/linux-x64 linux/arm64/linux-arm64 windows/amd64/win32-x64.exe windows/arm64/win32-arm64.exe \
+    darwin/amd64/darwin-x64 darwin/arm64/darwin-arm64; do
+    IFS=/ read -r goos goarch node <<<"$target"
+    CGO_ENABLED=0 GOOS=$goos GOARCH=$goarch go build -trimpath -buildvcs=false -ldflags='-s -w' \
+      -gcflags='all=-l' -gcflags='github.com/klauspost/...=' -o "task/bin/ecsdeploy-$node" ./cmd/ecsdeploy
+  done
+}
+
+cmd_package() {
+  need
+  npm_tools
+  say "cross-compile the task's executable"
+  executables
+  same_version
+  local files=(vss-extension.json overview.md LICENSE images/icon.png .ci/vsix.js "$NPM/stamp"
+    task/task.json task/index.js task/icon.png task/bin/*)
+  if ! fresh build/vsix.stamp "${files[@]}" || [ ! -f "$VSIX" ]; then
+    say "package the extension"
+    mkdir -p build
+    rm -f "$VSIX"
+    tfx_package build/tfx.vsix
+    node .ci/vsix.js build/tfx.vsix "$VSIX.new" "$VSIX_BUDGET" >build/sizes.txt
+    mv "$VSIX.new" "$VSIX"
+    rm build/tfx.vsix
+    stamp build/vsix.stamp "${files[@]}"
+  fi
+  cat build/sizes.txt >&2
+}
+
+# tfx_package lets tfx-cli pack. What it finds wrong with task.json it merely warns about, so a warning fails the build.
+tfx_package() {
+  local log
+  log=$("$NPM/node_modules/.bin/tfx" extension create --manifests vss-extension.json --output-path "$1" --no-prompt --no-color 2>&1) ||
+    die "tfx failed: $log"
+  case $log in *[Ww]arning*) die "tfx warns: $log" ;; esac
+}
+
+same_version() {
+  node -e '
+    const read = (file) => JSON.parse(require("fs").readFileSync(file, "utf8"));
+    const extension = read("vss-extension.json").version, v = read("task/task.json").version;
+    const task = [v.Major, v.Minor, v.Patch].join(".");
+    if (extension !== task) {
+      console.error(`build.sh: vss-extension.json has version ${extension}, task/task.json has ${task}`);
+      process.exit(1);
+    }'
+}
+
+lint() {
+  say "gofmt, go vet, go mod tidy, staticcheck"
+  local unformatted
+  unformatted=$(gofmt -l cmd pkg task)
+  [ -z "$unformatted" ] || die "not gofmt-ed: $unformatted"
+  go vet ./...
+  go mod tidy -diff
+  go tool staticcheck ./...
+}
+
+# vulnerabilities fails on known ones that the code can reach. Where the database cannot be had it says so and goes on.
+vulnerabilities() {
+  say "govulncheck"
+  local out status=0
+  out=$(go tool govulncheck -db "${GOVULNDB:-https://vuln.go.dev}" ./... 2>&1) || status=$?
+  if [ "$status" -ne 0 ] && grep -q 'govulncheck: fetching vulnerabilities' <<<"$out"; then
+    printf '\n!!! NOT CHECKED for known vulnerabilities: the database cannot be reached. Name a copy of it in GOVULNDB.\n!!! %s\n\n' \
+      "$(grep 'fetching vulnerabilities' <<<"$out")" >&2
+    return
+  fi
+  printf '%s\n' "$out"
+  return "$status"
+}
+
+# test_environment names the tools that tests use. A test fails, it is not skipped, where its tool is missing.
+test_environment() {
+  export ECSDEPLOY_TEST_REGISTRY="$TOOLS/bin/registry"
+  export ECSDEPLOY_TEST_VSIX="$PWD/$VSIX"
+  ECSDEPLOY_TEST_NODES="$(command -v node):$NODE24"
+  export ECSDEPLOY_TEST_NODES
+  export PATH="$TOOLS/bin:$PATH"
+}
+
+cmd_test() {
+  cmd_package
+  registry_tool
+  test_environment
+  if [ $# -gt 0 ]; then
+    go test "$@"
+    return
+  fi
+  lint
+  vulnerabilities
+  say "go test, the shim on Node 20 and 24 and the packaged task included"
+  go test -race -shuffle=on ./...
+}
+
+cmd_try() {
+  cmd_package 2>build/package.log || { cat build/package.log >&2; exit 1; }
+  cmd_build
+  exec build/emulator try -vsix "$VSIX" -node "$(command -v node)" "$@"
+}
+
+cmd_bench() {
+  need
+  registry_tool
+  test_environment
+  go test -run='^$' -bench="${1:-.}" -benchmem ./...
+}
+
+cmd_emulator() {
+  cmd_build
+  exec build/emulator "$@"
+}
+
+main() {
+  case $1 in
+    build | test | package | try | bench | emulator | help) "cmd_$1" "${@:2}" ;;
+    -h | --help) cmd_help ;;
+    *) cmd_help >&2; exit 2 ;;
+  esac
+}
+
+main "${@:-help}"

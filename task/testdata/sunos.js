@@ -1,0 +1,3 @@
+// A platform without an executable.
+Object.defineProperty(process, 'platform', { value: 'sunos' });
+Object.defineProperty(process, 'arch', { value: 'x64' });
