@@ -71,19 +71,32 @@ cmd_build() {
   go build -trimpath -buildvcs=false -o build/ ./cmd/...
 }
 
-# executables cross-compiles the task's executable for every platform that the shim knows, under Node's platform names.
+# executables cross-compiles the task's executable for every platform, under Node's names, and packs them.
 # Inlining is off where it buys nothing but bytes: an eighth of the size, and size is what every job downloads.
 executables() {
   local target goos goarch node
+  mkdir -p build/bin
   for target in linux/amd64/linux-x64 linux/arm64/linux-arm64 windows/amd64/win32-x64.exe windows/arm64/win32-arm64.exe \
     darwin/amd64/darwin-x64 darwin/arm64/darwin-arm64; do
     IFS=/ read -r goos goarch node <<<"$target"
     CGO_ENABLED=0 GOOS=$goos GOARCH=$goarch go build -trimpath -buildvcs=false -ldflags='-s -w' \
-      -gcflags='all=-l' -gcflags='github.com/klauspost/...=' -o "task/bin/ecsdeploy-$node" ./cmd/ecsdeploy
+      -gcflags='all=-l' -gcflags='github.com/klauspost/...=' -o "build/bin/ecsdeploy-$node" ./cmd/ecsdeploy
   done
+  local files=(.ci/pack.js build/bin/*)
+  fresh build/pack.stamp "${files[@]}" && [ -f task/bin/index.json ] && return
+  say "pack the executables"
+  rm -rf task/bin
+  node .ci/pack.js build/bin task/bin >build/executables.txt
+  stamp build/pack.stamp "${files[@]}"
 }
 
 cmd_package() {
+  package
+  cat build/executables.txt build/sizes.txt
+}
+
+# package writes the extension, unless it is there and nothing has changed.
+package() {
   need
   npm_tools
   say "cross-compile the task's executable"
@@ -101,7 +114,6 @@ cmd_package() {
     rm build/tfx.vsix
     stamp build/vsix.stamp "${files[@]}"
   fi
-  cat build/sizes.txt >&2
 }
 
 # tfx_package lets tfx-cli pack. What it finds wrong with task.json it merely warns about, so a warning fails the build.
@@ -167,11 +179,11 @@ cmd_test() {
   lint
   vulnerabilities
   say "go test, the shim on Node 20 and 24 and the packaged task included"
-  go test -race -shuffle=on ./...
+  go test -race -shuffle=on -json ./... | node .ci/gotest.js
 }
 
 cmd_try() {
-  cmd_package 2>build/package.log || { cat build/package.log >&2; exit 1; }
+  package
   cmd_build
   exec build/emulator try -vsix "$VSIX" -node "$(command -v node)" "$@"
 }

@@ -6,6 +6,7 @@ const { spawn } = require('child_process');
 const fs = require('fs');
 const os = require('os');
 const path = require('path');
+const zlib = require('zlib');
 
 const windows = process.platform === 'win32';
 
@@ -16,29 +17,30 @@ function fail(message) {
 }
 
 function runnable(file) {
-  try {
-    fs.accessSync(file, fs.constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
+  try { fs.accessSync(file, fs.constants.X_OK); } catch { return false; }
+  return true;
 }
 
-// executable returns the path of the executable for this platform, made executable: packaging loses that bit. A task
-// folder that is read-only, or mounted without leave to execute, as in container jobs, has it copied.
+// executable returns the path of the executable for this platform. The first step unpacks it into the task's folder; where
+// that is read-only or may hold no programs, as in container jobs, each step unpacks it into the job's temporary folder.
 function executable() {
+  const bin = path.join(__dirname, 'bin');
   const platform = `${process.platform}-${process.arch}`;
+  const place = JSON.parse(fs.readFileSync(path.join(bin, 'index.json')))[platform];
+  if (!place) throw new Error(`EcsDeploy does not run on this agent's platform, ${platform}. It runs on linux, win32 and darwin, each x64 or arm64.`);
   const name = `ecsdeploy-${platform}${windows ? '.exe' : ''}`;
-  const file = path.join(__dirname, 'bin', name);
-  if (!fs.existsSync(file)) {
-    throw new Error(`EcsDeploy does not run on this agent's platform, ${platform}. It runs on linux, win32 and darwin, each x64 or arm64.`);
-  }
-  if (windows || runnable(file)) return file;
-  try { fs.chmodSync(file, 0o755); } catch { /* read-only: copied below */ }
+  const file = path.join(bin, name);
+  if (runnable(file)) return file;
+  const params = { [zlib.constants.BROTLI_DECODER_PARAM_LARGE_WINDOW]: 1 };
+  const all = zlib.brotliDecompressSync(fs.readFileSync(path.join(bin, place.pack)), { params });
+  const unpack = (to) => fs.writeFileSync(to, all.subarray(place.offset, place.offset + place.length), { mode: 0o755 });
+  try {
+    unpack(`${file}.${process.pid}`);
+    fs.renameSync(`${file}.${process.pid}`, file); // whole or not at all
+  } catch { /* read-only */ }
   if (runnable(file)) return file;
   const copy = path.join(fs.mkdtempSync(path.join(process.env.AGENT_TEMPDIRECTORY || os.tmpdir(), 'ecsdeploy-')), name);
-  fs.copyFileSync(file, copy);
-  fs.chmodSync(copy, 0o755);
+  unpack(copy);
   return copy;
 }
 

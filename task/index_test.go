@@ -72,7 +72,9 @@ func TestShim(t *testing.T) {
 			"##vso[task.logissue type=error]EcsDeploy was ended by SIGKILL.",
 			"##vso[task.complete result=Failed]EcsDeploy was ended by SIGKILL.",
 		}},
-		{name: "copies from a read-only task folder", play: "report", preload: "readonly.js", want: []string{"self={temp}/ecsdeploy-"}},
+		{name: "unpacks into the task folder", play: "report", want: []string{"self={task}/bin/ecsdeploy-"}},
+		{name: "elsewhere from a read-only task folder", play: "report", preload: "readonly.js", want: []string{"self={temp}/ecsdeploy-"}},
+		{name: "elsewhere where that may hold no programs", play: "report", preload: "noexec.js", want: []string{"self={temp}/ecsdeploy-"}},
 		{name: "names an unsupported platform", preload: "sunos.js", want: []string{
 			"##vso[task.logissue type=error]EcsDeploy does not run on this agent's platform, sunos-x64. It runs on linux, win32 and darwin, each x64 or arm64.",
 			"##vso[task.complete result=Failed]",
@@ -83,10 +85,15 @@ func TestShim(t *testing.T) {
 			"##vso[task.complete result=Failed]",
 		}},
 	}
+	self := pack(t, ownExecutable(t), runtime.GOOS)
 	for node := range nodes(t) {
 		for _, tt := range tests {
 			t.Run(node.version+"/"+tt.name, func(t *testing.T) {
-				s := newShim(t, node.path, tt.preload, tt.program, "linux")
+				bin := self
+				if tt.program != "" {
+					bin = pack(t, []byte(tt.program), runtime.GOOS)
+				}
+				s := newShim(t, node.path, tt.preload, bin)
 				s.cmd.Env = append(s.cmd.Env, "PLAY="+tt.play)
 				out, err := s.cmd.CombinedOutput()
 				if code := exitCode(t, err); code != tt.exit {
@@ -108,10 +115,11 @@ func TestShim(t *testing.T) {
 
 // On POSIX the agent signals node alone, so the shim hands the signal on and waits for the executable to clean up.
 func TestSignalsAreForwarded(t *testing.T) {
+	bin := pack(t, ownExecutable(t), runtime.GOOS)
 	for node := range nodes(t) {
 		for sig, code := range map[syscall.Signal]int{syscall.SIGINT: 40, syscall.SIGTERM: 41} {
 			t.Run(node.version+"/"+sig.String(), func(t *testing.T) {
-				s := newShim(t, node.path, "", "", "linux")
+				s := newShim(t, node.path, "", bin)
 				out, _ := s.wait(t)
 				if err := s.cmd.Process.Signal(sig); err != nil {
 					t.Fatal(err)
@@ -129,9 +137,10 @@ func TestSignalsAreForwarded(t *testing.T) {
 
 // On Windows the console tells the executable itself: the shim has to outlive the signal and must not touch its child.
 func TestWindowsSignalsAreLeftToTheConsole(t *testing.T) {
+	bin := pack(t, ownExecutable(t), "win32")
 	for node := range nodes(t) {
 		t.Run(node.version, func(t *testing.T) {
-			s := newShim(t, node.path, "windows.js", "", "win32")
+			s := newShim(t, node.path, "windows.js", bin)
 			out, pid := s.wait(t)
 			if err := s.cmd.Process.Signal(os.Interrupt); err != nil {
 				t.Fatal(err)
@@ -168,49 +177,25 @@ func nodes(t *testing.T) func(func(node) bool) {
 	}
 }
 
-// shim is a task folder with index.js and one executable, as it is after unpacking: nothing is executable.
+// shim is a task folder as it is after unpacking: index.js and the packed executables.
 type shim struct {
 	task, temp string
 	cmd        *exec.Cmd
 }
 
-func newShim(t *testing.T, node, preload, program, platform string) shim {
+// newShim makes a task folder with the executables of bin. preload is a script below testdata that node runs first.
+func newShim(t *testing.T, node, preload, bin string) shim {
 	t.Helper()
 	s := shim{task: t.TempDir(), temp: t.TempDir()}
 	script, err := os.ReadFile("index.js")
 	if err != nil {
 		t.Fatal(err)
 	}
-	executable := []byte(program)
-	if program == "" {
-		self, err := os.Executable()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if executable, err = os.ReadFile(self); err != nil {
-			t.Fatal(err)
-		}
+	if err := os.WriteFile(filepath.Join(s.task, "index.js"), script, 0o644); err != nil {
+		t.Fatal(err)
 	}
-	arch := map[string]string{"amd64": "x64", "arm64": "arm64"}[runtime.GOARCH]
-	name, mode := "ecsdeploy-"+platform+"-"+arch, os.FileMode(0o644)
-	switch {
-	case platform == "win32": // where files have no exec bit
-		name, mode = name+".exe", 0o755
-	case runtime.GOOS == "darwin":
-		name = "ecsdeploy-darwin-" + arch
-	}
-	for _, file := range []struct {
-		name string
-		data []byte
-		mode os.FileMode
-	}{{"index.js", script, 0o644}, {"bin/" + name, executable, mode}} {
-		path := filepath.Join(s.task, file.name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, file.data, file.mode); err != nil {
-			t.Fatal(err)
-		}
+	if err := os.CopyFS(filepath.Join(s.task, "bin"), os.DirFS(bin)); err != nil {
+		t.Fatal(err)
 	}
 	arguments := []string{filepath.Join(s.task, "index.js")}
 	if preload != "" {
@@ -222,8 +207,45 @@ func newShim(t *testing.T, node, preload, program, platform string) shim {
 	}
 	s.cmd = exec.CommandContext(t.Context(), node, arguments...)
 	s.cmd.Stdin = strings.NewReader("not for the executable")
-	s.cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "AGENT_TEMPDIRECTORY=" + s.temp, "INPUT_CLUSTER=prod"}
+	s.cmd.Env = []string{
+		"PATH=" + os.Getenv("PATH"), "AGENT_TEMPDIRECTORY=" + s.temp, "INPUT_CLUSTER=prod",
+		"GORACE=atexit_sleep_ms=0", // the race detector would make each executable linger for a second
+	}
 	return s
+}
+
+// pack packs an executable for a platform as the build does, behind another one, and returns the folder.
+func pack(t *testing.T, executable []byte, platform string) string {
+	t.Helper()
+	arch := map[string]string{"amd64": "x64", "arm64": "arm64"}[runtime.GOARCH]
+	name := "ecsdeploy-" + platform + "-" + arch
+	if platform == "win32" {
+		name += ".exe"
+	}
+	from, to := t.TempDir(), t.TempDir()
+	for name, content := range map[string][]byte{"ecsdeploy-aix-" + arch: []byte("of no use"), name: executable} {
+		if err := os.WriteFile(filepath.Join(from, name), content, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if out, err := exec.Command("node", filepath.Join("..", ".ci", "pack.js"), from, to, "0").CombinedOutput(); err != nil {
+		t.Fatalf("pack the executables: %v: %s", err, out)
+	}
+	return to
+}
+
+// ownExecutable is this test's binary, which plays the executable's part.
+func ownExecutable(t *testing.T) []byte {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	executable, err := os.ReadFile(self)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return executable
 }
 
 // wait starts the shim with an executable that waits for a signal, and returns once it does.

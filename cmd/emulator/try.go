@@ -106,6 +106,9 @@ func listScenarios(w io.Writer) {
 
 // run sets the stage, runs the task on it, and compares what came of it with what should have.
 func (a attempt) run(ctx context.Context) (err error) {
+	if _, err := os.Stat(a.vsix); err != nil {
+		return fmt.Errorf("the packaged extension: %w; \"./build.sh package\" makes it", err)
+	}
 	dir, err := os.MkdirTemp("", "ecsdeploy-try-")
 	if err != nil {
 		return err

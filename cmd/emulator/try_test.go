@@ -31,7 +31,7 @@ func TestTry(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			var out strings.Builder
-			args := append([]string{"-vsix", vsix}, tt.args...)
+			args := append([]string{"-vsix", vsix, "-speed", "30"}, tt.args...)
 			if err := try(t.Context(), args, &out, os.Stderr); err != nil {
 				t.Errorf("%v\n%s", err, out.String())
 			}
@@ -54,7 +54,7 @@ func TestTryArguments(t *testing.T) {
 		{"the scenarios are listed", []string{"list"}, "cancel       the run is cancelled", ""},
 		{"an unknown scenario", []string{"explode"}, "", `scenario "explode" does not exist; there are complete, slow`},
 		{"one scenario too many", []string{"slow", "crash"}, "", `unexpected argument "crash"`},
-		{"no extension there", []string{"-vsix", "missing.vsix"}, "", "open the extension missing.vsix"},
+		{"no extension there", []string{"-vsix", "missing.vsix"}, "", "the packaged extension: stat missing.vsix"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -186,10 +186,6 @@ func (td *taskDefinition) platform() platform {
 	return out
 }
 
-func (td *taskDefinition) fargate() bool {
-	return slices.Contains(td.doc.strings("requiresCompatibilities"), "FARGATE")
-}
-
 // checkTaskDefinition refuses what the model lets through and ECS does not.
 func checkTaskDefinition(in object) error {
 	fail := func(format string, args ...any) error { return apiErrorf("ClientException", format, args...) }

@@ -131,10 +131,8 @@ func (c *client) renew() {
 		return
 	}
 	c.authed, c.renewed = nil, time.Now()
-	// An authenticator that keeps its token says by this method that it can be
-	// told of a refusal.
-	if k, ok := c.auth.(interface{ Invalidate() }); ok {
-		k.Invalidate()
+	if k, ok := c.auth.(Renewer); ok {
+		k.Renew()
 	}
 }
 

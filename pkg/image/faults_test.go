@@ -224,7 +224,7 @@ func (l *lockedRegistry) Authorization() (*authn.AuthConfig, error) {
 	return &authn.AuthConfig{Username: "AWS", Password: string(rune('a' + l.given.Load()))}, nil
 }
 
-func (l *lockedRegistry) Invalidate() { l.dropped.Add(1); l.given.Store(l.password.Load()) }
+func (l *lockedRegistry) Renew() { l.dropped.Add(1); l.given.Store(l.password.Load()) }
 
 // A token that expires in the middle of a push is replaced, once for all
 // uploads in flight.

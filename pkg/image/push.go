@@ -24,6 +24,10 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
+// Renewer is an authenticator that keeps its token and can be told that a
+// registry refused it.
+type Renewer interface{ Renew() }
+
 // Target is where an image goes.
 type Target struct {
 	// Repository is host/name.
@@ -32,7 +36,7 @@ type Target struct {
 	// the image is pushed by its digest.
 	Tags []string
 	// Auth gives the credentials and is asked again when they are refused once;
-	// if it has a method Invalidate(), that is called before. Nil is anonymous.
+	// a Renewer is told before. Nil is anonymous.
 	Auth authn.Authenticator
 	// Transport carries the requests; nil is a transport tuned for uploads.
 	Transport http.RoundTripper

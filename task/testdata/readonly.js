@@ -1,8 +1,8 @@
-// The task folder of a container job: nobody may change a mode there.
+// The task folder of a container job: nothing can be written there.
 const fs = require('fs');
 const path = require('path');
-const chmod = fs.chmodSync;
-fs.chmodSync = (file, mode) => {
+const write = fs.writeFileSync;
+fs.writeFileSync = (file, ...rest) => {
   if (path.basename(path.dirname(file)) === 'bin') throw Object.assign(new Error('read-only file system'), { code: 'EROFS' });
-  return chmod(file, mode);
+  return write(file, ...rest);
 };

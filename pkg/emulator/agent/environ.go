@@ -205,9 +205,7 @@ func (e *environment) maskVariable(value string) {
 	escape := strings.NewReplacer("%", "%AZP25", "\r", "%0D", "\n", "%0A")
 	lines := strings.NewReplacer("\r", "%0D", "\n", "%0A")
 	encoded := base64.StdEncoding.EncodeToString([]byte(value))
-	for _, spelling := range []string{value, escape.Replace(value), lines.Replace(value), encoded, strings.Trim(value, "\r\n ")} {
-		e.masks = append(e.masks, spelling)
-	}
+	e.masks = append(e.masks, value, escape.Replace(value), lines.Replace(value), encoded, strings.Trim(value, "\r\n "))
 }
 
 // openParameters are the only authorization parameters that are not masked (Agent.Sdk/Util/MaskingUtil.cs). So a role's

@@ -1,0 +1,37 @@
+package deploy
+
+import (
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"ecsdeploy/pkg/ecr"
+	"ecsdeploy/pkg/image"
+)
+
+// TestTokensAreRenewed: what ECR gives out can be told that a registry refused
+// it. The two packages do not know each other, so only this test would notice.
+func TestTokensAreRenewed(t *testing.T) {
+	client := ecr.New(aws.Config{Region: "eu-west-1"}, ecr.Options{})
+	if _, ok := client.Authenticator(t.Context(), ecr.Repository{Region: "eu-west-1", URI: "host/name"}).(image.Renewer); !ok {
+		t.Error("the authenticator is no image.Renewer: an expired token would be used for ever")
+	}
+}
+
+func TestSplitReference(t *testing.T) {
+	const digest = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+	tests := []struct{ ref, repository, tag string }{
+		{"host.example/chat-app:17", "host.example/chat-app", "17"},
+		{"127.0.0.1:5000/chat-app:17", "127.0.0.1:5000/chat-app", "17"},
+		{"127.0.0.1:5000/chat-app", "127.0.0.1:5000/chat-app", "latest"},
+		{"host.example/chat-app@" + digest, "host.example/chat-app", digest},
+		{"nginx:1.27", "nginx", "1.27"},
+		{"", "", ""},
+		{"Not A Reference", "Not A Reference", ""},
+	}
+	for _, tt := range tests {
+		if repository, tag := splitReference(tt.ref); repository != tt.repository || tag != tt.tag {
+			t.Errorf("splitReference(%q) = %q, %q; want %q, %q", tt.ref, repository, tag, tt.repository, tt.tag)
+		}
+	}
+}
