@@ -44,8 +44,12 @@ func (d Difference) String() string {
 // What refers to a secret, such as a valueFrom ARN, is shown. A container that is
 // only in one of them is shown by its image.
 func Diff(old, new Definition) []Difference {
+	return differences("", old.canonical(), new.canonical(), taskDefinition)
+}
+
+func differences(path string, a, b value, r *rule) []Difference {
 	var d differ
-	d.members("", old.canonical(), new.canonical(), taskDefinition)
+	d.compare(path, a, b, r)
 	return d.found
 }
 
@@ -78,19 +82,30 @@ func (d *differ) add(path, older, newer string) {
 }
 
 func (d *differ) members(path string, a, b value, r *rule) {
-	var names []string
-	for _, m := range slices.Concat(a.members, b.members) {
-		names = append(names, m.name)
-	}
-	slices.Sort(names)
-	for _, name := range slices.Compact(names) {
-		sub := name
-		if path != "" {
-			sub = path + "." + name
-		}
+	for _, name := range names(a, b) {
 		m := r.of(name)
-		d.compare(sub, a.getOr(name, m), b.getOr(name, m), m)
+		d.compare(join(path, name), a.getOr(name, m), b.getOr(name, m), m)
 	}
+}
+
+// names returns the names of the members of some objects, sorted.
+func names(objects ...value) []string {
+	var all []string
+	for _, o := range objects {
+		for _, m := range o.members {
+			all = append(all, m.name)
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// join is the path of a member.
+func join(path, name string) string {
+	if path == "" {
+		return name
+	}
+	return path + "." + name
 }
 
 // getOr returns a member of an object, or what its absence means.
@@ -195,7 +210,7 @@ func show(v value, r *rule) string {
 		return masked
 	case v.kind == object && len(v.members) > 0:
 		return "{…}"
-	case v.kind == list && len(v.items) > 0 && (!isFlat(v) || r.item().hidden):
+	case v.kind == list && len(v.items) > 0 && (!isFlat(v) || r.item().hidden || isComposite(value{kind: r.item().kind})):
 		return "[…]"
 	case v.kind == text && isPlain(v.str()):
 		return cut(v.str())

@@ -13,16 +13,17 @@ import (
 )
 
 // Equal reports whether ECS would make the same revision of both. Read-only
-// members, tags of AWS itself (aws:…), the order of members and of sets
-// (containers, environment, secrets, tags, …), the spelling of strings and
-// numbers, and defaults that ECS fills in do not count. Empty values that mean
-// something do: an environment variable or a log option with the value "".
+// members, tags of AWS itself (aws:…) and those that say where a revision came
+// from ([Provenance]), the order of members and of sets (containers,
+// environment, secrets, tags, …), the spelling of strings and numbers, and
+// defaults that ECS fills in do not count. Empty values that mean something do:
+// an environment variable or a log option with the value "".
 func Equal(a, b Definition) bool {
 	return bytes.Equal(a.canonical().encode(), b.canonical().encode())
 }
 
 func (d Definition) canonical() value {
-	return canonical(impliedHostPorts(d.registered()), taskDefinition)
+	return canonical(impliedHostPorts(d.WithoutProvenance().registered()), taskDefinition)
 }
 
 // canonical is the one way to write what v means: members sorted, sets sorted,

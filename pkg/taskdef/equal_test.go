@@ -101,6 +101,8 @@ func TestEqual(t *testing.T) {
 		{"tags", plain, task(`"tags":[{"key":"a","value":"1"}]`), false},
 		{"the order of tags", task(`"tags":[{"key":"a","value":"1"},{"key":"b","value":"2"}]`), task(`"tags":[{"key":"b","value":"2"},{"key":"a","value":"1"}]`), true},
 		{"tags of AWS", plain, task(`"tags":[{"key":"aws:x","value":"1"}]`), true},
+		{"where it came from", plain, task(`"tags":[{"key":"ecs-deploy:build-id","value":"1"},{"key":"ecs-deploy:base","value":"f:1"}]`), true},
+		{"a tag that only looks like it", plain, task(`"tags":[{"key":"ecs-deploy:team","value":"1"}]`), false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			a, b := parse(t, test.a), parse(t, test.b)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"math/rand/v2"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -170,6 +171,186 @@ func FuzzEqual(f *testing.F) {
 		}
 	})
 }
+
+// Whatever three documents hold: who stands still changes nothing, merging twice
+// is merging once, the pipeline's images stay, nothing comes twice, and where
+// nobody disagrees it does not matter who is who.
+func FuzzMerge(f *testing.F) {
+	docs := documents(f)
+	for i, doc := range docs {
+		for seed := range uint64(8) {
+			f.Add([]byte(doc), []byte(docs[(i+1)%len(docs)]), seed)
+		}
+	}
+	f.Fuzz(func(t *testing.T, one, other []byte, seed uint64) {
+		base, err := Parse(one)
+		if err != nil {
+			return
+		}
+		by := rand.New(rand.NewPCG(seed, 1))
+		theirs, ours := variant(base, by), variant(base, by)
+		if d, err := Parse(other); err == nil && by.IntN(4) == 0 {
+			ours = variant(d, by)
+		}
+		for _, still := range []struct{ base, theirs, ours, want Definition }{
+			{base, base, ours, ours}, {base, theirs, base, theirs}, {base, theirs, theirs, theirs},
+		} {
+			if got, found := Merge(still.base, still.theirs, still.ours); !Equal(got, still.want) || len(found) > 0 {
+				t.Fatalf("conflicts %v, differences %v\n%s\n%s\n%s", found, Diff(still.want, got), still.base.doc.encode(), still.theirs.doc.encode(), still.ours.doc.encode())
+			}
+		}
+		merged, found := Merge(base, theirs, ours)
+		fail := func(format string, args ...any) {
+			t.Helper()
+			t.Fatalf(format+"\nbase   %s\ntheirs %s\nours   %s\nmerged %s", append(args, base.doc.encode(), theirs.doc.encode(), ours.doc.encode(), merged.doc.encode())...)
+		}
+		if _, err := Parse(merged.RegisterInput()); err != nil {
+			fail("merged cannot be read: %v", err)
+		}
+		if again, _ := Merge(base, theirs, merged); !Equal(again, merged) {
+			fail("merging again changes %v", Diff(merged, again))
+		}
+		listed := wellFormed(base) && wellFormed(theirs) && wellFormed(ours)
+		if len(found) == 0 && listed {
+			if swapped, found := Merge(base, ours, theirs); !Equal(swapped, merged) || len(found) > 0 {
+				fail("the other way round there are conflicts %v, differences %v", found, Diff(merged, swapped))
+			}
+		}
+		for _, c := range merged.Containers() {
+			if image := ours.Image(c.Name); image != "" && image != base.Image(c.Name) && image != c.Image {
+				fail("container %s has lost the pipeline's image %s", c.Name, image)
+			}
+		}
+		before := twice(theirs) + twice(ours)
+		for _, name := range strings.Split(twice(merged), "\n") {
+			if !strings.Contains(before, name) && listed {
+				fail("%s is there twice", name)
+			}
+		}
+	})
+}
+
+// variant changes a few places of a definition, so that it still is one: any
+// places, or those that pipelines change.
+func variant(d Definition, by *rand.Rand) Definition {
+	a := func(all ...string) string { return all[by.IntN(len(all))] }
+	for range by.IntN(5) {
+		if changed, err := Parse(mutate(d.doc, by).encode()); err == nil && by.IntN(2) == 0 {
+			d = changed
+			continue
+		}
+		all := d.Containers()
+		container := all[by.IntN(len(all))].Name
+		v := Variable{container, a("A", "B", "LOG_LEVEL"), a("1", "2", "")}
+		change := []Change{
+			{Images: map[string]string{container: a("i:1", "i:2")}},
+			{Environment: []Variable{v}},
+			{Secrets: []Variable{v}},
+			{RemoveEnvironment: []VariableName{{container, v.Name}}},
+			{Tags: []Tag{{v.Name, v.Value}}, CPU: a("256", "512")},
+		}[by.IntN(5)]
+		if changed, err := d.Revise(change); err == nil {
+			d = changed
+		}
+	}
+	return d
+}
+
+// twice names what is in a definition twice: variables be they secrets or not,
+// volumes and tags.
+func twice(d Definition) string {
+	var all strings.Builder
+	count := func(where, key string, lists ...value) {
+		seen := map[string]bool{}
+		for _, l := range lists {
+			for _, item := range l.items {
+				name := item.get(key).str()
+				if name != "" && seen[name] {
+					all.WriteString(quote(where+"/"+name) + "\n")
+				}
+				seen[name] = true
+			}
+		}
+	}
+	for _, c := range d.doc.get("containerDefinitions").items {
+		count("variable of "+c.get("name").str(), "name", c.get("environment"), c.get("secrets"))
+	}
+	count("volume", "name", d.doc.get("volumes"))
+	count("tag", "key", d.doc.get("tags"))
+	return all.String()
+}
+
+// wellFormed reports whether sets are lists.
+func wellFormed(d Definition) bool {
+	ok := true
+	check := func(v value, names ...string) {
+		for _, name := range names {
+			if k := v.get(name).kind; k != missing && k != list {
+				ok = false
+			}
+		}
+	}
+	check(d.doc, "volumes", "tags")
+	for _, c := range d.doc.get("containerDefinitions").items {
+		check(c, "environment", "secrets")
+	}
+	return ok
+}
+
+// Whatever a provenance says, ECS takes its tags, they read as what was meant,
+// and it changes nothing else.
+func FuzzProvenance(f *testing.F) {
+	for _, doc := range documents(f) {
+		f.Add([]byte(doc), "4711", "shop / Deploy [prod]", "0b1c2d3e", "sha256:94af", "shop:17")
+		f.Add([]byte(doc), "", " = =5B a=", strings.Repeat("日本[", 100), "\xff\ufffd", strings.Repeat("x", 257))
+	}
+	f.Fuzz(func(t *testing.T, data []byte, build, pipeline, commit, digest, base string) {
+		d, err := Parse(data)
+		if tags := d.doc.get("tags").kind; err != nil || tags != list && tags != missing {
+			return
+		}
+		given := Provenance{build, pipeline, commit, digest, base}
+		marked, err := d.WithProvenance(given)
+		if err != nil {
+			return
+		}
+		read, ok := marked.Provenance()
+		if ok != (given != Provenance{}) {
+			t.Fatalf("provenance is there: %t, of %q", ok, given)
+		}
+		for i, tag := range given.tags() {
+			stored := marked.doc.get("tags").find("key", tag.key).get("value").str()
+			if back := *read.tags()[i].value; back != *tag.value && utf8.RuneCountInString(stored) < maxTagValue-10 {
+				t.Errorf("%q reads as %q", *tag.value, back)
+			}
+			if again := tagValue(*read.tags()[i].value); again != stored {
+				t.Errorf("%q, read and written again, is %q", stored, again)
+			}
+			if !inTags.MatchString(stored) {
+				t.Errorf("ECS does not take %q", stored)
+			}
+		}
+		if pipeline != "" && (!given.SamePipeline(read) || !read.SamePipeline(given)) {
+			t.Errorf("%q is not the pipeline %q", read.Pipeline, pipeline)
+		}
+		if !Equal(d, marked) || len(Diff(d, marked)) > 0 {
+			t.Errorf("provenance is a difference: %v", Diff(d, marked))
+		}
+		if again, err := marked.WithProvenance(given); err != nil || !bytes.Equal(again.doc.encode(), marked.doc.encode()) {
+			t.Errorf("%v: provenance twice is\n%s\nwant\n%s", err, again.doc.encode(), marked.doc.encode())
+		}
+		without := marked.WithoutProvenance()
+		if p, ok := without.Provenance(); ok {
+			t.Errorf("without provenance there is %+v", p)
+		}
+		if got, want := without.RegisterInput(), d.WithoutProvenance().RegisterInput(); !bytes.Equal(got, want) {
+			t.Errorf("without provenance:\n%s\nwant\n%s", got, want)
+		}
+	})
+}
+
+// inTags is what ECS takes in the value of a tag (API reference, Tag, value).
+var inTags = regexp.MustCompile(`^[\p{L}\p{Z}\p{N}_.:/=+\-@]{0,256}$`)
 
 // mutate changes one place of a value: something goes, comes twice, trades places
 // or is another thing altogether.

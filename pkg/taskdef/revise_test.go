@@ -90,13 +90,7 @@ func TestReviseChangesNothingElse(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			base := load(t, test.from)
 			before := string(base.RegisterInput())
-			want := before
-			for pair := range slices.Chunk(test.replace, 2) {
-				if strings.Count(want, pair[0]) != 1 {
-					t.Fatalf("%d times %q in %s", strings.Count(want, pair[0]), pair[0], want)
-				}
-				want = strings.Replace(want, pair[0], pair[1], 1)
-			}
+			want := edited(t, before, test.replace...)
 			revised, err := base.Revise(test.change)
 			if err != nil {
 				t.Fatal(err)

@@ -2,8 +2,8 @@ package taskdef
 
 // What ECS means by the members of a task definition: which values say the same
 // as leaving the member out, which lists are sets, which values may be secrets.
-// Comparing, showing and checking all read this one table. It need not be
-// complete: a member that is not here is kept as it is, compared as it stands
+// Comparing, showing, merging and checking all read this one table. It need not
+// be complete: a member that is not here is kept as it is, compared as it stands
 // and its value never shown.
 //
 // Rules come from the API's TaskDefinition and ContainerDefinition and the types
@@ -22,6 +22,8 @@ type rule struct {
 	each    *rule            // of the items of a list, or of the members of a map
 	key     string           // of a list that is a set: the member that tells its items apart; "." for the item itself
 	pair    string           // of a list of pairs: the member that holds the value
+	rival   string           // of a set: the one beside it that may not have an item of the same key
+	ours    bool             // what a pipeline deploys: where infrastructure changes it too, the pipeline's stays
 }
 
 // unknown is the rule for what is not in the table.
@@ -50,6 +52,13 @@ func (r *rule) item() *rule {
 func (r *rule) or(absent string) *rule {
 	with := *r
 	with.absent = absent
+	return &with
+}
+
+// against returns the rule of a set that shares its keys with another.
+func (r *rule) against(rival string) *rule {
+	with := *r
+	with.rival = rival
 	return &with
 }
 
@@ -115,16 +124,16 @@ var taskDefinition = anObject(members{
 
 var container = members{
 	"name":                   aText,
-	"image":                  aText,
+	"image":                  {kind: text, ours: true},
 	"essential":              aBoolean.or("true"),
 	"cpu":                    aNumber.or("0"),
 	"memory":                 aNumber,
 	"memoryReservation":      aNumber,
 	"command":                listOf(aText),
 	"entryPoint":             listOf(aText),
-	"environment":            pairsOf("name", "value", aSecret),
+	"environment":            pairsOf("name", "value", aSecret).against("secrets"),
 	"environmentFiles":       listOf(anObject(members{"type": aText, "value": aText})),
-	"secrets":                pairsOf("name", "valueFrom", aText),
+	"secrets":                pairsOf("name", "valueFrom", aText).against("environment"),
 	"repositoryCredentials":  anObject(members{"credentialsParameter": aText}),
 	"portMappings":           listOf(anObject(portMapping)),
 	"healthCheck":            anObject(healthCheck),

@@ -1,5 +1,6 @@
 // Package taskdef works on Amazon ECS task definitions as documents: it parses
-// them, revises them, compares them and says how two of them differ.
+// them, revises them, compares them, says how two of them differ, merges what
+// infrastructure and a pipeline made of one, and marks where it came from.
 //
 // A [Definition] is the JSON that ECS sent, not a struct made from it. Members
 // that this package has never heard of, empty values, the order of members and
@@ -12,6 +13,7 @@
 package taskdef
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -162,6 +164,11 @@ func (d Definition) Containers() []Container {
 	return all
 }
 
+// Image is the image of a container, "" where there is no such container.
+func (d Definition) Image(container string) string {
+	return d.doc.get("containerDefinitions").find("name", container).get("image").str()
+}
+
 // Tags lists the tags, those of AWS itself (aws:…) included.
 func (d Definition) Tags() []Tag {
 	var all []Tag
@@ -227,7 +234,11 @@ func (d Definition) ChooseContainer(name, repository string) (string, error) {
 	}
 	candidates := all
 	if repository != "" {
-		from := filter(all, func(c Container) bool { return repositoryOf(c.Image) == repositoryOf(repository) })
+		want, _ := SplitImage(repository)
+		from := filter(all, func(c Container) bool {
+			have, _ := SplitImage(c.Image)
+			return have == want
+		})
 		if len(from) > 0 {
 			candidates = from
 		}
@@ -256,13 +267,15 @@ func (d Definition) unknownContainer(name string) error {
 	return fmt.Errorf("no container %q in %s; it has %s", name, d, strings.Join(names, ", "))
 }
 
-// repositoryOf is an image reference without its tag and digest.
-func repositoryOf(image string) string {
-	image, _, _ = strings.Cut(image, "@")
-	if colon := strings.LastIndexByte(image, ':'); colon > strings.LastIndexByte(image, '/') {
-		image = image[:colon]
+// SplitImage splits an image reference, host/name:tag or host/name@digest, into
+// the repository and the tag or digest, "" where there is neither: ECS then
+// means the tag latest. Where there are both, the digest counts.
+func SplitImage(ref string) (repository, tagOrDigest string) {
+	repository, tagOrDigest, _ = strings.Cut(ref, "@")
+	if colon := strings.LastIndexByte(repository, ':'); colon > strings.LastIndexByte(repository, '/') {
+		return repository[:colon], cmp.Or(tagOrDigest, repository[colon+1:])
 	}
-	return image
+	return repository, tagOrDigest
 }
 
 func filter[T any](all []T, keep func(T) bool) []T {

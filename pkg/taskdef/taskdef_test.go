@@ -62,6 +62,18 @@ func compact(t testing.TB, data []byte) string {
 	return b.String()
 }
 
+// edited replaces texts that are there exactly once: old, new, …
+func edited(t testing.TB, doc string, replace ...string) string {
+	t.Helper()
+	for pair := range slices.Chunk(replace, 2) {
+		if strings.Count(doc, pair[0]) != 1 {
+			t.Fatalf("%d times %q in %s", strings.Count(doc, pair[0]), pair[0], doc)
+		}
+		doc = strings.Replace(doc, pair[0], pair[1], 1)
+	}
+	return doc
+}
+
 // A described definition goes back byte for byte, less what ECS does not take.
 func TestRegisterInput(t *testing.T) {
 	want := section(t, "register.json")
@@ -205,6 +217,32 @@ func TestChooseContainer(t *testing.T) {
 				t.Errorf("got %q, error %v\nwant %q, error %s", got, err, test.want, test.err)
 			}
 		})
+	}
+}
+
+func TestImage(t *testing.T) {
+	d := load(t, "bridge")
+	for container, want := range map[string]string{"webserver": "nginx:1.27", "application": "registry.example.com:5000/shop/legacy:2024-11-01", "other": ""} {
+		if got := d.Image(container); got != want {
+			t.Errorf("Image(%s) = %q, want %q", container, got, want)
+		}
+	}
+}
+
+func TestSplitImage(t *testing.T) {
+	for _, test := range []struct{ ref, repository, tagOrDigest string }{
+		{"nginx", "nginx", ""},
+		{"nginx:1.27", "nginx", "1.27"},
+		{"registry.example.com:5000/shop/legacy", "registry.example.com:5000/shop/legacy", ""},
+		{"registry.example.com:5000/shop/legacy:1", "registry.example.com:5000/shop/legacy", "1"},
+		{"r.example.com/app@sha256:94af", "r.example.com/app", "sha256:94af"},
+		{"r.example.com/app:1@sha256:94af", "r.example.com/app", "sha256:94af"},
+		{"", "", ""},
+	} {
+		repository, tagOrDigest := taskdef.SplitImage(test.ref)
+		if repository != test.repository || tagOrDigest != test.tagOrDigest {
+			t.Errorf("SplitImage(%q) = %q, %q, want %q, %q", test.ref, repository, tagOrDigest, test.repository, test.tagOrDigest)
+		}
 	}
 }
 

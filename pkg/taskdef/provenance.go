@@ -1,0 +1,156 @@
+package taskdef
+
+// Provenance: where a revision came from, kept in tags of its own. A revision
+// that has none of them was registered by infrastructure. ECS takes few
+// characters in a tag and not many of them, so values are written in an escaped
+// form that reads back as what was meant.
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// What ECS takes in tags (API reference, RegisterTaskDefinition, tags). Those of
+// AWS itself do not count.
+const (
+	maxTags     = 50
+	maxTagValue = 256 // characters
+)
+
+// Provenance is where a revision came from. Members that are "" are not known
+// and have no tag.
+type Provenance struct {
+	BuildID  string // of the build that the image came from: the tag ecs-deploy:build-id
+	Pipeline string // that registered the revision, by whatever tells pipelines apart
+	Commit   string // that was built
+	Digest   string // of the image, sha256:…
+	Base     string // the revision of infrastructure that it was made from, family:revision
+}
+
+// provenanceTag is the key of a tag and the member that it holds.
+type provenanceTag struct {
+	key   string
+	value *string
+}
+
+// tags are the members in the order of their tags.
+func (p *Provenance) tags() []provenanceTag {
+	return []provenanceTag{
+		{"ecs-deploy:build-id", &p.BuildID},
+		{"ecs-deploy:pipeline", &p.Pipeline},
+		{"ecs-deploy:commit", &p.Commit},
+		{"ecs-deploy:digest", &p.Digest},
+		{"ecs-deploy:base", &p.Base},
+	}
+}
+
+// SamePipeline reports whether both came from one pipeline that is known. Either
+// may have been read from tags, where a value of more than 256 characters is cut.
+func (p Provenance) SamePipeline(q Provenance) bool {
+	return p.Pipeline != "" && tagValue(p.Pipeline) == tagValue(q.Pipeline)
+}
+
+// Provenance reads where the revision came from. It reports false where no tag
+// says so: then the revision belongs to infrastructure.
+func (d Definition) Provenance() (Provenance, bool) {
+	var p Provenance
+	for _, t := range p.tags() {
+		*t.value = fromTagValue(d.doc.get("tags").find("key", t.key).get("value").str())
+	}
+	return p, p != Provenance{}
+}
+
+// WithProvenance returns the definition with tags that say where it came from,
+// in the place of those that it has. Values are written so that ECS takes them
+// and that [Definition.Provenance] reads them back; only one of more than 256
+// characters is cut, and ends in a hash of the whole.
+//
+// It is an error if ECS would not take so many tags. Then nothing is added, for
+// half of a provenance says little.
+func (d Definition) WithProvenance(p Provenance) (Definition, error) {
+	doc, added := d.doc, 0
+	for _, t := range p.tags() {
+		if *t.value == "" {
+			doc = doc.dropItem("tags", "key", t.key)
+			continue
+		}
+		doc = doc.withPair("tags", "key", t.key, "value", tagValue(*t.value))
+		added++
+	}
+	if own := len(d.WithoutProvenance().registered().get("tags").items); added > 0 && own+added > maxTags {
+		return Definition{}, fmt.Errorf("tags: %s has %d; ECS takes at most %d, and %d more would say where the revision came from", d, own, maxTags, added)
+	}
+	return Definition{doc}, nil
+}
+
+// WithoutProvenance returns the definition without the tags of its provenance:
+// for identities that may not tag, and for what is to belong to infrastructure.
+func (d Definition) WithoutProvenance() Definition {
+	doc, p := d.doc, Provenance{}
+	for _, t := range p.tags() {
+		doc = doc.dropItem("tags", "key", t.key)
+	}
+	return Definition{doc}
+}
+
+// tagValue writes s in the characters that ECS takes in the value of a tag:
+// letters, digits, spaces and + - = . _ : / @. All others, and spaces at either
+// end, become =XX for each byte, as does = itself. What is too long ends in the
+// beginning of its SHA-256, so that two values that differ stay different.
+func tagValue(s string) string {
+	const hash, dots = 16, "..."
+	var b strings.Builder
+	size, end := 0, 0 // in characters; in bytes, of what can stay before a hash
+	for i, r := range s {
+		_, width := utf8.DecodeRuneInString(s[i:])
+		if isPlainInTag(r) && (r != ' ' || i > 0 && i < len(s)-1) {
+			b.WriteRune(r)
+			size++
+		} else {
+			for _, c := range []byte(s[i : i+width]) {
+				fmt.Fprintf(&b, "=%02X", c)
+				size += len("=XX")
+			}
+		}
+		if size <= maxTagValue-hash-len(dots) {
+			end = b.Len()
+		}
+	}
+	if size <= maxTagValue {
+		return b.String()
+	}
+	sum := sha256.Sum256([]byte(s))
+	return b.String()[:end] + dots + hex.EncodeToString(sum[:hash/2])
+}
+
+// isPlainInTag reports whether a character stands for itself in the value of a
+// tag. Letters beyond the basic plane do not: ECS may count them as two.
+func isPlainInTag(r rune) bool {
+	return r == ' ' || strings.ContainsRune("+-._:/@", r) ||
+		r < 0x10000 && r != utf8.RuneError && (unicode.IsLetter(r) || unicode.IsDigit(r))
+}
+
+// fromTagValue reads what tagValue wrote. A = that begins no =XX, since a person
+// wrote it, stands for itself.
+func fromTagValue(s string) string {
+	var b strings.Builder
+	for {
+		before, after, escaped := strings.Cut(s, "=")
+		b.WriteString(before)
+		if !escaped {
+			return b.String()
+		}
+		c, err := hex.DecodeString(after[:min(2, len(after))])
+		if err != nil || len(c) == 0 {
+			b.WriteByte('=')
+			s = after
+			continue
+		}
+		b.Write(c)
+		s = after[2:]
+	}
+}
