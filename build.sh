@@ -57,6 +57,17 @@ npm_tools() {
   stamp "$NPM/stamp" "${files[@]}"
 }
 
+# cdk_tool installs the AWS CDK, with which the example of an infrastructure is synthesised.
+cdk_tool() {
+  local files=(examples/infrastructure/package.json examples/infrastructure/package-lock.json) to="$TOOLS/cdk"
+  fresh "$to/stamp" "${files[@]}" && return
+  say "install the AWS CDK from npm"
+  mkdir -p "$to"
+  cp "${files[@]}" "$to/"
+  npm ci --prefix "$to" --omit=dev --ignore-scripts --no-audit --no-fund --loglevel=error >&2
+  stamp "$to/stamp" "${files[@]}"
+}
+
 # registry_tool installs the reference registry, against which pushes are tested.
 registry_tool() {
   local module=github.com/distribution/distribution/v3
@@ -101,9 +112,10 @@ package() {
   npm_tools
   say "cross-compile the task's executable"
   executables
+  go run ./pkg/placeholder/build task/placeholder.tar
   same_version
   local files=(vss-extension.json overview.md LICENSE images/icon.png .ci/vsix.js "$NPM/stamp"
-    task/task.json task/index.js task/icon.png task/bin/*)
+    task/task.json task/index.js task/icon.png task/placeholder.tar task/bin/*)
   if ! fresh build/vsix.stamp "${files[@]}" || [ ! -f "$VSIX" ]; then
     say "package the extension"
     mkdir -p build
@@ -138,7 +150,7 @@ same_version() {
 lint() {
   say "gofmt, go vet, go mod tidy, staticcheck"
   local unformatted
-  unformatted=$(gofmt -l cmd pkg task)
+  unformatted=$(gofmt -l cmd pkg task examples)
   [ -z "$unformatted" ] || die "not gofmt-ed: $unformatted"
   go vet ./...
   go mod tidy -diff
@@ -163,6 +175,7 @@ vulnerabilities() {
 test_environment() {
   export ECSDEPLOY_TEST_REGISTRY="$TOOLS/bin/registry"
   export ECSDEPLOY_TEST_VSIX="$PWD/$VSIX"
+  export ECSDEPLOY_TEST_CDK="$TOOLS/cdk/node_modules"
   ECSDEPLOY_TEST_NODES="$(command -v node):$NODE24"
   export ECSDEPLOY_TEST_NODES
   export PATH="$TOOLS/bin:$PATH"
@@ -171,6 +184,7 @@ test_environment() {
 cmd_test() {
   cmd_package
   registry_tool
+  cdk_tool
   test_environment
   if [ $# -gt 0 ]; then
     go test "$@"

@@ -49,7 +49,7 @@ try {
   // On Windows the console tells the executable itself, and child.kill would end it before it could clean up.
   const forward = (signal) => { if (!windows) child?.kill(signal); };
   for (const signal of windows ? ['SIGINT', 'SIGBREAK'] : ['SIGINT', 'SIGTERM']) process.on(signal, forward);
-  child = spawn(executable(), [], { stdio: ['ignore', 'inherit', 'inherit'] });
+  child = spawn(executable(), [], { stdio: ['ignore', 'inherit', 'inherit'], env: { ...process.env, ECSDEPLOY_TASK_FOLDER: __dirname } });
   child.on('error', (err) => fail(`EcsDeploy could not start ${child.spawnfile}: ${err.message}`));
   child.on('exit', (code, signal) => {
     if (code === null) fail(`EcsDeploy was ended by ${signal}.`);

@@ -14,20 +14,24 @@ import (
 // whom among our own packages.
 func TestImports(t *testing.T) {
 	allowed := map[string][]string{
-		"cmd/ecsdeploy":      {"pkg/deploy", "pkg/vso", "pkg/input", "pkg/session", "pkg/report", "pkg/image", "pkg/ecr", "pkg/rollout", "pkg/taskdef"},
-		"pkg/report":         {"pkg/deploy", "pkg/rollout", "pkg/taskdef"},
-		"pkg/deploy":         {"pkg/image", "pkg/ecr", "pkg/rollout", "pkg/taskdef"},
-		"pkg/rollout":        {"pkg/taskdef"},
-		"pkg/vso":            {},
-		"pkg/input":          {},
-		"pkg/session":        {},
-		"pkg/image":          {},
-		"pkg/ecr":            {},
-		"pkg/taskdef":        {},
-		"task":               {}, // tests of the shim
-		"cmd/emulator":       {"pkg/emulator", "pkg/emulator/agent"},
-		"pkg/emulator":       {},
-		"pkg/emulator/agent": {},
+		"cmd/ecsdeploy":          {"pkg/deploy", "pkg/vso", "pkg/input", "pkg/session", "pkg/report", "pkg/image", "pkg/ecr", "pkg/rollout", "pkg/taskdef", "pkg/placeholder"},
+		"pkg/report":             {"pkg/deploy", "pkg/rollout", "pkg/taskdef"},
+		"pkg/deploy":             {"pkg/image", "pkg/ecr", "pkg/rollout", "pkg/taskdef"},
+		"pkg/rollout":            {"pkg/taskdef"},
+		"pkg/vso":                {},
+		"pkg/input":              {},
+		"pkg/session":            {},
+		"pkg/image":              {},
+		"pkg/ecr":                {},
+		"pkg/taskdef":            {},
+		"task":                   {}, // tests of the shim
+		"cmd/emulator":           {"pkg/emulator", "pkg/emulator/agent", "pkg/image"},
+		"pkg/emulator":           {},
+		"pkg/placeholder/server": {},
+		"pkg/placeholder":        {},
+		"pkg/placeholder/build":  {"pkg/placeholder"},
+		"examples":               {},
+		"pkg/emulator/agent":     {},
 	}
 	const module = "ecsdeploy/"
 	out, err := exec.Command("go", "list", "-f", `{{.ImportPath}} {{join .Imports " "}}`, module+"...").Output()

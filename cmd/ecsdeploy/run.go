@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/authn"
@@ -19,6 +20,7 @@ import (
 	"ecsdeploy/pkg/ecr"
 	"ecsdeploy/pkg/image"
 	"ecsdeploy/pkg/input"
+	"ecsdeploy/pkg/placeholder"
 	"ecsdeploy/pkg/report"
 	"ecsdeploy/pkg/rollout"
 	"ecsdeploy/pkg/session"
@@ -53,16 +55,20 @@ func run(ctx context.Context, environ []string, stdout io.Writer, transport http
 	for _, o := range report.Outputs(result) {
 		console.Send(vso.SetVariable(o.Name, o.Value))
 	}
-	if err == nil && config.Inputs.Summary && !config.Inputs.DryRun {
+	if err != nil {
+		return fail(console, log, err)
+	}
+	if config.Inputs.Summary && !config.Inputs.DryRun {
 		if err := summarise(console, config.Pipeline.TempDirectory, result); err != nil {
 			log.Warn("the summary could not be written: " + err.Error())
 		}
 	}
-	if err != nil {
-		return fail(console, log, err)
-	}
-	return conclude(console, log, result)
+	return conclude(console, log, config.Inputs, result)
 }
+
+// taskFolder is the variable by which task/index.js says where the task lies:
+// the executable itself may have been unpacked elsewhere.
+const taskFolder = "ECSDEPLOY_TASK_FOLDER"
 
 // execute connects the parts and runs the command.
 func execute(ctx context.Context, config input.Config, variables map[string]string, transport http.RoundTripper, console *vso.Console, log *slog.Logger) (deploy.Result, error) {
@@ -98,7 +104,43 @@ func execute(ctx context.Context, config input.Config, variables map[string]stri
 		Console: console,
 		Log:     log,
 	}
-	return deployer.Run(ctx, request(config.Inputs))
+	in, r := config.Inputs, request(config)
+	switch in.Command {
+	case input.Placeholder:
+		path, err := placeholder.Layout(variables[taskFolder])
+		if err != nil {
+			return deploy.Result{}, err
+		}
+		return deployer.PushPlaceholder(ctx, r, path)
+	case input.CurrentImage:
+		images, err := deployer.CurrentImages(ctx, r, in.DefaultImage)
+		if err != nil {
+			return deploy.Result{}, err
+		}
+		return deploy.Result{Current: images}, handOver(log, config.Pipeline.TempDirectory, images)
+	case input.Rollback:
+		return deployer.RollBack(ctx, r, in.BuildID)
+	case input.Resume:
+		return deployer.Resume(ctx, r, in.HookID, in.RollbackAction)
+	default:
+		return deployer.Run(ctx, r)
+	}
+}
+
+// handOver writes the current images as files for the tools of infrastructure.
+func handOver(log *slog.Logger, directory string, images []deploy.CurrentImage) error {
+	directory = filepath.Join(directory, "ecs-deploy")
+	if err := os.MkdirAll(directory, 0o755); err != nil {
+		return err
+	}
+	for _, file := range report.Files(images) {
+		path := filepath.Join(directory, file.Name)
+		if err := os.WriteFile(path, file.Content, 0o644); err != nil {
+			return err
+		}
+		log.Info("wrote " + path)
+	}
+	return nil
 }
 
 // sessionOptions says which AWS identity the inputs and variables mean.
@@ -133,10 +175,11 @@ func role(arn, sessionName, externalID string) session.Role {
 }
 
 // request says what the inputs ask for in the words of package deploy.
-func request(in input.Inputs) deploy.Request {
+func request(config input.Config) deploy.Request {
+	in := config.Inputs
 	r := deploy.Request{
-		Push:             in.Command != input.Rollout,
-		Rollout:          in.Command != input.Push,
+		Push:             in.Command == input.Deploy || in.Command == input.Push,
+		Rollout:          in.Command == input.Deploy || in.Command == input.Rollout,
 		Image:            in.Image,
 		Repository:       in.Repository,
 		Tags:             in.Tags,
@@ -154,7 +197,15 @@ func request(in input.Inputs) deploy.Request {
 		PinDigest:    in.PinDigest,
 		Wait:         in.Wait,
 		Timeout:      in.Timeout,
+		UntilTraffic: in.UntilTraffic,
 		DryRun:       in.DryRun,
+
+		Origin:            origin(config.Pipeline),
+		WhenBusy:          deploy.Busy(in.WhenBusy),
+		AllowOlderBuild:   in.AllowOlderBuild,
+		MaxFailedTasks:    in.MaxFailedTasks,
+		RollbackOnFailure: in.RollbackOnFailure,
+		RollbackOnCancel:  in.RollbackOnCancel,
 	}
 	for _, s := range in.Services {
 		r.Services = append(r.Services, deploy.Service{Cluster: s.Cluster, Name: s.Name})
@@ -174,6 +225,16 @@ func request(in input.Inputs) deploy.Request {
 	return r
 }
 
+// origin says which run of which pipeline this is. A classic release counts as
+// a run of the pipeline that built its primary artifact.
+func origin(p input.Pipeline) taskdef.Provenance {
+	o := taskdef.Provenance{BuildID: p.BuildID, Commit: p.SourceVersion}
+	if p.DefinitionName != "" {
+		o.Pipeline = p.CollectionURI + p.Project + "/" + p.DefinitionName
+	}
+	return o
+}
+
 // summarise writes the summary where the agent can upload it from after the
 // step has ended.
 func summarise(console *vso.Console, directory string, result deploy.Result) error {
@@ -190,17 +251,23 @@ func summarise(console *vso.Console, directory string, result deploy.Result) err
 }
 
 // conclude ends a run that came to an outcome.
-func conclude(console *vso.Console, log *slog.Logger, result deploy.Result) int {
+func conclude(console *vso.Console, log *slog.Logger, in input.Inputs, result deploy.Result) int {
 	failures := report.Failures(result)
-	for _, failure := range failures {
-		log.Error(failure)
-	}
 	line := report.Line(result)
+	asked := in.Command == input.Resume && in.RollbackAction && result.Outcome() == rollout.RolledBack
 	switch {
-	case len(failures) > 0:
+	case len(failures) > 0 && !asked:
+		for _, failure := range failures {
+			log.Error(failure)
+		}
 		console.Send(vso.Complete(vso.Failed, line))
-	case result.Outcome() == rollout.Paused:
-		log.Warn(line)
+	case result.Outcome() == rollout.Paused, asked:
+		for _, s := range result.Services {
+			if s.Outcome == rollout.Paused {
+				log.Warn(s.Reason, slog.String("service", s.Name), slog.String("hint", "command resume lets it continue, or rolls it back"))
+			}
+		}
+		console.Print(line)
 		console.Send(vso.Complete(vso.SucceededWithIssues, line))
 	default:
 		console.Print(line)

@@ -11,6 +11,9 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"io"
+	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -30,15 +33,7 @@ import (
 var update = flag.Bool("update", false, "write the logs and summaries of the transcripts anew")
 
 func TestTranscripts(t *testing.T) {
-	// The SDK reads these by itself; what they lead to must not decide a test.
-	for _, entry := range os.Environ() {
-		if name, _, _ := strings.Cut(entry, "="); strings.HasPrefix(name, "AWS_") {
-			t.Setenv(name, "")
-		}
-	}
-	t.Setenv("AWS_CONFIG_FILE", filepath.Join(t.TempDir(), "none"))
-	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", filepath.Join(t.TempDir(), "none"))
-
+	clearAWS(t)
 	files, err := filepath.Glob("testdata/*.txtar")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no transcripts: %v", err)
@@ -62,19 +57,59 @@ func TestTranscripts(t *testing.T) {
 	}
 }
 
+// clearAWS hides the settings of the machine that the SDK reads by itself: what
+// they lead to must not decide a test.
+func clearAWS(t *testing.T) {
+	t.Helper()
+	for _, entry := range os.Environ() {
+		if name, _, _ := strings.Cut(entry, "="); strings.HasPrefix(name, "AWS_") {
+			t.Setenv(name, "")
+		}
+	}
+	t.Setenv("AWS_CONFIG_FILE", filepath.Join(t.TempDir(), "none"))
+	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", filepath.Join(t.TempDir(), "none"))
+}
+
+// TestEveryScenarioHasATranscript: whoever adds a scenario shows how it is told.
+func TestEveryScenarioHasATranscript(t *testing.T) {
+	played := map[string]bool{"complete": true} // the default of a script without a scenario
+	files, err := filepath.Glob("testdata/*.txtar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		archive, err := txtar.ParseFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(section(archive, "script")) {
+			if name, ok := strings.CutPrefix(strings.TrimSpace(line), "scenario "); ok {
+				played[name] = true
+			}
+		}
+	}
+	for _, scenario := range emulator.Scenarios() {
+		if !played[scenario.Name] {
+			t.Errorf("no transcript plays scenario %s", scenario.Name)
+		}
+	}
+}
+
 // play runs one transcript, and compares or (with -update) replaces what came of it.
 func play(t *testing.T, archive *txtar.Archive) {
 	w := newWorld(t)
 	time.Sleep(10 * time.Minute) // the service has long been stable
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	runs, untimed := 1, false
+	runs, untimed, interleaved := 1, false, false
 	for line := range strings.Lines(section(archive, "script")) {
 		fields := strings.Fields(line)
 		switch {
 		case len(fields) == 0:
 		case fields[0] == "untimed":
 			untimed = true
+		case fields[0] == "interleaved": // two services at once: no order of theirs is the right one
+			untimed, interleaved = true, true
 		case fields[0] == "runs":
 			runs = number(t, fields[1])
 		case fields[0] == "cancel":
@@ -102,43 +137,75 @@ func play(t *testing.T, archive *txtar.Archive) {
 	for _, temp := range temps {
 		text = strings.ReplaceAll(text, temp, "TEMP")
 	}
-	text = vary.ReplaceAllString(unnamed.ReplaceAllString(text, "ecsdeploy-N.md"), "")
+	text = named(vary.ReplaceAllString(unnamed.ReplaceAllString(text, "ecsdeploy-N.md"), ""))
 	if untimed {
-		text = stamps.ReplaceAllString(ids.ReplaceAllString(text, "${1}ID"), "HH:MM:SS")
+		text = stamps.ReplaceAllString(text, "HH:MM:SS")
+	}
+	if interleaved {
+		lines := slices.Collect(strings.Lines(regexp.MustCompile(`ID-\d+`).ReplaceAllString(text, "ID")))
+		slices.Sort(lines)
+		text = strings.Join(lines, "")
 	}
 	compare(t, archive, "log", text)
-	var summary strings.Builder
-	for _, temp := range temps {
-		left, err := os.ReadDir(temp)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, entry := range left {
-			if filepath.Ext(entry.Name()) != ".md" {
-				t.Errorf("left in the temporary directory: %s", entry.Name())
-				continue
-			}
-			text, err := os.ReadFile(filepath.Join(temp, entry.Name()))
-			if err != nil {
-				t.Fatal(err)
-			}
-			summary.Write(text)
-		}
+	if untimed {
+		return
 	}
-	if !untimed {
-		compare(t, archive, "summary", summary.String())
+	files := left(t, temps)
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		compare(t, archive, name, named(files[name]))
 	}
 }
 
+// left is what the runs left in their temporary directories: the summaries as
+// one text, and each file that the run hands on.
+func left(t *testing.T, temps []string) map[string]string {
+	t.Helper()
+	found := map[string]string{"summary": ""}
+	for _, temp := range temps {
+		err := filepath.WalkDir(temp, func(path string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() {
+				return err
+			}
+			text, err := os.ReadFile(path)
+			if rel, _ := filepath.Rel(temp, path); filepath.Ext(rel) == ".md" {
+				found["summary"] += string(text)
+			} else if filepath.ToSlash(filepath.Dir(rel)) == "ecs-deploy" {
+				found[filepath.ToSlash(rel)] = string(text)
+			} else {
+				t.Errorf("left in the temporary directory: %s", rel)
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return found
+}
+
 // What differs from run to run: the summary's file name, how far a push is when
-// one of its layers ends, and (where the SDK waits at random before it tries
-// again) times and the ids that depend on them.
+// one of its layers ends, and, where the SDK waits at random before it tries
+// again, the times.
 var (
 	unnamed = regexp.MustCompile(`ecsdeploy-\d+\.md`)
 	vary    = regexp.MustCompile(`##vso\[task\.setprogress value=\d+\]Pushing\n`)
 	stamps  = regexp.MustCompile(`\d\d:\d\d:\d\d|\d+ s\b`)
-	ids     = regexp.MustCompile(`(task |ecs-svc/)\w+\b`)
+	ids     = regexp.MustCompile(`(?:\(task |task |task <code>|task/\S+?/|ecs-svc/|service-deployment/[\w-]+/[\w-]+/|: )([0-9a-f]{32}|\d{19}|[\w-]{21})\b`)
 )
+
+// named gives ids names in the order in which they come up, so that a
+// transcript can be read and does not change with every call that is made.
+func named(text string) string {
+	names := map[string]string{}
+	var pairs []string
+	for _, m := range ids.FindAllStringSubmatch(text, -1) {
+		if names[m[1]] == "" {
+			names[m[1]] = fmt.Sprintf("ID-%d", len(names)+1)
+			pairs = append(pairs, m[1], names[m[1]])
+		}
+	}
+	return strings.NewReplacer(pairs...).Replace(text)
+}
 
 // perform does what a line of a script says.
 func (w *world) perform(t *testing.T, fields []string) {
@@ -150,6 +217,25 @@ func (w *world) perform(t *testing.T, fields []string) {
 			t.Fatal(err)
 		}
 		w.Script(cluster, service, scenario)
+	case "running": // running BUILD: this pipeline has rolled it out before
+		w.push(t, args[0], "amd64")
+		environ := environment(t, w, t.TempDir(), "command: rollout\nrepository: chat-app\ncluster: "+cluster+"\nservices: "+service+"\ntags: "+args[0])
+		var log bytes.Buffer
+		run(t.Context(), environ, &log, w.Transport())
+		if !strings.Contains(log.String(), "outcome;isoutput=true]succeeded") {
+			t.Fatalf("build %s could not be rolled out:\n%s", args[0], log.String())
+		}
+		time.Sleep(10 * time.Minute)
+	case "rolled": // rolled BUILD: this pipeline has rolled it out just now, however that ended
+		environ := environment(t, w, t.TempDir(), "command: rollout\nrepository: chat-app\ncluster: "+cluster+"\nservices: "+service+"\ntags: "+args[0])
+		run(t.Context(), environ, io.Discard, w.Transport())
+	case "service": // service NAME: another service on the same task definition
+		w.addService(t, args[0])
+	case "busy": // busy BUILD: somebody has just begun to roll it out by hand
+		w.update(t, args[0])
+	case "untagged": // as an identity that may not tag
+		w.Fail("ecs:RegisterTaskDefinition", emulator.Fault{Code: "AccessDeniedException", Times: 1,
+			Message: "User: arn:aws:iam::123456789012:user/emulator is not authorized to perform: ecs:TagResource on resource: arn:aws:ecs:eu-west-1:123456789012:task-definition/chat-app:* because no identity-based policy allows the ecs:TagResource action"})
 	case "image": // image TAG [ARCHITECTURE]: another stage has pushed it
 		w.push(t, args[0], slices.Concat(args[1:], []string{"amd64"})[0])
 	case "archive": // archive FILE BUILD [ARCHITECTURE]: the build has saved it
@@ -180,6 +266,7 @@ func environment(t *testing.T, w *world, temp, inputs string) []string {
 	environ := []string{
 		"BUILD_BUILDID=17", "AWS_ACCESSKEYID=AKIAIOSFODNN7EXAMPLE", "SECRET_AWS_SECRETACCESSKEY=wJalrXUtnFEMI",
 		"SYSTEM_DEFAULTWORKINGDIRECTORY=" + w.directory, "AGENT_TEMPDIRECTORY=" + temp,
+		"SYSTEM_COLLECTIONURI=https://dev.azure.com/example/", "SYSTEM_TEAMPROJECT=chat", "BUILD_DEFINITIONNAME=chat-app", "BUILD_SOURCEVERSION=5f2d0c1",
 	}
 	for name, value := range given {
 		environ = append(environ, "INPUT_"+strings.ToUpper(name)+"="+value)

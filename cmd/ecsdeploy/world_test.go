@@ -76,7 +76,7 @@ func newWorld(t *testing.T) *world {
 	logging := &types.LogConfiguration{LogDriver: types.LogDriverAwslogs, Options: map[string]string{
 		"awslogs-group": "/ecs/chat-app", "awslogs-region": region, "awslogs-stream-prefix": "app", "awslogs-create-group": "true",
 	}}
-	registered, err := w.ecs.RegisterTaskDefinition(ctx, &ecs.RegisterTaskDefinitionInput{
+	_, err = w.ecs.RegisterTaskDefinition(ctx, &ecs.RegisterTaskDefinitionInput{
 		Family: aws.String("chat-app"), NetworkMode: types.NetworkModeAwsvpc, Cpu: aws.String("256"), Memory: aws.String("512"),
 		RequiresCompatibilities: []types.Compatibility{types.CompatibilityFargate},
 		ExecutionRoleArn:        aws.String("arn:aws:iam::123456789012:role/chat-app-execution"),
@@ -93,14 +93,20 @@ func newWorld(t *testing.T) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.ecs.CreateService(ctx, &ecs.CreateServiceInput{
-		Cluster: aws.String(cluster), ServiceName: aws.String(service), DesiredCount: aws.Int32(2),
-		TaskDefinition: registered.TaskDefinition.TaskDefinitionArn, LaunchType: types.LaunchTypeFargate,
+	w.addService(t, service)
+	return w
+}
+
+// addService creates a service on the newest revision of the family.
+func (w *world) addService(t *testing.T, name string) {
+	t.Helper()
+	if _, err := w.ecs.CreateService(t.Context(), &ecs.CreateServiceInput{
+		Cluster: aws.String(cluster), ServiceName: aws.String(name), DesiredCount: aws.Int32(2),
+		TaskDefinition: aws.String("chat-app"), LaunchType: types.LaunchTypeFargate,
 		NetworkConfiguration: &types.NetworkConfiguration{AwsvpcConfiguration: &types.AwsVpcConfiguration{Subnets: []string{"subnet-0a1b2c3d"}}},
 	}); err != nil {
 		t.Fatal(err)
 	}
-	return w
 }
 
 // application is an image whose content depends on nothing but its arguments.
@@ -148,6 +154,29 @@ func (w *world) save(t *testing.T, file, build, architecture string) {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(filepath.Join(w.directory, file), archive.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// update moves the service to an image by hand, with ECS's own tools.
+func (w *world) update(t *testing.T, tag string) {
+	t.Helper()
+	described, err := w.ecs.DescribeTaskDefinition(t.Context(), &ecs.DescribeTaskDefinitionInput{TaskDefinition: aws.String("chat-app")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := described.TaskDefinition
+	d.ContainerDefinitions[0].Image = aws.String(w.repository.URI + ":" + tag)
+	registered, err := w.ecs.RegisterTaskDefinition(t.Context(), &ecs.RegisterTaskDefinitionInput{
+		Family: d.Family, NetworkMode: d.NetworkMode, Cpu: d.Cpu, Memory: d.Memory, RequiresCompatibilities: d.RequiresCompatibilities,
+		ExecutionRoleArn: d.ExecutionRoleArn, ContainerDefinitions: d.ContainerDefinitions,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.ecs.UpdateService(t.Context(), &ecs.UpdateServiceInput{
+		Cluster: aws.String(cluster), Service: aws.String(service), TaskDefinition: registered.TaskDefinition.TaskDefinitionArn,
+	}); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -35,7 +35,7 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) (err er
 	}
 	if *name == "list" {
 		for _, s := range emulator.Scenarios() {
-			fmt.Fprintf(stdout, "%-12s %s\n", s.Name, s.Description)
+			fmt.Fprintf(stdout, "%-20s %s\n", s.Name, s.Description)
 		}
 		return nil
 	}

@@ -27,20 +27,21 @@ type ending struct {
 	outcome string
 }
 
-// endings are those of the emulator's scenarios, and of cancelling.
-var endings = map[string]ending{
-	"complete":   {agent.Succeeded, "succeeded"},
-	"slow":       {agent.Succeeded, "succeeded"},
-	"throttled":  {agent.Succeeded, "succeeded"},
-	"flapping":   {agent.Succeeded, "succeeded"},
-	"rollback":   {agent.Failed, "rolledBack"},
-	"failed":     {agent.Failed, "failed"},
-	"superseded": {agent.Failed, "superseded"},
-	"crash":      {agent.Failed, "timedOut"},
-	"pull-error": {agent.Failed, "timedOut"},
-	"stuck":      {agent.Failed, "timedOut"},
-	"unhealthy":  {agent.Failed, "timedOut"},
-	cancelled:    {agent.Canceled, ""},
+// endingOf is what a scenario should come to: where ECS or the task finds that
+// the new revision does not run, the service is back on the one before.
+func endingOf(name string) ending {
+	switch name {
+	case "complete", "slow", "throttled", "flapping", "spot", "blue-green", "canary", "linear":
+		return ending{agent.Succeeded, "succeeded"}
+	case "paused":
+		return ending{agent.SucceededWithIssues, "paused"}
+	case "superseded":
+		return ending{agent.Failed, "superseded"}
+	case cancelled:
+		return ending{agent.Canceled, ""}
+	default:
+		return ending{agent.Failed, "rolledBack"}
+	}
 }
 
 const cancelled = "cancel"
@@ -99,9 +100,9 @@ func try(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 
 func listScenarios(w io.Writer) {
 	for _, s := range emulator.Scenarios() {
-		fmt.Fprintf(w, "  %-12s %s\n", s.Name, s.Description)
+		fmt.Fprintf(w, "  %-20s %s\n", s.Name, s.Description)
 	}
-	fmt.Fprintf(w, "  %-12s %s\n", cancelled, "the run is cancelled in the middle of the deployment")
+	fmt.Fprintf(w, "  %-20s %s\n", cancelled, "the run is cancelled in the middle of the deployment")
 }
 
 // run sets the stage, runs the task on it, and compares what came of it with what should have.
@@ -140,7 +141,7 @@ func (a attempt) run(ctx context.Context) (err error) {
 		return err
 	}
 
-	after, err := witness.look(context.WithoutCancel(ctx), tag)
+	after, err := a.settled(context.WithoutCancel(ctx), witness, tag, before)
 	if err != nil {
 		return err
 	}
@@ -150,6 +151,19 @@ func (a attempt) run(ctx context.Context) (err error) {
 		return fmt.Errorf("scenario %s did not end as it should: %s", a.name(), strings.Join(wrong, "; "))
 	}
 	return nil
+}
+
+// settled looks at the service after the run. A cancelled run only asks ECS to
+// roll back, which goes on without it.
+func (a attempt) settled(ctx context.Context, w witness, tag string, before sight) (sight, error) {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	for tick := time.Tick(200 * time.Millisecond); ; <-tick {
+		after, err := w.look(ctx, tag)
+		if err != nil || !a.cancel || after.taskDefinition == before.taskDefinition {
+			return after, err
+		}
+	}
 }
 
 func (a attempt) name() string {
@@ -224,7 +238,7 @@ func (a attempt) judge(result agent.Result, before, after sight) []string {
 			wrong = append(wrong, fmt.Sprintf(format, args...))
 		}
 	}
-	want := endings[a.name()]
+	want := endingOf(a.name())
 	check(result.Status == want.status, "the step %v, not %v", result.Status, want.status)
 	check(result.Outputs["outcome"] == want.outcome, "the outcome is %q, not %q", result.Outputs["outcome"], want.outcome)
 	check(result.ExitCode == 0, "exit code %d", result.ExitCode)
@@ -236,7 +250,7 @@ func (a attempt) judge(result agent.Result, before, after sight) []string {
 		check(result.Outputs["taskDefinitionArn"] == after.taskDefinition, "the step names %s, the service runs %s", result.Outputs["taskDefinitionArn"], after.taskDefinition)
 		check(after.runs(after.pushed), "the tasks run %v, not the pushed %s", after.running, after.pushed)
 		check(result.Outputs["imageDigest"] == after.pushed, "the step names digest %s, ECR has %s", result.Outputs["imageDigest"], after.pushed)
-	case "rolledBack":
+	case "rolledBack", "": // cancelled: rolled back by ECS, which the step asked for
 		check(after.taskDefinition == before.taskDefinition, "the service is on %s, not back on %s", after.taskDefinition, before.taskDefinition)
 		check(!after.runs(after.pushed), "the pushed image is running")
 	}

@@ -42,7 +42,16 @@ type Request struct {
 	Force          bool
 	PinDigest      bool
 	Wait           bool
+	UntilTraffic   bool // wait no longer than until all production traffic is on the new revision
 	Timeout        time.Duration
+
+	Origin          taskdef.Provenance // the run: its build, pipeline and commit
+	WhenBusy        Busy
+	AllowOlderBuild bool
+
+	MaxFailedTasks    int // failed tasks of one kind before the rollout is given up; 0 is never
+	RollbackOnFailure bool
+	RollbackOnCancel  bool
 
 	DryRun bool
 }
@@ -73,6 +82,7 @@ type Result struct {
 	DryRun   bool
 	Image    Image
 	Services []ServiceResult
+	Current  []CurrentImage // of CurrentImages
 	Took     time.Duration
 }
 
@@ -98,8 +108,10 @@ type ServiceResult struct {
 	Revision      string // ARN of the revision that was rolled out
 	Changes       []taskdef.Difference
 	Deployment    string // ARN of the service deployment
+	HookID        string // of the lifecycle hook at which it waits
 	Outcome       rollout.Outcome
 	Reason        string
+	Diagnosis     rollout.Diagnosis // of a rollout that did not end well
 	Proof         rollout.Proof
 	Desired       int
 	Took          time.Duration
@@ -126,8 +138,7 @@ func (r Result) Outcome() rollout.Outcome {
 // Run carries out r. The result is meaningful beside an error too: it holds
 // what was done before. A rollout that ends badly is an outcome, not an error.
 func (d *Deployer) Run(ctx context.Context, r Request) (result Result, err error) {
-	begin := time.Now()
-	defer func() { result.Took = time.Since(begin) }()
+	defer clock(&result)()
 	result.DryRun = r.DryRun
 
 	plan, err := d.plan(ctx, r)
@@ -152,4 +163,10 @@ func (d *Deployer) Run(ctx context.Context, r Request) (result Result, err error
 		return result, err
 	}
 	return result, d.rollOut(ctx, plan, result.Services)
+}
+
+// clock measures a run: what it returns is called at the end.
+func clock(r *Result) func() {
+	begin := time.Now()
+	return func() { r.Took = time.Since(begin) }
 }

@@ -25,6 +25,8 @@ func (d *Deployer) planImage(ctx context.Context, p *plan) error {
 	switch {
 	case r.Push:
 		return d.planPush(ctx, p)
+	case r.Image == Current:
+		return nil // each service has its own: see current
 	case r.Image != "":
 		c, err := d.inspect(ctx, "image", r.Image)
 		p.image = c
@@ -44,6 +46,47 @@ func (d *Deployer) planImage(ctx context.Context, p *plan) error {
 		}
 	}
 	return nil
+}
+
+// Current is the image of a request that means, for each service, the image of
+// its last successful deployment.
+const Current = "current"
+
+// current finds the image of the service's last successful deployment that was
+// neither the placeholder nor, where revisions tell, infrastructure's.
+func (d *Deployer) current(ctx context.Context, p *plan, s *servicePlan) error {
+	if err := p.chooseContainer(s); err != nil {
+		return fmt.Errorf("input container: service %s: %w", s.name.Name, err)
+	}
+	var fallback string
+	for arn, err := range d.ECS.Successes(ctx, s.service) {
+		if err != nil {
+			return err
+		}
+		definition, err := d.ECS.Definition(ctx, arn)
+		if err != nil {
+			return err
+		}
+		uri := imageOf(definition, s.container)
+		if uri == "" || isPlaceholderImage(uri) {
+			continue
+		}
+		if _, ours := definition.Provenance(); !ours {
+			if fallback == "" {
+				fallback = uri
+			}
+			continue
+		}
+		fallback = uri
+		break
+	}
+	if fallback == "" {
+		return &rollout.Problem{Input: "image", Message: fmt.Sprintf("service %s has had no successful deployment of an image of its own: there is no current one", s.name.Name),
+			Advice: "roll out a build first: give repository and tags"}
+	}
+	c, err := d.inspect(ctx, "image", fallback)
+	s.image = &c
+	return err
 }
 
 // planPush opens the source and asks the repository what its tags hold. Both
@@ -105,7 +148,11 @@ func (d *Deployer) push(ctx context.Context, p *plan, result *Image) error {
 		d.Log.Info("created repository " + repository.URI)
 	}
 	pushed, err := image.Push(ctx, p.source, d.target(ctx, *p.repository, r.Tags), image.PushOptions{
-		State:    p.state,
+		State: p.state,
+		Base:  func(ctx context.Context) (string, error) { return d.base(ctx, p), nil },
+		Available: func(ctx context.Context, digests []string) (map[string]bool, error) {
+			return d.ECR.CheckLayers(ctx, *p.repository, digests)
+		},
 		Logger:   d.Log,
 		Progress: d.pushProgress(r),
 	})
@@ -119,13 +166,7 @@ func (d *Deployer) push(ctx context.Context, p *plan, result *Image) error {
 	result.Digest = pushed.Digest
 	result.Pushed = !pushed.AlreadyThere
 	result.SentBytes, result.Layers, result.Reused, result.Took = pushed.SentBytes, pushed.Layers, pushed.Reused, pushed.Duration
-	if pushed.AlreadyThere {
-		d.Log.Info("already in ECR under " + strings.Join(r.Tags, ", ") + ": nothing to push")
-	} else {
-		d.Log.Info(fmt.Sprintf("pushed as %s in %s: %s sent, %d of %s in ECR already", strings.Join(r.Tags, ", "),
-			seconds(pushed.Duration), bytesText(pushed.SentBytes), pushed.Reused, count(pushed.Layers, "blob")))
-	}
-	d.Log.Info(pushed.Digest)
+	d.Log.Info(pushText(pushed, r.Tags))
 	p.image.uri = result.URI
 	if r.Rollout {
 		// What ECR answers is what ECS will pull.
@@ -138,28 +179,35 @@ func (d *Deployer) push(ctx context.Context, p *plan, result *Image) error {
 	return nil
 }
 
+// base is the image in the repository that the pushed one probably shares
+// layers with: the one that runs now, else the one that was pushed last.
+func (d *Deployer) base(ctx context.Context, p *plan) (tagOrDigest string) {
+	for _, s := range p.services {
+		running := imageOf(s.running, s.container)
+		if repository, tag := splitReference(running); repository == p.repository.URI && !isPlaceholderImage(running) {
+			return tag
+		}
+	}
+	return d.ECR.Newest(ctx, *p.repository)
+}
+
 // pushProgress shows a push as a percentage, of the whole step when a rollout
-// follows, and as a line for each time that it is told.
+// follows, and in lines at a calm rate: the log cannot redraw one.
 func (d *Deployer) pushProgress(r Request) func(image.Progress) {
 	share := 95
 	if r.Rollout {
 		share = 50 // the rollout shows the other half
 	}
+	var lines pace
 	return func(now image.Progress) {
-		if now.Total <= 0 {
-			return
+		if now.Total > 0 {
+			d.Console.Progress(int(int64(share)*min(now.Done, now.Total)/now.Total), "Pushing")
 		}
-		done := min(now.Done, now.Total)
-		d.Console.Progress(int(int64(share)*done/now.Total), "Pushing")
-		if now.Layer != nil {
-			return // layers are counted, not told one by one
+		if text := lines.next(now); text != "" {
+			d.Log.Info(text)
 		}
-		d.Log.Info(fmt.Sprintf("%s: %d %%, %s of %s, %d of %d layers", stageText[now.Stage], 100*done/now.Total,
-			bytesText(done), bytesText(now.Total), now.LayersDone, now.Layers))
 	}
 }
-
-var stageText = map[image.Stage]string{image.StageExport: "reading from the engine", image.StageUpload: "pushing"}
 
 // inspect looks at an image that a task definition is going to name in full.
 // An image in ECR must be there; one in another registry that cannot be asked

@@ -8,8 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -41,7 +39,8 @@ type servicePlan struct {
 	name      Service
 	service   rollout.Service
 	running   taskdef.Definition   // the revision that the service is set to
-	base      taskdef.Definition   // what the new revision is made from
+	lineage   lineage              // what the new revision is made from
+	image     *candidate           // its own image (input image: current), or nil
 	known     []taskdef.Definition // registered revisions that may turn out to be the wanted one
 	container string               // gets the image
 	target    taskdef.Definition   // what is to run
@@ -77,6 +76,12 @@ func (d *Deployer) plan(ctx context.Context, r Request) (*plan, error) {
 	}
 	var problems []error
 	for _, s := range p.services {
+		if r.Image == Current {
+			if err := d.current(ctx, p, s); err != nil {
+				problems = append(problems, err)
+				continue
+			}
+		}
 		problems = append(problems, p.fit(s))
 	}
 	if err := errors.Join(problems...); err != nil {
@@ -107,16 +112,16 @@ func (d *Deployer) readService(ctx context.Context, name Service, base string) (
 	if s.running, err = d.ECS.Definition(ctx, service.TaskDefinition); err != nil {
 		return nil, err
 	}
-	if s.base, err = d.base(ctx, s.running, base); err != nil {
+	if s.lineage, err = d.trace(ctx, s.running, base); err != nil {
 		return nil, err
 	}
 	s.known = []taskdef.Definition{s.running}
-	if s.base.ARN() != "" {
-		s.known = append(s.known, s.base)
+	if s.lineage.base.ARN() != "" && s.lineage.merged == "" && s.lineage.note == "" {
+		s.known = append(s.known, s.lineage.base)
 	}
 	// A revision made from another base than the newest one, or from a file, may
 	// have been registered by an earlier run of this step: then it is the newest.
-	newest, err := d.ECS.Definition(ctx, s.base.Family())
+	newest, err := d.ECS.Definition(ctx, s.lineage.base.Family())
 	var missing *rollout.Problem
 	switch {
 	case err == nil:
@@ -128,57 +133,22 @@ func (d *Deployer) readService(ctx context.Context, name Service, base string) (
 	return s, nil
 }
 
-// base returns the task definition that the input taskDefinition means.
-func (d *Deployer) base(ctx context.Context, running taskdef.Definition, ref string) (taskdef.Definition, error) {
-	switch {
-	case ref == "" || ref == "latest":
-		return d.ECS.Definition(ctx, running.Family())
-	case ref == "running":
-		return running, nil
-	case strings.HasPrefix(ref, "arn:"):
-		return d.ECS.Definition(ctx, ref)
-	}
-	path := ref
-	if !filepath.IsAbs(path) {
-		path = filepath.Join(d.Images.WorkingDirectory, path)
-	}
-	data, err := os.ReadFile(path)
-	switch {
-	case err == nil:
-		definition, err := taskdef.ParseFile(ref, data)
-		if err != nil {
-			return definition, fmt.Errorf("input taskDefinition: %w", err)
-		}
-		return definition, nil
-	case looksLikeFile(ref):
-		return taskdef.Definition{}, &rollout.Problem{Input: "taskDefinition", Message: err.Error(),
-			Advice: "give a path relative to $(System.DefaultWorkingDirectory), or latest, running, family:revision, an ARN"}
-	}
-	return d.ECS.Definition(ctx, ref)
-}
-
-// looksLikeFile tells a path from family:revision by its spelling.
-func looksLikeFile(ref string) bool {
-	switch strings.ToLower(filepath.Ext(ref)) {
-	case ".json", ".yaml", ".yml":
-		return true
-	}
-	return strings.ContainsAny(ref, `/\`)
-}
-
 // fit chooses the container of a service, revises its task definition, and
 // checks that the service can run the result.
 func (p *plan) fit(s *servicePlan) error {
-	if err := errors.Join(rollout.Check(s.service, s.base, nil)...); err != nil {
+	if err := errors.Join(rollout.Check(s.service, s.lineage.base, nil)...); err != nil {
 		return err
 	}
 	if err := p.chooseContainer(s); err != nil {
 		return fmt.Errorf("input container: service %s: %w", s.name.Name, err)
 	}
-	if err := p.revise(s, p.image); err != nil {
+	if err := p.revise(s, p.imageFor(s)); err != nil {
 		return fmt.Errorf("service %s: %w", s.name.Name, err)
 	}
-	platforms := map[string][]rollout.Platform{s.container: p.image.platforms}
+	if err := p.checkTurn(s); err != nil {
+		return err
+	}
+	platforms := map[string][]rollout.Platform{s.container: p.imageFor(s).platforms}
 	for container, c := range p.further {
 		platforms[container] = c.platforms
 	}
@@ -195,12 +165,33 @@ func (p *plan) chooseContainer(s *servicePlan) error {
 	} else if repository == "" {
 		repository, _ = splitReference(p.image.uri)
 	}
-	container, err := s.base.ChooseContainer(p.request.Container, repository)
+	container, err := s.lineage.base.ChooseContainer(p.request.Container, repository)
 	if err != nil && (p.image.uri != "" || p.request.Container != "") {
 		return err
 	}
 	s.container = container
 	return nil
+}
+
+// imageFor is the image that the service's container is to run.
+func (p *plan) imageFor(s *servicePlan) candidate {
+	if s.image != nil {
+		return *s.image
+	}
+	return p.image
+}
+
+// origin says where revisions of this run come from. The tag of an image is the
+// id of the build that made it.
+func (p *plan) origin() taskdef.Provenance {
+	o := p.request.Origin
+	if len(p.request.Tags) > 0 && p.image.uri != "" {
+		o.BuildID = p.request.Tags[0]
+	}
+	if _, tag := splitReference(p.image.uri); p.request.Image != "" && !p.request.Push && !strings.HasPrefix(tag, "sha256:") {
+		o.BuildID = tag
+	}
+	return o
 }
 
 // revise makes the target of a service with the given image.
@@ -214,7 +205,7 @@ func (p *plan) revise(s *servicePlan, c candidate) error {
 	for container, further := range p.further {
 		change.Images[container] = further.uri
 	}
-	target, err := s.base.Revise(change)
+	target, err := s.lineage.base.Revise(change)
 	s.target = target
 	return err
 }
@@ -232,9 +223,13 @@ func (s *servicePlan) registered() string {
 
 // outline is the result as far as the plan knows it.
 func (p *plan) outline() (Image, []ServiceResult) {
-	im := Image{URI: p.image.uri}
-	if len(p.image.digests) > 0 {
-		im.Digest = p.image.digests[0]
+	chosen := p.image
+	if len(p.services) > 0 {
+		chosen = p.imageFor(p.services[0])
+	}
+	im := Image{URI: chosen.uri}
+	if len(chosen.digests) > 0 {
+		im.Digest = chosen.digests[0]
 	}
 	if p.source != nil {
 		im.Source = p.source.Describe().Ref

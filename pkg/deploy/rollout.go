@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -23,30 +24,54 @@ func (d *Deployer) register(ctx context.Context, p *plan, im Image, results []Se
 	defer end()
 	var fresh []taskdef.Definition
 	for i, s := range p.services {
-		c := p.image
-		if im.URI != "" {
+		if err := d.settle(ctx, p, s); err != nil {
+			return err
+		}
+		results[i].Previous, results[i].PreviousImage = s.service.TaskDefinition, imageOf(s.running, s.container)
+		c := p.imageFor(s)
+		if p.request.Push {
 			c.uri = im.URI // with pinDigest it is known only after the push
 		}
 		if err := p.revise(s, c); err != nil {
 			return fmt.Errorf("service %s: %w", s.name.Name, err)
 		}
+		results[i].Changes = taskdef.Diff(s.running, s.target)
 		s.known = append(s.known, fresh...)
 		log := d.Log.With("service", s.name.Name)
 		if arn := s.registered(); arn != "" {
 			results[i].Revision = arn
 			log.Info("revision " + shortARN(arn) + " is already as wanted: nothing to register")
-		} else {
-			stored, err := d.ECS.Register(ctx, s.target)
-			if err != nil {
-				return err
-			}
-			fresh = append(fresh, stored)
-			results[i].Revision = stored.ARN()
-			log.Info("registered revision " + shortARN(stored.ARN()))
+			continue
 		}
-		results[i].Changes = taskdef.Diff(s.running, s.target)
+		stored, err := d.registerTagged(ctx, log, s, p.origin(), c)
+		if err != nil {
+			return err
+		}
+		fresh = append(fresh, stored)
+		results[i].Revision = stored.ARN()
+		log.Info("registered revision " + stored.String())
 	}
 	return nil
+}
+
+// registerTagged registers the target of a service with tags that say where it
+// came from, or without them where the identity may not tag.
+func (d *Deployer) registerTagged(ctx context.Context, log *slog.Logger, s *servicePlan, origin taskdef.Provenance, c candidate) (taskdef.Definition, error) {
+	origin.Base = s.lineage.infrastructure
+	if len(c.digests) > 0 {
+		origin.Digest = c.digests[0]
+	}
+	tagged, err := s.target.WithProvenance(origin)
+	if err != nil {
+		log.Warn("the revision does not tell where it comes from: " + err.Error())
+		return d.ECS.Register(ctx, s.target.WithoutProvenance())
+	}
+	stored, err := d.ECS.Register(ctx, tagged)
+	if rollout.TaggingDenied(err) {
+		log.Warn("the revision does not tell where it comes from, since its tags were denied (" + err.Error() + "): builds cannot be told apart by it")
+		return d.ECS.Register(ctx, s.target.WithoutProvenance())
+	}
+	return stored, err
 }
 
 // rollOut moves the services side by side and follows each to its end.
@@ -75,22 +100,16 @@ func (d *Deployer) rollOut(ctx context.Context, p *plan, results []ServiceResult
 
 func (d *Deployer) rollOutService(ctx context.Context, p *plan, s *servicePlan, result *ServiceResult, progress func(running, desired int)) error {
 	log := d.Log.With("service", s.name.Name)
-	// The push may have taken minutes: what the service is now decides.
-	before, err := d.ECS.Service(ctx, s.name.Cluster, s.name.Name)
-	if err != nil {
-		return err
+	started, err := d.start(ctx, log, p.request, s, result.Revision)
+	if err != nil && ctx.Err() != nil {
+		return d.leaveStart(ctx, log, p, s, result.Revision, err)
 	}
-	if before.TaskDefinition != s.service.TaskDefinition {
-		log.Warn("the service was moved from " + shortARN(s.service.TaskDefinition) + " to " + shortARN(before.TaskDefinition) + " by someone else since the plan was made")
-		result.Previous = before.TaskDefinition
-	}
-	started, err := d.start(ctx, log, p.request, before, result.Revision)
 	if err != nil {
 		return err
 	}
 	result.Desired = started.Service.Desired
 	if started.New {
-		log.Info(fmt.Sprintf("moving from %s to %s, deployment %s", shortARN(before.TaskDefinition), shortARN(result.Revision), started.ID))
+		log.Info(fmt.Sprintf("moving from %s to %s, deployment %s", shortARN(started.Previous), shortARN(result.Revision), started.ID))
 	}
 	if !p.request.Wait {
 		log.Info("not waiting for the deployment (wait is false): nobody knows yet how it ends")
@@ -99,7 +118,7 @@ func (d *Deployer) rollOutService(ctx context.Context, p *plan, s *servicePlan, 
 	if at := started.Service.Primary(); !started.New && at.RolloutState == "COMPLETED" {
 		result.Outcome = rollout.Unchanged
 		log.Info("the service runs " + shortARN(result.Revision) + " already")
-	} else if err := d.watch(ctx, log, p.request.Timeout, started, result, progress); err != nil {
+	} else if err := d.follow(ctx, log, p, s, started, result, progress); err != nil {
 		return err
 	}
 	if result.Outcome.Good() {
@@ -110,39 +129,61 @@ func (d *Deployer) rollOutService(ctx context.Context, p *plan, s *servicePlan, 
 
 // start makes the one UpdateService call, or none where the service has been
 // asked for the same before: then it returns the deployment that is there.
-func (d *Deployer) start(ctx context.Context, log *slog.Logger, r Request, before rollout.Service, revision string) (rollout.Started, error) {
+func (d *Deployer) start(ctx context.Context, log *slog.Logger, r Request, s *servicePlan, revision string) (rollout.Started, error) {
+	before := s.service
 	primary := before.Primary()
 	same := before.TaskDefinition == revision && (r.DesiredCount == nil || *r.DesiredCount == before.Desired)
 	change := rollout.Change{TaskDefinition: revision, DesiredCount: r.DesiredCount, Force: r.Force}
-	switch {
-	case same && !r.Force && primary.RolloutState == "FAILED":
+	if same && !r.Force {
+		if primary.RolloutState != "FAILED" {
+			if primary.RolloutState == "IN_PROGRESS" {
+				log.Info("a deployment of " + shortARN(revision) + " is under way already: following it")
+			}
+			return rollout.Join(before, before), nil
+		}
 		log.Info("the last deployment of " + shortARN(revision) + " failed: starting another one")
 		change.Force = true
-	case same && !r.Force:
-		if primary.RolloutState == "IN_PROGRESS" {
-			log.Info("a deployment of " + shortARN(revision) + " is under way already: following it")
-		}
-		return rollout.Join(before, before), nil
-	case primary.RolloutState == "IN_PROGRESS":
-		log.Warn(fmt.Sprintf("deployment %s of %s is still in progress: this one replaces it", primary.ID, shortARN(primary.TaskDefinition)))
 	}
 	return d.ECS.Update(ctx, before, change)
 }
 
-// watch follows a deployment and writes down how it ended.
-func (d *Deployer) watch(ctx context.Context, log *slog.Logger, timeout time.Duration, started rollout.Started, result *ServiceResult, progress func(running, desired int)) error {
-	w := d.ECS.Watch(started, timeout)
+// follow watches a deployment to its end, writes down how it ended, and goes
+// back where it ended badly.
+func (d *Deployer) follow(ctx context.Context, log *slog.Logger, p *plan, s *servicePlan, started rollout.Started, result *ServiceResult, progress func(running, desired int)) error {
+	started.UntilTraffic, started.MaxFailedTasks = p.request.UntilTraffic, p.request.MaxFailedTasks
+	w := d.ECS.Watch(started, p.request.Timeout)
 	for e := range w.Events(ctx) {
 		at(ctx, log, e)
 		progress(w.State().Own.Running, w.State().Own.Desired)
 	}
 	result.Deployment = w.ServiceDeployment()
 	if err := w.Err(); err != nil {
-		return d.leave(ctx, log, started, err)
+		return d.leave(ctx, log, p, s, w, started, err)
 	}
 	v := w.Verdict()
-	result.Outcome, result.Reason = v.Outcome, v.Reason
+	result.Outcome, result.Reason, result.HookID = v.Outcome, v.Reason, w.State().HookID()
+	if v.Outcome == rollout.Failed || v.Outcome == rollout.TimedOut || v.Outcome == rollout.RolledBack {
+		// Before anything is stopped: afterwards the tasks only tell of that.
+		d.diagnose(ctx, log, w, started, result)
+	}
+	if p.request.RollbackOnFailure && (v.Outcome == rollout.Failed || v.Outcome == rollout.TimedOut) {
+		log.Warn("the rollout failed: " + strings.TrimSuffix(v.Reason, "."))
+		d.goBack(ctx, log, s, w, started, result)
+	}
 	return nil
+}
+
+// examining is how long it may take to find out why a rollout failed.
+const examining = 15 * time.Second
+
+// diagnose says why tasks of a deployment did not stay up.
+func (d *Deployer) diagnose(ctx context.Context, log *slog.Logger, w *rollout.Watch, started rollout.Started, result *ServiceResult) {
+	ctx, cancel := context.WithTimeout(ctx, examining)
+	defer cancel()
+	result.Diagnosis = d.ECS.Diagnose(ctx, started, w.State())
+	for _, line := range result.Diagnosis.Lines() {
+		log.Info(line)
+	}
 }
 
 // at logs an event under the time at which it happened.
@@ -158,23 +199,6 @@ func at(ctx context.Context, log *slog.Logger, e rollout.Event) {
 	_ = log.Handler().Handle(ctx, slog.NewRecord(e.Time, level, e.Text, 0))
 }
 
-// parting is how long an interrupted run may take to say where it leaves the
-// service: the agent kills the step 10 s after it asked it to stop.
-const parting = 3 * time.Second
-
-// leave says what state the service is in when the watch ends early.
-func (d *Deployer) leave(ctx context.Context, log *slog.Logger, started rollout.Started, cause error) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), parting)
-	defer cancel()
-	now, err := d.ECS.Service(ctx, started.Service.Cluster, started.Service.Name)
-	if err != nil {
-		log.Warn("stopped watching; the deployment goes on in ECS, and where the service stands cannot be read: " + err.Error())
-	} else {
-		log.Warn("stopped watching; the deployment goes on in ECS: " + rollout.State{Service: now}.Words())
-	}
-	return fmt.Errorf("watch service %s: %w", started.Service.Name, cause)
-}
-
 // verify proves that the running tasks run the digests that were rolled out.
 // What contradicts turns the outcome into a failure; what cannot be read is
 // said, for the deployment itself did succeed.
@@ -185,8 +209,8 @@ func (d *Deployer) verify(ctx context.Context, log *slog.Logger, p *plan, s *ser
 			want[container] = c.digests
 		}
 	}
-	if len(p.image.digests) > 0 {
-		want[s.container] = p.image.digests
+	if c := p.imageFor(s); len(c.digests) > 0 {
+		want[s.container] = c.digests
 	}
 	if len(want) == 0 || started.Service.Desired == 0 {
 		return

@@ -123,16 +123,38 @@ const (
 	maxNewest     = 5
 )
 
+// Newest returns the digest of the tagged image that was pushed last, of the
+// first 5,000 there are. It serves guesses only, so that an empty repository
+// and one that must not be listed (ecr:DescribeImages) both give "".
+func (c *Client) Newest(ctx context.Context, repo Repository) (digest string) {
+	details, _ := c.byDate(ctx, repo)
+	if len(details) == 0 {
+		return ""
+	}
+	return aws.ToString(details[0].ImageDigest)
+}
+
 // newest lists the tags pushed last, as far as that is allowed: they only serve
 // a hint. partial says that the repository holds more images than were looked at.
 func (c *Client) newest(ctx context.Context, repo Repository) (tags []string, partial bool) {
+	details, partial := c.byDate(ctx, repo)
+	for _, d := range details {
+		tags = append(tags, d.ImageTags...)
+		if len(tags) >= maxNewest {
+			break
+		}
+	}
+	return tags[:min(len(tags), maxNewest)], partial
+}
+
+// byDate lists tagged images, last pushed first, as far as that is allowed.
+func (c *Client) byDate(ctx context.Context, repo Repository) (details []types.ImageDetail, partial bool) {
 	pages := ecr.NewDescribeImagesPaginator(c.api(repo.Region), &ecr.DescribeImagesInput{
 		RegistryId:     optional(repo.Account),
 		RepositoryName: &repo.Name,
 		Filter:         &types.DescribeImagesFilter{TagStatus: types.TagStatusTagged},
 		MaxResults:     aws.Int32(1000),
 	})
-	var details []types.ImageDetail
 	for range maxImagePages {
 		if !pages.HasMorePages() {
 			break
@@ -147,13 +169,7 @@ func (c *Client) newest(ctx context.Context, repo Repository) (tags []string, pa
 	slices.SortStableFunc(details, func(a, b types.ImageDetail) int {
 		return aws.ToTime(b.ImagePushedAt).Compare(aws.ToTime(a.ImagePushedAt))
 	})
-	for _, d := range details {
-		tags = append(tags, d.ImageTags...)
-		if len(tags) >= maxNewest {
-			break
-		}
-	}
-	return tags[:min(len(tags), maxNewest)], pages.HasMorePages()
+	return details, pages.HasMorePages()
 }
 
 // ImageNotFoundError says that a repository has no image of that tag or digest.

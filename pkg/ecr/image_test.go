@@ -101,6 +101,26 @@ func TestImageNotFound(t *testing.T) {
 	}
 }
 
+func TestNewest(t *testing.T) {
+	fake := newFake()
+	repo := fake.repo("app")
+	c := fake.client()
+	at := lookUp(t, c, "app")
+	if got := c.Newest(t.Context(), at); got != "" {
+		t.Errorf("an empty repository has %q", got)
+	}
+	repo.push("old", day.AddDate(0, 0, -1), "1")
+	want := repo.push("new", day, "2", "3")
+	repo.push("older", day.AddDate(0, 0, -2), "4")
+	if got := c.Newest(t.Context(), at); got != want {
+		t.Errorf("newest is %q, want %q", got, want)
+	}
+	fake.denied["DescribeImages"] = true
+	if got := c.Newest(t.Context(), at); got != "" {
+		t.Errorf("without the right to list them: %q", got)
+	}
+}
+
 func TestImageErrors(t *testing.T) {
 	fake := newFake()
 	app := fake.repo("app")

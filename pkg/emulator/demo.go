@@ -20,6 +20,7 @@ const (
 	DemoFamily     = "chat-app-dev"
 	DemoRepository = "chat-app"
 	DemoLogGroup   = "/ecs/chat-app-dev"
+	DemoAlarm      = "chat-app-dev-5xx"
 )
 
 // Demo makes cluster, repository, log group, task definition (on a placeholder image, behind a load balancer, with a sidecar) and service as
@@ -31,10 +32,7 @@ func (e *Emulator) Demo(ctx context.Context) error {
 	logging := func(prefix string) object {
 		return object{"logDriver": "awslogs", "options": object{"awslogs-group": DemoLogGroup, "awslogs-region": e.region, "awslogs-stream-prefix": prefix}}
 	}
-	steps := []struct {
-		target string
-		in     object
-	}{
+	steps := []resource{
 		{"AmazonEC2ContainerServiceV20141113.CreateCluster", object{"clusterName": DemoCluster}},
 		{"AmazonEC2ContainerRegistry_V20150921.CreateRepository", object{"repositoryName": DemoRepository, "imageTagMutability": "IMMUTABLE", "imageScanningConfiguration": object{"scanOnPush": true}}},
 		{"Logs_20140328.CreateLogGroup", object{"logGroupName": DemoLogGroup}},
@@ -67,17 +65,35 @@ func (e *Emulator) Demo(ctx context.Context) error {
 			"enableECSManagedTags":          true, "propagateTags": "SERVICE",
 		}},
 	}
-	for _, s := range steps {
-		if _, err := e.call(ctx, s.target, s.in); err != nil {
-			return fmt.Errorf("demo: %s: %w", s.target, err)
+	if err := e.makeAll(ctx, steps); err != nil {
+		return err
+	}
+	return e.settled(ctx, func(s object) bool { return s.objects("deployments")[0].str("rolloutState") == "COMPLETED" })
+}
+
+// resource is one call that makes something.
+type resource struct {
+	target string // of X-Amz-Target
+	in     object
+}
+
+func (e *Emulator) makeAll(ctx context.Context, resources []resource) error {
+	for _, r := range resources {
+		if _, err := e.call(ctx, r.target, r.in); err != nil {
+			return fmt.Errorf("demo: %s: %w", r.target, err)
 		}
 	}
+	return nil
+}
+
+// settled waits until the demo service is as it should be, and forgets the calls made so far.
+func (e *Emulator) settled(ctx context.Context, done func(service object) bool) error {
 	for {
-		out, err := e.call(ctx, "AmazonEC2ContainerServiceV20141113.DescribeServices", object{"cluster": DemoCluster, "services": []any{DemoService}})
+		s, err := e.demoService(ctx)
 		if err != nil {
-			return fmt.Errorf("demo: %w", err)
+			return err
 		}
-		if d := out.objects("services")[0].objects("deployments"); d[0].str("rolloutState") == "COMPLETED" {
+		if done(s) {
 			e.mu.Lock()
 			e.requests = nil
 			e.mu.Unlock()
@@ -89,6 +105,68 @@ func (e *Emulator) Demo(ctx context.Context) error {
 		case <-time.After(e.scaled(tick)):
 		}
 	}
+}
+
+func (e *Emulator) demoService(ctx context.Context) (object, error) {
+	out, err := e.call(ctx, "AmazonEC2ContainerServiceV20141113.DescribeServices", object{"cluster": DemoCluster, "services": []any{DemoService}})
+	if err != nil {
+		return nil, fmt.Errorf("demo: %w", err)
+	}
+	return out.objects("services")[0], nil
+}
+
+// DemoApplication and DemoDeploymentGroup are what [Emulator.CodeDeployDemo] makes, under the names that the console of ECS gives them.
+const (
+	DemoApplication     = "AppECS-" + DemoCluster + "-" + DemoService
+	DemoDeploymentGroup = "DgpECS-" + DemoCluster + "-" + DemoService
+)
+
+// CodeDeployDemo is Demo with a service that CodeDeploy deploys to: its controller is CODE_DEPLOY, and there are an application and a deployment
+// group for it, which rolls back when a deployment fails or is stopped and keeps the original tasks for a minute.
+func (e *Emulator) CodeDeployDemo(ctx context.Context) error {
+	if err := e.Demo(ctx); err != nil {
+		return err
+	}
+	const ECS, codeDeploy = "AmazonEC2ContainerServiceV20141113.", "CodeDeploy_20141006."
+	rolling, err := e.demoService(ctx)
+	if err != nil {
+		return err
+	}
+	if err := e.makeAll(ctx, []resource{{ECS + "DeleteService", object{"cluster": DemoCluster, "service": DemoService, "force": true}}}); err != nil {
+		return err
+	}
+	if err := e.settled(ctx, func(s object) bool { return s.str("status") == "INACTIVE" }); err != nil {
+		return err
+	}
+	create := object{"cluster": DemoCluster, "serviceName": DemoService, "taskDefinition": DemoFamily, "desiredCount": 2, "deploymentController": object{"type": "CODE_DEPLOY"}}
+	for _, m := range []string{"launchType", "networkConfiguration", "loadBalancers", "healthCheckGracePeriodSeconds", "enableECSManagedTags", "propagateTags"} {
+		create.put(m, rolling[m])
+	}
+	listener := e.arn("elasticloadbalancing", "listener/app/chat-app-dev/50dc6c495c0c9188/")
+	err = e.makeAll(ctx, []resource{
+		{ECS + "CreateService", create},
+		{codeDeploy + "CreateApplication", object{"applicationName": DemoApplication, "computePlatform": "ECS"}},
+		{codeDeploy + "CreateDeploymentGroup", object{
+			"applicationName": DemoApplication, "deploymentGroupName": DemoDeploymentGroup, "serviceRoleArn": "arn:aws:iam::" + e.account + ":role/ecsCodeDeployRole",
+			"deploymentConfigName":      "CodeDeployDefault.ECSAllAtOnce",
+			"deploymentStyle":           object{"deploymentType": "BLUE_GREEN", "deploymentOption": "WITH_TRAFFIC_CONTROL"},
+			"autoRollbackConfiguration": object{"enabled": true, "events": []any{"DEPLOYMENT_FAILURE", "DEPLOYMENT_STOP_ON_REQUEST", "DEPLOYMENT_STOP_ON_ALARM"}},
+			"alarmConfiguration":        object{"enabled": true, "alarms": []any{object{"name": DemoAlarm}}},
+			"blueGreenDeploymentConfiguration": object{
+				"terminateBlueInstancesOnDeploymentSuccess": object{"action": "TERMINATE", "terminationWaitTimeInMinutes": 1},
+				"deploymentReadyOption":                     object{"actionOnTimeout": "CONTINUE_DEPLOYMENT", "waitTimeInMinutes": 0},
+			},
+			"ecsServices": []any{object{"clusterName": DemoCluster, "serviceName": DemoService}},
+			"loadBalancerInfo": object{"targetGroupPairInfoList": []any{object{
+				"targetGroups":     []any{object{"name": "chat-app-dev"}, object{"name": "chat-app-dev-green"}},
+				"prodTrafficRoute": object{"listenerArns": []any{listener + "f2f7dc8efc522ab2"}}, "testTrafficRoute": object{"listenerArns": []any{listener + "0467ef3c8400ae65"}},
+			}}},
+		}},
+	})
+	if err != nil {
+		return err
+	}
+	return e.settled(ctx, func(s object) bool { return s.objects("taskSets")[0].str("stabilityStatus") == "STEADY_STATE" })
 }
 
 // call makes one API call to the emulator itself, signed in form.

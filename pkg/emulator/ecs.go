@@ -17,6 +17,7 @@ type ecsState struct {
 	families map[string]*family
 	ticked   time.Time // the machine has run up to here
 	busy     bool      // something is under way: ticks must not be skipped
+	launched int       // tasks, ever
 }
 
 func (s *ecsState) init() { s.families = map[string]*family{} }
@@ -57,6 +58,7 @@ func ecsService() *awsService {
 			"ListServiceDeployments":     {schemas.ListServiceDeploymentsRequest, schemas.ListServiceDeploymentsResponse, (*Emulator).listServiceDeployments},
 			"DescribeServiceDeployments": {schemas.DescribeServiceDeploymentsRequest, schemas.DescribeServiceDeploymentsResponse, (*Emulator).describeServiceDeployments},
 			"DescribeServiceRevisions":   {schemas.DescribeServiceRevisionsRequest, schemas.DescribeServiceRevisionsResponse, (*Emulator).describeServiceRevisions},
+			"ContinueServiceDeployment":  {schemas.ContinueServiceDeploymentRequest, schemas.ContinueServiceDeploymentResponse, (*Emulator).continueServiceDeployment},
 			"StopServiceDeployment":      {schemas.StopServiceDeploymentRequest, schemas.StopServiceDeploymentResponse, (*Emulator).stopServiceDeployment},
 			"ListTasks":                  {schemas.ListTasksRequest, schemas.ListTasksResponse, (*Emulator).listTasks},
 			"DescribeTasks":              {schemas.DescribeTasksRequest, schemas.DescribeTasksResponse, (*Emulator).describeTasks},
@@ -78,6 +80,9 @@ func refuseECS(op string, v violation) error {
 			return apiErrorf(code, "%s cannot be empty.", sentence(v.member))
 		}
 	case notInEnum:
+		if v.shape == "DeploymentLifecycleHookTargetType" {
+			return apiErrorf(code, "Invalid targetType. Valid values are: %s", strings.Join(v.allowed, ", "))
+		}
 		return apiErrorf(code, "%s should be one of %s", strings.ToLower(sentence(v.member)), list(v.allowed))
 	}
 	return apiErrorf(code, "%s", v.Error())

@@ -5,8 +5,10 @@
 package emulator
 
 import (
+	"encoding/json"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -21,8 +23,10 @@ type deployment struct {
 	state    string // IN_PROGRESS, COMPLETED, FAILED
 	reason   string
 	failed   int // tasks that failed one after the other
+	unplaced int // attempts to start a task for which there was no place
 	retry    time.Time
-	release  *release // the service deployment that it carries out
+	release  *release // the service deployment that it carries out; nil for a task set
+	shipment string   // id of the deployment of CodeDeploy that made the task set
 }
 
 // revision is a service revision: what runs, at one point of the service's history.
@@ -33,6 +37,9 @@ type revision struct {
 	created    time.Time
 	settings   object
 	digests    map[string]string // container → digest that its image was resolved to
+	groups     []string          // target groups, one for each load balancer of the service
+	production float64           // percent of the production traffic
+	test       float64           // and of the test traffic
 	scenario   Scenario
 	launched   int
 }
@@ -50,7 +57,16 @@ type release struct {
 	rollback                   object
 	breaker                    string // its status
 	failures                   int
+	alarms                     string   // status of their monitoring
+	triggered                  []string // names of alarms that went off
 	interloped                 bool
+
+	// Of a release that shifts traffic, and in part of one that bakes.
+	stage     string
+	entered   time.Time // the stage
+	hooks     []*hook   // all runs so far
+	steps     []float64 // percentages of production traffic still to come
+	returning bool      // traffic is given back
 }
 
 // final says whether nothing more will become of a release.
@@ -74,8 +90,10 @@ func (r *release) finish(status, reason string, now time.Time) {
 	if status == "STOPPED" {
 		r.stopped = now
 	}
-	if r.breaker == "MONITORING" {
-		r.breaker = "MONITORING_COMPLETE"
+	for _, monitor := range []*string{&r.breaker, &r.alarms} {
+		if *monitor == "MONITORING" {
+			*monitor = "MONITORING_COMPLETE"
+		}
 	}
 }
 
@@ -119,25 +137,27 @@ func (e *Emulator) deploy(s *service, now time.Time) {
 	number := e.id(deploymentID)
 	rev := &revision{
 		id: number, arn: strings.Replace(s.arn, ":service/", ":service-revision/", 1) + "/" + number,
-		service: s, definition: td, created: now, digests: map[string]string{}, scenario: scenario, settings: object{},
-	}
-	for _, m := range []string{"capacityProviderStrategy", "launchType", "platformFamily", "loadBalancers", "serviceRegistries", "networkConfiguration", "serviceConnectConfiguration", "volumeConfigurations", "vpcLatticeConfigurations"} {
-		rev.settings.put(m, copyOf(s.doc[m]))
-	}
-	if s.fargate() {
-		rev.settings["platformVersion"] = platformVersion
+		service: s, definition: td, created: now, digests: map[string]string{}, scenario: scenario, settings: s.settings(),
 	}
 	rel := &release{
 		arn: strings.Replace(s.arn, ":service/", ":service-deployment/", 1) + "/" + e.id(releaseID), service: s,
-		status: "PENDING", created: now, updated: now, target: rev, configuration: copyOf(s.doc.object("deploymentConfiguration")), breaker: "DISABLED",
+		status: "PENDING", created: now, updated: now, target: rev, configuration: copyOf(s.doc.object("deploymentConfiguration")), breaker: "DISABLED", alarms: "DISABLED",
 	}
+	rel.steps = trafficSteps(rel.configuration)
 	if enabled, _, _ := s.breaker(); enabled {
 		rel.breaker = "MONITORING"
 	}
+	if rel.configuration.object("alarms").flag("enable") {
+		rel.alarms = "MONITORING"
+	}
+	rev.groups = s.groupsFor(rel.shifts())
 	for _, d := range s.deployments {
 		d.status = "ACTIVE"
 		rel.sources = append(rel.sources, d.revision)
 		d.release.finish("STOPPED", "Service deployment was stopped because a new service deployment was started.", now)
+	}
+	if old == nil && !rel.shifts() {
+		rev.production, rev.test = 100, 100
 	}
 	d := &deployment{id: "ecs-svc/" + number, status: "PRIMARY", revision: rev, created: now, updated: now, release: rel}
 	d.progress("IN_PROGRESS", "ECS deployment "+d.id+" in progress.", now)
@@ -146,6 +166,23 @@ func (e *Emulator) deploy(s *service, now time.Time) {
 	s.revisions = append([]*revision{rev}, s.revisions...)
 	s.steady = false
 	e.ecs.busy = true
+}
+
+// groupsFor chooses the target groups of the next revision. One that shifts traffic gets those that the revision with the traffic does not have.
+func (s *service) groupsFor(shifts bool) []string {
+	var used []string
+	if blue := s.blue(nil); blue != nil {
+		used = blue.revision.groups
+	}
+	var groups []string
+	for i, lb := range s.doc.objects("loadBalancers") {
+		group, alternate := lb.str("targetGroupArn"), lb.object("advancedConfiguration").str("alternateTargetGroupArn")
+		if i < len(used) && alternate != "" && (shifts && used[i] == group || !shifts && used[i] == alternate) {
+			group = alternate
+		}
+		groups = append(groups, group)
+	}
+	return groups
 }
 
 func (d *deployment) progress(state, reason string, now time.Time) {
@@ -176,8 +213,8 @@ func (s *service) describeDeployment(d *deployment) object {
 	return o
 }
 
-// summary is how a service deployment shows a revision's tasks.
-func (s *service) summary(r *revision) object {
+// summary is how a service deployment shows a revision's tasks, and its traffic where that is managed.
+func (s *service) summary(r *revision, traffic bool) object {
 	d := &deployment{id: "ecs-svc/" + r.id}
 	requested := 0
 	for _, t := range s.tasks(d) {
@@ -185,10 +222,22 @@ func (s *service) summary(r *revision) object {
 			requested++
 		}
 	}
-	if p := s.primary(); p != nil && p.revision == r && p.state != "FAILED" {
+	if p := s.primary(); p != nil && p.revision == r && p.state != "FAILED" && (!p.release.shifts() || p.release.reached(scaleUp)) {
 		requested = s.desired
 	}
-	return object{"arn": r.arn, "requestedTaskCount": requested, "runningTaskCount": s.count(d, "RUNNING"), "pendingTaskCount": s.count(d, "PENDING")}
+	o := object{"arn": r.arn, "requestedTaskCount": requested, "runningTaskCount": s.count(d, "RUNNING"), "pendingTaskCount": s.count(d, "PENDING")}
+	if traffic && len(r.groups) > 0 {
+		o["requestedProductionTrafficWeight"] = weight(r.production)
+		if s.testRule() {
+			o["requestedTestTrafficWeight"] = weight(r.test)
+		}
+	}
+	return o
+}
+
+// weight is a percentage of traffic as ECS writes it.
+func weight(percent float64) json.Number {
+	return json.Number(strconv.FormatFloat(percent, 'f', 1, 64))
 }
 
 func (r *release) describe() object {
@@ -196,14 +245,25 @@ func (r *release) describe() object {
 	_, _, threshold := s.breaker()
 	sources := []any{}
 	for _, src := range r.sources {
-		sources = append(sources, s.summary(src))
+		sources = append(sources, s.summary(src, r.shifts()))
 	}
 	o := object{
 		"serviceDeploymentArn": r.arn, "serviceArn": s.arn, "clusterArn": s.cluster.arn, "status": r.status,
-		"sourceServiceRevisions": sources, "targetServiceRevision": s.summary(r.target),
+		"sourceServiceRevisions": sources, "targetServiceRevision": s.summary(r.target, r.shifts()),
 		"deploymentConfiguration":  r.configuration,
 		"deploymentCircuitBreaker": object{"status": r.breaker, "failureCount": r.failures, "threshold": threshold},
-		"alarms":                   object{"status": "DISABLED"},
+		"alarms":                   object{"status": r.alarms},
+	}
+	if r.alarms != "DISABLED" {
+		o["alarms"] = object{"status": r.alarms, "alarmNames": r.configuration.object("alarms")["alarmNames"], "triggeredAlarmNames": anys(r.triggered)}
+	}
+	o.put("lifecycleStage", r.stage)
+	if r.hooks != nil {
+		var details []any
+		for _, h := range r.hooks {
+			details = append(details, h.describe())
+		}
+		o["lifecycleHookDetails"] = details
 	}
 	o.put("statusReason", r.reason)
 	o.put("createdAt", r.created)
@@ -222,9 +282,17 @@ func (r *revision) describe() object {
 		o.put("imageDigest", r.digests[c.str("name")])
 		images = append(images, o)
 	}
+	resolved := object{}
+	for i, lb := range r.settings.objects("loadBalancers") {
+		if i < len(r.groups) {
+			one := object{"targetGroupArn": r.groups[i]}
+			one.put("productionListenerRule", lb.object("advancedConfiguration").str("productionListenerRule"))
+			resolved["loadBalancers"] = append(resolved.list("loadBalancers"), one)
+		}
+	}
 	return copyOf(r.settings.with(object{
 		"serviceRevisionArn": r.arn, "serviceArn": r.service.arn, "clusterArn": r.service.cluster.arn, "taskDefinition": r.definition.arn,
-		"createdAt": epoch(r.created), "guardDutyEnabled": false, "containerImages": images,
+		"createdAt": epoch(r.created), "guardDutyEnabled": false, "containerImages": images, "resolvedConfiguration": resolved,
 	}))
 }
 

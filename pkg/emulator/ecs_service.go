@@ -88,6 +88,9 @@ func (e *Emulator) createService(c *call) (object, error) {
 		return nil, err
 	}
 	s.doc["deploymentConfiguration"] = configuration
+	if err := checkTraffic(s.doc); err != nil {
+		return nil, err
+	}
 	if c.in.has("taskDefinition") {
 		td, err := e.usableTaskDefinition(c.in.str("taskDefinition"), "ClientException")
 		if err != nil {
@@ -105,38 +108,17 @@ func (e *Emulator) createService(c *call) (object, error) {
 		s.doc["platformFamily"] = "Linux"
 	}
 	cl.services = append(slices.DeleteFunc(cl.services, func(o *service) bool { return o.name == name }), s)
-	if controller == "ECS" {
+	switch controller {
+	case "ECS":
 		e.deploy(s, c.now)
+	case "CODE_DEPLOY":
+		td, err := e.findTaskDefinition(s.doc.str("taskDefinition"))
+		if err != nil {
+			return nil, err
+		}
+		e.firstTaskSet(s, td, c.now)
 	}
 	return object{"service": e.describeService(s, true)}, nil
-}
-
-// deploymentConfiguration merges a change into a configuration and fills in the defaults of the controller.
-func deploymentConfiguration(old, change object, controller string) (object, error) {
-	out := copyOf(old).with(copyOf(change))
-	if controller == "EXTERNAL" {
-		return out, nil
-	}
-	out.fill("maximumPercent", 200)
-	out.fill("minimumHealthyPercent", 100)
-	lower, upper := out.number("minimumHealthyPercent", 100), out.number("maximumPercent", 200)
-	if lower < 0 || lower > 100 {
-		return nil, apiErrorf("InvalidParameterException", "minimumHealthyPercent must be between 0 and 100.")
-	}
-	if upper < 100 || lower == 100 && upper == 100 {
-		return nil, apiErrorf("InvalidParameterException", "The specified deployment configuration would prevent a deployment: maximumPercent must be greater than 100, or minimumHealthyPercent less than 100.")
-	}
-	if controller == "ECS" {
-		out.fill("deploymentCircuitBreaker", object{"enable": false, "rollback": false})
-		out.fill("strategy", "ROLLING")
-		out.fill("bakeTimeInMinutes", 0)
-		if s := out.str("strategy"); s != "ROLLING" {
-			return nil, apiErrorf("UnsupportedFeatureException", "The emulator plays the deployment strategy ROLLING, not %s.", s)
-		}
-	} else if out.object("deploymentCircuitBreaker").flag("enable") {
-		return nil, apiErrorf("InvalidParameterException", "The deployment circuit breaker is only supported for services with the ECS deployment controller.")
-	}
-	return out, nil
 }
 
 // checkPlacement refuses a task definition that cannot run where the service or task is to run.
@@ -256,6 +238,9 @@ func (e *Emulator) updateService(c *call) (object, error) {
 			return nil, err
 		}
 	}
+	if err := checkTraffic(doc); err != nil {
+		return nil, err
+	}
 	if td, err := e.findTaskDefinition(doc.str("taskDefinition")); err == nil {
 		if err := checkPlacement(doc, td); err != nil {
 			return nil, err
@@ -337,17 +322,15 @@ func (e *Emulator) describeService(s *service, tags bool) object {
 		}
 		var current []any
 		for _, d := range s.deployments {
-			current = append(current, s.summary(d.revision))
+			current = append(current, s.summary(d.revision, false))
 		}
 		o.put("currentServiceRevisions", current)
 	case "CODE_DEPLOY":
-		o["taskSets"] = []any{object{
-			"id": "ecs-svc/1000000000000000000", "taskSetArn": strings.Replace(s.arn, ":service/", ":task-set/", 1) + "/ecs-svc/1000000000000000000",
-			"serviceArn": s.arn, "clusterArn": s.cluster.arn, "status": "PRIMARY", "taskDefinition": s.doc.str("taskDefinition"),
-			"computedDesiredCount": s.desired, "pendingCount": 0, "runningCount": s.desired, "createdAt": epoch(s.created), "updatedAt": epoch(s.created),
-			"stabilityStatus": "STEADY_STATE",
-		}}
-		o["runningCount"] = s.desired
+		sets := []any{}
+		for _, set := range s.deployments {
+			sets = append(sets, s.describeTaskSet(set))
+		}
+		o["taskSets"] = sets
 	case "EXTERNAL":
 		o["taskSets"] = []any{}
 	}
@@ -398,8 +381,11 @@ const maxEvents = 100
 
 // event puts a message on the service's list, in the words that ECS uses.
 // https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-event-messages-list.html
-func (e *Emulator) event(s *service, now time.Time, message string) {
-	s.events = append([]object{{"id": e.id(uuidID), "createdAt": epoch(now), "message": "(service " + s.name + ") " + message}}, s.events...)
+func (e *Emulator) event(s *service, now time.Time, message string) { e.eventOf(s, "", now, message) }
+
+// eventOf is event with more behind the service's name: ", taskSet ecs-svc/…".
+func (e *Emulator) eventOf(s *service, more string, now time.Time, message string) {
+	s.events = append([]object{{"id": e.id(uuidID), "createdAt": epoch(now), "message": "(service " + s.name + more + ") " + message}}, s.events...)
 	if len(s.events) > maxEvents {
 		s.events = s.events[:maxEvents]
 	}

@@ -12,6 +12,7 @@ import (
 
 type task struct {
 	id, arn    string
+	attachment string // id of its network interface's attachment
 	cluster    *cluster
 	definition *taskDefinition
 	revision   *revision // nil for a one-off task
@@ -31,6 +32,8 @@ type task struct {
 	counted  bool // the failure has been counted
 	proved   bool // has been ready once
 	targeted bool // registered with the load balancer's target groups
+	fate     Fate
+	number   int // of all tasks ever: what its address is made of
 
 	created, pullStarted, pullStopped, started time.Time
 	stoppingAt, executionStopped, stoppedAt    time.Time
@@ -97,7 +100,8 @@ func (s *service) count(d *deployment, status string) int {
 // newTask makes a task of a task definition; launch plans its life.
 func (e *Emulator) newTask(cl *cluster, td *taskDefinition, now time.Time) *task {
 	id := e.id(taskID)
-	t := &task{id: id, arn: e.arn("ecs", "task/"+cl.name+"/"+id), cluster: cl, definition: td, created: now, version: 1, status: "PROVISIONING", health: "UNKNOWN", doc: object{}}
+	e.ecs.launched++
+	t := &task{id: id, attachment: e.id(uuidID), arn: e.arn("ecs", "task/"+cl.name+"/"+id), number: e.ecs.launched, cluster: cl, definition: td, created: now, version: 1, status: "PROVISIONING", health: "UNKNOWN", doc: object{}}
 	for _, c := range td.doc.objects("containerDefinitions") {
 		t.containers = append(t.containers, &container{
 			name: c.str("name"), image: c.str("image"), essential: c.flag("essential"), status: "PENDING", health: "UNKNOWN",
@@ -109,11 +113,66 @@ func (e *Emulator) newTask(cl *cluster, td *taskDefinition, now time.Time) *task
 	return t
 }
 
-func (t *task) fargate() bool {
+func (t *task) fargate() bool { return onFargate(t.settings()) }
+
+// settings are what the task is run with: its service revision's, or the request's.
+func (t *task) settings() object {
 	if t.revision != nil {
-		return onFargate(t.revision.settings)
+		return t.revision.settings
 	}
-	return onFargate(t.doc)
+	return t.doc
+}
+
+// fill completes a text about the task.
+func (t *task) fill(text string) string {
+	account := strings.Split(t.arn, ":")[4]
+	return fill(strings.ReplaceAll(text, "{subnet}", t.subnet()), t.definition, t.settings(), account, t.id)
+}
+
+// fill puts names in the place of what stands in braces: see [Fate].
+func fill(text string, td *taskDefinition, settings object, account, id string) string {
+	containers := td.doc.objects("containerDefinitions")
+	main := containers[max(0, slices.IndexFunc(containers, func(c object) bool { return c.flag("essential") }))]
+	image := main.str("image")
+	registry, repository, _ := strings.Cut(image, "/")
+	if !strings.ContainsAny(registry, ".:") {
+		registry, repository = "docker.io", image
+	}
+	repository, tag := cutTag(repository)
+	subnet, secret := "", ""
+	if subnets := settings.object("networkConfiguration").object("awsvpcConfiguration").strings("subnets"); len(subnets) > 0 {
+		subnet = subnets[0]
+	}
+	if secrets := main.objects("secrets"); len(secrets) > 0 {
+		secret = secrets[0].str("valueFrom")
+	}
+	return strings.NewReplacer("{image}", image, "{registry}", registry, "{repository}", repository, "{tag}", tag, "{secret}", secret, "{subnet}", subnet,
+		"{taskRole}", nameOf(td.doc.str("taskRoleArn")), "{executionRole}", nameOf(td.doc.str("executionRoleArn")), "{account}", account, "{task}", id).Replace(text)
+}
+
+// cutTag separates a repository from the tag or digest behind it.
+func cutTag(reference string) (repository, tag string) {
+	if name, digest, ok := strings.Cut(reference, "@"); ok {
+		return name, digest
+	}
+	if i := strings.LastIndex(reference, ":"); i > strings.LastIndex(reference, "/") {
+		return reference[:i], reference[i+1:]
+	}
+	return reference, "latest"
+}
+
+func (t *task) awsvpc() bool { return t.definition.doc.str("networkMode") == "awsvpc" }
+
+// address is the task's own in its subnet.
+func (t *task) address() string { return fmt.Sprintf("10.0.%d.%d", t.number/250, t.number%250+4) }
+
+// subnet is where the task's network interface is: subnets take turns.
+func (t *task) subnet() string {
+	subnets := t.settings().object("networkConfiguration").object("awsvpcConfiguration").strings("subnets")
+	if len(subnets) == 0 {
+		return ""
+	}
+	return subnets[t.number%len(subnets)]
 }
 
 func (t *task) describe(e *Emulator, tags bool) object {
@@ -139,6 +198,16 @@ func (t *task) describe(e *Emulator, tags bool) object {
 		"lastStatus": t.status, "desiredStatus": desired, "healthStatus": t.health, "group": t.group, "version": t.version,
 		"attachments": []any{}, "attributes": []any{}, "enableExecuteCommand": t.doc.flag("enableExecuteCommand"), "availabilityZone": e.region + "a",
 		"overrides": object{"containerOverrides": []any{}, "inferenceAcceleratorOverrides": []any{}},
+	}
+	if t.awsvpc() && !t.pullStarted.IsZero() {
+		o["attachments"] = []any{object{"id": t.attachment, "type": "ElasticNetworkInterface", "status": "ATTACHED", "details": []any{
+			object{"name": "subnetId", "value": t.subnet()},
+			object{"name": "networkInterfaceId", "value": "eni-" + t.id[:17]},
+			object{"name": "privateIPv4Address", "value": t.address()},
+		}}}
+		for _, c := range containers {
+			c.(object)["networkInterfaces"] = []any{object{"attachmentId": t.attachment, "privateIpv4Address": t.address()}}
+		}
 	}
 	if d := t.doc.object("overrides"); d != nil {
 		o["overrides"] = o["overrides"].(object).with(d)
@@ -279,19 +348,24 @@ func (e *Emulator) runTask(c *call) (object, error) {
 	}
 	tasks := []any{}
 	scenario := e.oneOff(cl)
+	failures := []any{}
 	for i := range count {
+		fate := scenario.fate(i)
+		if u := fate.Unplaced; u != (Unplaced{}) {
+			failures = append(failures, object{"reason": fill(u.Failure, td, c.in, e.account, "")})
+			continue
+		}
 		t := e.newTask(cl, td, c.now)
 		t.doc, t.tags, t.startedBy = copyOf(c.in), c.in.list("tags"), c.in.str("startedBy")
 		t.group = orDefault(c.in.str("group"), "family:"+td.family.name)
-		fate := scenario.fate(i)
-		if fate.Exit == nil && fate.PullError == "" {
+		if fate.Exit == nil && fate.Reason == "" {
 			fate.Exit, fate.ExitAfter = exit(0), 10*time.Second
 			fate.Log = []string{"done"}
 		}
 		e.launch(t, fate, c.now)
 		tasks = append(tasks, t.describe(e, true))
 	}
-	return object{"tasks": tasks, "failures": []any{}}, nil
+	return object{"tasks": tasks, "failures": failures}, nil
 }
 
 func (e *Emulator) stopTask(c *call) (object, error) {

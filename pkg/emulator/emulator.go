@@ -1,14 +1,15 @@
-// Package emulator is Amazon ECR, Amazon ECS, AWS STS and CloudWatch Logs in one http.Handler: enough of each for an image to be pushed and a
-// service to be rolled out, with no account and no internet, and as strict as the services themselves. What they refuse it refuses, with their
-// error code and their words; what they fill in (task definition defaults, image digests, deployment ids, service events) it fills in.
+// Package emulator is Amazon ECR, Amazon ECS, AWS STS, CloudWatch Logs, AWS CodeDeploy and the target groups of Elastic Load Balancing in one
+// http.Handler: enough of each for an image to be pushed and a service to be rolled out, with no account and no internet, and as strict as the
+// services themselves. What they refuse it refuses, with their error code and their words; what they fill in (task definition defaults, image
+// digests, deployment ids, service events) it fills in.
 //
 // ECR is the API and a real registry behind its authorization, and every repository lives in one store that both show. ECS plays rollouts: time is
 // time.Now, and the state of every task and deployment is brought up to date on each request, so there are no goroutines and nothing sleeps; inside
 // a testing/synctest bubble a half-hour rollout takes milliseconds. How a rollout goes is decided by a [Scenario].
 //
 // What it does not do: it runs no containers; it checks that a request is signed, and for which region and service, but not the signature itself;
-// it evaluates no IAM policies ([Emulator.Fail] denies what a test wants denied); nothing but image layers outlives the process; deployments
-// are rolling updates, services with the CODE_DEPLOY and EXTERNAL controllers exist but are never rolled out; and its timing is plausible, not AWS's.
+// it evaluates no IAM policies ([Emulator.Fail] denies what a test wants denied); nothing but image layers outlives the process; services with
+// the EXTERNAL controller exist but are never rolled out; load balancers and alarms are names; and its timing is plausible, not AWS's.
 // In one way it is stricter than AWS, where the protocol lets a service ignore members it does not know: it refuses them, because a misspelt
 // member that is silently ignored is a bug that no test would find. [Options.FutureMembers] names the exceptions.
 package emulator
@@ -43,7 +44,8 @@ type Emulator struct {
 	speed           float64
 	log             *slog.Logger
 	future          map[string]bool
-	services        map[string]*awsService // by the target prefix of X-Amz-Target
+	services        map[string]*awsService   // by the target prefix of X-Amz-Target
+	queries         map[string]*queryService // by the signing name
 	store           *blobStore
 
 	mu       sync.Mutex // guards everything below
@@ -54,7 +56,9 @@ type Emulator struct {
 	registry registryState
 	ecs      ecsState
 	logs     logsState
-	sessions map[string]*session // by access key id
+
+	codedeploy codeDeployState
+	sessions   map[string]*session // by access key id
 }
 
 // New makes an emulator with nothing in it.
@@ -86,7 +90,9 @@ func New(o Options) (*Emulator, error) {
 		"AmazonEC2ContainerServiceV20141113":   ecsService(),
 		"AmazonEC2ContainerRegistry_V20150921": ecrService(),
 		"Logs_20140328":                        logsService(),
+		"CodeDeploy_20141006":                  codeDeployService(),
 	}
+	e.queries = map[string]*queryService{"sts": stsService(), "elasticloadbalancing": elbService()}
 	e.registry.init()
 	e.ecs.init()
 	e.logs.init()
@@ -102,7 +108,8 @@ func (e *Emulator) Region() string { return e.region }
 // Account returns the account all resources are in.
 func (e *Emulator) Account() string { return e.account }
 
-// ServeHTTP answers as the service that the request is for: the registry under /v2/, the JSON services by X-Amz-Target, STS by its form.
+// ServeHTTP answers as the service that the request is for: the registry under /v2/, the JSON services by X-Amz-Target, STS and
+// Elastic Load Balancing, which take forms, by what the request is signed for.
 func (e *Emulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case r.URL.Path == "/v2" || strings.HasPrefix(r.URL.Path, "/v2/"):
@@ -110,16 +117,16 @@ func (e *Emulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.Header.Get("X-Amz-Target") != "":
 		e.serveJSON(w, r)
 	case r.Method == http.MethodPost && strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded"):
-		e.serveSTS(w, r)
+		e.serveQuery(w, r)
 	default:
-		http.Error(w, "This is the emulator of ECR, ECS, STS and CloudWatch Logs: point AWS_ENDPOINT_URL here.", http.StatusNotFound)
+		http.Error(w, "This is the emulator of ECR, ECS, STS, CloudWatch Logs and Elastic Load Balancing: point AWS_ENDPOINT_URL here.", http.StatusNotFound)
 	}
 }
 
 // Request is one call that was answered.
 type Request struct {
 	Time      time.Time
-	Service   string // ecs, ecr, logs, sts or registry
+	Service   string // ecs, ecr, logs, sts, codedeploy, elasticloadbalancing or registry
 	Operation string // UpdateService; for the registry: Ping, HeadBlob, GetBlob, StartUpload, UploadChunk, FinishUpload, MountBlob, GetUpload, CancelUpload, HeadManifest, GetManifest, PutManifest, DeleteManifest, ListTags
 	Body      []byte // what was sent; nil for the registry
 	Method    string

@@ -11,6 +11,7 @@ const (
 	uuidID                     // 8-4-4-4-12
 	deploymentID               // 19 decimal digits: ecs-svc/…, service-revision/…
 	releaseID                  // 21 letters and digits: service-deployment/…
+	hookID                     // 43 letters and digits: ecs-pause-…
 )
 
 // newID makes an identifier. It takes e.mu; code that holds it calls id.
@@ -32,6 +33,9 @@ func (e *Emulator) id(form idForm) string {
 	}
 	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 	out := make([]byte, 21)
+	if form == hookID {
+		out = make([]byte, 43)
+	}
 	for i := range out {
 		out[i] = letters[e.rand.IntN(len(letters))]
 	}

@@ -22,6 +22,7 @@ type logGroup struct {
 	name    string
 	created time.Time
 	streams []*logStream
+	byName  map[string]*logStream
 }
 
 type logStream struct {
@@ -67,13 +68,11 @@ func (e *Emulator) logGroup(name string) *logGroup {
 	return nil
 }
 
-func (g *logGroup) stream(name string) *logStream {
-	for _, s := range g.streams {
-		if s.name == name {
-			return s
-		}
-	}
-	return nil
+func (g *logGroup) stream(name string) *logStream { return g.byName[name] }
+
+func (g *logGroup) addStream(name string, now time.Time) {
+	s := &logStream{name: name, created: now}
+	g.streams, g.byName[name] = append(g.streams, s), s
 }
 
 // group finds the log group of a request, by name or by identifier.
@@ -116,7 +115,7 @@ func (e *Emulator) createLogGroup(c *call) (object, error) {
 }
 
 func (e *Emulator) addLogGroup(name string, now time.Time) *logGroup {
-	g := &logGroup{name: name, created: now}
+	g := &logGroup{name: name, created: now, byName: map[string]*logStream{}}
 	e.logs.groups = append(e.logs.groups, g)
 	slices.SortFunc(e.logs.groups, func(a, b *logGroup) int { return cmp.Compare(a.name, b.name) })
 	return g
@@ -140,7 +139,7 @@ func (e *Emulator) createLogStream(c *call) (object, error) {
 	if g.stream(name) != nil {
 		return nil, apiErrorf("ResourceAlreadyExistsException", "The specified log stream already exists")
 	}
-	g.streams = append(g.streams, &logStream{name: name, created: c.now})
+	g.addStream(name, c.now)
 	return nil, nil
 }
 
@@ -353,10 +352,10 @@ func (e *Emulator) openLogs(t *task, now time.Time) (problem string) {
 			g = e.addLogGroup(group, now)
 		}
 		if g == nil {
-			return "ResourceInitializationError: failed to validate logger args: create stream has been retried 1 times: failed to create Cloudwatch log stream: ResourceNotFoundException: The specified log group does not exist. : exit status 1"
+			return noLogGroup
 		}
 		if name := t.streamName(c, options); g.stream(name) == nil {
-			g.streams = append(g.streams, &logStream{name: name, created: now})
+			g.addStream(name, now)
 		}
 	}
 	return ""

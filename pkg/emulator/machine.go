@@ -64,9 +64,14 @@ func (e *Emulator) tick(now time.Time) (busy bool) {
 			}
 		}
 		for _, s := range slices.Clone(cl.services) {
-			if s.status != "INACTIVE" && s.controller() == "ECS" {
+			switch {
+			case s.status == "INACTIVE" || s.controller() == "EXTERNAL":
+			case s.controller() == "CODE_DEPLOY":
+				e.reconcileTaskSets(s, now)
+				busy = busy || !s.steady
+			default:
 				e.reconcile(s, now)
-				busy = busy || !s.steady || s.status == "DRAINING"
+				busy = busy || !s.steady || s.status == "DRAINING" || s.primary().state == "IN_PROGRESS"
 			}
 		}
 		cl.tasks = slices.DeleteFunc(cl.tasks, func(t *task) bool { return !t.live() && now.Sub(t.stoppedAt) > e.scaled(keepStopped) })
@@ -74,38 +79,54 @@ func (e *Emulator) tick(now time.Time) (busy bool) {
 			busy = busy || len(t.steps) > 0
 		}
 	}
+	for _, d := range slices.Clone(e.codedeploy.deployments) {
+		if !d.final() {
+			e.advanceShipment(d, now)
+			busy = true
+		}
+	}
 	return busy
 }
 
 // launch plans the life of a new task by its fate.
 func (e *Emulator) launch(t *task, fate Fate, now time.Time) {
+	t.fate = fate
 	at := func(d time.Duration) time.Time { return now.Add(e.scaled(d)) }
-	started := startup
+	started, pulled := startup, provision+pull
 	if fate.Start > 0 {
-		started = max(fate.Start, provision+pull)
+		started = max(fate.Start, pulled)
+		if fate.Reason != "" && fate.ExitAfter == 0 { // it is the pull that takes so long
+			pulled = started
+		}
 	}
 	t.after(at(provision), func(t *task, now time.Time) {
 		t.become("PENDING")
+		if fate.Reason != "" && fate.ExitAfter == 0 && !strings.HasPrefix(fate.Reason, "Cannot") {
+			e.fail(t, now, orDefault(fate.StopCode, "TaskFailedToStart"), t.fill(fate.Reason), func(*container) {})
+			return
+		}
 		t.pullStarted = now
 	})
-	t.after(at(provision+pull), func(t *task, now time.Time) { e.pulled(t, fate, now) })
+	t.after(at(pulled), func(t *task, now time.Time) { e.pulled(t, fate, now) })
 	t.after(at(started), func(t *task, now time.Time) { e.startContainers(t, fate, now) })
 }
 
 // pulled is the end of pulling: every image is there, or the task ends.
 func (e *Emulator) pulled(t *task, fate Fate, now time.Time) {
 	t.pullStopped = now
-	if fate.PullError != "" {
-		e.fail(t, now, "TaskFailedToStart", "CannotPullContainerError: "+fate.PullError, func(c *container) { c.reason = "CannotPullContainerError: " + fate.PullError })
+	if fate.Reason != "" && fate.ExitAfter == 0 {
+		reason, main := t.fill(fate.Reason), t.containers[t.main()]
+		e.fail(t, now, orDefault(fate.StopCode, "TaskFailedToStart"), reason, func(c *container) {
+			if c == main {
+				c.reason, c.exitCode = orDefault(fate.ContainerReason, reason), fate.Exit
+			}
+		})
 		return
 	}
 	for _, c := range t.containers {
 		image := c.image
 		if t.revision != nil && t.revision.digests[c.name] != "" { // version consistency: a deployment's tasks all run what the first one did
-			repository, _, _ := strings.Cut(image, "@")
-			if i := strings.LastIndex(repository, ":"); i > strings.LastIndex(repository, "/") {
-				repository = repository[:i]
-			}
+			repository, _ := cutTag(image)
 			image = repository + "@" + t.revision.digests[c.name]
 		}
 		digest, runs, problem := e.resolve(image, t.definition.platform())
@@ -140,30 +161,34 @@ func (e *Emulator) startContainers(t *task, fate Fate, now time.Time) {
 		if c.reason == wrongPlatform {
 			c.reason = ""
 			e.write(t, c, now, "exec /app: exec format error")
-			fate = Fate{Exit: exit(255)}
+			fate = Fate{Exit: exit(255), ContainerReason: fate.ContainerReason}
 		} else if i == t.main() {
 			for _, line := range fate.Log {
 				e.write(t, c, now, line)
 			}
 		}
 	}
-	if fate.Exit != nil && fate.ExitAfter == 0 {
+	if fate.Exit != nil && fate.ExitAfter == 0 && fate.Reason == "" {
 		t.become("ACTIVATING") // it ends before it was RUNNING, and so was never started
-		e.exited(t, *fate.Exit, now)
+		e.exited(t, fate, now)
 		return
 	}
 	t.become("RUNNING")
 	t.started = now
 	at := func(d time.Duration) time.Time { return now.Add(e.scaled(d)) }
 	if s := t.service(); s != nil {
-		for _, lb := range s.doc.objects("loadBalancers") {
+		for _, group := range t.revision.groups {
 			t.targeted = true
-			e.event(s, now, "registered 1 targets in (target-group "+lb.str("targetGroupArn")+")")
+			e.event(s, now, "registered 1 targets in (target-group "+group+")")
 		}
 	}
 	switch {
 	case fate.Unhealthy:
-		t.after(at(unhealthyFor), func(t *task, now time.Time) { e.unhealthy(t, now) })
+		patience := unhealthyFor
+		if s := t.service(); s != nil { // health checks do not count before the grace period is over
+			patience = max(patience, time.Duration(s.doc.number("healthCheckGracePeriodSeconds", 0))*time.Second)
+		}
+		t.after(at(patience), func(t *task, now time.Time) { e.unhealthy(t, now) })
 	case !fate.Starting:
 		t.after(at(healthyAfter), func(t *task, now time.Time) {
 			t.ready = true
@@ -174,8 +199,13 @@ func (e *Emulator) startContainers(t *task, fate Fate, now time.Time) {
 			}
 		})
 	}
-	if fate.Exit != nil {
-		t.after(at(fate.ExitAfter), func(t *task, now time.Time) { e.exited(t, *fate.Exit, now) })
+	switch {
+	case fate.Reason != "":
+		t.after(at(fate.ExitAfter), func(t *task, now time.Time) {
+			e.fail(t, now, orDefault(fate.StopCode, "ServiceSchedulerInitiated"), t.fill(fate.Reason), nil)
+		})
+	case fate.Exit != nil:
+		t.after(at(fate.ExitAfter), func(t *task, now time.Time) { e.exited(t, fate, now) })
 	}
 }
 
@@ -192,16 +222,13 @@ func (t *task) service() *service {
 }
 
 // exited is the end of the essential container, and so of the task.
-func (e *Emulator) exited(t *task, code int, now time.Time) {
+func (e *Emulator) exited(t *task, fate Fate, now time.Time) {
 	main := t.containers[t.main()]
 	reason := "Essential container in task exited"
 	for _, c := range t.containers {
 		c.status = "STOPPED"
 		if c == main {
-			c.exitCode = exit(code)
-			if code == 137 {
-				c.reason = "OutOfMemoryError: Container killed due to memory usage"
-			}
+			c.exitCode, c.reason = exit(*fate.Exit), fate.ContainerReason
 		} else {
 			c.exitCode = exit(143) // SIGTERM
 		}
@@ -213,16 +240,20 @@ func (e *Emulator) exited(t *task, code int, now time.Time) {
 func (e *Emulator) unhealthy(t *task, now time.Time) {
 	s := t.service()
 	definitions := t.definition.doc.objects("containerDefinitions")
-	if s != nil && t.targeted {
-		lb := s.doc.objects("loadBalancers")[0]
-		e.event(s, now, fmt.Sprintf("(task %s) (port %d) is unhealthy in (target-group %s) due to (reason Health checks failed)", t.id, lb.number("containerPort", 0), lb.str("targetGroupArn")))
-		e.fail(t, now, "ServiceSchedulerInitiated", "Task failed ELB health checks in (target-group "+lb.str("targetGroupArn")+")", nil)
+	checked := slices.ContainsFunc(definitions, func(c object) bool { return c.has("healthCheck") })
+	if s != nil && t.targeted && !(t.fate.containerCheck() && checked) {
+		group := t.revision.groups[0]
+		e.event(s, now, fmt.Sprintf("(task %s) (port %d) is unhealthy in (target-group %s) due to (reason %s)", t.id, t.revision.port(group), group, t.fate.failing().Description))
+		e.fail(t, now, "ServiceSchedulerInitiated", "Task failed ELB health checks in (target-group "+group+")", nil)
 		return
 	}
 	for i, c := range definitions {
 		if c.has("healthCheck") {
 			t.containers[i].health, t.health = "UNHEALTHY", "UNHEALTHY"
 		}
+	}
+	if s != nil {
+		e.event(s, now, "(task "+t.id+") failed container health checks.")
 	}
 	e.fail(t, now, "ServiceSchedulerInitiated", "Task failed container health checks", nil)
 }
@@ -233,6 +264,9 @@ func (e *Emulator) fail(t *task, now time.Time, code, reason string, each func(*
 		return
 	}
 	t.failed = true
+	if s := t.service(); s != nil && code == "TaskFailedToStart" {
+		e.event(s, now, "was unable to place a task. Reason: "+strings.TrimSuffix(reason, ".")+".")
+	}
 	if each != nil {
 		for _, c := range t.containers {
 			c.status = "STOPPED"
@@ -255,10 +289,10 @@ func (e *Emulator) stop(t *task, now time.Time, code, reason string) {
 	at := now
 	if ran && t.targeted && t.status == "RUNNING" {
 		t.become("DEACTIVATING")
-		for _, lb := range t.service().doc.objects("loadBalancers") {
-			e.event(t.service(), now, "deregistered 1 targets in (target-group "+lb.str("targetGroupArn")+")")
+		for _, group := range t.revision.groups {
+			e.event(t.service(), now, "deregistered 1 targets in (target-group "+group+")")
 		}
-		e.event(t.service(), now, "has begun draining connections on 1 tasks.")
+		e.eventOf(t.service(), ", taskSet "+t.startedBy, now, "has begun draining connections on 1 tasks.")
 		at = at.Add(e.scaled(drain))
 	}
 	t.after(at, func(t *task, now time.Time) {
@@ -308,10 +342,21 @@ func (e *Emulator) reconcile(s *service, now time.Time) {
 		e.failDeployment(s, d, now, breakerTripped, back)
 		d = s.primary()
 	}
+	if e.alarmed(s, d, now) {
+		d = s.primary()
+	}
 	if sc := d.revision.scenario; sc.Interloper > 0 && d.state == "IN_PROGRESS" && !d.release.interloped && now.Sub(d.release.created) >= e.scaled(sc.Interloper) {
 		d.release.interloped = true
 		e.interlope(s, d, now)
 		return
+	}
+	if d.release.shifts() && d.state == "IN_PROGRESS" {
+		if d.release.rollback != nil {
+			e.giveBack(s, d, now)
+		} else {
+			e.progress(s, d, now)
+			d = s.primary()
+		}
 	}
 	if d.state != "FAILED" {
 		e.scaleOut(s, d, now)
@@ -333,7 +378,7 @@ func (e *Emulator) countFailures(s *service, now time.Time) {
 		d := s.deployments[i]
 		if t.ready && !t.proved {
 			t.proved = true
-			if s.resets() {
+			if s.resets() && d.release != nil {
 				d.failed, d.release.failures = 0, 0
 			}
 		}
@@ -344,7 +389,7 @@ func (e *Emulator) countFailures(s *service, now time.Time) {
 		if !t.proved { // the circuit breaker is about tasks that do not come up; one that was healthy is simply replaced
 			d.failed++
 			d.updated = now
-			if d.state == "IN_PROGRESS" {
+			if d.state == "IN_PROGRESS" && d.release != nil {
 				d.release.failures++
 			}
 			if d.failed%3 == 0 {
@@ -375,6 +420,11 @@ func (e *Emulator) scaleOut(s *service, d *deployment, now time.Time) {
 		return
 	}
 	_, upper := s.bounds()
+	if d.release.shifts() { // the second set of tasks comes beside the first
+		if upper = math.MaxInt; !d.release.reached(scaleUp) && d.release.rollback == nil {
+			return
+		}
+	}
 	total, own := 0, 0
 	for _, t := range s.tasks(nil) {
 		if t.wanted() {
@@ -384,12 +434,23 @@ func (e *Emulator) scaleOut(s *service, d *deployment, now time.Time) {
 			}
 		}
 	}
-	n := min(s.desired-own, upper-total)
-	if n <= 0 {
-		return
-	}
+	e.startTasks(s, d, min(s.desired-own, upper-total), now)
+}
+
+// startTasks starts tasks of a deployment, as far as there is a place for them.
+func (e *Emulator) startTasks(s *service, d *deployment, n int, now time.Time) {
 	var started strings.Builder
+	count := 0
 	for range n {
+		fate := d.revision.scenario.fate(d.revision.launched)
+		if fate.Unplaced != (Unplaced{}) {
+			d.revision.launched++
+			d.unplaced++
+			e.event(s, now, fill(fate.Unplaced.Event, d.revision.definition, d.revision.settings, e.account, ""))
+			d.retry = now.Add(e.scaled(min(time.Duration(d.unplaced)*30*time.Second, 5*time.Minute)))
+			break
+		}
+		count++
 		t := e.newTask(s.cluster, d.revision.definition, now)
 		t.revision, t.group, t.startedBy = d.revision, "service:"+s.name, d.id
 		if p := s.doc.str("propagateTags"); p == "SERVICE" {
@@ -397,11 +458,17 @@ func (e *Emulator) scaleOut(s *service, d *deployment, now time.Time) {
 		} else if p == "TASK_DEFINITION" {
 			t.tags = d.revision.definition.tags
 		}
-		e.launch(t, d.revision.scenario.fate(d.revision.launched), now)
+		e.launch(t, fate, now)
 		d.revision.launched++
 		fmt.Fprintf(&started, " (task %s)", t.id)
 	}
-	e.event(s, now, fmt.Sprintf("has started %d tasks:%s.", n, started.String()))
+	if count > 0 {
+		set := ""
+		if s.controller() == "CODE_DEPLOY" {
+			set = ", taskSet " + d.id
+		}
+		e.eventOf(s, set, now, fmt.Sprintf("has started %d tasks:%s.", count, started.String()))
+	}
 }
 
 // scaleIn stops tasks that are too many: of older deployments while enough are healthy, and of the primary one beyond the desired count.
@@ -430,7 +497,13 @@ func (e *Emulator) scaleIn(s *service, d *deployment, now time.Time) {
 		e.stop(t, now, "ServiceSchedulerInitiated", "Scaling activity initiated by (deployment "+d.id+")")
 		stopped = append(stopped, "(task "+t.id+")")
 	}
-	if d.state != "FAILED" {
+	if d.state != "FAILED" && d.release.shifts() {
+		if d.release.stage == cleanUp {
+			for _, t := range old {
+				stop(t)
+			}
+		}
+	} else if d.state != "FAILED" {
 		// Old tasks go when new ones have taken their place, or when they leave no room for new ones.
 		surplus := len(old) - (s.desired - ready)
 		if len(own) < s.desired && len(own)+len(old) >= upper {
@@ -461,7 +534,13 @@ func (e *Emulator) scaleIn(s *service, d *deployment, now time.Time) {
 
 // settle notes that a deployment is complete, and that the service is steady.
 func (e *Emulator) settle(s *service, d *deployment, now time.Time) {
-	s.deployments = slices.DeleteFunc(s.deployments, func(o *deployment) bool { return o != d && len(s.tasks(o)) == 0 })
+	r := d.release
+	if !r.shifts() || r.reached(cleanUp) || r.stage == reconcileService {
+		blue := s.blue(d)
+		s.deployments = slices.DeleteFunc(s.deployments, func(o *deployment) bool {
+			return o != d && len(s.tasks(o)) == 0 && (o != blue || r.stage != reconcileService)
+		})
+	}
 	ready := 0
 	for _, t := range s.tasks(nil) {
 		if t.startedBy != d.id || !t.ready {
@@ -476,14 +555,26 @@ func (e *Emulator) settle(s *service, d *deployment, now time.Time) {
 		s.steady = true
 		e.event(s, now, "has reached a steady state.")
 	}
+	if d.state == "IN_PROGRESS" && r.shifts() && r.stage != cleanUp {
+		return
+	}
+	if d.state == "IN_PROGRESS" && !r.shifts() && r.rollback == nil && r.bake() > 0 {
+		if r.stage != bakeTime {
+			r.stage, r.entered, r.updated = bakeTime, now, now
+		}
+		if now.Sub(r.entered) < e.scaled(r.bake()) {
+			return
+		}
+	}
 	if d.state == "IN_PROGRESS" {
+		d.revision.production, d.revision.test = 100, 100
 		d.progress("COMPLETED", "ECS deployment "+d.id+" completed.", now)
 		e.event(s, now, "(deployment "+d.id+") deployment completed.")
 		s.proven[d.revision.definition.arn] = true
-		if d.release.status == "ROLLBACK_IN_PROGRESS" {
-			d.release.finish("ROLLBACK_SUCCESSFUL", "", now)
+		if r.status == "ROLLBACK_IN_PROGRESS" {
+			r.finish("ROLLBACK_SUCCESSFUL", "", now)
 		} else {
-			d.release.finish("SUCCESSFUL", "", now)
+			r.finish("SUCCESSFUL", "", now)
 		}
 	}
 }
@@ -494,7 +585,29 @@ type cause struct{ rollout, event, because string }
 var (
 	breakerTripped = cause{"ECS deployment circuit breaker: tasks failed to start.", "tasks failed to start.", "the circuit breaker threshold was exceeded."}
 	stoppedByUser  = cause{"ECS deployment was stopped by a user.", "the deployment was stopped by a user.", "a user requested it."}
+	alarmDetected  = cause{"ECS deployment failed: alarm detected.", "alarm detected.", "an alarm was detected."}
 )
+
+// alarmed ends the deployment when an alarm that it watches goes off.
+func (e *Emulator) alarmed(s *service, d *deployment, now time.Time) bool {
+	r, alarm := d.release, d.revision.scenario.Alarm
+	if alarm == nil || r.alarms != "MONITORING" || d.state != "IN_PROGRESS" || r.rollback != nil {
+		return false
+	}
+	since := r.started
+	if alarm.Stage != "" {
+		if r.stage != alarm.Stage {
+			return false
+		}
+		since = r.entered
+	}
+	if now.Sub(since) < e.scaled(alarm.After) {
+		return false
+	}
+	r.alarms, r.triggered = "TRIGGERED", []string{alarm.Name}
+	e.failDeployment(s, d, now, alarmDetected, r.configuration.object("alarms").flag("rollback"))
+	return true
+}
 
 // failDeployment ends the primary deployment, going back to the last completed one if asked to.
 func (e *Emulator) failDeployment(s *service, d *deployment, now time.Time, why cause, back bool) {
@@ -532,6 +645,17 @@ func (e *Emulator) failDeployment(s *service, d *deployment, now time.Time, why 
 	}
 	again.status, again.release, again.failed = "PRIMARY", r, 0
 	again.progress("IN_PROGRESS", "ECS deployment circuit breaker: rolling back to deploymentId "+id+".", now)
+	for _, h := range r.hooks { // those that were still open no longer matter
+		if h.waits() {
+			h.status = "FAILED"
+		}
+	}
+	switch {
+	case !r.shifts():
+		r.stage = ""
+	case r.stage == cleanUp: // what was left of the old tasks is needed again
+		r.stage = shift
+	}
 	d.status = "ACTIVE"
 	s.deployments = append([]*deployment{again}, s.deployments...)
 	s.doc["taskDefinition"] = target.definition.arn

@@ -31,6 +31,7 @@ func ecsRules() rules {
 			"ClusterServiceConnectDefaultsRequest":      {"namespace"},
 			"ContainerDependency":                       {"containerName", "condition"},
 			"ContainerRestartPolicy":                    {"enabled"},
+			"ContinueServiceDeploymentRequest":          {"hookId", "serviceDeploymentArn"},
 			"CreateServiceRequest":                      {"serviceName"},
 			"DeleteClusterRequest":                      {"cluster"},
 			"DeleteServiceRequest":                      {"service"},

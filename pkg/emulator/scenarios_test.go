@@ -12,8 +12,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 )
 
-// TestScenarios plays each scenario and looks at what a caller sees once nothing more changes, or after twenty minutes.
+// TestScenarios plays each scenario and looks at what a caller sees once nothing more changes, or after seven minutes.
 func TestScenarios(t *testing.T) {
+	t.Parallel()
 	type want struct {
 		status   types.ServiceDeploymentStatus
 		reason   string
@@ -24,8 +25,11 @@ func TestScenarios(t *testing.T) {
 		code     types.TaskStopCode
 		exitCode int32
 		event    string
+
+		container string // its reason
 	}
-	const never = 20 * time.Minute
+	const hookFailure = "Service deployment rolled back because POST_TEST_TRAFFIC_SHIFT lifecycle hook(s) failed. Lifecycle hook target arn:aws:lambda:eu-west-1:123456789012:function:chat-app-dev-ecs-svc-check returned FAILED status."
+	const never = 7 * time.Minute
 	tests := map[string]want{
 		"complete": {status: "SUCCESSFUL", primary: "COMPLETED", on: 2, within: [2]time.Duration{30 * time.Second, 90 * time.Second},
 			event: "has reached a steady state."},
@@ -58,7 +62,49 @@ func TestScenarios(t *testing.T) {
 		"flapping": {status: "SUCCESSFUL", primary: "COMPLETED", on: 2, within: [2]time.Duration{time.Minute, 4 * time.Minute},
 			stopped: "Essential container in task exited", code: "EssentialContainerExited", exitCode: 137,
 			event: "deployment completed."},
+		"blue-green": {status: "SUCCESSFUL", primary: "COMPLETED", on: 2, within: [2]time.Duration{2 * time.Minute, 3 * time.Minute},
+			event: "deployment completed."},
+		"canary": {status: "SUCCESSFUL", primary: "COMPLETED", on: 2, within: [2]time.Duration{3 * time.Minute, 4 * time.Minute},
+			event: "deployment completed."},
+		"linear": {status: "SUCCESSFUL", primary: "COMPLETED", on: 2, within: [2]time.Duration{5 * time.Minute, 6 * time.Minute},
+			event: "deployment completed."},
+		"paused": {status: "IN_PROGRESS", primary: "IN_PROGRESS", on: 2, within: [2]time.Duration{never, never},
+			event: "registered 1 targets in (target-group "},
+		"hook-failed": {status: "ROLLBACK_SUCCESSFUL", reason: hookFailure, primary: "COMPLETED", on: 1, within: [2]time.Duration{time.Minute, 3 * time.Minute},
+			stopped: "Scaling activity initiated by (deployment ecs-svc/", code: "ServiceSchedulerInitiated", exitCode: 0,
+			event: "deployment failed: " + hookFailure},
+		"alarm": {status: "ROLLBACK_SUCCESSFUL", reason: "Service deployment rolled back because an alarm was detected.",
+			primary: "COMPLETED", on: 1, within: [2]time.Duration{time.Minute, 4 * time.Minute},
+			stopped: "Scaling activity initiated by (deployment ecs-svc/", code: "ServiceSchedulerInitiated", exitCode: 0,
+			event: "deployment failed: alarm detected."},
 	}
+	// The reasons for which tasks do not stay: the deployment goes on trying.
+	for name, reason := range map[string]want{
+		"no-image":            {stopped: "CannotPullContainerError: pull image manifest has been retried 7 time(s): failed to resolve ref public.ecr.aws/nginx/nginx:1.29-alpine: public.ecr.aws/nginx/nginx:1.29-alpine: not found"},
+		"pull-timeout":        {stopped: `CannotPullContainerError: pull image manifest has been retried 5 time(s): failed to resolve ref public.ecr.aws/nginx/nginx:1.29-alpine: failed to do request: Head "https://public.ecr.aws/v2/nginx/nginx/manifests/1.29-alpine": dial tcp 52.219.199.138:443: i/o timeout`},
+		"wrong-platform":      {stopped: "CannotPullContainerError: pull image manifest has been retried 7 time(s): image Manifest does not contain descriptor matching platform 'linux/amd64'"},
+		"wrong-architecture":  {stopped: "Essential container in task exited", code: "EssentialContainerExited", exitCode: 255},
+		"no-secret":           {stopped: "ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval failed: unable to retrieve secrets from ssm"},
+		"no-log-group":        {stopped: "ResourceInitializationError: failed to validate logger args:"},
+		"container-unhealthy": {stopped: "Task failed container health checks", code: "ServiceSchedulerInitiated", event: ") failed container health checks."},
+		"bad-gateway":         {stopped: "Task failed ELB health checks in (target-group arn:", code: "ServiceSchedulerInitiated", event: "due to (reason Health checks failed with these codes: [502])"},
+		"health-timeout":      {stopped: "Task failed ELB health checks in (target-group arn:", code: "ServiceSchedulerInitiated", event: "due to (reason Request timed out)"},
+		"out-of-memory":       {stopped: "Essential container in task exited", code: "EssentialContainerExited", exitCode: 137, container: "OutOfMemoryError: Container killed due to memory usage"},
+		"exit-0":              {stopped: "Essential container in task exited", code: "EssentialContainerExited"},
+		"no-command":          {stopped: "CannotStartContainerError: ResourceInitializationError: failed to create new container runtime task", code: "TaskFailedToStart", exitCode: 127},
+		"no-address":          {stopped: "Unexpected EC2 error while attempting to Create Network Interface with public IP assignment disabled in subnet 'subnet-"},
+		"no-capacity":         {event: "was unable to place a task. Reason: Capacity is unavailable at this time. Please try again later or in a different availability zone."},
+		"no-instance":         {event: "has insufficient memory available. For more information, see the Troubleshooting section of the Amazon ECS Developer Guide."},
+		"no-role":             {event: "failed to launch a task with (error ECS was unable to assume the role 'arn:aws:iam::123456789012:role/chat-app-dev-task' that was provided for this task."},
+	} {
+		reason.status, reason.primary, reason.on, reason.within = "IN_PROGRESS", "IN_PROGRESS", 2, [2]time.Duration{never, never}
+		if reason.stopped != "" && reason.code == "" {
+			reason.code, reason.exitCode, reason.event = "TaskFailedToStart", -1, "was unable to place a task. Reason: "+reason.stopped
+		}
+		tests[name] = reason
+	}
+	tests["spot"] = want{status: "SUCCESSFUL", primary: "COMPLETED", on: 2, within: [2]time.Duration{time.Minute, 4 * time.Minute},
+		stopped: "Your Spot Task was interrupted.", code: "SpotInterruption"}
 	for _, scenario := range Scenarios() {
 		t.Run(scenario.Name, func(t *testing.T) {
 			want, ok := tests[scenario.Name]
@@ -113,6 +159,14 @@ func TestScenarios(t *testing.T) {
 					}
 					if got := last.Containers[0].ExitCode; want.exitCode < 0 && got != nil || want.exitCode >= 0 && (got == nil || *got != want.exitCode) {
 						t.Errorf("exit code %v, want %d", got, want.exitCode)
+					}
+					if got := aws.ToString(last.Containers[0].Reason); want.container != "" && got != want.container {
+						t.Errorf("the container stopped with %q", got)
+					}
+					for _, text := range []string{*last.StoppedReason, aws.ToString(last.Containers[0].Reason)} {
+						if strings.ContainsAny(text, "{}") {
+							t.Errorf("not filled in: %s", text)
+						}
 					}
 				} else if stopped := w.tasks(&ours, types.DesiredStatusStopped); len(stopped) > 0 && scenario.Name != "superseded" {
 					t.Errorf("%d tasks have stopped: %s", len(stopped), *stopped[0].StoppedReason)

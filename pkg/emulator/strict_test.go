@@ -23,6 +23,16 @@ func TestRefusals(t *testing.T) {
 		Logs = "Logs_20140328."
 	)
 	many := func(n int, item string) string { return strings.TrimSuffix(strings.Repeat(item+",", n), ",") }
+	const (
+		rule1 = "arn:aws:elasticloadbalancing:eu-west-1:1:listener-rule/app/a/b/c/1"
+		rule2 = "arn:aws:elasticloadbalancing:eu-west-1:1:listener-rule/app/a/b/c/2"
+	)
+	shifting := func(configuration, balancer string) string {
+		return `{"cluster":"c","serviceName":"shifting","taskDefinition":"f:2","desiredCount":1,"deploymentConfiguration":{` + configuration + `},"loadBalancers":[{` + balancer + `}]}`
+	}
+	balancer := func(production, test string) string {
+		return `"targetGroupArn":"tg1","advancedConfiguration":{"alternateTargetGroupArn":"tg2","roleArn":"r","productionListenerRule":"` + production + `","testListenerRule":"` + test + `"}`
+	}
 	tests := []struct{ name, target, body, code, message string }{
 		{"unknown service", "Nothing_1.Do", `{}`, "UnknownOperationException", ""},
 		{"unknown operation", ECS + "MakeCoffee", `{}`, "UnknownOperationException", "The requested operation is not recognized by the service."},
@@ -64,7 +74,25 @@ func TestRefusals(t *testing.T) {
 		{"create on a missing one", ECS + "CreateService", `{"cluster":"c","serviceName":"s","desiredCount":1,"taskDefinition":"f:9"}`, "ClientException", "TaskDefinition not found."},
 		{"create without count", ECS + "CreateService", `{"cluster":"c","serviceName":"s","taskDefinition":"f:2"}`, "InvalidParameterException", "The desired count of a service with the REPLICA scheduling strategy must be specified."},
 		{"create a daemon", ECS + "CreateService", `{"cluster":"c","serviceName":"s","taskDefinition":"f:2","schedulingStrategy":"DAEMON"}`, "InvalidParameterException", "The emulator runs services with the REPLICA scheduling strategy only."},
-		{"create blue/green", ECS + "CreateService", `{"cluster":"c","serviceName":"s","taskDefinition":"f:2","desiredCount":1,"deploymentConfiguration":{"strategy":"BLUE_GREEN"}}`, "UnsupportedFeatureException", "The emulator plays the deployment strategy ROLLING, not BLUE_GREEN."},
+		{"blue/green without advancedConfiguration", ECS + "CreateService", shifting(`"strategy":"BLUE_GREEN"`, `"targetGroupArn":"tg","containerName":"a","containerPort":80`), "InvalidParameterException", "advancedConfiguration field is required for all loadBalancers when using a non-ROLLING deployment strategy"},
+		{"a listener for a rule", ECS + "CreateService", shifting(`"strategy":"BLUE_GREEN"`, balancer("arn:aws:elasticloadbalancing:eu-west-1:1:listener/app/a/b/c", rule2)), "InvalidParameterException", "productionListenerRule has an invalid ARN format. Must be RuleArn for ALB or ListenerArn for NLB. Got: arn:aws:elasticloadbalancing:eu-west-1:1:listener/app/a/b/c"},
+		{"one rule for both", ECS + "CreateService", shifting(`"strategy":"BLUE_GREEN"`, balancer(rule1, rule1)), "InvalidParameterException", "The following rules cannot be used as both production and test listener rules: " + rule1},
+		{"one target group for both", ECS + "CreateService", shifting(`"strategy":"BLUE_GREEN"`, strings.Replace(balancer(rule1, rule2), "tg2", "tg1", 1)), "InvalidParameterException", "Duplicate targetGroupArn found: tg1"},
+		{"advancedConfiguration here and there", ECS + "CreateService", shifting(`"strategy":"BLUE_GREEN"`, balancer(rule1, rule2)+`},{"targetGroupArn":"tg3"`), "InvalidParameterException", "Either all or none of the provided loadBalancers must have advancedConfiguration defined"},
+		{"advancedConfiguration without role", ECS + "CreateService", shifting(`"strategy":"BLUE_GREEN"`, strings.Replace(balancer(rule1, rule2), `"roleArn":"r",`, "", 1)), "InvalidParameterException", "roleArn is required in advancedConfiguration"},
+		{"canary of blue/green", ECS + "CreateService", shifting(`"strategy":"BLUE_GREEN","canaryConfiguration":{}`, balancer(rule1, rule2)), "InvalidParameterException", "canaryConfiguration is only valid when the deployment strategy is CANARY."},
+		{"canary percent", ECS + "CreateService", shifting(`"strategy":"CANARY","canaryConfiguration":{"canaryPercent":0.05}`, balancer(rule1, rule2)), "InvalidParameterException", "canaryPercent must be a multiple of 0.1 between 0.1 and 100.0."},
+		{"linear percent", ECS + "CreateService", shifting(`"strategy":"LINEAR","linearConfiguration":{"stepPercent":2}`, balancer(rule1, rule2)), "InvalidParameterException", "stepPercent must be a multiple of 0.1 between 3.0 and 100.0."},
+		{"linear bake", ECS + "CreateService", shifting(`"strategy":"LINEAR","linearConfiguration":{"stepBakeTimeInMinutes":1441}`, balancer(rule1, rule2)), "InvalidParameterException", "stepBakeTimeInMinutes must be between 0 and 1440."},
+		{"bake time", ECS + "CreateService", shifting(`"strategy":"BLUE_GREEN","bakeTimeInMinutes":-1`, balancer(rule1, rule2)), "InvalidParameterException", "bakeTimeInMinutes must be between 0 and 1440."},
+		{"hook type", ECS + "CreateService", shifting(`"strategy":"BLUE_GREEN","lifecycleHooks":[{"targetType":"WAIT"}]`, balancer(rule1, rule2)), "InvalidParameterException", "Invalid targetType. Valid values are: AWS_LAMBDA, PAUSE"},
+		{"hook stage", ECS + "CreateService", shifting(`"strategy":"BLUE_GREEN","lifecycleHooks":[{"targetType":"PAUSE","lifecycleStages":["TEST_TRAFFIC_SHIFT"]}]`, balancer(rule1, rule2)), "InvalidParameterException", "Invalid lifecycle stage provided for Pause Hook"},
+		{"hook without function", ECS + "CreateService", shifting(`"strategy":"BLUE_GREEN","lifecycleHooks":[{"lifecycleStages":["PRE_SCALE_UP"]}]`, balancer(rule1, rule2)), "InvalidParameterException", "hookTargetArn is required for lifecycle hooks of the type AWS_LAMBDA"},
+		{"hook timeout", ECS + "CreateService", shifting(`"strategy":"BLUE_GREEN","lifecycleHooks":[{"targetType":"PAUSE","lifecycleStages":["PRE_SCALE_UP"],"timeoutConfiguration":{"timeoutInMinutes":30000}}]`, balancer(rule1, rule2)), "InvalidParameterException", ""},
+		{"alarms without names", ECS + "CreateService", shifting(`"strategy":"ROLLING","alarms":{"alarmNames":[],"enable":true,"rollback":true}`, balancer(rule1, rule2)), "InvalidParameterException", "alarmNames cannot be empty when alarms are enabled."},
+		{"continue without hook", ECS + "ContinueServiceDeployment", `{"serviceDeploymentArn":"arn:aws:ecs:eu-west-1:1:service-deployment/a/b/c"}`, "InvalidParameterException", "Hook id cannot be empty."},
+		{"continue with a made-up hook", ECS + "ContinueServiceDeployment", `{"serviceDeploymentArn":"arn:aws:ecs:eu-west-1:1:service-deployment/a/b/c","hookId":"1"}`, "InvalidParameterException", "Invalid hookId: hookId must follow the format: ecs-{hookType}-{id}"},
+		{"continue nothing", ECS + "ContinueServiceDeployment", `{"serviceDeploymentArn":"arn:aws:ecs:eu-west-1:1:service-deployment/a/b/c","hookId":"ecs-pause-1"}`, "ServiceDeploymentNotFoundException", "The service deployment does not exist."},
 		{"create without network", ECS + "CreateService", `{"cluster":"c","serviceName":"s","taskDefinition":"f:2","desiredCount":1,"launchType":"FARGATE"}`, "InvalidParameterException", "Task definition does not support launch_type FARGATE."},
 		{"bad service name", ECS + "CreateService", `{"cluster":"c","serviceName":"s/t","taskDefinition":"f:2","desiredCount":1}`, "InvalidParameterException", "Invalid identifier: Identifier is for s/t. Service names can contain letters, digits, underscores and hyphens."},
 		{"empty tags", ECS + "CreateCluster", `{"tags":[]}`, "InvalidParameterException", "Tags can not be empty."},

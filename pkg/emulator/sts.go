@@ -1,13 +1,10 @@
-// AWS STS: who the caller is, and temporary credentials. It speaks the Query protocol: a form in, XML out.
+// AWS STS: who the caller is, and temporary credentials.
 // https://docs.aws.amazon.com/STS/latest/APIReference/
 
 package emulator
 
 import (
-	"bytes"
-	"encoding/xml"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -15,8 +12,6 @@ import (
 	"strings"
 	"time"
 )
-
-const stsNamespace = "https://sts.amazonaws.com/doc/2011-06-15/"
 
 type stsUser struct {
 	Arn           string
@@ -47,106 +42,23 @@ var (
 	externalID  = regexp.MustCompile(`^[\w+=,.@:/-]{2,}$`)
 )
 
-func (e *Emulator) serveSTS(w http.ResponseWriter, r *http.Request) {
-	req := Request{Time: time.Now(), Service: "sts", Method: r.Method, Path: r.URL.Path, Host: r.Host}
-	defer func() { e.record(req) }()
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	if err != nil {
-		return
-	}
-	req.Body, req.Received = body, int64(len(body))
-	var result any
-	form, err := url.ParseQuery(string(body))
-	if err == nil {
-		req.Operation = form.Get("Action")
-		result, err = e.answerSTS(r, form)
-	}
-	if err == errReset {
-		panic(http.ErrAbortHandler)
-	}
-	id := e.newID(uuidID)
-	req.Status = http.StatusOK
-	var out bytes.Buffer
-	if err != nil {
-		fail, ok := err.(*apiError)
-		if !ok {
-			fail = &apiError{code: "MalformedQueryString", message: err.Error()}
-		}
-		if req.Status = fail.status; req.Status == 0 {
-			req.Status = http.StatusBadRequest
-		}
-		req.Error = fail.code
-		side := "Sender"
-		if req.Status >= 500 {
-			side = "Receiver"
-		}
-		writeXML(&out, "ErrorResponse", struct {
-			Error struct{ Type, Code, Message string }
-			ID    string `xml:"RequestId"`
-		}{struct{ Type, Code, Message string }{side, fail.code, fail.message}, id})
-	} else {
-		type metadata struct {
-			ID string `xml:"RequestId"`
-		}
-		type answer struct {
-			Identity *stsIdentity    `xml:"GetCallerIdentityResult"`
-			Role     *stsAssumedRole `xml:"AssumeRoleResult"`
-			Metadata metadata        `xml:"ResponseMetadata"`
-		}
-		a := answer{Metadata: metadata{id}}
-		switch v := result.(type) {
-		case *stsIdentity:
-			a.Identity = v
-		case *stsAssumedRole:
-			a.Role = v
-		}
-		writeXML(&out, req.Operation+"Response", a)
-	}
-	w.Header().Set("Content-Type", "text/xml")
-	w.Header().Set("X-Amzn-Requestid", id)
-	w.Header().Set("Content-Length", strconv.Itoa(out.Len()))
-	w.WriteHeader(req.Status)
-	w.Write(out.Bytes())
-}
-
-// writeXML writes a value under a name in the namespace of STS.
-func writeXML(out *bytes.Buffer, name string, v any) {
-	if err := xml.NewEncoder(out).EncodeElement(v, xml.StartElement{Name: xml.Name{Space: stsNamespace, Local: name}}); err != nil {
-		panic(err) // the types above can be written
+func stsService() *queryService {
+	return &queryService{
+		name: "sts", version: "2011-06-15", namespace: "https://sts.amazonaws.com/doc/2011-06-15/",
+		resource: func(form url.Values) string { return orDefault(form.Get("RoleArn"), "*") },
+		operations: map[string]func(*Emulator, *http.Request, url.Values) (any, error){
+			"GetCallerIdentity": (*Emulator).getCallerIdentity,
+			"AssumeRole":        (*Emulator).assumeRole,
+		},
 	}
 }
 
-func (e *Emulator) answerSTS(r *http.Request, form url.Values) (any, error) {
-	op := form.Get("Action")
-	if form.Get("Version") != "2011-06-15" || op != "GetCallerIdentity" && op != "AssumeRole" {
-		return nil, apiErrorf("InvalidAction", "Could not find operation %s for version %s", op, orDefault(form.Get("Version"), "NO_VERSION_SPECIFIED"))
-	}
+func (e *Emulator) getCallerIdentity(r *http.Request, _ url.Values) (any, error) {
 	principal, err := e.authenticate(r, "sts")
 	if err != nil {
-		if api := err.(*apiError); strings.HasSuffix(api.code, "TokenException") || strings.HasPrefix(api.code, "Unrecognized") {
-			return nil, &apiError{http.StatusForbidden, map[string]string{
-				"MissingAuthenticationTokenException": "MissingAuthenticationToken", "ExpiredTokenException": "ExpiredToken", "UnrecognizedClientException": "InvalidClientTokenId",
-			}[api.code], api.message}
-		}
 		return nil, err
 	}
-	err = e.injected(r.Context(), "sts:"+op, principal, func() string { return orDefault(form.Get("RoleArn"), "*") })
-	if api, ok := err.(*apiError); ok { // the Query protocol has older names
-		switch api.code {
-		case "AccessDeniedException":
-			api.code, api.status = "AccessDenied", http.StatusForbidden
-			api.message = fmt.Sprintf("User: %s is not authorized to perform: sts:%s on resource: %s", principal, op, orDefault(form.Get("RoleArn"), "*"))
-		case "ThrottlingException":
-			api.code = "Throttling"
-		}
-	}
-	if err != nil {
-		return nil, err
-	}
-	if op == "GetCallerIdentity" {
-		return &stsIdentity{Arn: principal, UserID: e.userID(r, principal), Account: e.account}, nil
-	}
-	return e.assumeRole(form)
+	return stsIdentity{Arn: principal, UserID: e.userID(r, principal), Account: e.account}, nil
 }
 
 // userID is the unique id of who signed r.
@@ -160,8 +72,8 @@ func (e *Emulator) userID(r *http.Request, principal string) string {
 	return "AIDAEMULATOREMULATOR1"
 }
 
-func (e *Emulator) assumeRole(form url.Values) (*stsAssumedRole, error) {
-	invalid := func(value, at, constraint string) (*stsAssumedRole, error) {
+func (e *Emulator) assumeRole(_ *http.Request, form url.Values) (any, error) {
+	invalid := func(value, at, constraint string) (any, error) {
 		shown := "null"
 		if value != "" {
 			shown = "'" + value + "'"
@@ -205,7 +117,7 @@ func (e *Emulator) assumeRole(form url.Values) (*stsAssumedRole, error) {
 	}
 	key := "ASIA" + id[17:32] + "X"
 	e.sessions[key] = s
-	return &stsAssumedRole{
+	return stsAssumedRole{
 		AssumedRoleUser: stsUser{Arn: s.arn, AssumedRoleID: s.userID},
 		Credentials:     stsCredentials{key, e.id(taskID) + "emulator", s.token, expires.UTC().Format(time.RFC3339)},
 	}, nil

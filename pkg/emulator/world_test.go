@@ -11,9 +11,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
+	"github.com/aws/aws-sdk-go-v2/service/codedeploy"
 	"github.com/aws/aws-sdk-go-v2/service/ecr"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
+	"github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go"
 )
@@ -27,6 +29,9 @@ type world struct {
 	ecr     *ecr.Client
 	logsAPI *cloudwatchlogs.Client
 	sts     *sts.Client
+	elb     *elasticloadbalancingv2.Client
+
+	codedeploy *codedeploy.Client
 }
 
 // inWorld runs a test in a bubble. Time stands still except while everything waits.
@@ -44,6 +49,7 @@ func inWorld(t *testing.T, o Options, f func(w *world)) {
 			Retryer:     func() aws.Retryer { return aws.NopRetryer{} },
 		}
 		w.ecs, w.ecr, w.logsAPI, w.sts = ecs.NewFromConfig(cfg), ecr.NewFromConfig(cfg), cloudwatchlogs.NewFromConfig(cfg), sts.NewFromConfig(cfg)
+		w.elb, w.codedeploy = elasticloadbalancingv2.NewFromConfig(cfg), codedeploy.NewFromConfig(cfg)
 		f(w)
 		if err := e.Close(); err != nil {
 			t.Error(err)

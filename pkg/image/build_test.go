@@ -50,21 +50,20 @@ func tarOf(t testing.TB, entries ...tarEntry) []byte {
 	return b.Bytes()
 }
 
-// rawLayer is a layer of about size bytes, half of which compress well. The
+// rawLayer is a layer of about size bytes, a quarter of which compress well. The
 // same seed gives the same layer.
-func rawLayer(t testing.TB, seed uint64, size int) []byte {
+func rawLayer(t testing.TB, seed byte, size int) []byte {
 	t.Helper()
 	data := make([]byte, size)
-	r := rand.New(rand.NewPCG(seed, 1))
-	for i := range data {
-		if i/64%2 == 0 {
-			data[i] = byte(r.Uint32())
-		} else {
-			data[i] = byte(i / 4096)
-		}
+	rand.NewChaCha8([32]byte{seed}).Read(data)
+	for i := 0; i+64 <= size; i += 256 {
+		clear(data[i : i+64])
 	}
 	return tarOf(t, tarEntry{name: fmt.Sprintf("file%d", seed), data: data})
 }
+
+// big is the size of a layer that is larger than leadSize when it is compressed.
+const big = leadSize * 3 / 2
 
 func gzipped(t testing.TB, b []byte) []byte {
 	t.Helper()

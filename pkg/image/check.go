@@ -38,7 +38,11 @@ type TagState struct {
 }
 
 // State is what the wanted tags hold, in the order of Target.Tags.
-type State struct{ Tags []TagState }
+type State struct {
+	Tags []TagState
+
+	unknown bool // the registry knows no such repository
+}
 
 // AlreadyThere says that every tag has the image, so that there is nothing to
 // push.
@@ -93,7 +97,9 @@ func readTags(ctx context.Context, c *client, tags []string) (State, error) {
 			return nil
 		})
 	}
-	return s, g.Wait()
+	err := g.Wait()
+	s.unknown = c.unknown.Load()
+	return s, err
 }
 
 // compare decides each tag's status.

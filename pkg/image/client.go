@@ -9,10 +9,12 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/authn"
@@ -30,8 +32,14 @@ type client struct {
 	stall time.Duration // for an answer without a body; see also upload.go
 	log   *slog.Logger
 
+	// unknown is set when the registry has said that it has no such repository.
+	// Some make one with the first upload; ECR may end the connection then.
+	unknown atomic.Bool
+
 	mu      sync.Mutex
-	authed  http.RoundTripper // nil before the handshake
+	authed  http.RoundTripper // nil before the first request
+	guessed bool              // authed comes of a guess, not of a handshake
+	asked   bool              // the registry has been asked how it authorizes, or has to be
 	renewed time.Time
 }
 
@@ -90,23 +98,94 @@ var sharedTransport = sync.OnceValue(func() http.RoundTripper {
 	return t
 })
 
-// transport returns the authorized transport, shaking hands first if need be.
-func (c *client) transport(ctx context.Context) (http.RoundTripper, error) {
+// transport returns the authorized transport, and whether it is a guess: the
+// handshake is saved where its outcome is foreseen, which is a user name and a
+// password over TLS (as ECR's are), or nothing at all on this machine.
+func (c *client) transport(ctx context.Context) (t http.RoundTripper, guess bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.authed == nil && !c.asked {
+		if err := c.guess(ctx); err != nil {
+			return nil, false, err
+		}
+	}
 	if c.authed == nil {
 		ctx, cancel := context.WithTimeoutCause(ctx, c.stall, errStalled)
 		defer cancel()
 		t, err := transport.NewWithContext(ctx, c.repo.Registry, authorizer{c.auth}, c.base, []string{c.repo.Scope(transport.PushScope)})
 		if err != nil {
 			if cause := context.Cause(ctx); cause != nil {
-				return nil, cause
+				return nil, false, cause
 			}
+			return nil, false, err
+		}
+		c.authed, c.guessed, c.asked = t, false, true
+	}
+	return c.authed, c.guessed, nil
+}
+
+// guess sets authed if the handshake can be saved.
+func (c *client) guess(ctx context.Context) error {
+	inner := transport.NewUserAgent(c.base, "")
+	local := c.repo.Scheme() == "http" && isLoopback(c.repo.RegistryStr())
+	if c.auth == authn.Anonymous && local {
+		c.authed, c.guessed = inner, true
+		return nil
+	}
+	if c.repo.Scheme() != "https" || c.auth == authn.Anonymous {
+		return nil
+	}
+	a, err := authorizer{c.auth}.AuthorizationContext(ctx)
+	if err != nil {
+		return err
+	}
+	if a.Username != "" && a.Password != "" && a.IdentityToken == "" && a.RegistryToken == "" {
+		c.authed, c.guessed = &basic{inner, authorizer{c.auth}, c.repo.RegistryStr()}, true
+	}
+	return nil
+}
+
+// refuted says that a guess was wrong: the registry has to be asked.
+func (c *client) refuted() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.guessed {
+		c.authed, c.guessed, c.asked = nil, false, true
+	}
+}
+
+// confirmed says that a guess was right.
+func (c *client) confirmed() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.guessed = false
+}
+
+func isLoopback(host string) bool {
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// basic sends a user name and a password along with requests to one host.
+type basic struct {
+	inner http.RoundTripper
+	auth  authorizer
+	host  string
+}
+
+func (b *basic) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.URL.Host == b.host {
+		a, err := b.auth.AuthorizationContext(r.Context())
+		if err != nil {
 			return nil, err
 		}
-		c.authed = t
+		r = r.Clone(r.Context())
+		r.SetBasicAuth(a.Username, a.Password)
 	}
-	return c.authed, nil
+	return b.inner.RoundTrip(r)
 }
 
 // authorizer marks errors of the authenticator as final: it has its own retries,
@@ -138,7 +217,17 @@ func (c *client) renew() {
 
 // persist repeats f as judge says.
 func (c *client) persist(ctx context.Context, what string, f func(context.Context) error) error {
-	return persist(ctx, c.log, what, c.renew, f)
+	cuts := 0
+	return persist(ctx, c.log, what, c.renew, func(ctx context.Context) error {
+		err := f(ctx)
+		if !c.unknown.Load() || !isCut(err) {
+			return err
+		}
+		if cuts++; cuts < fewTries {
+			return err
+		}
+		return finalError{&NotFoundError{Ref: c.repository(), Repository: true, Message: "it ends the connection: " + err.Error()}}
+	})
 }
 
 // url is an address under the repository's own.
@@ -149,7 +238,7 @@ func (c *client) url(path string) string {
 // send sends one request and returns the answer if its status is one of ok. The
 // caller closes the body. Redirects are answers, not followed.
 func (c *client) send(ctx context.Context, op operation, req *http.Request, ok ...int) (*http.Response, error) {
-	t, err := c.transport(ctx)
+	t, guess, err := c.transport(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -163,10 +252,23 @@ func (c *client) send(ctx context.Context, op operation, req *http.Request, ok .
 	}
 	for _, s := range ok {
 		if resp.StatusCode == s {
+			if guess {
+				c.confirmed()
+			}
 			return resp, nil
 		}
 	}
 	defer discard(resp)
+	// A registry that speaks TLS answers plain HTTP with 400.
+	if guess && (resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == http.StatusBadRequest) && (req.Body == nil || req.GetBody != nil) {
+		c.refuted()
+		if req.GetBody != nil {
+			if req.Body, err = req.GetBody(); err != nil {
+				return nil, err
+			}
+		}
+		return c.send(ctx, op, req, ok...)
+	}
 	return nil, newStatusError(op, resp)
 }
 
@@ -232,6 +334,9 @@ func (c *client) manifest(ctx context.Context, reference string) (*remoteManifes
 		resp, raw, err := c.ask(ctx, opReadManifest, http.MethodGet, c.url("manifests/"+reference), http.StatusOK)
 		var status *statusError
 		if errors.As(err, &status) && status.Status == http.StatusNotFound {
+			if status.has("NAME_UNKNOWN") {
+				c.unknown.Store(true)
+			}
 			return nil
 		}
 		if err != nil {

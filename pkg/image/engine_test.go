@@ -100,7 +100,7 @@ func (f *fakeEngine) listen(t *testing.T) Options {
 }
 
 func TestEngineStores(t *testing.T) {
-	s := newSample(t, amd64, rawLayer(t, 1, 2<<20), rawLayer(t, 2, 1000))
+	s := newSample(t, amd64, rawLayer(t, 1, big), rawLayer(t, 2, 1000))
 	classic := map[string]any{"Id": s.id(), "Os": "linux", "Architecture": "amd64", "Size": 12345, "RootFS": map[string]any{"Layers": []string{"a", "b"}}}
 
 	f := layoutFiles{}
@@ -162,7 +162,7 @@ func TestEngineStores(t *testing.T) {
 			if want == "" {
 				want = c.pushed
 			}
-			if have, _ := pull(t, r.URI); have.Digest.String() != r.Digest || want != "" && r.Digest != want {
+			if have, _ := glance(t, r.URI); have.Digest.String() != r.Digest || want != "" && r.Digest != want {
 				t.Errorf("pushed %s, want %s", r.Digest, want)
 			}
 			if !slices.Contains(stages, StageUpload) || c.engine.exports != 1 {
@@ -370,7 +370,7 @@ func TestRealEngine(t *testing.T) {
 		}
 		return string(b)
 	}
-	s := newSample(t, Platform{OS: runtime.GOOS, Architecture: runtime.GOARCH}, rawLayer(t, 1, 5<<20), rawLayer(t, 2, 1000), rawLayer(t, 1, 5<<20))
+	s := newSample(t, Platform{OS: runtime.GOOS, Architecture: runtime.GOARCH}, rawLayer(t, 1, big), rawLayer(t, 2, 1000), rawLayer(t, 1, big))
 	s.tags = []string{"ecsdeploy-test/app:1", "ecsdeploy-test/app:2"}
 	call("POST", "/images/load", bytes.NewReader(docker20(t, s)))
 	for _, tag := range s.tags {

@@ -41,8 +41,9 @@ type statusError struct {
 
 // registryError is one error of the OCI distribution specification's form.
 type registryError struct {
-	Code    string `json:"code"`
-	Message string `json:"message"`
+	Code    string          `json:"code"`
+	Message string          `json:"message"`
+	Detail  json.RawMessage `json:"detail"`
 }
 
 func (e *statusError) codes() []string {
@@ -165,12 +166,15 @@ func (e *TagTakenError) Error() string {
 func explain(err error, repository, ref string) error {
 	var status *statusError
 	var handshake *transport.Error
+	var missing *NotFoundError
 	switch {
+	case errors.As(err, &missing):
+		return missing
 	case errors.As(err, &status):
 	case errors.As(err, &handshake):
 		status = &statusError{Operation: opConnect, Status: handshake.StatusCode}
 		for _, d := range handshake.Errors {
-			status.Errors = append(status.Errors, registryError{string(d.Code), d.Message})
+			status.Errors = append(status.Errors, registryError{Code: string(d.Code), Message: d.Message})
 		}
 		if r := handshake.Request; r != nil {
 			switch {

@@ -122,7 +122,7 @@ var faultCases = []faultCase{
 	{"PUT 500 twice", func(*testRegistry) []fault { return []fault{{"PUT blobs", 2, answer(500, "", "")}} }, time.Minute, ""},
 	{"stall", func(*testRegistry) []fault { return []fault{{"PATCH", 1, hang}, {"PUT blobs", 1, hang}} }, 3 * time.Minute, ""},
 	{"answers stall", func(*testRegistry) []fault {
-		return []fault{{"GET ping", 1, hang}, {"HEAD", 1, hang}, {"POST", 1, hang}, {"PUT manifests", 1, hang}}
+		return []fault{{"GET", 1, hang}, {"HEAD", 1, hang}, {"POST", 1, hang}, {"PUT manifests", 1, hang}}
 	}, 6 * time.Minute, ""},
 	{"answer to PUT lost", func(g *testRegistry) []fault { return []fault{{"PUT blobs", 3, g.loseAnswer}} }, time.Minute, ""},
 	{"answer to the manifest lost", func(g *testRegistry) []fault { return []fault{{"PUT manifests", 1, g.loseAnswer}} }, time.Minute, ""},
@@ -139,13 +139,22 @@ var faultCases = []faultCase{
 	{"repository missing", func(*testRegistry) []fault {
 		return []fault{{"POST", 1 << 20, answer(404, "NAME_UNKNOWN", "The repository with name 'app' does not exist")}}
 	}, time.Second, "there is no such repository"},
+	{"token expires", func(*testRegistry) []fault {
+		return []fault{{"PATCH", 1, answer(401, "UNAUTHORIZED", "expired")}, {"PUT blobs", 1, answer(401, "", "")}, {"PUT manifests", 1, answer(403, "DENIED", "Your authorization token has expired.")}}
+	}, time.Second, ""},
+	{"repository missing, told by ending connections", func(*testRegistry) []fault {
+		return []fault{{"GET manifests", 1 << 20, answer(404, "NAME_UNKNOWN", "")}, {"POST", 1 << 20, cut}}
+	}, 10 * time.Second, "there is no such repository"},
+	{"repository made by the first push", func(*testRegistry) []fault {
+		return []fault{{"GET manifests", 1, answer(404, "NAME_UNKNOWN", "")}, {"POST", 1, cut}, {"PUT blobs", 3, cut}}
+	}, time.Minute, ""},
 	{"denied", func(*testRegistry) []fault {
 		return []fault{{"POST", 1 << 20, answer(403, "DENIED", "not authorized to perform: ecr:InitiateLayerUpload")}}
 	}, time.Second, "not allowed to start the upload of a layer"},
 }
 
 func TestFaults(t *testing.T) {
-	s := newSample(t, amd64, rawLayer(t, 1, 4<<20), rawLayer(t, 2, 100_000))
+	s := newSample(t, amd64, rawLayer(t, 1, big), rawLayer(t, 2, 100_000))
 	path := write(t, "a.tar", docker20(t, s))
 	for _, c := range faultCases {
 		t.Run(c.name, func(t *testing.T) {
@@ -171,7 +180,7 @@ func TestFaults(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if d, id := pull(t, r.URI, remote.WithTransport(direct{g})); id != s.id() || d.Digest.String() != r.Digest {
+				if d, id := glance(t, r.URI, remote.WithTransport(direct{g})); id != s.id() || d.Digest.String() != r.Digest {
 					t.Errorf("the image arrived as %s, %s", d.Digest, id)
 				}
 			})
@@ -234,7 +243,7 @@ func TestTokenExpires(t *testing.T) {
 		l.password.Add(1)
 		answer(401, "UNAUTHORIZED", "expired")(w, r)
 	}}}
-	s := newSample(t, amd64, rawLayer(t, 1, 4<<20), rawLayer(t, 2, 4<<20), rawLayer(t, 3, 4<<20))
+	s := newSample(t, amd64, rawLayer(t, 1, big), rawLayer(t, 2, big), rawLayer(t, 3, big))
 	m := open(t, write(t, "a.tar", docker20(t, s)), Options{})
 	r, err := Push(t.Context(), m, Target{Repository: "registry.test/app", Tags: []string{"1"}, Auth: l, Transport: direct{l}}, PushOptions{})
 	if err != nil {
@@ -243,7 +252,7 @@ func TestTokenExpires(t *testing.T) {
 	if n := l.dropped.Load(); n != 1 {
 		t.Errorf("the token was dropped %d times, want once", n)
 	}
-	if _, id := pull(t, r.URI, remote.WithTransport(direct{l}), remote.WithAuth(l)); id != s.id() {
+	if _, id := glance(t, r.URI, remote.WithTransport(direct{l}), remote.WithAuth(l)); id != s.id() {
 		t.Errorf("image ID %s, want %s", id, s.id())
 	}
 }
@@ -272,7 +281,7 @@ func TestNoToken(t *testing.T) {
 
 // Progress comes at its interval and ends complete.
 func TestProgress(t *testing.T) {
-	s := newSample(t, amd64, rawLayer(t, 1, 4<<20), rawLayer(t, 2, 1000))
+	s := newSample(t, amd64, rawLayer(t, 1, big), rawLayer(t, 2, 1000))
 	path := write(t, "a.tar", docker20(t, s))
 	synctest.Test(t, func(t *testing.T) {
 		g := newTestRegistry(fault{"PATCH", 2, hang})

@@ -83,12 +83,15 @@ func (p *progress) close() {
 	p.ticking.Wait()
 }
 
-// stage begins a stage of so many bytes and parts.
+// stage begins a stage of so many bytes and parts, or begins it anew: what was
+// sent before counts.
 func (p *progress) stage(s Stage, total int64, layers int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.now = Progress{Stage: s, Total: total, Layers: layers}
-	p.started = time.Now()
+	if p.now.Stage != s {
+		p.now, p.started = Progress{}, time.Now()
+	}
+	p.now = Progress{Stage: s, Total: total, Layers: layers, Sent: p.now.Sent}
 }
 
 // soFar is how far the stage is.

@@ -15,7 +15,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/authn"
@@ -52,6 +51,20 @@ type Target struct {
 type PushOptions struct {
 	// State is what Check found, if it is fresh; nil has Push check itself.
 	State *State
+	// Base names an image of the repository, by tag or digest, that probably has
+	// layers in common with this one, such as the one that runs now: layers it
+	// has are neither compressed nor sent. It is asked once at most, and only if
+	// it can save something; nil, "" and an error mean that there is none.
+	//
+	// The digest of a manifest that Push writes may depend on the base, since
+	// another tool, or another level, may have compressed its layers; the image
+	// ID never does.
+	Base func(ctx context.Context) (tagOrDigest string, err error)
+	// Available says which blobs the repository has, all in one call; nil, a
+	// digest it does not answer about, and an error have the registry asked
+	// about each. What it says may be wrong: a blob that turns out not to be
+	// there is sent.
+	Available func(ctx context.Context, digests []string) (map[string]bool, error)
 	// Concurrency is how many layers are in flight; 0 is 6.
 	Concurrency int
 	// StallTimeout is how long an upload may move no bytes before it is
@@ -103,7 +116,7 @@ func Push(ctx context.Context, m *Image, t Target, o PushOptions) (Result, error
 	p := newProgress(o.Progress, cmp.Or(o.ProgressInterval, 5*time.Second))
 	defer p.close()
 
-	r, err := (&push{client: c, image: m, target: t, options: o, progress: p}).run(ctx)
+	r, err := (&push{client: c, image: m, target: t, options: o, progress: p, log: log}).run(ctx)
 	if err != nil {
 		return Result{}, err
 	}
@@ -122,12 +135,18 @@ type push struct {
 	target   Target
 	options  PushOptions
 	progress *progress
+	log      *slog.Logger
 }
+
+// maxRepairs is how often blobs that have vanished are sent before a push gives
+// up.
+const maxRepairs = 2
 
 func (p *push) run(ctx context.Context) (Result, error) {
 	var s State
 	if o := p.options.State; o != nil && slices.EqualFunc(o.Tags, p.target.Tags, func(t TagState, tag string) bool { return t.Tag == tag }) {
 		s = State{Tags: slices.Clone(o.Tags)}
+		p.client.unknown.Store(o.unknown)
 	} else {
 		var err error
 		if s, err = readTags(ctx, p.client, p.target.Tags); err != nil {
@@ -138,8 +157,14 @@ func (p *push) run(ctx context.Context) (Result, error) {
 	if s.AlreadyThere() {
 		return already(s), nil
 	}
-	c, err := p.image.loaded(ctx, p.progress)
-	if err != nil {
+	// What can be reused is found out while an engine hands the image out.
+	var stored map[v1.Hash]v1.Descriptor
+	var c *content
+	g, gctx := errgroup.WithContext(ctx)
+	tags := State{Tags: slices.Clone(s.Tags)}
+	g.Go(func() error { stored = p.known(gctx, tags); return nil })
+	g.Go(func() (err error) { c, err = p.image.loaded(gctx, p.progress); return err })
+	if err := g.Wait(); err != nil {
 		return Result{}, err
 	}
 	compare(&s, p.image.identities) // an engine's image is known for sure now
@@ -149,21 +174,43 @@ func (p *push) run(ctx context.Context) (Result, error) {
 	if err := taken(s, p.target, p.image); err != nil {
 		return Result{}, err
 	}
-
-	var r Result
-	var documents []document
 	if i := slices.IndexFunc(s.Tags, func(t TagState) bool { return t.Status == TagSame }); i >= 0 {
 		// One tag has the image: the others need no more than its manifest.
 		have := s.Tags[i].have
-		documents = []document{{have.desc, have.raw}}
-	} else if documents, err = p.blobs(ctx, c); err != nil {
+		return p.publish(ctx, s, []document{{have.desc, have.raw}})
+	}
+	there := newInventory()
+	p.take(ctx, there, c, stored)
+	for repairs := 0; ; repairs++ {
+		documents, err := p.blobs(ctx, c, there)
+		if err != nil {
+			return Result{}, p.explain(err)
+		}
+		r, err := p.publish(ctx, s, documents)
+		if err == nil || repairs == maxRepairs || !there.lost(err) {
+			return r, err
+		}
+		p.log.InfoContext(ctx, "layers that the repository had have vanished, sending them", "error", err)
+	}
+}
+
+// publish puts the documents, the last of them under the tags.
+func (p *push) publish(ctx context.Context, s State, documents []document) (Result, error) {
+	root := documents[len(documents)-1]
+	// Nothing but an index refers to other documents, and an index within an
+	// index waits until those are there.
+	indexes := slices.DeleteFunc(slices.Clone(documents[:len(documents)-1]), func(d document) bool { return !d.desc.MediaType.IsIndex() })
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(8) // ECR allows ten a second
+	for _, d := range documents[:len(documents)-1] {
+		if !d.desc.MediaType.IsIndex() {
+			g.Go(func() error { return p.client.putManifest(gctx, d.desc.Digest.String(), d) })
+		}
+	}
+	if err := g.Wait(); err != nil {
 		return Result{}, p.explain(err)
 	}
-	now := p.progress.soFar()
-	r.Layers, r.Reused, r.SentBytes, r.ReusedBytes = now.Layers, now.Reused, now.Sent, now.ReusedBytes
-
-	root := documents[len(documents)-1]
-	for _, d := range documents[:len(documents)-1] {
+	for _, d := range indexes {
 		if err := p.client.putManifest(ctx, d.desc.Digest.String(), d); err != nil {
 			return Result{}, p.explain(err)
 		}
@@ -181,8 +228,11 @@ func (p *push) run(ctx context.Context) (Result, error) {
 			return Result{}, err
 		}
 	}
-	r.Digest, r.MediaType = root.desc.Digest.String(), string(root.desc.MediaType)
-	return r, nil
+	now := p.progress.soFar()
+	return Result{
+		Digest: root.desc.Digest.String(), MediaType: string(root.desc.MediaType),
+		Layers: now.Layers, Reused: now.Reused, SentBytes: now.Sent, ReusedBytes: now.ReusedBytes,
+	}, nil
 }
 
 // already is the result when there is nothing to do.
@@ -223,44 +273,38 @@ type job struct {
 	run  func(context.Context) error
 }
 
-// blobs uploads everything that the documents refer to, and returns the
-// documents, writing the manifest if there is none.
-func (p *push) blobs(ctx context.Context, c *content) ([]document, error) {
+// blobs uploads everything that the documents refer to and the repository does
+// not have, and returns the documents, writing the manifest if there is none.
+func (p *push) blobs(ctx context.Context, c *content, there *inventory) ([]document, error) {
 	var jobs []job
 	var total int64
-	add := func(size int64, f func(ctx context.Context, q *part) (LayerDone, error)) {
+	add := func(size int64, diffID v1.Hash, f func(ctx context.Context, q *part) (d v1.Descriptor, reused bool, err error)) {
 		total += size
 		jobs = append(jobs, job{size, func(ctx context.Context) error {
 			q := p.progress.part()
-			done, err := f(ctx, q)
+			d, reused, err := f(ctx, q)
 			if err == nil {
-				q.finish(size, done)
+				there.arrived(d, diffID, reused)
+				q.finish(size, LayerDone{Digest: d.Digest.String(), Size: d.Size, Reused: reused})
 			}
 			return err
 		}})
 	}
 	addBlob := func(b blob) {
-		add(b.desc.Size, func(ctx context.Context, q *part) (LayerDone, error) {
-			reused, err := p.client.uploadBlob(ctx, b, q.restart, q.moved)
-			return LayerDone{Digest: b.desc.Digest.String(), Size: b.desc.Size, Reused: reused}, err
+		add(b.desc.Size, v1.Hash{}, func(ctx context.Context, q *part) (v1.Descriptor, bool, error) {
+			return p.blob(ctx, there, b, q)
 		})
 	}
 	for _, b := range c.blobs {
 		addBlob(b)
 	}
-	var built *builder
-	if c.unbuilt != nil {
-		built = newBuilder(c.unbuilt)
-		config := v1.Descriptor{Digest: digestOf(c.unbuilt.config), Size: int64(len(c.unbuilt.config))}
-		addBlob(blob{desc: config, open: bytesOpener(c.unbuilt.config)})
+	if u := c.unbuilt; u != nil {
+		config := v1.Descriptor{Digest: digestOf(u.config), Size: int64(len(u.config))}
+		addBlob(blob{desc: config, open: bytesOpener(u.config)})
 		d := newDeflater()
-		for _, l := range built.uploads() {
-			add(l.size, func(ctx context.Context, q *part) (LayerDone, error) {
-				desc, reused, err := p.layer(ctx, d, l, q)
-				if err == nil {
-					built.set(l.diffID, desc)
-				}
-				return LayerDone{Digest: desc.Digest.String(), Size: desc.Size, Reused: reused}, err
+		for _, l := range u.uploads() {
+			add(l.size, l.diffID, func(ctx context.Context, q *part) (v1.Descriptor, bool, error) {
+				return p.layer(ctx, there, d, l, q)
 			})
 		}
 	}
@@ -275,21 +319,33 @@ func (p *push) blobs(ctx context.Context, c *content) ([]document, error) {
 	if err := g.Wait(); err != nil {
 		return nil, err
 	}
-	if built == nil {
+	if c.unbuilt == nil {
 		return c.documents, nil
 	}
-	return built.manifest()
+	return c.unbuilt.manifest(there)
 }
 
-// layer uploads a layer of an unbuilt image.
-func (p *push) layer(ctx context.Context, d *deflater, l layer, q *part) (v1.Descriptor, bool, error) {
-	if l.known == nil && l.format == formatTar {
-		desc, reused, err := p.client.uploadRaw(ctx, d, l, q)
-		return desc, reused, err
+// blob makes sure that the repository has a blob whose digest is known.
+func (p *push) blob(ctx context.Context, there *inventory, b blob, q *part) (v1.Descriptor, bool, error) {
+	state, sent := there.blob(b.desc.Digest)
+	if state == present {
+		return b.desc, !sent, nil
 	}
+	reused, err := p.client.uploadBlob(ctx, b, state == missing, q.restart, q.moved)
+	return b.desc, reused, err
+}
+
+// layer makes sure that the repository has a layer of an unbuilt image.
+func (p *push) layer(ctx context.Context, there *inventory, d *deflater, l layer, q *part) (v1.Descriptor, bool, error) {
 	if l.known != nil {
-		reused, err := p.client.uploadBlob(ctx, blob{desc: *l.known, open: l.open}, q.restart, q.moved)
-		return *l.known, reused, err
+		return p.blob(ctx, there, blob{desc: *l.known, open: l.open}, q)
+	}
+	if stored, ok := there.layer(l.diffID); ok {
+		_, sent := there.blob(stored.Digest)
+		return stored, !sent, nil
+	}
+	if l.format == formatTar {
+		return p.client.uploadRaw(ctx, d, l, q)
 	}
 	// Compressed, but under a name that says nothing: it has to be hashed to
 	// know what to ask for.
@@ -304,23 +360,16 @@ func (p *push) layer(ctx context.Context, d *deflater, l layer, q *part) (v1.Des
 		return v1.Descriptor{}, false, err
 	}
 	desc := v1.Descriptor{Digest: hashOf(sum), Size: n}
-	reused, err := p.client.uploadBlob(ctx, blob{desc: desc, open: l.open}, q.restart, q.moved)
-	return desc, reused, err
+	if l.format == formatZstd {
+		desc.MediaType = types.OCILayerZStd
+	}
+	return p.blob(ctx, there, blob{desc: desc, open: l.open}, q)
 }
-
-// builder writes the manifest of an unbuilt image.
-type builder struct {
-	from *unbuilt
-	mu   sync.Mutex
-	done map[v1.Hash]v1.Descriptor // by diffID
-}
-
-func newBuilder(u *unbuilt) *builder { return &builder{from: u, done: map[v1.Hash]v1.Descriptor{}} }
 
 // uploads are the layers to upload, each diffID once.
-func (b *builder) uploads() []layer {
+func (u *unbuilt) uploads() []layer {
 	var ls []layer
-	for _, l := range b.from.layers {
+	for _, l := range u.layers {
 		if l.open != nil && !slices.ContainsFunc(ls, func(o layer) bool { return o.diffID == l.diffID }) {
 			ls = append(ls, l)
 		}
@@ -328,40 +377,29 @@ func (b *builder) uploads() []layer {
 	return ls
 }
 
-func (b *builder) set(diffID v1.Hash, d v1.Descriptor) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.done[diffID] = d
-}
-
 // manifest writes the manifest that "docker push" writes: of Docker's schema 2,
 // which every engine and scanner reads; or OCI's, where a layer asks for it.
-func (b *builder) manifest() ([]document, error) {
-	oci := slices.ContainsFunc(b.from.layers, func(l layer) bool {
-		return l.format == formatZstd || l.known != nil && strings.HasPrefix(string(l.known.MediaType), "application/vnd.oci.")
-	})
-	m := v1.Manifest{SchemaVersion: 2, MediaType: types.DockerManifestSchema2}
-	m.Config = v1.Descriptor{MediaType: types.DockerConfigJSON, Digest: digestOf(b.from.config), Size: int64(len(b.from.config))}
-	if oci {
-		m.MediaType, m.Config.MediaType = types.OCIManifestSchema1, types.OCIConfigJSON
-	}
-	for _, l := range b.from.layers {
+func (u *unbuilt) manifest(there *inventory) ([]document, error) {
+	oci := false
+	layers := make([]v1.Descriptor, len(u.layers))
+	for i, l := range u.layers {
 		if l.known != nil {
-			m.Layers = append(m.Layers, *l.known)
-			continue
-		}
-		d, ok := b.done[l.diffID]
-		if !ok {
+			layers[i] = *l.known
+		} else if d, ok := there.layer(l.diffID); ok {
+			layers[i] = v1.Descriptor{MediaType: d.MediaType, Digest: d.Digest, Size: d.Size}
+		} else {
 			return nil, fmt.Errorf("layer %s was not uploaded", l.diffID)
 		}
-		d.MediaType = types.DockerLayer
-		switch {
-		case l.format == formatZstd:
-			d.MediaType = types.OCILayerZStd
-		case oci:
-			d.MediaType = types.OCILayer
-		}
-		m.Layers = append(m.Layers, d)
+		oci = oci || strings.HasPrefix(string(layers[i].MediaType), "application/vnd.oci.")
+	}
+	m := v1.Manifest{SchemaVersion: 2, MediaType: types.DockerManifestSchema2, Layers: layers}
+	m.Config = v1.Descriptor{MediaType: types.DockerConfigJSON, Digest: digestOf(u.config), Size: int64(len(u.config))}
+	gzip := types.DockerLayer
+	if oci {
+		m.MediaType, m.Config.MediaType, gzip = types.OCIManifestSchema1, types.OCIConfigJSON, types.OCILayer
+	}
+	for i := range layers {
+		layers[i].MediaType = cmp.Or(layers[i].MediaType, gzip)
 	}
 	raw, err := json.MarshalIndent(m, "", "   ")
 	if err != nil {

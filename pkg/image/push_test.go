@@ -44,7 +44,7 @@ func open(t testing.TB, ref string, o Options) *Image {
 // Every format that an engine or a build tool writes arrives as the same image,
 // and what has a digest keeps it.
 func TestPushEveryFormat(t *testing.T) {
-	s := newSample(t, amd64, rawLayer(t, 1, 3<<20), rawLayer(t, 2, 70_000), rawLayer(t, 1, 3<<20))
+	s := newSample(t, amd64, rawLayer(t, 1, big), rawLayer(t, 2, 70_000), rawLayer(t, 2, 70_000))
 	oci := layoutFiles{}
 	root := oci.manifest(t, s, false)
 	oci.seal(t, root)
@@ -85,7 +85,7 @@ func TestPushEveryFormat(t *testing.T) {
 			if r.URI != repo+":7" || r.AlreadyThere || r.Layers == 0 || r.SentBytes == 0 {
 				t.Errorf("result: %+v", r)
 			}
-			for _, tag := range []string{"7", "build-7"} {
+			for tag, pull := range map[string]func(testing.TB, string, ...remote.Option) (v1.Descriptor, string){"7": pull, "build-7": glance} {
 				have, id := pull(t, repo+":"+tag)
 				if have.Digest.String() != r.Digest || string(have.MediaType) != r.MediaType || id != s.id() {
 					t.Errorf("tag %s has %v with image ID %s, want %s with %s", tag, have, id, r.Digest, s.id())
@@ -241,7 +241,7 @@ func TestPushForeignLayers(t *testing.T) {
 
 // What is in the registry is not sent again, in as few requests as can be.
 func TestPushAgain(t *testing.T) {
-	s := newSample(t, amd64, rawLayer(t, 1, 4<<20), rawLayer(t, 2, 1000))
+	s := newSample(t, amd64, rawLayer(t, 1, big), rawLayer(t, 2, 1000))
 	oci := layoutFiles{}
 	oci.seal(t, oci.manifest(t, s, false))
 	for name, path := range map[string]string{"raw": write(t, "a.tar", docker20(t, s)), "compressed": oci.directory(t)} {
@@ -287,7 +287,7 @@ func TestPushReusesLayers(t *testing.T) {
 	g := newTestRegistry()
 	repo := g.serve(t)
 	for i, want := range []int{0, 1} {
-		s := newSample(t, amd64, base, rawLayer(t, uint64(10+i), 1000))
+		s := newSample(t, amd64, base, rawLayer(t, byte(10+i), 1000))
 		r, err := Push(t.Context(), open(t, write(t, "a.tar", docker20(t, s)), Options{}), Target{Repository: repo, Tags: []string{s.id()[7:19]}}, PushOptions{})
 		if err != nil {
 			t.Fatal(err)
@@ -364,7 +364,7 @@ func TestCheck(t *testing.T) {
 
 // An archive whose layer is not what the config says never becomes a tag.
 func TestPushDamagedLayer(t *testing.T) {
-	s := newSample(t, amd64, rawLayer(t, 1, 3<<20))
+	s := newSample(t, amd64, rawLayer(t, 1, big))
 	bad := bytes.Clone(s.layers[0])
 	bad[len(bad)/2] ^= 1
 	g := newTestRegistry()
@@ -402,7 +402,7 @@ func TestInspectMissing(t *testing.T) {
 }
 
 func TestPushCancelled(t *testing.T) {
-	s := newSample(t, amd64, rawLayer(t, 1, 3<<20))
+	s := newSample(t, amd64, rawLayer(t, 1, big))
 	ctx, cancel := context.WithCancelCause(t.Context())
 	stop := errors.New("stop")
 	g := newTestRegistry()

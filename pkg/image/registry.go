@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"sync"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
@@ -70,6 +71,10 @@ type remoteStore struct {
 	small map[v1.Hash][]byte // what was read already
 }
 
+// readLimit bounds the reading of a manifest or config from a registry, the
+// library's retries included.
+const readLimit = 2 * time.Minute
+
 // findRemote reads the manifest or index that ref names.
 func findRemote(ctx context.Context, ref string, transport http.RoundTripper, auth remote.Option) (*remoteStore, v1.Descriptor, error) {
 	if transport == nil {
@@ -84,7 +89,9 @@ func findRemote(ctx context.Context, ref string, transport http.RoundTripper, au
 		return nil, v1.Descriptor{}, err
 	}
 	s := &remoteStore{repo: r.Context(), options: []remote.Option{remote.Reuse(puller)}, small: map[v1.Hash][]byte{}}
-	d, err := remote.Get(r, s.with(ctx)...)
+	gctx, cancel := context.WithTimeoutCause(ctx, readLimit, errStalled)
+	defer cancel()
+	d, err := remote.Get(r, s.with(gctx)...)
 	if err != nil {
 		return nil, v1.Descriptor{}, explain(err, s.repo.Name(), r.Name())
 	}
@@ -162,6 +169,8 @@ func (s *remoteStore) document(ctx context.Context, d v1.Descriptor, limit int64
 	if ok {
 		return raw, nil
 	}
+	ctx, cancel := context.WithTimeoutCause(ctx, readLimit, errStalled)
+	defer cancel()
 	var err error
 	if d.MediaType.IsImage() || d.MediaType.IsIndex() {
 		var got *remote.Descriptor

@@ -5,6 +5,7 @@ package image
 // stand still, without a network.
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -39,6 +40,8 @@ type testRegistry struct {
 	faults   []fault
 	requests []string // method and kind, in order of arrival
 	bodies   int64    // bytes of blobs received
+	vanished []string // digests of blobs that were deleted
+	terse    bool     // a manifest is refused without naming what it lacks
 }
 
 func newTestRegistry(faults ...fault) *testRegistry {
@@ -70,6 +73,9 @@ func (g *testRegistry) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			break
 		}
 	}
+	if do == nil && len(g.vanished) > 0 {
+		do = g.without(kind, r)
+	}
 	g.mu.Unlock()
 	if do != nil {
 		do(w, r)
@@ -79,6 +85,31 @@ func (g *testRegistry) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		r.Body = &countedBody{r.Body, g}
 	}
 	g.inner.ServeHTTP(w, r)
+}
+
+// without answers as a registry that has lost some blobs; one that is uploaded
+// again is there again. It is called with the lock held.
+func (g *testRegistry) without(kind string, r *http.Request) http.HandlerFunc {
+	for i, digest := range g.vanished {
+		switch {
+		case kind == "PUT blobs" && r.URL.Query().Get("digest") == digest:
+			g.vanished = slices.Delete(g.vanished, i, i+1)
+			return nil
+		case kind == "HEAD blobs" && strings.HasSuffix(r.URL.Path, digest):
+			return answer(404, "", "")
+		case kind == "PUT manifests":
+			raw, err := io.ReadAll(r.Body)
+			r.Body = io.NopCloser(bytes.NewReader(raw))
+			if err == nil && bytes.Contains(raw, []byte(digest)) {
+				message := "Layers with digests '[" + digest + "]' required for pushing image do not exist"
+				if g.terse {
+					message = ""
+				}
+				return answer(404, "MANIFEST_BLOB_UNKNOWN", message)
+			}
+		}
+	}
+	return nil
 }
 
 type countedBody struct {
@@ -197,9 +228,21 @@ func (d direct) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 }
 
-// pull validates the image or index at ref with the library and returns the
-// descriptor and, for an image, its ID.
+// pull validates the image or index at ref with the library, every byte of it,
+// and returns the descriptor and, for an image, its ID.
 func pull(t testing.TB, ref string, options ...remote.Option) (d v1.Descriptor, id string) {
+	t.Helper()
+	return fetch(t, ref, nil, options)
+}
+
+// glance is pull without unpacking the layers, whose digests the test registry
+// has verified.
+func glance(t testing.TB, ref string, options ...remote.Option) (d v1.Descriptor, id string) {
+	t.Helper()
+	return fetch(t, ref, []validate.Option{validate.Fast}, options)
+}
+
+func fetch(t testing.TB, ref string, how []validate.Option, options []remote.Option) (d v1.Descriptor, id string) {
 	t.Helper()
 	r, err := name.ParseReference(ref)
 	if err != nil {
@@ -214,7 +257,7 @@ func pull(t testing.TB, ref string, options ...remote.Option) (d v1.Descriptor, 
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := validate.Index(index); err != nil {
+		if err := validate.Index(index, how...); err != nil {
 			t.Fatalf("validate %s: %v", ref, err)
 		}
 		return got.Descriptor, ""
@@ -227,7 +270,6 @@ func pull(t testing.TB, ref string, options ...remote.Option) (d v1.Descriptor, 
 	if err != nil {
 		t.Fatal(err)
 	}
-	var how []validate.Option
 	if slices.ContainsFunc(m.Layers, isRawLayer) {
 		how = append(how, validate.Fast) // the library wants to unpack every layer
 	}

@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"math/rand/v2"
 	"net"
@@ -84,6 +85,11 @@ func judge(err error) verdict {
 	// Everything else comes from the network: a connection cut or reset, an
 	// unexpected end, a timeout, a stall.
 	return again
+}
+
+// isCut says whether the other side ended the connection.
+func isCut(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
 
 // judgeStatus decides by status and error codes (OCI distribution

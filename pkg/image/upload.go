@@ -55,11 +55,38 @@ func (c *client) start(ctx context.Context, h v1.Hash, from string) (session *ur
 	if err != nil {
 		return nil, false, err
 	}
+	c.unknown.Store(false)
 	if from != "" && resp.StatusCode == http.StatusCreated {
 		return nil, true, nil
 	}
 	session, err = location(resp)
 	return session, false, err
+}
+
+// eagerSize is the size of a blob from which a round trip is worth a session
+// that may turn out not to be needed, and is left to expire then.
+const eagerSize = 8 << 20
+
+// begin asks for a blob, if it is to be asked for, and opens a session for one
+// that is not there; for a large blob both at the same time.
+func (c *client) begin(ctx context.Context, d v1.Descriptor, from string, ask bool) (there, mounted bool, session *url.URL, err error) {
+	if ask && (d.Size < eagerSize || from != "") {
+		if there, err = c.exists(ctx, d.Digest); there || err != nil {
+			return there, false, nil, err
+		}
+		ask = false
+	}
+	var wg sync.WaitGroup
+	var asking error
+	if ask {
+		wg.Go(func() { there, asking = c.exists(ctx, d.Digest) })
+	}
+	session, mounted, err = c.start(ctx, d.Digest, from)
+	wg.Wait()
+	if there {
+		return true, false, nil, nil
+	}
+	return false, mounted, session, errors.Join(asking, err)
 }
 
 // location is the address of a session after an answer to POST or PATCH.
@@ -107,12 +134,12 @@ func (c *client) transfer(ctx context.Context, method string, session *url.URL, 
 	}
 	req.Header.Set("Content-Type", "application/octet-stream")
 	resp, err := c.send(ctx, opSendBlob, req, http.StatusCreated, http.StatusAccepted, http.StatusNoContent, http.StatusOK)
-	// The transport may still be reading the body when it returns. No more.
-	cancel(nil)
-	body.Close()
 	if resp != nil {
 		discard(resp)
 	}
+	// The transport may still be reading the body when it returns. No more.
+	cancel(nil)
+	body.Close()
 	switch source := body.failed(); {
 	case context.Cause(ctx) == errStalled:
 		return nil, fmt.Errorf("%s: %w", opSendBlob.name, errStalled)
@@ -158,12 +185,17 @@ func withDigest(session *url.URL, h v1.Hash) *url.URL {
 
 // uploadBlob makes sure that the registry has a blob whose digest is known. It
 // returns whether it was there already, or was taken from another repository.
-// restart is called before every try, count for bytes that are sent.
-func (c *client) uploadBlob(ctx context.Context, b blob, restart func(), count func(int)) (reused bool, err error) {
+// absent says that it is known not to be there, so that the first try need not
+// ask. restart is called before every try, count for bytes that are sent.
+func (c *client) uploadBlob(ctx context.Context, b blob, absent bool, restart func(), count func(int)) (reused bool, err error) {
 	first := true
 	err = c.persist(ctx, "layer "+b.desc.Digest.String(), func(ctx context.Context) error {
 		restart()
-		there, err := c.exists(ctx, b.desc.Digest)
+		from := b.from
+		if b.host != c.repo.RegistryStr() || !first {
+			from = ""
+		}
+		there, mounted, session, err := c.begin(ctx, b.desc, from, !absent || !first)
 		if err != nil {
 			return err
 		}
@@ -171,14 +203,6 @@ func (c *client) uploadBlob(ctx context.Context, b blob, restart func(), count f
 			// At a later try it is an upload whose answer was lost.
 			reused = first
 			return nil
-		}
-		from := b.from
-		if b.host != c.repo.RegistryStr() || !first {
-			from = ""
-		}
-		session, mounted, err := c.start(ctx, b.desc.Digest, from)
-		if err != nil {
-			return err
 		}
 		if mounted {
 			reused = true
@@ -228,14 +252,14 @@ func (c *client) uploadRaw(ctx context.Context, d *deflater, l layer, p *part) (
 			return err
 		}
 		defer raw.Close()
-		z := d.gzip(raw, l.diffID, p.read)
+		z := d.gzip(raw, l.size, l.diffID, p.read)
 		defer z.Close()
 
 		lead := new(bytes.Buffer)
 		if _, err := io.CopyN(lead, z, leadSize); err == io.EOF {
 			b := blob{desc: v1.Descriptor{Digest: digestOf(lead.Bytes()), Size: int64(lead.Len())}, open: bytesOpener(lead.Bytes())}
 			desc = b.desc
-			reused, err = c.uploadBlob(ctx, b, func() {}, p.sent)
+			reused, err = c.uploadBlob(ctx, b, false, func() {}, p.sent)
 			if err != nil {
 				return finalError{err} // it has had its tries
 			}

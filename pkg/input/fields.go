@@ -18,19 +18,19 @@ const (
 // is its name in YAML, the tag for the commands that use it. A default of
 // $BUILD_BUILDID is what $(Build.BuildId) is in task.json.
 type fields struct {
-	Command            string `env:"INPUT_COMMAND, default=deploy" input:"command" for:"deploy push rollout"`
-	AWSCredentials     string `env:"INPUT_AWSCREDENTIALS" input:"awsCredentials" for:"deploy push rollout"`
-	Region             string `env:"INPUT_REGION" input:"region" for:"deploy push rollout"`
+	Command            string `env:"INPUT_COMMAND, default=deploy" input:"command" for:"deploy push rollout placeholder currentImage rollback resume"`
+	AWSCredentials     string `env:"INPUT_AWSCREDENTIALS" input:"awsCredentials" for:"deploy push rollout placeholder currentImage rollback resume"`
+	Region             string `env:"INPUT_REGION" input:"region" for:"deploy push rollout placeholder currentImage rollback resume"`
+	Repository         string `env:"INPUT_REPOSITORY" input:"repository" for:"deploy push rollout placeholder currentImage"`
+	CreateRepository   string `env:"INPUT_CREATEREPOSITORY, default=false" input:"createRepository" for:"deploy push placeholder"`
+	Container          string `env:"INPUT_CONTAINER" input:"container" for:"deploy rollout currentImage"`
 	Image              string `env:"INPUT_IMAGE" input:"image" for:"deploy push rollout"`
-	Repository         string `env:"INPUT_REPOSITORY" input:"repository" for:"deploy push rollout"`
 	Tags               string `env:"INPUT_TAGS, default=$BUILD_BUILDID" input:"tags" for:"deploy push rollout"`
 	Platform           string `env:"INPUT_PLATFORM" input:"platform" for:"deploy push"`
-	CreateRepository   string `env:"INPUT_CREATEREPOSITORY, default=false" input:"createRepository" for:"deploy push"`
-	Cluster            string `env:"INPUT_CLUSTER" input:"cluster" for:"deploy rollout"`
-	Services           string `env:"INPUT_SERVICES" input:"services" for:"deploy rollout"`
-	Container          string `env:"INPUT_CONTAINER" input:"container" for:"deploy rollout"`
-	Images             string `env:"INPUT_IMAGES" input:"images" for:"deploy rollout"`
+	Cluster            string `env:"INPUT_CLUSTER" input:"cluster" for:"deploy rollout currentImage rollback resume"`
+	Services           string `env:"INPUT_SERVICES" input:"services" for:"deploy rollout currentImage rollback resume"`
 	TaskDefinition     string `env:"INPUT_TASKDEFINITION, default=latest" input:"taskDefinition" for:"deploy rollout"`
+	Images             string `env:"INPUT_IMAGES" input:"images" for:"deploy rollout"`
 	Environment        string `env:"INPUT_ENVIRONMENT" input:"environment" for:"deploy rollout"`
 	RemoveEnvironment  string `env:"INPUT_REMOVEENVIRONMENT" input:"removeEnvironment" for:"deploy rollout"`
 	Secrets            string `env:"INPUT_SECRETS" input:"secrets" for:"deploy rollout"`
@@ -40,13 +40,23 @@ type fields struct {
 	PinDigest          string `env:"INPUT_PINDIGEST, default=false" input:"pinDigest" for:"deploy rollout"`
 	DesiredCount       string `env:"INPUT_DESIREDCOUNT" input:"desiredCount" for:"deploy rollout"`
 	ForceNewDeployment string `env:"INPUT_FORCENEWDEPLOYMENT, default=false" input:"forceNewDeployment" for:"deploy rollout"`
-	Wait               string `env:"INPUT_WAIT, default=true" input:"wait" for:"deploy rollout"`
-	TimeoutMinutes     string `env:"INPUT_TIMEOUTMINUTES, default=30" input:"timeoutMinutes" for:"deploy rollout"`
-	Summary            string `env:"INPUT_SUMMARY, default=true" input:"summary" for:"deploy rollout"`
-	RoleARN            string `env:"INPUT_ROLEARN" input:"roleArn" for:"deploy push rollout"`
-	RoleSessionName    string `env:"INPUT_ROLESESSIONNAME" input:"roleSessionName" for:"deploy push rollout"`
-	ExternalID         string `env:"INPUT_EXTERNALID" input:"externalId" for:"deploy push rollout"`
-	DryRun             string `env:"INPUT_DRYRUN, default=false" input:"dryRun" for:"deploy push rollout"`
+	WhenBusy           string `env:"INPUT_WHENBUSY, default=wait" input:"whenBusy" for:"deploy rollout"`
+	OlderBuild         string `env:"INPUT_OLDERBUILD, default=refuse" input:"olderBuild" for:"deploy rollout"`
+	MaxFailedTasks     string `env:"INPUT_MAXFAILEDTASKS, default=3" input:"maxFailedTasks" for:"deploy rollout"`
+	OnFailure          string `env:"INPUT_ONFAILURE, default=rollback" input:"onFailure" for:"deploy rollout"`
+	OnCancel           string `env:"INPUT_ONCANCEL, default=rollback" input:"onCancel" for:"deploy rollout"`
+	Wait               string `env:"INPUT_WAIT, default=true" input:"wait" for:"deploy rollout rollback resume"`
+	WaitUntil          string `env:"INPUT_WAITUNTIL, default=completed" input:"waitUntil" for:"deploy rollout rollback resume"`
+	TimeoutMinutes     string `env:"INPUT_TIMEOUTMINUTES, default=30" input:"timeoutMinutes" for:"deploy rollout rollback resume"`
+	Summary            string `env:"INPUT_SUMMARY, default=true" input:"summary" for:"deploy rollout rollback resume"`
+	BuildID            string `env:"INPUT_BUILDID" input:"buildId" for:"rollback"`
+	Action             string `env:"INPUT_ACTION, default=continue" input:"action" for:"resume"`
+	HookID             string `env:"INPUT_HOOKID" input:"hookId" for:"resume"`
+	DefaultImage       string `env:"INPUT_DEFAULTIMAGE" input:"defaultImage" for:"currentImage"`
+	RoleARN            string `env:"INPUT_ROLEARN" input:"roleArn" for:"deploy push rollout placeholder currentImage rollback resume"`
+	RoleSessionName    string `env:"INPUT_ROLESESSIONNAME" input:"roleSessionName" for:"deploy push rollout placeholder currentImage rollback resume"`
+	ExternalID         string `env:"INPUT_EXTERNALID" input:"externalId" for:"deploy push rollout placeholder currentImage rollback resume"`
+	DryRun             string `env:"INPUT_DRYRUN, default=false" input:"dryRun" for:"deploy push rollout placeholder rollback resume"`
 }
 
 // defaultTags is the default of tags as task.json has it. It reaches the task

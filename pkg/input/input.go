@@ -20,13 +20,27 @@ const (
 	Deploy  Command = "deploy"  // push, then roll out
 	Push    Command = "push"    // push to ECR only
 	Rollout Command = "rollout" // roll out an image that is in ECR already
+
+	Placeholder  Command = "placeholder"  // put the hello-world image into ECR
+	CurrentImage Command = "currentImage" // say which image each service runs
+	Rollback     Command = "rollback"     // go back to the last good revision
+	Resume       Command = "resume"       // answer a deployment that waits at a lifecycle hook
 )
+
+// Commands lists all commands in the order in which people meet them.
+func Commands() []Command {
+	return []Command{Deploy, Push, Rollout, Placeholder, CurrentImage, Rollback, Resume}
+}
 
 // Values of Inputs.TaskDefinition that are not a reference to a task definition.
 const (
 	LatestRevision  = "latest"  // the newest active revision of the family of the service
 	RunningRevision = "running" // the revision the service runs
 )
+
+// CurrentReference is the value of Inputs.Image that means the image of the last
+// successful deployment.
+const CurrentReference = "current"
 
 // Config is everything the task takes from its environment.
 type Config struct {
@@ -67,6 +81,17 @@ type Inputs struct {
 	Timeout            time.Duration // more than 0 where the command waits
 	DryRun             bool
 	Summary            bool
+
+	WhenBusy          string // wait, supersede, fail
+	AllowOlderBuild   bool
+	MaxFailedTasks    int // 0 is never
+	RollbackOnFailure bool
+	RollbackOnCancel  bool
+	UntilTraffic      bool // wait for the traffic only
+	BuildID           string
+	RollbackAction    bool // resume rolls back instead of continuing
+	HookID            string
+	DefaultImage      string
 
 	Ignored []string // inputs that were given but have no effect for Command, in the order of task.json
 }

@@ -189,6 +189,17 @@ func (l *loader) inputs(in *Inputs, f, defaults *fields) {
 	in.Timeout = one(l, "timeoutMinutes", f.TimeoutMinutes, parseMinutes)
 	in.Summary = one(l, "summary", f.Summary, parseBool)
 	in.DryRun = one(l, "dryRun", f.DryRun, parseBool)
+
+	in.WhenBusy = one(l, "whenBusy", f.WhenBusy, parseChoice("wait", "supersede", "fail"))
+	in.AllowOlderBuild = one(l, "olderBuild", f.OlderBuild, parseChoice("refuse", "allow")) == "allow"
+	in.MaxFailedTasks = one(l, "maxFailedTasks", f.MaxFailedTasks, parseFailedTasks)
+	in.RollbackOnFailure = one(l, "onFailure", f.OnFailure, parseChoice("rollback", "leave")) == "rollback"
+	in.RollbackOnCancel = one(l, "onCancel", f.OnCancel, parseChoice("rollback", "leave")) == "rollback"
+	in.UntilTraffic = one(l, "waitUntil", f.WaitUntil, parseChoice("completed", "traffic")) == "traffic"
+	in.BuildID = one(l, "buildId", f.BuildID, parseBuildID)
+	in.RollbackAction = one(l, "action", f.Action, parseChoice("continue", "rollback")) == "rollback"
+	in.HookID = one(l, "hookId", f.HookID, parseHookID)
+	in.DefaultImage = one(l, "defaultImage", f.DefaultImage, parseImageFor(Rollout))
 }
 
 // require reports the inputs without which the command has nothing to do.
@@ -196,20 +207,34 @@ func (l *loader) require(command Command, f *fields) {
 	missing := func(name, what, hint string) {
 		l.fail(name, 0, wrong(hint, "is empty; command %s needs %s", command, what))
 	}
-	if command != Rollout {
+	switch command {
+	case Deploy, Push:
 		if f.Image == "" {
 			missing("image", "the image to push", "for instance chat-app:$(Build.BuildId), as docker build tagged it")
 		}
 		if f.Repository == "" {
 			missing("repository", "the ECR repository to push to", "its name, chat-app, or its URI")
 		}
-	} else if f.Image == "" && f.Repository == "" {
-		missing("image", "image or repository", "set repository to roll out the image that has the first of tags, or image to a full reference")
+	case Rollout:
+		// A revision that is named, or the one that runs, may be deployed as it is.
+		asItIs := f.TaskDefinition != LatestRevision || strings.EqualFold(f.ForceNewDeployment, "true")
+		if f.Image == "" && f.Repository == "" && !asItIs {
+			missing("image", "image or repository", "set repository to roll out the image that has the first of tags, or image to a full reference")
+		}
+	case Placeholder:
+		if f.Repository == "" {
+			missing("repository", "the ECR repository to push the placeholder to", "its name, chat-app, or its URI")
+		}
+	case CurrentImage:
+		if f.Repository == "" && f.DefaultImage == "" {
+			missing("repository", "repository or defaultImage, for services that do not exist yet", "set repository to the one that the placeholder was pushed to")
+		}
 	}
-	if command != Push && f.Services == "" {
+	if command != Push && command != Placeholder && f.Services == "" {
 		missing("services", "at least one service", "the service's name, or cluster/service, one a line")
 	}
-	if f.Tags == "" && (command != Rollout || f.Image == "" && f.Repository != "") {
+	tagged := command == Deploy || command == Push || command == Rollout && f.Image == "" && f.Repository != ""
+	if f.Tags == "" && tagged {
 		missing("tags", "a tag", "the default, Build.BuildId, has no value in this run: set tags")
 	}
 }

@@ -71,6 +71,11 @@ func TestDeployWithItsDefaults(t *testing.T) {
 		Wait:           true,
 		Timeout:        30 * time.Minute,
 		Summary:        true,
+
+		WhenBusy:          "wait",
+		MaxFailedTasks:    3,
+		RollbackOnFailure: true,
+		RollbackOnCancel:  true,
 	}
 	if !reflect.DeepEqual(got.Inputs, want) {
 		t.Errorf("got  %+v\nwant %+v", got.Inputs, want)
@@ -102,6 +107,7 @@ func TestEveryInput(t *testing.T) {
 		"cpu", "1 vCPU", "memory", "2048", "containerCommand", `["sh", "-c", "a=b"]`,
 		"desiredCount", "0", "forceNewDeployment", "true", "pinDigest", "TRUE", "wait", "false", "timeoutMinutes", "5",
 		"dryRun", "true", "summary", "False",
+		"whenBusy", "supersede", "olderBuild", "allow", "maxFailedTasks", "0", "onFailure", "leave", "onCancel", "leave", "waitUntil", "traffic",
 	)
 	if err != nil {
 		t.Fatal(err)
@@ -118,6 +124,7 @@ func TestEveryInput(t *testing.T) {
 		Secrets:           []input.Variable{{"", "DB", "arn:aws:secretsmanager:eu-west-1:123456789012:secret:db-AbCdEf:key::"}},
 		CPU:               "1 vCPU", Memory: "2048", ContainerCommand: []string{"sh", "-c", "a=b"},
 		DesiredCount: new(0), ForceNewDeployment: true, PinDigest: true, Wait: false, Timeout: 5 * time.Minute, DryRun: true, Summary: false,
+		WhenBusy: "supersede", AllowOlderBuild: true, UntilTraffic: true,
 	}
 	if !reflect.DeepEqual(got.Inputs, want) {
 		t.Errorf("got  %+v\nwant %+v", got.Inputs, want)
@@ -127,22 +134,57 @@ func TestEveryInput(t *testing.T) {
 	}
 }
 
+// What the operations' commands take.
+func TestRollbackAndResume(t *testing.T) {
+	got, err := load(t, "command", "rollback", "cluster", "dev", "services", "web", "buildId", "1234", "timeoutMinutes", "5")
+	if err != nil || got.Inputs.BuildID != "1234" || got.Inputs.Timeout != 5*time.Minute || !got.Inputs.Wait {
+		t.Errorf("rollback: %+v, %v", got.Inputs, err)
+	}
+	got, err = load(t, "command", "resume", "cluster", "dev", "services", "web", "action", "rollback", "hookId", "h-1")
+	if err != nil || !got.Inputs.RollbackAction || got.Inputs.HookID != "h-1" {
+		t.Errorf("resume: %+v, %v", got.Inputs, err)
+	}
+	got, err = load(t, "command", "currentImage", "cluster", "dev", "services", "web", "defaultImage", "public.ecr.aws/nginx/nginx:1.27")
+	if err != nil || got.Inputs.DefaultImage != "public.ecr.aws/nginx/nginx:1.27" {
+		t.Errorf("currentImage: %+v, %v", got.Inputs, err)
+	}
+	for _, wrong := range [][]string{
+		{"command", "resume", "cluster", "dev", "services", "web", "action", "Continue"},
+		{"command", "rollback", "cluster", "dev", "services", "web", "buildId", "the last one"},
+		{"command", "rollout", "repository", "repo", "cluster", "dev", "services", "web", "whenBusy", "hope"},
+		{"command", "rollout", "repository", "repo", "cluster", "dev", "services", "web", "maxFailedTasks", "-1"},
+		{"command", "resume", "cluster", "dev", "services", "web", "hookId", "a b"},
+	} {
+		_, err := load(t, wrong...)
+		if list := mistakes(t, err); len(list) != 1 {
+			t.Errorf("%q: mistakes %q, want one", wrong, list)
+		}
+	}
+}
+
 // What each command needs, and that it can do with that alone.
 func TestRequiredInputs(t *testing.T) {
 	for name, test := range map[string]struct {
 		given []string
 		want  []string
 	}{
-		"push":                      {[]string{"command", "push", "image", "i", "repository", "repo"}, nil},
-		"push, nothing":             {[]string{"command", "push"}, []string{"image", "repository"}},
-		"deploy, nothing":           {nil, []string{"image", "repository", "services"}},
-		"deploy, no cluster":        {[]string{"image", "i", "repository", "repo", "services", "dev/a\nb\nc"}, []string{"services, line 2", "services, line 3"}},
-		"deploy, clusters in lines": {[]string{"image", "i", "repository", "repo", "services", "dev/a\nprod/b"}, nil},
-		"old ARN has no cluster":    {[]string{"image", "i", "repository", "repo", "services", "arn:aws:ecs:eu-west-1:123456789012:service/web"}, []string{"services, line 1"}},
-		"rollout of an image":       {[]string{"command", "rollout", "image", "h/i:1", "cluster", "dev", "services", "web"}, nil},
-		"rollout of a repository":   {[]string{"command", "rollout", "repository", "repo", "cluster", "dev", "services", "web"}, nil},
-		"rollout, nothing":          {[]string{"command", "rollout"}, []string{"image", "services"}},
-		"blank is empty":            {[]string{"command", "push", "image", "  ", "repository", "repo"}, []string{"image"}},
+		"push":                           {[]string{"command", "push", "image", "i", "repository", "repo"}, nil},
+		"push, nothing":                  {[]string{"command", "push"}, []string{"image", "repository"}},
+		"deploy, nothing":                {nil, []string{"image", "repository", "services"}},
+		"deploy, no cluster":             {[]string{"image", "i", "repository", "repo", "services", "dev/a\nb\nc"}, []string{"services, line 2", "services, line 3"}},
+		"deploy, clusters in lines":      {[]string{"image", "i", "repository", "repo", "services", "dev/a\nprod/b"}, nil},
+		"old ARN has no cluster":         {[]string{"image", "i", "repository", "repo", "services", "arn:aws:ecs:eu-west-1:123456789012:service/web"}, []string{"services, line 1"}},
+		"rollout of an image":            {[]string{"command", "rollout", "image", "h/i:1", "cluster", "dev", "services", "web"}, nil},
+		"rollout of a repository":        {[]string{"command", "rollout", "repository", "repo", "cluster", "dev", "services", "web"}, nil},
+		"rollout of a revision as it is": {[]string{"command", "rollout", "taskDefinition", "web:7", "cluster", "dev", "services", "web"}, nil},
+		"rollout again":                  {[]string{"command", "rollout", "forceNewDeployment", "true", "cluster", "dev", "services", "web"}, nil},
+		"placeholder":                    {[]string{"command", "placeholder", "repository", "repo"}, nil},
+		"placeholder, nothing":           {[]string{"command", "placeholder"}, []string{"repository"}},
+		"currentImage, nothing":          {[]string{"command", "currentImage"}, []string{"repository", "services"}},
+		"rollback, nothing":              {[]string{"command", "rollback"}, []string{"services"}},
+		"resume, nothing":                {[]string{"command", "resume"}, []string{"services"}},
+		"rollout, nothing":               {[]string{"command", "rollout"}, []string{"image", "services"}},
+		"blank is empty":                 {[]string{"command", "push", "image", "  ", "repository", "repo"}, []string{"image"}},
 		"no build id": {[]string{"command", "push", "image", "i", "repository", "repo", "BUILD_BUILDID", ""},
 			[]string{"tags"}},
 		"no build id, tags given": {[]string{"command", "push", "image", "i", "repository", "repo", "BUILD_BUILDID", "", "tags", "v1"}, nil},
@@ -234,7 +276,7 @@ func TestIgnoredInputs(t *testing.T) {
 			[]string{"command", "push", "image", "i", "repository", "repo", "wait", "True", "timeoutMinutes", "30", "taskDefinition", "latest", "summary", "true", "forceNewDeployment", "FALSE"}, nil},
 		"rollout does not push": {
 			[]string{"command", "rollout", "repository", "repo", "cluster", "dev", "services", "web", "platform", "linux/amd64", "createRepository", "true"},
-			[]string{"platform", "createRepository"}},
+			[]string{"createRepository", "platform"}},
 		"tags beside an image": {
 			[]string{"command", "rollout", "image", "h/i:1", "cluster", "dev", "services", "web", "tags", "v1"}, []string{"tags"}},
 		"the default tag beside an image": {

@@ -15,7 +15,7 @@ import (
 
 // The outputs and the outcomes are an interface, too: fixed once shipped.
 var (
-	outputs  = []string{"imageUri", "imageDigest", "taskDefinitionArn", "previousTaskDefinitionArn", "previousImage", "serviceDeploymentArn", "outcome"}
+	outputs  = []string{"imageUri", "imageDigest", "taskDefinitionArn", "previousTaskDefinitionArn", "previousImage", "serviceDeploymentArn", "outcome", "hookId"}
 	outcomes = []string{"succeeded", "unchanged", "rolledBack", "failed", "superseded", "paused", "timedOut"}
 )
 
@@ -140,7 +140,7 @@ func TestManifestKeepsTheRules(t *testing.T) {
 		match("the name of "+in.Name, `^[A-Za-z][A-Za-z0-9]*$`, in.Name)
 		match("the type of "+in.Name, `^(boolean|multiLine|pickList|string|connectedService:AWS)$`, in.Type)
 		match("the label of "+in.Name, `^.{1,50}$`, in.Label)
-		match("the help of "+in.Name, `^.{10,320}$`, in.HelpMarkDown)
+		match("the help of "+in.Name, `^.{10,360}$`, in.HelpMarkDown)
 		if first, _ := m.input(in.Name); !reflect.DeepEqual(first, m.Inputs[i]) {
 			t.Errorf("input %s is declared twice", in.Name)
 		}
@@ -216,8 +216,9 @@ func TestManifestAndFieldsAgree(t *testing.T) {
 		if standard != agentForm(in.DefaultValue) {
 			t.Errorf("input %s has the default %q in task.json and %q in fields", in.Name, in.DefaultValue, standard)
 		}
+		// An input outside any group may have a rule about the command itself.
 		group, _ := m.group(in.GroupName)
-		visible := regexp.MustCompile(`command = (\w+)`).FindAllStringSubmatch(group.VisibleRule, -1)
+		visible := regexp.MustCompile(`command = (\w+)`).FindAllStringSubmatch(group.VisibleRule+"\n"+in.VisibleRule, -1)
 		var shown []string
 		for _, v := range visible {
 			shown = append(shown, v[1])
@@ -332,7 +333,11 @@ func agentForm(standard string) string {
 }
 
 func commands() []string {
-	return []string{string(Deploy), string(Push), string(Rollout)}
+	var names []string
+	for _, c := range Commands() {
+		names = append(names, string(c))
+	}
+	return names
 }
 
 func usesOf(name string) []string {

@@ -6,17 +6,55 @@ package input
 import (
 	"encoding/json"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 )
 
 func parseCommand(text string) (Command, error) {
-	switch c := Command(text); c {
-	case Deploy, Push, Rollout:
-		return c, nil
+	if slices.Contains(Commands(), Command(text)) {
+		return Command(text), nil
 	}
-	return "", wrong("commands are written in lower case", "%s is none of deploy, push, rollout", shown(text))
+	names := make([]string, len(Commands()))
+	for i, c := range Commands() {
+		names[i] = string(c)
+	}
+	return "", wrong("commands are told apart by case", "%s is none of %s", shown(text), strings.Join(names, ", "))
+}
+
+// parseChoice gives the parser for one of a few words. A pick list keeps
+// nobody from writing something else in YAML.
+func parseChoice(words ...string) func(string) (string, error) {
+	return func(text string) (string, error) {
+		if !slices.Contains(words, text) {
+			return "", wrong("write one of them as it stands here", "%s is none of %s", shown(text), strings.Join(words, ", "))
+		}
+		return text, nil
+	}
+}
+
+// parseBuildID takes what may stand as a tag: the tag of an image is its build id.
+func parseBuildID(text string) (string, error) {
+	if _, err := parseTag(text); err != nil {
+		return "", wrong("for instance 1234, the number at the end of the run's address", "%s is not a build id", shown(text))
+	}
+	return text, nil
+}
+
+func parseFailedTasks(text string) (int, error) {
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 0 || n > 1000 {
+		return 0, wrong("0 leaves it to the circuit breaker and the timeout", "%s is not a number of tasks from 0 to 1000", shown(text))
+	}
+	return n, nil
+}
+
+func parseHookID(text string) (string, error) {
+	if strings.ContainsAny(text, " \t\r\n") {
+		return "", wrong("it is the output hookId of the step that paused", "%s is not the id of a lifecycle hook: it has a blank", shown(text))
+	}
+	return text, nil
 }
 
 // parseBool takes true and false in any case, as the agent's own tasks do, and

@@ -42,6 +42,10 @@ func Outputs(r deploy.Result) []Output {
 		{"previousImage", each(func(s deploy.ServiceResult) string { return s.PreviousImage })},
 		{"serviceDeploymentArn", each(func(s deploy.ServiceResult) string { return s.Deployment })},
 		{"outcome", string(r.Outcome())},
+		{"hookId", each(func(s deploy.ServiceResult) string { return s.HookID })},
+	}
+	if len(r.Current) > 0 {
+		all = current(r.Current)
 	}
 	var set []Output
 	for _, o := range all {
@@ -56,6 +60,8 @@ func Outputs(r deploy.Result) []Output {
 func Line(r deploy.Result) string {
 	took := Duration(r.Took)
 	switch {
+	case len(r.Current) > 0:
+		return "Current image of " + services(r.Current) + " told"
 	case r.DryRun:
 		return "Dry run: nothing was changed"
 	case len(r.Services) == 0 && !r.Image.Pushed:
@@ -126,6 +132,7 @@ func Markdown(r deploy.Result) string {
 			{"Tasks", tasksText(s)},
 			{"Time", durationText(s.Took)},
 		})
+		why(&b, s.Diagnosis)
 		if len(s.Changes) > 0 {
 			b.WriteString("\n<details><summary>What changed</summary>\n\n")
 			for _, c := range s.Changes {

@@ -25,13 +25,12 @@ func Check(s Service, d taskdef.Definition, platforms map[string][]Platform) []e
 		problems = append(problems, p)
 	}
 	if status := d.Status(); status != "" && status != "ACTIVE" {
-		problems = append(problems, &Problem{"taskDefinition",
-			fmt.Sprintf("%s is %s; ECS starts tasks only from an ACTIVE revision", shortARN(d.ARN()), status), "give latest, or another revision"})
+		problems = append(problems, &Problem{Input: "taskDefinition", Message: fmt.Sprintf("%s is %s; ECS starts tasks only from an ACTIVE revision", shortARN(d.ARN()), status),
+			Advice: "give latest, or another revision"})
 	}
 	if s.Fargate && len(d.RequiresCompatibilities()) > 0 && !slices.Contains(d.RequiresCompatibilities(), "FARGATE") {
-		problems = append(problems, &Problem{"taskDefinition",
-			fmt.Sprintf("service %s runs on Fargate, %s requires %s", s.Name, d.Family(), strings.Join(d.RequiresCompatibilities(), ", ")),
-			"give the family that belongs to the service"})
+		problems = append(problems, &Problem{Input: "taskDefinition", Message: fmt.Sprintf("service %s runs on Fargate, %s requires %s", s.Name, d.Family(), strings.Join(d.RequiresCompatibilities(), ", ")),
+			Advice: "give the family that belongs to the service"})
 	}
 	for _, container := range d.Containers() {
 		if have := platforms[container.Name]; len(have) > 0 {
@@ -48,11 +47,11 @@ func checkController(s Service) *Problem {
 	case "ECS":
 		return nil
 	case "CODE_DEPLOY":
-		return &Problem{"services", fmt.Sprintf("service %s is deployed by CodeDeploy (deployment controller CODE_DEPLOY); the controller ECS was expected", s.Name),
-			"ECS's own blue/green strategy replaces it: set the service's deployment controller to ECS"}
+		return &Problem{Input: "services", Message: fmt.Sprintf("service %s is deployed by CodeDeploy (deployment controller CODE_DEPLOY); the controller ECS was expected", s.Name),
+			Advice: "ECS's own blue/green strategy replaces it: set the service's deployment controller to ECS"}
 	default:
-		return &Problem{"services", fmt.Sprintf("service %s has the deployment controller %s: a third party places its tasks, so UpdateService cannot; the controller ECS was expected", s.Name, s.Controller),
-			"deploy it with the system that owns its task sets"}
+		return &Problem{Input: "services", Message: fmt.Sprintf("service %s has the deployment controller %s: a third party places its tasks, so UpdateService cannot; the controller ECS was expected", s.Name, s.Controller),
+			Advice: "deploy it with the system that owns its task sets"}
 	}
 }
 
@@ -80,8 +79,8 @@ func checkPlatform(s Service, d taskdef.Definition, container string, have []Pla
 	for i, p := range have {
 		names[i] = p.String()
 	}
-	return &Problem{"image", fmt.Sprintf("container %s of service %s needs an image for %s, this one is for %s", container, s.Name, want, strings.Join(names, ", ")),
-		fmt.Sprintf("build with --platform %s, or set runtimePlatform in the task definition (now %s)", want, runtimeWords(os, arch))}
+	return &Problem{Input: "image", Message: fmt.Sprintf("container %s of service %s needs an image for %s, this one is for %s", container, s.Name, want, strings.Join(names, ", ")),
+		Advice: fmt.Sprintf("build with --platform %s, or set runtimePlatform in the task definition (now %s)", want, runtimeWords(os, arch))}
 }
 
 func runtimeWords(os, arch string) string {

@@ -31,9 +31,8 @@ func (c *Client) Definition(ctx context.Context, ref string) (taskdef.Definition
 	}, capture(&body))
 	if err != nil {
 		if code := codeOf(err); code == "ClientException" || code == "InvalidParameterException" {
-			return taskdef.Definition{}, &Problem{"taskDefinition",
-				fmt.Sprintf("there is no task definition %q in %s (%s)", ref, c.region, apiMessage(err)),
-				"give latest, running, family:revision, an ARN or a file"}
+			return taskdef.Definition{}, &Problem{Input: "taskDefinition", Message: fmt.Sprintf("there is no task definition %q in %s (%s)", ref, c.region, apiMessage(err)),
+				Advice: "give latest, running, family:revision, an ARN or a file"}
 		}
 		return taskdef.Definition{}, during("describe task definition "+ref, err)
 	}

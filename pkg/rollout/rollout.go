@@ -15,6 +15,7 @@ package rollout
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -27,11 +28,12 @@ import (
 type Client struct {
 	api    *ecs.Client
 	region string
+	cfg    aws.Config // for clients of the services beside ECS
 }
 
 // New returns a client for the region and identity of cfg.
 func New(cfg aws.Config) *Client {
-	return &Client{api: ecs.NewFromConfig(cfg), region: cfg.Region}
+	return &Client{api: ecs.NewFromConfig(cfg), region: cfg.Region, cfg: cfg}
 }
 
 // Problem is something wrong with what a caller asked for, found before or
@@ -43,6 +45,8 @@ type Problem struct {
 	Message string
 	// Advice is one thing to do about it; it may be empty.
 	Advice string
+	// Absent is set when the problem is that the resource does not exist (any more).
+	Absent bool
 }
 
 func (p *Problem) Error() string {
@@ -92,6 +96,14 @@ func concurrentRevision(err error) aws.Ternary {
 func denied(err error) bool {
 	var api smithy.APIError
 	return errors.As(err, &api) && (api.ErrorCode() == "AccessDeniedException" || api.ErrorCode() == "AccessDenied")
+}
+
+// TaggingDenied reports whether a revision was refused because of its tags: to
+// register one with tags takes the right ecs:TagResource as well.
+//
+// https://docs.aws.amazon.com/AmazonECS/latest/developerguide/supported-iam-actions-tagging.html
+func TaggingDenied(err error) bool {
+	return denied(err) && strings.Contains(err.Error(), "ecs:TagResource")
 }
 
 func codeOf(err error) string {

@@ -28,12 +28,15 @@ type Service struct {
 	Pending        int
 	Deployments    []Deployment
 	Events         []Message // newest first, 100 at most
+	TargetGroups   []string  // ARNs, a blue/green deployment's alternate ones included
 }
 
 // Deployment is one entry of a service's list of deployments. Several exist
-// only while one replaces another.
+// only while one replaces another. Where CodeDeploy deploys a service there are
+// none, and its task sets stand in for them.
 //
 // https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Deployment.html
+// https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_TaskSet.html
 type Deployment struct {
 	ID             string // ecs-svc/…; tasks carry it as startedBy
 	Status         string // PRIMARY, ACTIVE or INACTIVE
@@ -45,6 +48,7 @@ type Deployment struct {
 	Failed         int
 	RolloutState   string // IN_PROGRESS, COMPLETED, FAILED; empty where ECS gives none
 	Reason         string
+	CodeDeploy     string // id of the CodeDeploy deployment that made the task set: d-…
 }
 
 // Message is one line of a service's own event log.
@@ -65,9 +69,9 @@ func (s Service) Primary() Deployment {
 	return Deployment{}
 }
 
-// deployment returns the deployment with the given id.
+// deployment returns the deployment with the given id: ECS's, or CodeDeploy's.
 func (s Service) deployment(id string) (Deployment, bool) {
-	i := slices.IndexFunc(s.Deployments, func(d Deployment) bool { return d.ID == id })
+	i := slices.IndexFunc(s.Deployments, func(d Deployment) bool { return id != "" && (d.ID == id || d.CodeDeploy == id) })
 	if i < 0 {
 		return Deployment{}, false
 	}
@@ -92,14 +96,15 @@ func (c *Client) Service(ctx context.Context, cluster, name string) (Service, er
 	s := serviceFrom(out.Services[0])
 	s.Cluster = cluster
 	if s.Status != "ACTIVE" {
-		return s, &Problem{"services", fmt.Sprintf("service %s in cluster %s is %s; an ACTIVE service was expected", name, cluster, s.Status),
-			"create the service again, or name the one that replaced it"}
+		return s, &Problem{Absent: true, Input: "services", Message: fmt.Sprintf("service %s in cluster %s is %s; an ACTIVE service was expected", name, cluster, s.Status),
+			Advice: "create the service again, or name the one that replaced it"}
 	}
 	return s, nil
 }
 
 func (c *Client) noCluster(ctx context.Context, cluster string, err error) error {
-	p := &Problem{"cluster", fmt.Sprintf("there is no cluster %q in %s", cluster, c.region), "check cluster and region"}
+	p := &Problem{Absent: true, Input: "cluster", Message: fmt.Sprintf("there is no cluster %q in %s", cluster, c.region),
+		Advice: "check cluster and region"}
 	if containsFold(err.Error(), "inactive") {
 		p.Message = fmt.Sprintf("cluster %q in %s is inactive: it was deleted", cluster, c.region)
 	}
@@ -117,7 +122,8 @@ func (c *Client) noCluster(ctx context.Context, cluster string, err error) error
 }
 
 func (c *Client) noService(ctx context.Context, cluster, name string) error {
-	p := &Problem{"services", fmt.Sprintf("there is no service %q in cluster %s (%s)", name, cluster, c.region), "check services, cluster and region"}
+	p := &Problem{Absent: true, Input: "services", Message: fmt.Sprintf("there is no service %q in cluster %s (%s)", name, cluster, c.region),
+		Advice: "check services, cluster and region"}
 	var names []string
 	pages := ecs.NewListServicesPaginator(c.api, &ecs.ListServicesInput{Cluster: aws.String(cluster), MaxResults: aws.Int32(100)})
 	for pages.HasMorePages() && len(names) < 1000 {
@@ -185,6 +191,9 @@ func serviceFrom(s types.Service) Service {
 		name := aws.ToString(p.CapacityProvider)
 		out.Fargate = out.Fargate || name == "FARGATE" || name == "FARGATE_SPOT"
 	}
+	for _, lb := range s.LoadBalancers {
+		out.TargetGroups = append(out.TargetGroups, targetGroups(lb)...)
+	}
 	for _, d := range s.Deployments {
 		out.Deployments = append(out.Deployments, Deployment{
 			ID:             aws.ToString(d.Id),
@@ -197,6 +206,18 @@ func serviceFrom(s types.Service) Service {
 			Failed:         int(d.FailedTasks),
 			RolloutState:   string(d.RolloutState),
 			Reason:         aws.ToString(d.RolloutStateReason),
+		})
+	}
+	for _, set := range s.TaskSets {
+		out.Deployments = append(out.Deployments, Deployment{
+			ID:             aws.ToString(set.Id),
+			Status:         aws.ToString(set.Status),
+			TaskDefinition: aws.ToString(set.TaskDefinition),
+			CreatedAt:      aws.ToTime(set.CreatedAt),
+			Desired:        int(set.ComputedDesiredCount),
+			Running:        int(set.RunningCount),
+			Pending:        int(set.PendingCount),
+			CodeDeploy:     aws.ToString(set.ExternalId),
 		})
 	}
 	for _, e := range s.Events {

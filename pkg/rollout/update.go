@@ -25,6 +25,9 @@ type Started struct {
 	// New is false when ECS saw nothing to do: the deployment that is there
 	// already brings the same revision.
 	New bool
+	// MaxFailedTasks is how many tasks may end for the same fatal cause before a
+	// watch gives the deployment up; 0 is any number.
+	MaxFailedTasks int
 
 	told map[string]bool // ids of service events older than the update
 }
@@ -71,4 +74,12 @@ func Join(before, after Service) Started {
 		s.told[e.ID] = true
 	}
 	return s
+}
+
+// Again returns d to be watched once more, as after ECS was asked to roll it back.
+func (d Started) Again() Started {
+	d.UntilTraffic = false
+	d.MaxFailedTasks = 0
+	d.New = false
+	return d
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"time"
 )
 
 // Outcome is how a rollout ended. The empty outcome means not yet.
@@ -43,6 +44,9 @@ type Target struct {
 	ID             string // of our entry among the service's deployments: ecs-svc/…
 	TaskDefinition string // ARN of the revision it brings
 	Previous       string // ARN of the revision that ran before
+	// UntilTraffic is set when the end is not waited for, but that all production
+	// traffic is on the new revision: what follows is hours of baking.
+	UntilTraffic bool
 }
 
 // State is what is known of a deployment after a poll.
@@ -64,6 +68,19 @@ type State struct {
 	Newer string
 }
 
+// UnderWay reports whether our service deployment is known and has not ended.
+func (s State) UnderWay() bool {
+	return s.Pinned != nil && (s.Pinned.Status == "PENDING" || s.Pinned.Status == "IN_PROGRESS")
+}
+
+// HookID is the lifecycle hook at which our deployment waits, or empty.
+func (s State) HookID() string {
+	if s.Pinned == nil || !s.UnderWay() {
+		return ""
+	}
+	return s.Pinned.HookID
+}
+
 // ServiceDeployment is the record that ECS keeps of one deployment, also after
 // it ended.
 //
@@ -73,7 +90,9 @@ type ServiceDeployment struct {
 	Status         string
 	StatusReason   string
 	RollbackReason string
-	Stage          string // of a blue/green deployment
+	Stage          string        // lifecycle stage, such as BAKE_TIME
+	Traffic        *float64      // percent of production traffic; nil where there is none to shift
+	Bake           time.Duration // how long it bakes
 	Alarms         []string
 	HookID         string // a PAUSE lifecycle hook awaiting an action
 	Requested      int
@@ -85,21 +104,29 @@ type ServiceDeployment struct {
 // Verdict). It never guesses: a status it does not know means not yet, so that
 // a status ECS adds later cannot turn into a false success.
 func Judge(t Target, s State) Verdict {
-	if s.Missing || s.Service.Status == "INACTIVE" {
-		return Verdict{Failed, "the service was deleted while it was being deployed"}
-	}
-	if s.Service.Status == "DRAINING" {
-		return Verdict{Failed, "the service is being deleted"}
+	if v := s.gone(); v.Final() {
+		return v
 	}
 	if s.Pinned != nil {
-		return judgePinned(*s.Pinned, s.Newer)
+		return judgePinned(t, *s.Pinned, s.Newer)
 	}
 	return judgeListed(t, s)
 }
 
+// gone is the verdict on a service that is no longer there to be deployed to.
+func (s State) gone() Verdict {
+	switch {
+	case s.Missing, s.Service.Status == "INACTIVE":
+		return Verdict{Failed, "the service was deleted while it was being deployed"}
+	case s.Service.Status == "DRAINING":
+		return Verdict{Failed, "the service is being deleted"}
+	}
+	return Verdict{}
+}
+
 // judgePinned reads the statuses of ServiceDeploymentStatus:
 // https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ServiceDeploymentBrief.html
-func judgePinned(d ServiceDeployment, newer string) Verdict {
+func judgePinned(t Target, d ServiceDeployment, newer string) Verdict {
 	switch d.Status {
 	case "SUCCESSFUL":
 		return Verdict{Succeeded, ""}
@@ -116,8 +143,23 @@ func judgePinned(d ServiceDeployment, newer string) Verdict {
 		if d.HookID != "" {
 			return Verdict{Paused, "a lifecycle hook waits for a decision: " + d.HookID}
 		}
+		if t.UntilTraffic && d.shifted() {
+			return Verdict{Succeeded, "all production traffic is on the new revision; ECS goes on with " + strings.ToLower(strings.ReplaceAll(d.Stage, "_", " "))}
+		}
 	}
 	return Verdict{}
+}
+
+// shifted reports whether the new revision has all of the production traffic
+// and what is left is to watch it: the stages after PRODUCTION_TRAFFIC_SHIFT.
+//
+// https://docs.aws.amazon.com/AmazonECS/latest/developerguide/blue-green-deployment-how-it-works.html
+func (d ServiceDeployment) shifted() bool {
+	switch d.Stage {
+	case "BAKE_TIME", "CLEAN_UP":
+		return d.Traffic == nil || *d.Traffic == 100
+	}
+	return false
 }
 
 // why says what happened in ECS's own words, or in ours where ECS has none.

@@ -16,6 +16,9 @@ const (
 func TestJudge(t *testing.T) {
 	ours := Target{ID: "ecs-svc/2", TaskDefinition: ourRevision, Previous: previousRevision}
 	redeploy := Target{ID: "ecs-svc/2", TaskDefinition: ourRevision, Previous: ourRevision}
+	impatient := ours
+	impatient.UntilTraffic = true
+	percent := func(f float64) *float64 { return &f }
 	active := func(deployments ...Deployment) Service { return Service{Status: "ACTIVE", Deployments: deployments} }
 	entry := func(id, status, revision, rollout string) Deployment {
 		return Deployment{ID: id, Status: status, TaskDefinition: revision, RolloutState: rollout}
@@ -54,6 +57,13 @@ func TestJudge(t *testing.T) {
 		{"a status of the future goes on", ours, State{Service: stable, Pinned: pinned("HALF_SUCCESSFUL")}, "", ""},
 		{"paused at a hook", ours, State{Service: stable, Pinned: &ServiceDeployment{Status: "IN_PROGRESS", HookID: "hook-1"}}, Paused, "hook-1"},
 		{"a hook of a finished deployment does not pause", ours, State{Service: stable, Pinned: &ServiceDeployment{Status: "SUCCESSFUL", HookID: "hook-1"}}, Succeeded, ""},
+
+		// Traffic that is shifted before the deployment ends.
+		{"baking goes on", ours, State{Service: stable, Pinned: &ServiceDeployment{Status: "IN_PROGRESS", Stage: "BAKE_TIME", Traffic: percent(100)}}, "", ""},
+		{"baking is the end for who waits for traffic only", impatient, State{Service: stable, Pinned: &ServiceDeployment{Status: "IN_PROGRESS", Stage: "BAKE_TIME", Traffic: percent(100)}}, Succeeded, "bake time"},
+		{"a canary that bakes on a tenth of the traffic is no end", impatient, State{Service: stable, Pinned: &ServiceDeployment{Status: "IN_PROGRESS", Stage: "PRODUCTION_TRAFFIC_SHIFT", Traffic: percent(10)}}, "", ""},
+		{"shifting is no end", impatient, State{Service: stable, Pinned: &ServiceDeployment{Status: "IN_PROGRESS", Stage: "PRODUCTION_TRAFFIC_SHIFT", Traffic: percent(100)}}, "", ""},
+		{"a rollback during the bake is none either", impatient, State{Service: stable, Pinned: &ServiceDeployment{Status: "ROLLBACK_IN_PROGRESS", Stage: "BAKE_TIME", Traffic: percent(100)}}, "", ""},
 
 		// By the service's list of deployments.
 		{"listed: in progress goes on", ours, State{Service: active(entry("ecs-svc/2", "PRIMARY", ourRevision, "IN_PROGRESS")), Listed: true}, "", ""},

@@ -6,11 +6,8 @@ package rollout
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"hash/fnv"
 	"iter"
-	"math/rand/v2"
 	"slices"
 	"strings"
 	"time"
@@ -28,58 +25,40 @@ type Event struct {
 	Warning bool
 }
 
-const (
-	quickPoll = 3 * time.Second  // while something moves
-	calmPoll  = 10 * time.Second // when nothing has changed for a while
-	// pollLimit bounds the calls of one poll, so that a connection that hangs
-	// cannot hold up the timeout.
-	pollLimit = 20 * time.Second
-	// pinLimit is how long a service deployment may stay invisible before the
-	// watch goes on without it: ECS lists it within seconds.
-	pinLimit = 60 * time.Second
-)
+// pinLimit is how long a service deployment may stay invisible before the
+// watch goes on without it: ECS lists it within seconds.
+const pinLimit = 60 * time.Second
 
 // Watch follows one deployment. Range over Events until it ends, then ask for
 // the Verdict.
 type Watch struct {
+	polling
 	client  *Client
 	started Started
-	timeout time.Duration
-	spread  *rand.Rand
 
 	state    State
-	verdict  Verdict
-	err      error
 	unpinned bool   // service deployments cannot be read: said once
-	outage   bool   // the last poll failed: said once a spell
 	counts   string // as last told
 	notice   string // rollback or other state of the pinned deployment, as last told
+	staged   string // lifecycle stage and traffic, as last told
+	baking   time.Time
+
+	failed   int       // tasks of ours that had failed when the stopped ones were looked at
+	looked   time.Time // when that was
+	hopeless Verdict   // set when the stopped tasks say that it cannot succeed
 }
 
 // Watch returns a watch over d that ends with TimedOut when timeout has passed
 // and the deployment has not ended.
 func (c *Client) Watch(d Started, timeout time.Duration) *Watch {
 	own, listed := d.Service.deployment(d.ID)
-	seed := fnv.New64()
-	seed.Write([]byte(d.ID))
 	return &Watch{
+		polling: newPolling("ECS", d.ID, timeout),
 		client:  c,
 		started: d,
-		timeout: timeout,
-		// Seeded by the deployment: polls of different ones drift apart, and a
-		// rollout that is played again in a test goes the same way.
-		spread: rand.New(rand.NewPCG(seed.Sum64(), 0)),
-		state:  State{Service: d.Service, Own: own, Listed: listed},
+		state:   State{Service: d.Service, Own: own, Listed: listed},
 	}
 }
-
-// Verdict is how the deployment ended. It is undecided after an interrupted
-// watch; Err says why.
-func (w *Watch) Verdict() Verdict { return w.verdict }
-
-// Err returns what ended the watch before there was a verdict: the context's
-// error, or an error of ECS that waiting does not cure.
-func (w *Watch) Err() error { return w.err }
 
 // State returns what the last successful poll saw.
 func (w *Watch) State() State { return w.state }
@@ -95,119 +74,25 @@ func (w *Watch) ServiceDeployment() string {
 
 // Events polls until the deployment ended, the timeout passed or ctx is done,
 // and yields what happened in between.
-func (w *Watch) Events(ctx context.Context) iter.Seq[Event] {
-	return func(yield func(Event) bool) {
-		begin := time.Now()
-		deadline := begin.Add(w.timeout)
-		for interval := time.Duration(0); ; {
-			if !time.Now().Before(deadline) {
-				w.verdict = Verdict{TimedOut, fmt.Sprintf("no end after %s: %s", w.timeout, w.state.Words())}
-				return
-			}
-			pollContext, cancel := context.WithTimeout(ctx, min(pollLimit, time.Until(deadline)))
-			events, err := w.poll(pollContext, time.Since(begin))
-			cancel()
-			if ctx.Err() != nil {
-				w.err = context.Cause(ctx)
-				return
-			}
-			if err != nil && !passing(err) {
-				w.err = err
-				return
-			}
-			if err != nil && !time.Now().Before(deadline) {
-				continue // the poll was cut short by the timeout, not by ECS
-			}
-			for _, e := range append(events, w.spell(err)...) {
-				if !yield(e) {
-					return
-				}
-			}
-			if err == nil {
-				if w.verdict = Judge(w.started.Target, w.state); w.verdict.Final() {
-					return
-				}
-			}
-			interval = pace(interval, len(events) > 0, err != nil)
-			select {
-			case <-ctx.Done():
-				w.err = context.Cause(ctx)
-				return
-			case <-time.After(min(w.jitter(interval), time.Until(deadline))):
-			}
-		}
+func (w *Watch) Events(ctx context.Context) iter.Seq[Event] { return w.until(ctx, w) }
+
+func (w *Watch) judge() Verdict {
+	v := Judge(w.started.Target, w.state)
+	if !v.Final() && w.state.notice() == "" { // a rollback under way is waited for
+		return w.hopeless
 	}
+	return v
 }
 
-// pace returns the pause before the next poll: short after a change, growing
-// while all is quiet, long after an error so that a throttled ECS recovers.
-func pace(last time.Duration, moved, failed bool) time.Duration {
-	switch {
-	case failed:
-		return calmPoll
-	case moved || last == 0:
-		return quickPoll
-	default:
-		return min(last*5/4, calmPoll)
-	}
-}
-
-// jitter spreads the polls of parallel steps over a fifth of the interval.
-func (w *Watch) jitter(d time.Duration) time.Duration {
-	return d*9/10 + time.Duration(w.spread.Int64N(int64(d/5)))
-}
-
-// passing reports whether err may be gone at the next poll. What cannot heal by
-// waiting is a refusal: a missing right, or a name that does not exist.
-func passing(err error) bool {
-	var problem *Problem
-	switch {
-	case denied(err), errors.As(err, &problem):
-		return false
-	case slices.Contains([]string{"InvalidParameterException", "UnrecognizedClientException", "InvalidClientTokenId", "InvalidSignatureException"}, codeOf(err)):
-		return false
-	}
-	return true
-}
-
-// spell tells of ECS not answering once when it begins and once when it ends.
-func (w *Watch) spell(err error) []Event {
-	was := w.outage
-	w.outage = err != nil
-	switch {
-	case err != nil && !was:
-		return []Event{{time.Now(), "ECS does not answer, watching on: " + err.Error(), true}}
-	case err == nil && was:
-		return []Event{{time.Now(), "ECS answers again", false}}
-	}
-	return nil
-}
+func (w *Watch) words() string { return w.state.Words() }
 
 // poll reads the state once and returns what is new in it.
 func (w *Watch) poll(ctx context.Context, age time.Duration) ([]Event, error) {
-	out, err := w.client.api.DescribeServices(ctx, &ecs.DescribeServicesInput{
-		Cluster:  aws.String(w.started.Service.Cluster),
-		Services: []string{w.started.Service.Name},
-	})
-	if codeOf(err) == "ClusterNotFoundException" {
-		w.state.Missing = true
-		return nil, nil
+	w.calls++
+	events, err := w.client.observe(ctx, w.started, &w.state)
+	if err != nil || w.state.Missing {
+		return nil, err
 	}
-	if err != nil {
-		return nil, during("describe service "+w.started.Service.Name, err)
-	}
-	if w.state.Missing = len(out.Services) == 0; w.state.Missing {
-		return nil, nil
-	}
-	service := serviceFrom(out.Services[0])
-	service.Cluster = w.started.Service.Cluster
-	w.state.Service = service
-	own, listed := service.deployment(w.started.ID)
-	if w.state.Listed = listed; listed {
-		w.state.Own = own
-	}
-	events := w.news(service)
-
 	pinned, err := w.readPinned(ctx)
 	switch {
 	case denied(err), err == nil && pinned == nil && age > pinLimit:
@@ -220,6 +105,7 @@ func (w *Watch) poll(ctx context.Context, age time.Duration) ([]Event, error) {
 	case pinned != nil:
 		w.state.Pinned = pinned
 	}
+	w.giveUp(ctx)
 	return append(events, w.progress()...), nil
 }
 
@@ -230,19 +116,40 @@ func reasonOf(err error) string {
 	return " (" + apiMessage(err) + ")"
 }
 
-// news returns the service's events that were not told yet, oldest first.
-func (w *Watch) news(s Service) []Event {
+// observe reads d's service into s, and returns the service's events that were
+// not told yet, oldest first.
+func (c *Client) observe(ctx context.Context, d Started, s *State) ([]Event, error) {
+	out, err := c.api.DescribeServices(ctx, &ecs.DescribeServicesInput{
+		Cluster:  aws.String(d.Service.Cluster),
+		Services: []string{d.Service.Name},
+	})
+	if codeOf(err) == "ClusterNotFoundException" {
+		s.Missing = true
+		return nil, nil
+	}
+	if err != nil {
+		return nil, during("describe service "+d.Service.Name, err)
+	}
+	if s.Missing = len(out.Services) == 0; s.Missing {
+		return nil, nil
+	}
+	s.Service = serviceFrom(out.Services[0])
+	s.Service.Cluster = d.Service.Cluster
+	own, listed := s.Service.deployment(d.ID)
+	if s.Listed = listed; listed {
+		s.Own = own
+	}
 	var events []Event
-	for _, m := range slices.Backward(s.Events) {
-		if !w.started.told[m.ID] {
-			w.started.told[m.ID] = true
+	for _, m := range slices.Backward(s.Service.Events) {
+		if !d.told[m.ID] {
+			d.told[m.ID] = true
 			if id := rollbackTarget(m.Text); id != "" {
-				w.state.RollbackTo = id
+				s.RollbackTo = id
 			}
 			events = append(events, Event{Time: m.Time, Text: withoutService(m.Text)})
 		}
 	}
-	return events
+	return events, nil
 }
 
 // withoutService removes the "(service web) " with which ECS begins every
@@ -263,6 +170,11 @@ func (w *Watch) progress() []Event {
 	if notice := w.state.notice(); notice != w.notice {
 		if w.notice = notice; notice != "" {
 			events = append(events, Event{time.Now(), notice, true})
+		}
+	}
+	if stage := w.stage(); stage != w.staged {
+		if w.staged = stage; stage != "" {
+			events = append(events, Event{time.Now(), stage, false})
 		}
 	}
 	if counts := w.state.counts(); counts != w.counts {
@@ -288,6 +200,32 @@ func (s State) counts() string {
 	}
 	if old := s.Service.Running - s.Own.Running; old > 0 {
 		text += fmt.Sprintf("; %d of the previous deployment", old)
+	}
+	return text
+}
+
+// stage says where a deployment with a strategy of its own is: its lifecycle
+// stage, the share of traffic, and how long it still bakes.
+func (w *Watch) stage() string {
+	d := w.state.Pinned
+	if d == nil || d.Stage == "" {
+		return ""
+	}
+	text := strings.ToLower(strings.ReplaceAll(d.Stage, "_", " "))
+	if d.Traffic != nil {
+		text += fmt.Sprintf(", %g %% of production traffic", *d.Traffic)
+	}
+	if d.Stage != "BAKE_TIME" {
+		w.baking = time.Time{}
+		return text
+	}
+	if w.baking.IsZero() {
+		w.baking = time.Now()
+	}
+	if left := d.Bake - time.Since(w.baking); left > 0 {
+		// In tenths, so that hours of baking are a dozen lines.
+		step := max(time.Minute, (d.Bake / 10).Truncate(time.Minute))
+		text += fmt.Sprintf(", %d min left", int(((left + step - 1) / step * step).Minutes()))
 	}
 	return text
 }
@@ -334,8 +272,10 @@ func (w *Watch) readPinned(ctx context.Context) (*ServiceDeployment, error) {
 	if w.unpinned {
 		return nil, nil
 	}
+	w.calls++
 	arn := w.ServiceDeployment()
 	if arn == "" {
+		w.calls += 2
 		var err error
 		if arn, err = w.client.findDeployment(ctx, w.started); arn == "" {
 			return nil, err
@@ -364,13 +304,11 @@ func (c *Client) findDeployment(ctx context.Context, d Started) (string, error) 
 		return "", err
 	}
 	for _, brief := range slices.Backward(briefs) { // oldest first: the one nearest to our update
-		out, err := c.api.DescribeServiceRevisions(ctx, &ecs.DescribeServiceRevisionsInput{
-			ServiceRevisionArns: []string{aws.ToString(brief.TargetServiceRevisionArn)},
-		})
+		revision, err := c.taskDefinitionOf(ctx, aws.ToString(brief.TargetServiceRevisionArn))
 		if err != nil {
-			return "", during("describe service revision", err)
+			return "", err
 		}
-		if len(out.ServiceRevisions) > 0 && aws.ToString(out.ServiceRevisions[0].TaskDefinition) == d.TaskDefinition {
+		if revision == d.TaskDefinition {
 			return aws.ToString(brief.ServiceDeploymentArn), nil
 		}
 	}
@@ -397,9 +335,7 @@ func (c *Client) deploymentsSince(ctx context.Context, d Started) ([]types.Servi
 			break
 		}
 	}
-	slices.SortStableFunc(briefs, func(a, b types.ServiceDeploymentBrief) int {
-		return aws.ToTime(b.CreatedAt).Compare(aws.ToTime(a.CreatedAt))
-	})
+	slices.SortStableFunc(briefs, newestFirst)
 	return briefs, nil
 }
 
@@ -430,6 +366,9 @@ func serviceDeploymentFrom(d types.ServiceDeployment) *ServiceDeployment {
 		StatusReason: aws.ToString(d.StatusReason),
 		Stage:        string(d.LifecycleStage),
 	}
+	if c := d.DeploymentConfiguration; c != nil {
+		out.Bake = time.Duration(aws.ToInt32(c.BakeTimeInMinutes)) * time.Minute
+	}
 	if d.Rollback != nil {
 		out.RollbackReason = aws.ToString(d.Rollback.Reason)
 	}
@@ -438,6 +377,7 @@ func serviceDeploymentFrom(d types.ServiceDeployment) *ServiceDeployment {
 	}
 	if r := d.TargetServiceRevision; r != nil {
 		out.Requested, out.Running, out.Pending = int(r.RequestedTaskCount), int(r.RunningTaskCount), int(r.PendingTaskCount)
+		out.Traffic = r.RequestedProductionTrafficWeight
 	}
 	for _, h := range d.LifecycleHookDetails {
 		if h.TargetType == "PAUSE" && h.Status == types.DeploymentLifecycleHookStatusAwaitingAction {

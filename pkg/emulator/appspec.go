@@ -1,0 +1,157 @@
+// AppSpec files for Amazon ECS: what a deployment of CodeDeploy is to bring, in YAML or JSON.
+// https://docs.aws.amazon.com/codedeploy/latest/userguide/reference-appspec-file-structure-resources.html#reference-appspec-file-structure-resources-ecs
+// https://docs.aws.amazon.com/codedeploy/latest/userguide/reference-appspec-file-structure-hooks.html#appspec-hooks-ecs
+
+package emulator
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// lifecycleEvents are the events of a deployment to ECS, in their order; those that begin or end with a word of time are hooks.
+var lifecycleEvents = []string{"BeforeInstall", "Install", "AfterInstall", "AllowTestTraffic", "AfterAllowTestTraffic", "BeforeAllowTraffic", "AllowTraffic", "AfterAllowTraffic"}
+
+var lifecycleHooks = []string{"BeforeInstall", "AfterInstall", "AfterAllowTestTraffic", "BeforeAllowTraffic", "AfterAllowTraffic"}
+
+// appSpec is what an AppSpec file says.
+type appSpec struct {
+	taskDefinition, container string
+	port                      int
+	settings                  object            // of the service, where it has some of its own
+	hooks                     map[string]string // event → function
+}
+
+// readRevision reads the AppSpec file that a revision holds.
+func readRevision(revision object) (appSpec, error) {
+	invalid := func(format string, args ...any) (appSpec, error) {
+		return appSpec{}, apiErrorf("InvalidRevisionException", format, args...)
+	}
+	var holder object
+	switch t := revision.str("revisionType"); t {
+	case "AppSpecContent":
+		holder = revision.object("appSpecContent")
+	case "String":
+		holder = revision.object("string")
+	case "":
+		return invalid("Revision type must be specified")
+	default:
+		return invalid("The emulator reads revisions of the types AppSpecContent and String, not %s", t)
+	}
+	content := holder.str("content")
+	if content == "" {
+		return invalid("The revision's content must not be empty")
+	}
+	if sum := sha256.Sum256([]byte(content)); holder.has("sha256") && holder.str("sha256") != hex.EncodeToString(sum[:]) {
+		return invalid("The SHA256 of the revision's content does not match the one specified")
+	}
+	spec, problem := parseAppSpec(content)
+	if problem != "" {
+		return invalid("The AppSpec file is not valid: %s", problem)
+	}
+	return spec, nil
+}
+
+// parseAppSpec reads an AppSpec file, and says what is wrong with it.
+func parseAppSpec(content string) (spec appSpec, problem string) {
+	var root yaml.Node
+	if err := yaml.Unmarshal([]byte(content), &root); err != nil {
+		return spec, err.Error()
+	}
+	var plain any
+	if err := root.Decode(&plain); err != nil {
+		return spec, err.Error()
+	}
+	data, err := json.Marshal(plain)
+	if err != nil {
+		return spec, err.Error()
+	}
+	doc, err := parseObject(data)
+	if err != nil {
+		return spec, "it is " + err.Error()
+	}
+	members := object{}
+	for k, v := range doc { // "Resources" in YAML files, "resources" in older JSON ones
+		members[strings.ToLower(k)] = v
+	}
+	if p := unknownIn(members, "the file", "version", "resources", "hooks"); p != "" {
+		return spec, p
+	}
+	if !isVersion(members["version"]) {
+		return spec, "the version must be 0.0"
+	}
+	resources := members.objects("resources")
+	if len(resources) != 1 || resources[0].object("TargetService") == nil {
+		return spec, "Resources must be a list of one TargetService"
+	}
+	target := resources[0].object("TargetService")
+	if target.str("Type") != "AWS::ECS::Service" {
+		return spec, "the TargetService's Type must be AWS::ECS::Service"
+	}
+	properties := target.object("Properties")
+	if p := unknownIn(properties, "Properties", "TaskDefinition", "LoadBalancerInfo", "PlatformVersion", "NetworkConfiguration", "CapacityProviderStrategy"); p != "" {
+		return spec, p
+	}
+	balancer := properties.object("LoadBalancerInfo")
+	if p := unknownIn(balancer, "LoadBalancerInfo", "ContainerName", "ContainerPort"); p != "" {
+		return spec, p
+	}
+	spec = appSpec{taskDefinition: properties.str("TaskDefinition"), container: balancer.str("ContainerName"), port: balancer.number("ContainerPort", 0), settings: object{}, hooks: map[string]string{}}
+	switch {
+	case spec.taskDefinition == "":
+		return spec, "TaskDefinition is missing"
+	case spec.container == "" || spec.port == 0:
+		return spec, "LoadBalancerInfo must have ContainerName and ContainerPort"
+	}
+	spec.settings.put("platformVersion", properties.str("PlatformVersion"))
+	if n := properties.object("NetworkConfiguration").object("AwsvpcConfiguration"); n != nil {
+		spec.settings["networkConfiguration"] = object{"awsvpcConfiguration": lowered(n)}
+	}
+	if strategy := properties.objects("CapacityProviderStrategy"); strategy != nil {
+		var items []any
+		for _, item := range strategy {
+			items = append(items, lowered(item))
+		}
+		spec.settings["capacityProviderStrategy"] = items
+	}
+	for _, h := range members.objects("hooks") {
+		for event, function := range h {
+			name, ok := function.(string)
+			if !slices.Contains(lifecycleHooks, event) || !ok {
+				return spec, "there is no hook " + event + " of the name of a function"
+			}
+			spec.hooks[event] = name
+		}
+	}
+	return spec, ""
+}
+
+func isVersion(v any) bool {
+	if n, ok := v.(json.Number); ok {
+		return decimal(n) == 0
+	}
+	return v == "0.0"
+}
+
+func unknownIn(o object, where string, known ...string) string {
+	for k := range o {
+		if !slices.Contains(known, k) {
+			return where + " has the unknown member " + k
+		}
+	}
+	return ""
+}
+
+// lowered gives members the spelling of the ECS API: Subnets → subnets.
+func lowered(o object) object {
+	out := object{}
+	for k, v := range o {
+		out[strings.ToLower(k[:1])+k[1:]] = v
+	}
+	return out
+}

@@ -1,0 +1,150 @@
+// The Query protocol, in which STS and Elastic Load Balancing speak: a form in, XML out.
+// https://smithy.io/2.0/aws/protocols/aws-query-protocol.html
+
+package emulator
+
+import (
+	"bytes"
+	"encoding/xml"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// queryService is one of the services that speak the Query protocol.
+type queryService struct {
+	name       string // sts: the signing name, and the prefix of IAM actions
+	version    string
+	namespace  string // of the XML
+	operations map[string]func(*Emulator, *http.Request, url.Values) (any, error)
+	resource   func(form url.Values) string
+}
+
+// serveQuery answers as the service that the request is signed for; one that is not signed for any is taken to be for STS.
+func (e *Emulator) serveQuery(w http.ResponseWriter, r *http.Request) {
+	svc := e.queries["sts"]
+	if m := authorizationHeader.FindStringSubmatch(r.Header.Get("Authorization")); m != nil && e.queries[m[4]] != nil {
+		svc = e.queries[m[4]]
+	}
+	req := Request{Time: time.Now(), Service: svc.name, Method: r.Method, Path: r.URL.Path, Host: r.Host}
+	defer func() { e.record(req) }()
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if err != nil {
+		return
+	}
+	req.Body, req.Received = body, int64(len(body))
+	var result any
+	form, err := url.ParseQuery(string(body))
+	if err == nil {
+		req.Operation = form.Get("Action")
+		result, err = e.answerQuery(svc, r, form)
+	}
+	if err == errReset {
+		panic(http.ErrAbortHandler)
+	}
+	id := e.newID(uuidID)
+	req.Status = http.StatusOK
+	var out bytes.Buffer
+	if err != nil {
+		fail, ok := err.(*apiError)
+		if !ok {
+			fail = &apiError{code: "MalformedQueryString", message: err.Error()}
+		}
+		if req.Status = fail.status; req.Status == 0 {
+			req.Status = http.StatusBadRequest
+		}
+		req.Error = fail.code
+		side := "Sender"
+		if req.Status >= 500 {
+			side = "Receiver"
+		}
+		writeXML(&out, svc.namespace, "ErrorResponse", []xmlPart{
+			{"Error", struct{ Type, Code, Message string }{side, fail.code, fail.message}},
+			{"RequestId", id},
+		})
+	} else {
+		writeXML(&out, svc.namespace, req.Operation+"Response", []xmlPart{
+			{req.Operation + "Result", result},
+			{"ResponseMetadata", struct{ RequestId string }{id}},
+		})
+	}
+	w.Header().Set("Content-Type", "text/xml")
+	w.Header().Set("X-Amzn-Requestid", id)
+	w.Header().Set("Content-Length", strconv.Itoa(out.Len()))
+	w.WriteHeader(req.Status)
+	w.Write(out.Bytes())
+}
+
+// xmlPart is an element with a name of its own.
+type xmlPart struct {
+	name  string
+	value any
+}
+
+// writeXML writes an element with parts in a service's namespace.
+func writeXML(out *bytes.Buffer, namespace, name string, parts []xmlPart) {
+	enc := xml.NewEncoder(out)
+	start := xml.StartElement{Name: xml.Name{Local: name}, Attr: []xml.Attr{{Name: xml.Name{Local: "xmlns"}, Value: namespace}}}
+	err := enc.EncodeToken(start)
+	for _, p := range parts {
+		if err == nil {
+			err = enc.EncodeElement(p.value, xml.StartElement{Name: xml.Name{Local: p.name}})
+		}
+	}
+	if err == nil {
+		err = enc.EncodeToken(start.End())
+	}
+	if err == nil {
+		err = enc.Flush()
+	}
+	if err != nil {
+		panic(err) // answers are structures that can be written
+	}
+}
+
+func (e *Emulator) answerQuery(svc *queryService, r *http.Request, form url.Values) (any, error) {
+	name := form.Get("Action")
+	do := svc.operations[name]
+	if form.Get("Version") != svc.version || do == nil {
+		return nil, apiErrorf("InvalidAction", "Could not find operation %s for version %s", name, orDefault(form.Get("Version"), "NO_VERSION_SPECIFIED"))
+	}
+	principal, err := e.authenticate(r, svc.name)
+	if err != nil {
+		if api := err.(*apiError); strings.HasSuffix(api.code, "TokenException") || strings.HasPrefix(api.code, "Unrecognized") {
+			return nil, &apiError{http.StatusForbidden, map[string]string{
+				"MissingAuthenticationTokenException": "MissingAuthenticationToken", "ExpiredTokenException": "ExpiredToken", "UnrecognizedClientException": "InvalidClientTokenId",
+			}[api.code], api.message}
+		}
+		return nil, err
+	}
+	err = e.injected(r.Context(), svc.name+":"+name, principal, func() string { return svc.resource(form) })
+	if api, ok := err.(*apiError); ok { // the Query protocol has older names
+		switch api.code {
+		case "AccessDeniedException":
+			api.code, api.status = "AccessDenied", http.StatusForbidden
+			api.message = fmt.Sprintf("User: %s is not authorized to perform: %s:%s on resource: %s", principal, svc.name, name, svc.resource(form))
+		case "ThrottlingException":
+			api.code = "Throttling"
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return do(e, r, form)
+}
+
+// members reads a list of the Query protocol: Name.member.1, Name.member.2 …
+func members(form url.Values, name string) []string {
+	var out []string
+	for i := 1; ; i++ {
+		key := fmt.Sprintf("%s.member.%d", name, i)
+		if !form.Has(key) {
+			return out
+		}
+		out = append(out, form.Get(key))
+	}
+}

@@ -1,0 +1,195 @@
+// What a service must have for its deployment strategy: the rules of ECS for deployment configurations and load balancers, in its own words where
+// the developer guide quotes them.
+// https://docs.aws.amazon.com/AmazonECS/latest/developerguide/troubleshooting-blue-green.html
+
+package emulator
+
+import (
+	"encoding/json"
+	"math"
+	"slices"
+	"strings"
+)
+
+// maxBake is the longest bake time of a deployment or of a step, in minutes.
+const maxBake = 1440
+
+// deploymentConfiguration merges a change into a configuration and fills in the defaults of the controller.
+func deploymentConfiguration(old, change object, controller string) (object, error) {
+	invalid := func(format string, args ...any) (object, error) {
+		return nil, apiErrorf("InvalidParameterException", format, args...)
+	}
+	out := copyOf(old).with(copyOf(change))
+	if controller == "EXTERNAL" {
+		return out, nil
+	}
+	out.fill("maximumPercent", 200)
+	out.fill("minimumHealthyPercent", 100)
+	lower, upper := out.number("minimumHealthyPercent", 100), out.number("maximumPercent", 200)
+	if lower < 0 || lower > 100 {
+		return invalid("minimumHealthyPercent must be between 0 and 100.")
+	}
+	if upper < 100 || lower == 100 && upper == 100 {
+		return invalid("The specified deployment configuration would prevent a deployment: maximumPercent must be greater than 100, or minimumHealthyPercent less than 100.")
+	}
+	if controller != "ECS" {
+		switch {
+		case out.object("deploymentCircuitBreaker").flag("enable"):
+			return invalid("The deployment circuit breaker is only supported for services with the ECS deployment controller.")
+		case out.object("alarms").flag("enable"):
+			return invalid("Deployment alarms are only supported for services with the ECS deployment controller.")
+		case out.has("strategy") && out.str("strategy") != "ROLLING":
+			return invalid("The deployment strategy %s is only supported for services with the ECS deployment controller.", out.str("strategy"))
+		}
+		return out, nil
+	}
+	out.fill("deploymentCircuitBreaker", object{"enable": false, "rollback": false})
+	out.fill("strategy", "ROLLING")
+	strategy := out.str("strategy")
+	if old.has("strategy") && old.str("strategy") != strategy { // what belonged to the strategy before goes with it
+		for _, m := range []string{"canaryConfiguration", "linearConfiguration", "bakeTimeInMinutes", "lifecycleHooks"} {
+			if !change.has(m) {
+				delete(out, m)
+			}
+		}
+	}
+	if strategy == "ROLLING" {
+		out.fill("bakeTimeInMinutes", 0)
+	} else {
+		out.fill("bakeTimeInMinutes", 15)
+	}
+	if b := out.number("bakeTimeInMinutes", 0); b < 0 || b > maxBake {
+		return invalid("bakeTimeInMinutes must be between 0 and %d.", maxBake)
+	}
+	if a := out.object("alarms"); a.flag("enable") && len(a.list("alarmNames")) == 0 {
+		return invalid("alarmNames cannot be empty when alarms are enabled.")
+	}
+	for _, c := range []struct {
+		strategy, member   string
+		percent            string
+		fewest             float64
+		usual              json.Number
+		minutes            string
+		usualMinutesPerOne int
+	}{
+		{"CANARY", "canaryConfiguration", "canaryPercent", 0.1, "5.0", "canaryBakeTimeInMinutes", 10},
+		{"LINEAR", "linearConfiguration", "stepPercent", 3, "10.0", "stepBakeTimeInMinutes", 6},
+	} {
+		if strategy != c.strategy {
+			if out.has(c.member) {
+				return invalid("%s is only valid when the deployment strategy is %s.", c.member, c.strategy)
+			}
+			continue
+		}
+		steps := out.object(c.member)
+		if steps == nil {
+			steps = object{}
+			out[c.member] = steps
+		}
+		steps.fill(c.percent, c.usual)
+		steps.fill(c.minutes, c.usualMinutesPerOne)
+		if p := decimal(steps[c.percent]); p < c.fewest || p > 100 || math.Abs(p*10-math.Round(p*10)) > 1e-6 {
+			return invalid("%s must be a multiple of 0.1 between %.1f and 100.0.", c.percent, c.fewest)
+		}
+		if m := steps.number(c.minutes, 0); m < 0 || m > maxBake {
+			return invalid("%s must be between 0 and %d.", c.minutes, maxBake)
+		}
+	}
+	return out, checkHooks(out.objects("lifecycleHooks"))
+}
+
+// maxHooks is how many hooks of a type a service may have.
+const maxHooks = 10
+
+func checkHooks(hooks []object) error {
+	invalid := func(format string, args ...any) error {
+		return apiErrorf("InvalidParameterException", format, args...)
+	}
+	count := map[string]int{}
+	for _, h := range hooks {
+		kind := orDefault(h.str("targetType"), "AWS_LAMBDA")
+		if count[kind]++; count[kind] > maxHooks {
+			return invalid("A service can have at most %d lifecycle hooks of the type %s.", maxHooks, kind)
+		}
+		if len(h.list("lifecycleStages")) == 0 {
+			return invalid("lifecycleStages cannot be empty.")
+		}
+		switch {
+		case kind == "PAUSE" && (h.has("hookTargetArn") || h.has("roleArn")):
+			return invalid("hookTargetArn and roleArn are not allowed for Pause Hook")
+		case kind == "PAUSE" && slices.ContainsFunc(h.strings("lifecycleStages"), func(s string) bool { return s == testShift || s == shift }):
+			return invalid("Invalid lifecycle stage provided for Pause Hook")
+		case kind == "AWS_LAMBDA" && !strings.HasPrefix(h.str("hookTargetArn"), "arn:"):
+			return invalid("hookTargetArn is required for lifecycle hooks of the type AWS_LAMBDA")
+		case kind == "AWS_LAMBDA" && !strings.HasPrefix(h.str("roleArn"), "arn:"):
+			return invalid("roleArn is required for lifecycle hooks of the type AWS_LAMBDA")
+		}
+	}
+	return nil
+}
+
+// checkTraffic refuses load balancers with which a service's strategy cannot shift traffic. A service without any may have every strategy: its
+// traffic is not managed then.
+func checkTraffic(doc object) error {
+	invalid := func(format string, args ...any) error {
+		return apiErrorf("InvalidParameterException", format, args...)
+	}
+	balancers := doc.objects("loadBalancers")
+	groups := map[string]bool{}
+	advanced := 0
+	for _, lb := range balancers {
+		a := lb.object("advancedConfiguration")
+		if a != nil {
+			advanced++
+			if lb.has("loadBalancerName") {
+				return invalid("advancedConfiguration field is not allowed with ELBv1 loadBalancers")
+			}
+			for _, m := range []string{"alternateTargetGroupArn", "productionListenerRule", "roleArn"} {
+				if a.str(m) == "" {
+					return invalid("%s is required in advancedConfiguration", m)
+				}
+			}
+			for _, m := range []string{"productionListenerRule", "testListenerRule"} {
+				if rule := a.str(m); rule != "" && !strings.Contains(rule, ":listener-rule/") && !strings.Contains(rule, ":listener/net/") {
+					return invalid("%s has an invalid ARN format. Must be RuleArn for ALB or ListenerArn for NLB. Got: %s", m, rule)
+				}
+			}
+			if rule := a.str("testListenerRule"); rule != "" && rule == a.str("productionListenerRule") {
+				return invalid("The following rules cannot be used as both production and test listener rules: %s", rule)
+			}
+		}
+		for _, g := range []string{lb.str("targetGroupArn"), a.str("alternateTargetGroupArn")} {
+			if g == "" {
+				continue
+			}
+			if groups[g] && a != nil {
+				return invalid("Duplicate targetGroupArn found: %s", g)
+			}
+			groups[g] = true
+		}
+	}
+	if advanced > 0 && advanced < len(balancers) {
+		return invalid("Either all or none of the provided loadBalancers must have advancedConfiguration defined")
+	}
+	if strategy := doc.object("deploymentConfiguration").str("strategy"); strategy != "" && strategy != "ROLLING" && advanced < len(balancers) {
+		return invalid("advancedConfiguration field is required for all loadBalancers when using a non-ROLLING deployment strategy")
+	}
+	return nil
+}
+
+// decimal reads a number with digits behind the point; 0 where it is none.
+func decimal(v any) float64 {
+	switch v := v.(type) {
+	case json.Number:
+		f, err := v.Float64()
+		if err != nil {
+			return 0
+		}
+		return f
+	case float64:
+		return v
+	case int:
+		return float64(v)
+	}
+	return 0
+}

@@ -1,0 +1,305 @@
+package image
+
+// What the repository is known to have before anything is sent. An image's
+// config lists the digests of its raw layers, and its manifest those of the
+// same layers compressed, in the same order: two reads of an image that is
+// there say under which digests the layers it shares with ours can be used as
+// they are, without compressing ours to find out. No cache is needed, so that
+// it works on an agent that has never seen the image.
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"regexp"
+	"sync"
+	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+	"golang.org/x/sync/errgroup"
+)
+
+// presence is what is known of a blob in the repository.
+type presence int
+
+const (
+	unasked presence = iota
+	present
+	missing
+)
+
+// inventory is what is known of the repository. What a push finds out and what
+// it sends is added, so that a second attempt need not do it again.
+type inventory struct {
+	mu     sync.Mutex
+	blobs  map[v1.Hash]presence
+	layers map[v1.Hash]v1.Descriptor // by diffID: how the layer is stored
+	sent   map[v1.Hash]bool          // by us: not reused, even if it is met again
+}
+
+func newInventory() *inventory {
+	return &inventory{blobs: map[v1.Hash]presence{}, layers: map[v1.Hash]v1.Descriptor{}, sent: map[v1.Hash]bool{}}
+}
+
+// blob says what is known of a blob, and whether this push has sent it.
+func (i *inventory) blob(h v1.Hash) (p presence, sent bool) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.blobs[h], i.sent[h]
+}
+
+// layer returns how a raw layer is stored, if it is.
+func (i *inventory) layer(diffID v1.Hash) (d v1.Descriptor, ok bool) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	d, ok = i.layers[diffID]
+	return d, ok && i.blobs[d.Digest] == present
+}
+
+// arrived notes that the repository has a blob; diffID is zero for one that is
+// no raw layer of ours.
+func (i *inventory) arrived(d v1.Descriptor, diffID v1.Hash, reused bool) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.blobs[d.Digest] = present
+	if diffID != (v1.Hash{}) {
+		i.layers[diffID] = d
+	}
+	if !reused {
+		i.sent[d.Digest] = true
+	}
+}
+
+var digestForm = regexp.MustCompile(`sha256:[0-9a-f]{64}`)
+
+// lost notes the blobs that err says the repository does not have although a
+// manifest needs them, and says whether there are any: a lifecycle policy may
+// have deleted a layer since it was seen. A registry that does not name them
+// casts doubt on all that were there before.
+func (i *inventory) lost(err error) bool {
+	var status *statusError
+	if !errors.As(err, &status) || status.Operation != opPutManifest ||
+		status.Status != http.StatusBadRequest && status.Status != http.StatusNotFound {
+		return false
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	any := false
+	lose := func(h v1.Hash) {
+		if i.blobs[h] == present {
+			any = true
+			i.blobs[h] = missing
+			delete(i.sent, h)
+		}
+	}
+	for _, e := range status.Errors {
+		for _, s := range digestForm.FindAllString(e.Message+string(e.Detail), -1) {
+			if h, err := v1.NewHash(s); err == nil {
+				lose(h)
+			}
+		}
+	}
+	if !any && (status.has("MANIFEST_BLOB_UNKNOWN") || status.has("BLOB_UNKNOWN")) {
+		for h := range i.blobs {
+			if !i.sent[h] {
+				lose(h)
+			}
+		}
+	}
+	return any
+}
+
+// lookLimit bounds looking for layers to reuse: an aid that takes longer than
+// that is none.
+const lookLimit = 20 * time.Second
+
+// known returns how the layers of the push's base are stored in the repository,
+// by diffID; without a base, those of another image under one of the tags.
+// Nothing that goes wrong here is an error: the layers are sent then.
+func (p *push) known(ctx context.Context, s State) map[v1.Hash]v1.Descriptor {
+	if p.image.describe.Kind == KindRegistry || p.image.content != nil && !p.image.content.compresses() {
+		return nil
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, lookLimit, errStalled)
+	defer cancel()
+	base := ""
+	if p.options.Base != nil {
+		var err error
+		if base, err = p.options.Base(ctx); err != nil {
+			p.log.DebugContext(ctx, "no base to reuse layers of", "error", err)
+		}
+	}
+	for _, t := range s.Tags {
+		if base == "" && t.Status == TagOther {
+			base = t.Digest
+		}
+	}
+	if base == "" {
+		return nil
+	}
+	var platform Platform
+	if ps := p.image.describe.Platforms; len(ps) == 1 {
+		platform = ps[0]
+	}
+	layers, err := p.client.layers(ctx, base, platform)
+	if err != nil {
+		p.log.DebugContext(ctx, "no layers to reuse", "base", base, "error", err)
+	}
+	return layers
+}
+
+// compresses says whether the content has layers that are not yet as they will
+// be stored.
+func (c *content) compresses() bool {
+	if c.unbuilt == nil {
+		return false
+	}
+	for _, l := range c.unbuilt.layers {
+		if l.known == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// layers reads how the layers of an image in the repository are stored, by
+// diffID. Where reference is an index, platform chooses the image.
+func (c *client) layers(ctx context.Context, reference string, platform Platform) (map[v1.Hash]v1.Descriptor, error) {
+	found, err := c.manifest(ctx, reference)
+	if err != nil || found == nil {
+		return nil, err
+	}
+	m, mediaType, err := parseManifest(found.raw, found.desc.MediaType)
+	if err != nil {
+		return nil, fmt.Errorf("manifest %s %w", reference, err)
+	}
+	if mediaType.IsIndex() {
+		for _, child := range m.Manifests {
+			if have := platformOf(child.Platform); child.MediaType.IsImage() && !isAttestation(child) && platform.known() && have.known() && platform.Matches(have) {
+				return c.layers(ctx, child.Digest.String(), platform)
+			}
+		}
+		return nil, nil
+	}
+	if m.Config == nil || !isConfig(*m.Config) {
+		return nil, nil
+	}
+	raw, err := c.read(ctx, *m.Config, maxConfig)
+	if err != nil {
+		return nil, err
+	}
+	config, err := readConfig(raw)
+	if err != nil {
+		return nil, fmt.Errorf("config %s %w", m.Config.Digest, err)
+	}
+	if len(config.diffIDs) != len(m.Layers) {
+		return nil, fmt.Errorf("manifest %s lists %d layers, its config %d", reference, len(m.Layers), len(config.diffIDs))
+	}
+	layers := map[v1.Hash]v1.Descriptor{}
+	for i, d := range m.Layers {
+		switch d.MediaType {
+		case types.DockerLayer, types.OCILayer:
+			layers[config.diffIDs[i]] = v1.Descriptor{Digest: d.Digest, Size: d.Size}
+		case types.OCILayerZStd:
+			layers[config.diffIDs[i]] = v1.Descriptor{Digest: d.Digest, Size: d.Size, MediaType: d.MediaType}
+		}
+	}
+	return layers, nil
+}
+
+// read reads a small blob of the repository whole. Registries that keep blobs
+// elsewhere redirect there; credentials are not for that place.
+func (c *client) read(ctx context.Context, d v1.Descriptor, limit int64) ([]byte, error) {
+	var raw []byte
+	err := c.persist(ctx, "blob "+d.Digest.String(), func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeoutCause(ctx, c.stall, errStalled)
+		defer cancel()
+		req, err := http.NewRequest(http.MethodGet, c.url("blobs/"+d.Digest.String()), nil)
+		if err != nil {
+			return err
+		}
+		resp, err := c.send(ctx, opReadBlob, req, http.StatusOK, http.StatusMovedPermanently, http.StatusFound, http.StatusTemporaryRedirect, http.StatusPermanentRedirect)
+		if err != nil {
+			return err
+		}
+		if resp.StatusCode != http.StatusOK {
+			defer discard(resp)
+			to, err := resp.Location()
+			if err != nil {
+				return final("the registry keeps a blob at an unusable address")
+			}
+			if req, err = http.NewRequestWithContext(ctx, http.MethodGet, to.String(), nil); err != nil {
+				return err
+			}
+			if resp, err = c.base.RoundTrip(req); err != nil {
+				return fmt.Errorf("%s: %w", opReadBlob.name, redact(err))
+			}
+			if resp.StatusCode != http.StatusOK {
+				defer discard(resp)
+				return newStatusError(opReadBlob, resp)
+			}
+		}
+		defer discard(resp)
+		if raw, err = readSmall(resp.Body, limit); err != nil {
+			return fmt.Errorf("%s: the answer %w", opReadBlob.name, err)
+		}
+		if d.Digest.Algorithm == "sha256" && digestOf(raw) != d.Digest {
+			return fmt.Errorf("%s: %w", opReadBlob.name, io.ErrUnexpectedEOF)
+		}
+		return nil
+	})
+	return raw, err
+}
+
+// take adds to the inventory what the repository has of the content: of its
+// blobs, and of its layers where known says how they would be stored.
+func (p *push) take(ctx context.Context, i *inventory, c *content, known map[v1.Hash]v1.Descriptor) {
+	var mapped, all []v1.Hash
+	if c.unbuilt != nil {
+		for _, l := range c.unbuilt.layers {
+			if d, ok := known[l.diffID]; ok && l.known == nil {
+				i.layers[l.diffID] = d
+				mapped = append(mapped, d.Digest)
+			}
+		}
+		all = append(all, digestOf(c.unbuilt.config))
+	}
+	for _, b := range c.blobs {
+		all = append(all, b.desc.Digest)
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, lookLimit, errStalled)
+	defer cancel()
+	if p.options.Available != nil {
+		var digests []string
+		for _, h := range append(all, mapped...) {
+			digests = append(digests, h.String())
+		}
+		there, err := p.options.Available(ctx, digests)
+		for s, has := range there {
+			if h, hashErr := v1.NewHash(s); hashErr == nil {
+				i.blobs[h] = missing
+				if has {
+					i.blobs[h] = present
+				}
+			}
+		}
+		if err == nil {
+			return
+		}
+		p.log.DebugContext(ctx, "asking for each layer", "error", err)
+	}
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(8)
+	for _, h := range mapped {
+		g.Go(func() error {
+			if has, err := p.client.exists(gctx, h); err == nil && has {
+				i.arrived(v1.Descriptor{Digest: h}, v1.Hash{}, true)
+			}
+			return nil // it is sent then
+		})
+	}
+	g.Wait()
+}

@@ -1,0 +1,215 @@
+package image
+
+// Layers that the repository has already: found by way of a base image, used
+// without being compressed, and sent after all when they turn out to be gone.
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+)
+
+// reuseWorld is a repository with an image that another tool has compressed,
+// under the tag "base", and the archive of an image that differs in one layer.
+type reuseWorld struct {
+	*testRegistry
+	target Target
+	stored []v1.Descriptor // the base's layers
+	next   sample
+	path   string
+}
+
+func newReuseWorld(t *testing.T) *reuseWorld {
+	t.Helper()
+	w := &reuseWorld{testRegistry: newTestRegistry()}
+	w.target = Target{Repository: w.serve(t), Tags: []string{"base"}}
+	shared := [][]byte{rawLayer(t, 1, big), rawLayer(t, 2, 70_000)}
+	base := newSample(t, amd64, shared[0], shared[1], rawLayer(t, 3, 100_000))
+	f := layoutFiles{}
+	root := f.manifest(t, base, false)
+	root.Platform = &v1.Platform{OS: "linux", Architecture: "amd64"}
+	m := f.manifest(t, newSample(t, arm64, rawLayer(t, 7, 1000)), false)
+	m.Platform = &v1.Platform{OS: "linux", Architecture: "arm64"}
+	f.seal(t, f.index(t, m, root, f.attestation(t, root)))
+	if _, err := Push(t.Context(), open(t, f.directory(t), Options{}), w.target, PushOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	w.stored = layersOf(t, w.target.Repository+"@"+root.Digest.String())
+	w.next = newSample(t, amd64, shared[0], shared[1], rawLayer(t, 4, 100_000))
+	w.path = write(t, "a.tar", docker20(t, w.next))
+	w.target.Tags = []string{"next"}
+	w.take()
+	return w
+}
+
+func layersOf(t *testing.T, ref string) []v1.Descriptor {
+	t.Helper()
+	r, err := name.ParseReference(ref)
+	if err != nil {
+		t.Fatal(err)
+	}
+	img, err := remote.Image(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := img.Manifest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m.Layers
+}
+
+// base is PushOptions.Base for a fixed image.
+func base(s string) func(context.Context) (string, error) {
+	return func(context.Context) (string, error) { return s, nil }
+}
+
+// has is PushOptions.Available for a repository that has everything but what
+// is named.
+func has(but ...string) func(context.Context, []string) (map[string]bool, error) {
+	return func(_ context.Context, digests []string) (map[string]bool, error) {
+		m := map[string]bool{}
+		for _, d := range digests {
+			m[d] = !slices.Contains(but, d)
+		}
+		return m, nil
+	}
+}
+
+func TestReuse(t *testing.T) {
+	config := func(w *reuseWorld) string { return w.next.id() }
+	cases := []struct {
+		name    string
+		options func(w *reuseWorld) PushOptions
+		reused  int
+	}{
+		{"no base", func(*reuseWorld) PushOptions { return PushOptions{} }, 0},
+		{"base", func(*reuseWorld) PushOptions { return PushOptions{Base: base("base")} }, 2},
+		{"asked about in one call", func(w *reuseWorld) PushOptions {
+			return PushOptions{Base: base("base"), Available: has(config(w))}
+		}, 2},
+		{"one layer missing", func(w *reuseWorld) PushOptions {
+			return PushOptions{Base: base("base"), Available: has(config(w), w.stored[0].Digest.String())}
+		}, 1},
+		{"the call is denied", func(*reuseWorld) PushOptions {
+			return PushOptions{Base: base("base"), Available: func(context.Context, []string) (map[string]bool, error) {
+				return nil, errors.New("AccessDenied")
+			}}
+		}, 2},
+		{"no such base", func(*reuseWorld) PushOptions { return PushOptions{Base: base("none")} }, 0},
+		{"base not found out", func(*reuseWorld) PushOptions {
+			return PushOptions{Base: func(context.Context) (string, error) { return "", errors.New("AccessDenied") }}
+		}, 0},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			w := newReuseWorld(t)
+			r, err := Push(t.Context(), open(t, w.path, Options{}), w.target, c.options(w))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, id := pull(t, r.URI); id != w.next.id() {
+				t.Errorf("image ID %s, want %s", id, w.next.id())
+			}
+			got := layersOf(t, r.URI)
+			same := 0
+			for i := range got {
+				if got[i].Digest == w.stored[i].Digest && got[i].Size == w.stored[i].Size {
+					same++
+				}
+			}
+			if r.Reused != c.reused || same != c.reused || r.Layers != 4 {
+				t.Errorf("%d layers are those of the base, want %d; %+v", same, c.reused, r)
+			}
+			if c.reused == 2 {
+				if most := got[2].Size + int64(len(w.next.config)) + 1; w.bodies > most || r.SentBytes > most {
+					t.Errorf("sent %d bytes, %d by our count; want %d at most", w.bodies, r.SentBytes, most)
+				}
+			}
+			// The digest is another one than without a base, the image is not.
+			w.target.Tags = []string{"next", "again"}
+			again, err := Push(t.Context(), open(t, w.path, Options{}), w.target, PushOptions{})
+			if err != nil || again.Digest != r.Digest || again.SentBytes != 0 {
+				t.Errorf("again: %+v %v", again, err)
+			}
+		})
+	}
+}
+
+// An image under a tag that is to be moved serves as the base where none is
+// named.
+func TestReuseOfTheTag(t *testing.T) {
+	w := newReuseWorld(t)
+	w.target.Tags = []string{"base"}
+	r, err := Push(t.Context(), open(t, w.path, Options{}), w.target, PushOptions{})
+	if err != nil || r.Reused != 2 {
+		t.Errorf("%+v %v", r, err)
+	}
+}
+
+// Layers that are there when they are looked for, and gone when the manifest
+// comes, are sent after all: those alone, if the registry names them.
+func TestReuseOfVanishedLayers(t *testing.T) {
+	for _, terse := range []bool{false, true} {
+		w := newReuseWorld(t)
+		w.terse, w.vanished = terse, []string{w.stored[0].Digest.String()}
+		m := open(t, w.path, Options{})
+		r, err := Push(t.Context(), m, w.target, PushOptions{Base: base("base"), Available: has(w.next.id())})
+		if err != nil {
+			t.Fatal(err)
+		}
+		reused := 1
+		if terse {
+			reused = 0
+		}
+		got := layersOf(t, r.URI)
+		if r.Reused != reused || got[0].Digest == w.stored[0].Digest || (got[1].Digest == w.stored[1].Digest) == terse {
+			t.Errorf("terse %t: layers %v; %+v", terse, got, r)
+		}
+		if r.SentBytes != w.bodies {
+			t.Errorf("terse %t: counted %d bytes of %d", terse, r.SentBytes, w.bodies)
+		}
+		if _, id := pull(t, r.URI); id != w.next.id() {
+			t.Errorf("terse %t: image ID %s", terse, id)
+		}
+	}
+
+	t.Run("of a layout", func(t *testing.T) {
+		w := newReuseWorld(t)
+		f := layoutFiles{}
+		f.seal(t, f.manifest(t, w.next, false))
+		w.vanished = []string{w.stored[0].Digest.String()}
+		r, err := Push(t.Context(), open(t, f.directory(t), Options{}), w.target, PushOptions{Available: has(w.next.id(), digestOf(gzipped(t, w.next.layers[2])).String())})
+		if err != nil || r.Reused != 1 {
+			t.Errorf("%+v %v", r, err)
+		}
+		pull(t, r.URI)
+	})
+	t.Run("for good", func(t *testing.T) {
+		w := newReuseWorld(t)
+		w.faults = []fault{{"PUT manifests", 1 << 20, answer(http.StatusNotFound, "MANIFEST_BLOB_UNKNOWN", w.stored[0].Digest.String())}}
+		_, err := Push(t.Context(), open(t, w.path, Options{}), w.target, PushOptions{Base: base("base")})
+		if err == nil || !strings.Contains(err.Error(), "MANIFEST_BLOB_UNKNOWN") {
+			t.Errorf("%v", err)
+		}
+	})
+}
+
+// A base whose layers are compressed with zstd makes the manifest one of OCI's.
+func TestReuseOfZstd(t *testing.T) {
+	d := digestOf([]byte("x"))
+	u := &unbuilt{config: []byte("{}"), layers: []layer{{diffID: d, format: formatTar}}}
+	there := newInventory()
+	there.arrived(v1.Descriptor{Digest: d, MediaType: "application/vnd.oci.image.layer.v1.tar+zstd"}, d, true)
+	docs, err := u.manifest(there)
+	if err != nil || docs[0].desc.MediaType != "application/vnd.oci.image.manifest.v1+json" || !strings.Contains(string(docs[0].raw), "application/vnd.oci.image.config.v1+json") {
+		t.Errorf("%s %v", docs[0].raw, err)
+	}
+}

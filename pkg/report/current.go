@@ -1,0 +1,77 @@
+package report
+
+// The current images of services, as output variables and as files that the
+// tools of infrastructure read.
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"ecsdeploy/pkg/deploy"
+)
+
+// File is a file to be written.
+type File struct {
+	Name    string
+	Content []byte
+}
+
+// Files are the images for CDK (a context of the app), CloudFormation
+// (parameters of a stack) and Terraform (variables). Each service is a key:
+// with one service it is "image", with several "image-<service>" in CDK, and
+// the same in the characters that parameters and variables may have elsewhere.
+func Files(images []deploy.CurrentImage) []File {
+	context, variables := map[string]string{}, map[string]string{}
+	parameters := []map[string]string{}
+	for _, c := range images {
+		suffix := ""
+		if len(images) > 1 {
+			suffix = "-" + c.Name
+		}
+		context["image"+suffix] = c.URI
+		variables["image"+strings.ReplaceAll(suffix, "-", "_")] = c.URI
+		parameters = append(parameters, map[string]string{"ParameterKey": "Image" + camel(suffix), "ParameterValue": c.URI})
+	}
+	return []File{
+		{"cdk.context.json", document(context)},
+		{"cloudformation.parameters.json", document(parameters)},
+		{"terraform.tfvars.json", document(variables)},
+	}
+}
+
+func document(v any) []byte {
+	// Maps and slices of strings always marshal.
+	data, _ := json.MarshalIndent(v, "", "  ")
+	return append(data, '\n')
+}
+
+// camel turns -chat-app_1 into ChatApp1: names of parameters are alphanumeric.
+func camel(s string) string {
+	var b strings.Builder
+	for _, word := range strings.FieldsFunc(s, func(r rune) bool { return r == '-' || r == '_' }) {
+		b.WriteString(strings.ToUpper(word[:1]) + word[1:])
+	}
+	return b.String()
+}
+
+// current lists the output variables of the command currentImage: one line
+// each for every service.
+func current(images []deploy.CurrentImage) []Output {
+	var uris, digests, revisions []string
+	for _, c := range images {
+		uris, digests, revisions = append(uris, c.URI), append(digests, c.Digest), append(revisions, c.Revision)
+	}
+	return []Output{
+		{"imageUri", strings.Join(uris, "\n")},
+		{"imageDigest", strings.TrimRight(strings.Join(digests, "\n"), "\n")},
+		{"taskDefinitionArn", strings.TrimRight(strings.Join(revisions, "\n"), "\n")},
+	}
+}
+
+func services(images []deploy.CurrentImage) string {
+	if len(images) == 1 {
+		return images[0].Name
+	}
+	return fmt.Sprintf("%d services", len(images))
+}
