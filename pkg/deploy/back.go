@@ -73,6 +73,9 @@ func (d *Deployer) retreat(ctx context.Context, log *slog.Logger, w *rollout.Wat
 	if err != nil {
 		return rollout.Started{}, err
 	}
+	if now.TaskDefinition == to {
+		return rollout.Started{}, fmt.Errorf("%s is what was rolled out, and there is nothing else to go back to", shortARN(to))
+	}
 	return d.ECS.Update(ctx, now, rollout.Change{TaskDefinition: to})
 }
 
@@ -81,7 +84,7 @@ func (d *Deployer) retreat(ctx context.Context, log *slog.Logger, w *rollout.Wat
 // It is never the placeholder, which would only hide that nothing runs.
 func (d *Deployer) proven(ctx context.Context, s *servicePlan, started rollout.Started) (string, error) {
 	before := s.service.Primary()
-	if before.RolloutState == "COMPLETED" && before.TaskDefinition != started.TaskDefinition {
+	if before.RolloutState == "COMPLETED" {
 		if isPlaceholder(s.running) {
 			return "", fmt.Errorf("what ran before, %s, is the placeholder", shortARN(before.TaskDefinition))
 		}

@@ -161,6 +161,12 @@ var meanings = []struct {
 		hint:    clockHint,
 	},
 	{
+		codes:   []string{"SignatureDoesNotMatch", "InvalidSignatureException"},
+		text:    regexp.MustCompile(`(?i)valid region`),
+		message: "the endpoint belongs to another region",
+		hint:    "region: use that of the endpoint, or take AWS_ENDPOINT_URL out of the agent's environment",
+	},
+	{
 		codes:   []string{"SignatureDoesNotMatch", "InvalidSignatureException", "IncompleteSignature", "IncompleteSignatureException"},
 		message: "the secret access key does not belong to the access key id",
 		hint:    "enter the secret access key again in the service connection (awsCredentials) or in AWS.SecretAccessKey; mind spaces and line breaks",
@@ -252,15 +258,23 @@ func noHostHint(host string) string {
 
 // around puts plain words where the SDK's text stood in the error's own, and
 // keeps what the caller wrote before and after. The SDK's text is that of the
-// outermost operation, or, outside any operation, inner.
+// outermost operation, or, where the caller or nobody wrapped it, inner, or the
+// service's own words.
 func around(err error, inner, plain string) string {
+	var texts []string
 	var op *smithy.OperationError
 	if errors.As(err, &op) {
-		inner = op.Error()
+		texts = append(texts, op.Error())
 	}
-	before, after, found := strings.Cut(err.Error(), inner)
-	if !found {
-		return plain
+	texts = append(texts, inner)
+	var api smithy.APIError
+	if errors.As(err, &api) {
+		texts = append(texts, api.ErrorMessage())
 	}
-	return before + plain + after
+	for _, text := range texts {
+		if before, after, found := strings.Cut(err.Error(), text); found && text != "" {
+			return before + plain + after
+		}
+	}
+	return plain
 }
