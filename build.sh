@@ -22,7 +22,7 @@ Usage: ./build.sh COMMAND
                    with packages, only "go test" of those
   package          the extension for the Marketplace: build/ecsdeploy.vsix
   try [SCENARIO]   run the packaged task against the emulator and watch it; "try help" lists the scenarios
-  bench [PATTERN]  the benchmarks
+  bench [PATTERN]  the benchmarks; "bench push [FLAG…]" measures pushes beside the other tools on the PATH (half an hour)
   emulator [FLAG…] the emulator as a server, until Ctrl+C
   help             this text
 TEXT
@@ -204,6 +204,10 @@ cmd_try() {
 
 cmd_bench() {
   need
+  if [ "${1:-}" = push ]; then
+    cmd_build
+    exec build/emulator bench "${@:2}"
+  fi
   registry_tool
   test_environment
   go test -run='^$' -bench="${1:-.}" -benchmem ./...

@@ -76,6 +76,7 @@ type engine struct {
 	base    string // with the API version
 	version apiVersion
 	podman  bool
+	private bool // what is sent to it passes no network in the open
 }
 
 // Bounds on the wait for an engine that hangs.
@@ -94,7 +95,7 @@ func connect(ctx context.Context, getenv func(string) string) (*engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &engine{http: hc, base: base}
+	e := &engine{http: hc, base: base, private: at.tls != nil || !strings.HasPrefix(at.host, "tcp:") && !strings.HasPrefix(at.host, "http:")}
 	pctx, cancel := context.WithTimeout(ctx, pingLimit)
 	defer cancel()
 	resp, err := e.get(pctx, "/_ping")
@@ -152,6 +153,7 @@ type inspected struct {
 	Variant      string
 	Size         int64
 	RootFS       struct{ Layers []string }
+	RepoTags     []string
 	// Descriptor is set by engines with containerd's store, which know an image
 	// by its manifest or index.
 	Descriptor *v1.Descriptor
@@ -162,8 +164,11 @@ type inspectedManifest struct {
 	Descriptor v1.Descriptor
 	Available  bool
 	Kind       string // image, attestation, unknown
-	ImageData  struct{ Platform v1.Platform }
-	Size       struct{ Total, Content int64 }
+	ImageData  struct {
+		Platform v1.Platform
+		Size     struct{ Unpacked int64 }
+	}
+	Size struct{ Content int64 }
 }
 
 // openEngine is Open for a name in the local engine.
@@ -202,6 +207,7 @@ func inspectEngine(ctx context.Context, ref, name string, want Platform, o Optio
 		}
 		return c, err
 	}
+	m.outbox = newOutbox(e, in, m.describe.Digest)
 	m.keep(closerFunc(e.http.CloseIdleConnections))
 	return m, nil
 }
@@ -350,7 +356,7 @@ func similarTags(name string, tags []string) []string {
 		}
 		a, b := last(r), last(repo)
 		switch {
-		case r == repo || strings.TrimPrefix(strings.TrimPrefix(r, "docker.io/"), "library/") == repo:
+		case r == repo, strings.TrimPrefix(strings.TrimPrefix(r, "docker.io/"), "library/") == repo, strings.TrimPrefix(r, "localhost/") == repo: // the last as podman writes it
 			same = append(same, t)
 		case a == b, len(a) > 2 && len(b) > 2 && (strings.Contains(a, b) || strings.Contains(b, a)):
 			near = append(near, t)
@@ -367,7 +373,10 @@ func similarTags(name string, tags []string) []string {
 // a minute for ten gigabytes.
 const exportStall = 10 * time.Minute
 
-// export has the engine hand out an image and spools it.
+// export has the engine hand out an image and spools it. Layers are read when
+// all is there: the classic store takes five times as long to prepare the
+// archive as to send it, so that little is left to be gained by compressing
+// them while they come.
 func (e *engine) export(ctx context.Context, m *Image, id string, want Platform, size int64, p *progress, o Options) (*content, error) {
 	p.stage(StageExport, size, 0)
 	t, err := newSpool(o.TempDirectory)
@@ -375,6 +384,18 @@ func (e *engine) export(ctx context.Context, m *Image, id string, want Platform,
 		return nil, err
 	}
 	m.keep(t)
+	if err := e.fill(ctx, t, id, p); err != nil {
+		return nil, err
+	}
+	c, _, err := openArchive(ctx, t.File, "", want)
+	if errors.Is(err, errTruncated) {
+		return nil, fmt.Errorf("the engine stopped after %d MB of the image", t.written>>20)
+	}
+	return c, err
+}
+
+// fill spools what the engine hands out.
+func (e *engine) fill(ctx context.Context, t *spool, id string, p *progress) error {
 	sctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	timer := time.AfterFunc(exportStall, func() { cancel(errStalled) })
@@ -398,21 +419,14 @@ func (e *engine) export(ctx context.Context, m *Image, id string, want Platform,
 	}
 	var full *DiskFullError
 	switch {
+	case err == nil:
+		return nil
 	case ctx.Err() != nil:
-		return nil, context.Cause(ctx)
-	case errors.Is(context.Cause(sctx), errStalled):
-		err = errStalled
-		fallthrough
-	case err != nil && !errors.As(err, &full):
-		return nil, fmt.Errorf("the engine stopped after %d MB of the image: %w", t.written>>20, err)
-	case err != nil:
-		return nil, err
+		return context.Cause(ctx)
+	case errors.As(err, &full):
+		return err
 	}
-	c, _, err := openArchive(ctx, t.File, "", want)
-	if errors.Is(err, errTruncated) {
-		return nil, fmt.Errorf("the engine stopped after %d MB of the image", t.written>>20)
-	}
-	return c, err
+	return fmt.Errorf("the engine stopped after %d MB of the image: %w", t.written>>20, stalledOr(sctx, err))
 }
 
 type readerFunc func([]byte) (int, error)

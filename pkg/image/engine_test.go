@@ -23,6 +23,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
@@ -36,6 +38,11 @@ type fakeEngine struct {
 	cutAfter int // bytes of the archive after which the connection ends; 0 is never
 	tags     []string
 	exports  int
+	// push does what the engine is told to and returns the lines of its answer;
+	// nil is an engine that cannot.
+	push   func(name, tag string) []string
+	pushes int
+	calls  []string // what changes something, and the credentials of pushes
 }
 
 func (f *fakeEngine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -50,6 +57,21 @@ func (f *fakeEngine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	path, ok := strings.CutPrefix(r.URL.Path, "/v"+f.api)
 	if !ok {
 		http.Error(w, `{"message":"client version is not supported"}`, http.StatusBadRequest)
+		return
+	}
+	if r.Method != http.MethodGet && f.push != nil {
+		f.calls = append(f.calls, strings.TrimSpace(r.Method+" "+r.URL.RequestURI()[len("/v"+f.api):]+" "+r.Header.Get("X-Registry-Auth")))
+		if name, ok := strings.CutSuffix(path, "/push"); ok {
+			f.pushes++
+			for _, line := range f.push(strings.TrimPrefix(name, "/images/"), r.URL.Query().Get("tag")) {
+				if line == "hang" {
+					w.(http.Flusher).Flush()
+					<-r.Context().Done()
+					return
+				}
+				io.WriteString(w, line+"\n")
+			}
+		}
 		return
 	}
 	switch path {
@@ -229,28 +251,51 @@ func TestEngineErrors(t *testing.T) {
 	})
 	t.Run("killed while handing out", func(t *testing.T) {
 		f := &fakeEngine{api: "1.41", inspect: inspect, archive: docker20(t, s), cutAfter: 300_000}
-		m := open(t, "app:1", f.listen(t))
+		o := f.listen(t)
+		o.TempDirectory = t.TempDir()
+		m := open(t, "app:1", o)
 		_, err := Push(t.Context(), m, Target{Repository: newTestRegistry().serve(t), Tags: []string{"1"}}, PushOptions{})
 		if err == nil || !strings.Contains(err.Error(), "the engine stopped after 0 MB") {
 			t.Errorf("%v", err)
 		}
+		if err := m.Close(); err != nil {
+			t.Error(err)
+		}
+		if left, err := os.ReadDir(o.TempDirectory); err != nil || len(left) > 0 {
+			t.Errorf("left behind: %v %v", left, err)
+		}
 	})
-}
-
-func TestDiskFull(t *testing.T) {
-	if runtime.GOOS != "linux" {
-		t.Skip("only Linux has a device that is always full, /dev/full")
-	}
-	f, err := os.OpenFile("/dev/full", os.O_RDWR, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &spool{File: f, unlinked: true}
-	defer s.Close()
-	_, err = s.ReadFrom(bytes.NewReader(make([]byte, 1000)))
-	if full, ok := as[*DiskFullError](err); !ok || !strings.Contains(full.Error(), "the disk is full") {
-		t.Errorf("%v", err)
-	}
+	t.Run("hangs while handing out", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			stuck := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { hang(w, r) })
+			e := &engine{http: &http.Client{Transport: direct{stuck}}, base: "http://engine"}
+			start := time.Now()
+			err := e.fill(t.Context(), &spool{}, "id", newProgress(nil, time.Hour))
+			if !errors.Is(err, errStalled) || time.Since(start) > exportStall {
+				t.Errorf("after %s: %v", time.Since(start), err)
+			}
+		})
+	})
+	t.Run("disk full while handing out", func(t *testing.T) {
+		if runtime.GOOS != "linux" {
+			t.Skip("only Linux has a device that is always full, /dev/full")
+		}
+		full, err := os.OpenFile("/dev/full", os.O_RDWR, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := &fakeEngine{api: "1.41", inspect: inspect, archive: docker20(t, s)}
+		e, err := connect(t.Context(), f.listen(t).getenv)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := &spool{File: full, unlinked: true}
+		defer d.Close()
+		err = e.fill(t.Context(), d, s.id(), newProgress(nil, time.Hour))
+		if full, ok := as[*DiskFullError](err); !ok || !strings.Contains(full.Error(), "the disk is full") {
+			t.Errorf("%v", err)
+		}
+	})
 }
 
 func TestFindEndpoint(t *testing.T) {
@@ -327,12 +372,13 @@ func TestEngineOverTLS(t *testing.T) {
 }
 
 func TestSimilarTags(t *testing.T) {
-	tags := []string{"chat-app:3", "registry.example.com:5000/chat-app:2", "chat-app-worker:1", "<none>:<none>", "postgres:16", "docker.io/library/chat-app:1"}
+	tags := []string{"chat-app:3", "registry.example.com:5000/chat-app:2", "chat-app-worker:1", "<none>:<none>", "postgres:16", "docker.io/library/chat-app:1", "localhost/tools:1"}
 	for name, want := range map[string][]string{
 		"chat-app:9":              {"chat-app:3", "docker.io/library/chat-app:1"},
 		"chat-app":                {"chat-app:3", "docker.io/library/chat-app:1"},
 		"chat:9":                  {"chat-app:3", "registry.example.com:5000/chat-app:2", "chat-app-worker:1", "docker.io/library/chat-app:1"},
 		"other.example/postgres":  {"postgres:16"},
+		"tools:9":                 {"localhost/tools:1"},
 		"redis:7":                 nil,
 		"registry.example.com/pg": nil,
 	} {
@@ -370,41 +416,60 @@ func TestRealEngine(t *testing.T) {
 		}
 		return string(b)
 	}
-	s := newSample(t, Platform{OS: runtime.GOOS, Architecture: runtime.GOARCH}, rawLayer(t, 1, big), rawLayer(t, 2, 1000), rawLayer(t, 1, big))
-	s.tags = []string{"ecsdeploy-test/app:1", "ecsdeploy-test/app:2"}
-	call("POST", "/images/load", bytes.NewReader(docker20(t, s)))
-	for _, tag := range s.tags {
-		t.Cleanup(func() { call("DELETE", "/images/"+tag, nil) })
+	engine := Options{Environ: environ(map[string]string{"DOCKER_HOST": host})}
+	for i, compressed := range []bool{false, true} {
+		// Compressed layers are what a build leaves in containerd's store, and
+		// such an image is pushed by the engine.
+		middle := rawLayer(t, byte(2+i), 1000)
+		s := newSample(t, Platform{OS: runtime.GOOS, Architecture: runtime.GOARCH}, rawLayer(t, 1, big), middle, rawLayer(t, 4, big))
+		s.tags = []string{fmt.Sprintf("ecsdeploy-test:%d", i)}
+		archive := docker20(t, s)
+		if compressed {
+			archive = docker25(t, s, false)
+		}
+		call("POST", "/images/load", bytes.NewReader(archive))
+		t.Cleanup(func() { call("DELETE", "/images/"+s.tags[0], nil) })
+
+		repo := newTestRegistry().serve(t)
+		m := open(t, s.tags[0], engine)
+		t.Logf("compressed %t: pushed by the engine %t", compressed, m.outbox != nil)
+		r, err := Push(t.Context(), m, Target{Repository: repo, Tags: []string{"7"}}, PushOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, id := pull(t, r.URI); id != s.id() {
+			t.Errorf("image ID %s in the registry, want %s", id, s.id())
+		}
+		if m.outbox != nil && m.content != nil {
+			t.Error("the engine's own push did not succeed")
+		}
+		if e, err := connect(t.Context(), engine.getenv); err != nil {
+			t.Fatal(err)
+		} else if e.podman { // it wants to be told that a registry on this machine has no TLS
+			call("POST", "/v4.0.0/libpod/images/pull?"+url.Values{"reference": {repo + ":7"}, "tlsVerify": {"false"}}.Encode(), nil)
+		} else {
+			call("POST", "/images/create?"+url.Values{"fromImage": {repo}, "tag": {"7"}}.Encode(), nil)
+		}
+		t.Cleanup(func() { call("DELETE", "/images/"+repo+":7", nil) })
+		var pulled struct {
+			ID          string `json:"Id"`
+			RepoDigests []string
+			RootFS      struct{ Layers []string }
+		}
+		if err := json.Unmarshal([]byte(call("GET", "/images/"+repo+":7/json", nil)), &pulled); err != nil {
+			t.Fatal(err)
+		}
+		// With containerd's store an image's ID is the manifest's digest; podman
+		// leaves out what kind of digest it is.
+		if id := "sha256:" + strings.TrimPrefix(pulled.ID, "sha256:"); id != s.id() && id != r.Digest {
+			t.Errorf("the engine pulled %s, want %s", pulled.ID, s.id())
+		}
+		if !slices.Contains(pulled.RepoDigests, repo+"@"+r.Digest) || pulled.RootFS.Layers[0] != digestOf(s.layers[0]).String() {
+			t.Errorf("the engine pulled %+v, want digest %s", pulled, r.Digest)
+		}
 	}
 
-	repo := newTestRegistry().serve(t)
-	m := open(t, s.tags[0], Options{Environ: environ(map[string]string{"DOCKER_HOST": host})})
-	r, err := Push(t.Context(), m, Target{Repository: repo, Tags: []string{"7"}}, PushOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, id := pull(t, r.URI); id != s.id() {
-		t.Errorf("image ID %s in the registry, want %s", id, s.id())
-	}
-	call("POST", "/images/create?"+url.Values{"fromImage": {repo}, "tag": {"7"}}.Encode(), nil)
-	t.Cleanup(func() { call("DELETE", "/images/"+repo+":7", nil) })
-	var pulled struct {
-		ID          string `json:"Id"`
-		RepoDigests []string
-		RootFS      struct{ Layers []string }
-	}
-	if err := json.Unmarshal([]byte(call("GET", "/images/"+repo+":7/json", nil)), &pulled); err != nil {
-		t.Fatal(err)
-	}
-	// With containerd's store an image's ID is the manifest's digest.
-	if pulled.ID != s.id() && pulled.ID != r.Digest {
-		t.Errorf("the engine pulled %s, want %s", pulled.ID, s.id())
-	}
-	if !slices.Contains(pulled.RepoDigests, repo+"@"+r.Digest) || pulled.RootFS.Layers[0] != digestOf(s.layers[0]).String() {
-		t.Errorf("the engine pulled %+v, want digest %s", pulled, r.Digest)
-	}
-
-	_, err = Open(t.Context(), "ecsdeploy-test/app:none", Options{Environ: environ(map[string]string{"DOCKER_HOST": host})})
+	_, err = Open(t.Context(), "ecsdeploy-test:none", engine)
 	var none *NoSuchImageError
 	if !errors.As(err, &none) || len(none.Similar) != 2 {
 		t.Errorf("%v", err)

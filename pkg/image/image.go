@@ -103,6 +103,8 @@ type Image struct {
 	// load fetches the content of an engine's image; nil when content is set.
 	load    func(ctx context.Context, p *progress) (*content, error)
 	content *content
+	// outbox is set when the engine is better off pushing by itself.
+	outbox *outbox
 
 	mu      sync.Mutex
 	closers []io.Closer

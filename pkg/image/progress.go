@@ -94,6 +94,14 @@ func (p *progress) stage(s Stage, total int64, layers int) {
 	p.now = Progress{Stage: s, Total: total, Layers: layers, Sent: p.now.Sent}
 }
 
+// grow adds bytes and parts that were not known when the stage began.
+func (p *progress) grow(total int64, layers int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.now.Total += total
+	p.now.Layers += layers
+}
+
 // soFar is how far the stage is.
 func (p *progress) soFar() Progress {
 	p.mu.Lock()

@@ -157,6 +157,9 @@ func (p *push) run(ctx context.Context) (Result, error) {
 	if s.AlreadyThere() {
 		return already(s), nil
 	}
+	if r, ok, err := p.byEngine(ctx, s); ok || err != nil {
+		return r, err
+	}
 	// What can be reused is found out while an engine hands the image out.
 	var stored map[v1.Hash]v1.Descriptor
 	var c *content
@@ -192,6 +195,34 @@ func (p *push) run(ctx context.Context) (Result, error) {
 		}
 		p.log.InfoContext(ctx, "layers that the repository had have vanished, sending them", "error", err)
 	}
+}
+
+// byEngine has the engine push the image if that is better; ok says that it
+// did. Requests that the caller wants to carry cannot be the engine's.
+func (p *push) byEngine(ctx context.Context, s State) (r Result, ok bool, err error) {
+	o := p.image.outbox
+	if o == nil || p.image.content != nil || p.target.Transport != nil || p.target.Insecure || len(s.Tags) == 0 ||
+		slices.ContainsFunc(s.Tags, func(t TagState) bool { return t.Status == TagSame }) || taken(s, p.target, p.image) != nil {
+		return Result{}, false, nil
+	}
+	err = o.push(ctx, p.client, s.Tags[0].Tag, p.progress)
+	if ctx.Err() != nil {
+		return Result{}, false, context.Cause(ctx)
+	}
+	var have *remoteManifest
+	if err == nil {
+		have, err = p.client.manifest(ctx, s.Tags[0].Tag)
+	}
+	if err == nil && (have == nil || have.desc.Digest != o.root.Digest) {
+		err = errors.New("the tag has another image than the engine says that it pushed")
+	}
+	if err != nil {
+		p.log.InfoContext(ctx, "the engine's own push did not succeed, handing the image out instead", "error", err)
+		return Result{}, false, nil
+	}
+	s.Tags[0].have = have
+	r, err = p.publish(ctx, s, []document{{have.desc, have.raw}})
+	return r, err == nil, err
 }
 
 // publish puts the documents, the last of them under the tags.
