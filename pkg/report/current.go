@@ -21,9 +21,11 @@ type File struct {
 // (parameters of a stack) and Terraform (variables). Each service is a key:
 // with one service it is "image", with several "image-<service>" in CDK, and
 // the same in the characters that parameters and variables may have elsewhere.
+// A fourth file has all that is known of each image.
 func Files(images []deploy.CurrentImage) []File {
 	context, variables := map[string]string{}, map[string]string{}
 	parameters := []map[string]string{}
+	var details []detail
 	for _, c := range images {
 		suffix := ""
 		if len(images) > 1 {
@@ -31,17 +33,31 @@ func Files(images []deploy.CurrentImage) []File {
 		}
 		context["image"+suffix] = c.URI
 		variables["image"+strings.ReplaceAll(suffix, "-", "_")] = c.URI
+		details = append(details, detail{c.Cluster, c.Name, c.Exists, c.Container, c.URI, c.Digest, c.BuildID, c.Revision})
 		parameters = append(parameters, map[string]string{"ParameterKey": "Image" + camel(suffix), "ParameterValue": c.URI})
 	}
 	return []File{
 		{"cdk.context.json", document(context)},
 		{"cloudformation.parameters.json", document(parameters)},
 		{"terraform.tfvars.json", document(variables)},
+		{"images.json", document(details)},
 	}
 }
 
+// detail is all that is known of an image, for scripts.
+type detail struct {
+	Cluster        string `json:"cluster"`
+	Service        string `json:"service"`
+	Exists         bool   `json:"exists"` // false: image is the default
+	Container      string `json:"container,omitempty"`
+	Image          string `json:"image"`
+	Digest         string `json:"digest,omitempty"`
+	BuildID        string `json:"buildId,omitempty"`
+	TaskDefinition string `json:"taskDefinition,omitempty"`
+}
+
 func document(v any) []byte {
-	// Maps and slices of strings always marshal.
+	// Strings and booleans always marshal.
 	data, _ := json.MarshalIndent(v, "", "  ")
 	return append(data, '\n')
 }
