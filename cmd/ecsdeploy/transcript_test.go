@@ -191,7 +191,7 @@ var (
 	vary    = regexp.MustCompile(`##vso\[task\.setprogress value=\d+\]Pushing\n`)
 	seen    = regexp.MustCompile(`(?m)^(\S+  \S+  (\d+ of|has |\(deployment).*|##vso\[task\.setprogress value=\d+\]Rolling out)\n`)
 	stamps  = regexp.MustCompile(`\d\d:\d\d:\d\d|\d+ s\b`)
-	ids     = regexp.MustCompile(`(?:\(task |task |task <code>|task/\S+?/|ecs-svc/|service-deployment/[\w-]+/[\w-]+/|: )([0-9a-f]{32}|\d{19}|[\w-]{21})\b`)
+	ids     = regexp.MustCompile(`(?:\(task |task |task <code>|task/\S+?/|ecs-svc/|service-deployment/[\w-]+/[\w-]+/|: )([0-9a-f]{32}|\d{19}|[\w-]{21})\b|\bd-([0-9A-Z]{9})\b`)
 )
 
 // named gives ids names in the order in which they come up, so that a
@@ -200,9 +200,10 @@ func named(text string) string {
 	names := map[string]string{}
 	var pairs []string
 	for _, m := range ids.FindAllStringSubmatch(text, -1) {
-		if names[m[1]] == "" {
-			names[m[1]] = fmt.Sprintf("ID-%d", len(names)+1)
-			pairs = append(pairs, m[1], names[m[1]])
+		id := m[1] + m[2]
+		if names[id] == "" {
+			names[id] = fmt.Sprintf("ID-%d", len(names)+1)
+			pairs = append(pairs, id, names[id])
 		}
 	}
 	return strings.NewReplacer(pairs...).Replace(text)
@@ -232,6 +233,14 @@ func (w *world) perform(t *testing.T, fields []string) {
 		run(t.Context(), environ, io.Discard, w.Transport())
 	case "service": // service NAME: another service on the same task definition
 		w.addService(t, args[0])
+	case "codedeploy": // codedeploy KEEP [READY]: the service is deployed by CodeDeploy, see there
+		w.byCodeDeploy(t, number(t, args[0]), number(t, slices.Concat(args[1:], []string{"0"})[0]))
+	case "after": // after DURATION
+		pause, err := time.ParseDuration(args[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(pause)
 	case "busy": // busy BUILD: somebody has just begun to roll it out by hand
 		w.update(t, args[0])
 	case "untagged": // as an identity that may not tag

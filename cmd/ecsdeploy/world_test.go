@@ -12,6 +12,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/codedeploy"
 	awsecr "github.com/aws/aws-sdk-go-v2/service/ecr"
 	ecrtypes "github.com/aws/aws-sdk-go-v2/service/ecr/types"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
@@ -39,6 +40,7 @@ type world struct {
 	*emulator.Emulator
 	config     aws.Config
 	ecs        *ecs.Client
+	codeDeploy *codedeploy.Client // nil where ECS itself deploys the service
 	repository ecr.Repository
 	directory  string // where pipelines keep their files
 }
@@ -173,6 +175,10 @@ func (w *world) update(t *testing.T, tag string) {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+	if w.codeDeploy != nil {
+		w.ship(t, aws.ToString(registered.TaskDefinition.TaskDefinitionArn))
+		return
 	}
 	if _, err := w.ecs.UpdateService(t.Context(), &ecs.UpdateServiceInput{
 		Cluster: aws.String(cluster), Service: aws.String(service), TaskDefinition: registered.TaskDefinition.TaskDefinitionArn,

@@ -17,9 +17,9 @@ import (
 // backLimit is how long a way back is watched: it starts tasks that ran before.
 const backLimit = 15 * time.Minute
 
-// goBack returns the service to a proven revision after its rollout failed,
-// and writes down how that went.
-func (d *Deployer) goBack(ctx context.Context, log *slog.Logger, s *servicePlan, w *rollout.Watch, started rollout.Started, result *ServiceResult) {
+// goBack returns the service to a proven revision after its rollout, the
+// deployment x, failed, and writes down how that went.
+func (d *Deployer) goBack(ctx context.Context, log *slog.Logger, s *servicePlan, x deployment, w watch, result *ServiceResult) {
 	why := strings.TrimSuffix(result.Reason, ".")
 	stay := func(format string, args ...any) {
 		text := fmt.Sprintf(format, args...)
@@ -29,28 +29,35 @@ func (d *Deployer) goBack(ctx context.Context, log *slog.Logger, s *servicePlan,
 	if w.State().Missing {
 		return
 	}
-	to, err := d.proven(ctx, s, started)
+	if result.Outcome == rollout.TimedOut && x.known().shifted {
+		stay("all production traffic is on %s already, and what is left is %s's wait before it ends the previous tasks (waitUntil: traffic does not wait for that)",
+			shortARN(x.known().TaskDefinition), deployer(s.service))
+		return
+	}
+	to, err := d.proven(ctx, s, x.known().TaskDefinition)
 	if err != nil {
 		stay("%s", err)
 		return
 	}
-	back, err := d.retreat(ctx, log, w, started, to)
+	back, err := d.retreat(ctx, log, s, x, to)
 	if err != nil {
 		stay("%s", err)
 		return
 	}
 	log.Info("rolling back to " + shortARN(to))
-	watch := d.ECS.Watch(back, backLimit)
-	for e := range watch.Events(ctx) {
+	w = back.watch(limits{timeout: backLimit})
+	for e := range w.Events(ctx) {
 		at(ctx, log, e)
 	}
-	switch v := watch.Verdict(); {
-	case watch.Err() != nil:
-		stay("%s", watch.Err())
-	case v.Outcome == rollout.RolledBack, back.New && v.Outcome == rollout.Succeeded:
+	switch v := w.Verdict(); {
+	case w.Err() != nil:
+		stay("%s", w.Err())
+	case v.Outcome == rollout.RolledBack, v.Outcome == rollout.Succeeded && back.known().TaskDefinition == to:
 		log.Info("the service is back on " + shortARN(to) + " and stable")
 		result.Outcome = rollout.RolledBack
 		result.Reason = why + "; rolled back to " + shortARN(to)
+	case v.Outcome == rollout.Succeeded:
+		stay("the deployment completed before it could be stopped")
 	case v.Outcome == rollout.Superseded:
 		stay("%s", v.Reason)
 	default:
@@ -58,44 +65,49 @@ func (d *Deployer) goBack(ctx context.Context, log *slog.Logger, s *servicePlan,
 	}
 }
 
-// retreat starts the way back: ECS ends the deployment that is under way and
-// rolls it back, or, where it refuses or the deployment has ended, the service
-// is moved to the revision to.
-func (d *Deployer) retreat(ctx context.Context, log *slog.Logger, w *rollout.Watch, started rollout.Started, to string) (rollout.Started, error) {
-	if arn := w.ServiceDeployment(); arn != "" && w.State().UnderWay() && to == started.Previous {
-		err := d.ECS.Stop(ctx, arn)
+// retreat starts the way back from the deployment x: it is ended and rolled
+// back where it is under way, or, where that is refused or it has ended, the
+// service is moved to the revision to.
+func (d *Deployer) retreat(ctx context.Context, log *slog.Logger, s *servicePlan, x deployment, to string) (deployment, error) {
+	if k := x.known(); k.underWay && to == k.Previous {
+		err := x.stop(ctx)
 		if err == nil {
-			return started.Again(), nil
+			return x, nil
 		}
-		log.Info("ECS does not stop the deployment (" + err.Error() + "): moving the service back instead")
+		log.Info(deployer(s.service) + " does not stop the deployment (" + err.Error() + "): moving the service back instead")
 	}
-	now, err := d.ECS.Service(ctx, started.Service.Cluster, started.Service.Name)
+	now, err := d.ECS.Service(ctx, s.name.Cluster, s.name.Name)
 	if err != nil {
-		return rollout.Started{}, err
+		return nil, err
+	}
+	way, err := d.wayOf(ctx, now)
+	if err != nil {
+		return nil, err
 	}
 	if now.TaskDefinition == to {
-		return rollout.Started{}, fmt.Errorf("%s is what was rolled out, and there is nothing else to go back to", shortARN(to))
+		return nil, fmt.Errorf("%s is what was rolled out, and there is nothing else to go back to", shortARN(to))
 	}
-	return d.ECS.Update(ctx, now, rollout.Change{TaskDefinition: to})
+	return way.start(ctx, log, rollout.Change{TaskDefinition: to}, false)
 }
 
-// proven returns the ARN of the revision to go back to: the one that ran
-// before, if its own deployment was successful, else the last one whose was.
-// It is never the placeholder, which would only hide that nothing runs.
-func (d *Deployer) proven(ctx context.Context, s *servicePlan, started rollout.Started) (string, error) {
-	before := s.service.Primary()
-	if before.RolloutState == "COMPLETED" {
-		if isPlaceholder(s.running) {
-			return "", fmt.Errorf("what ran before, %s, is the placeholder", shortARN(before.TaskDefinition))
-		}
-		return before.TaskDefinition, nil
-	}
-	for revision, err := range d.ECS.Successes(ctx, s.service) {
+// proven returns the ARN of the revision to go back to from the given one: the
+// one that ran before, if its own deployment was successful, else the last one
+// whose was. It is never the placeholder, which would only hide that nothing runs.
+func (d *Deployer) proven(ctx context.Context, s *servicePlan, from string) (string, error) {
+	for revision, err := range d.successes(ctx, s) {
 		if err != nil {
 			return "", err
 		}
-		if revision == started.TaskDefinition {
+		// A redeployment of the revision that ran well goes back to that one.
+		redeployed := s.service.TaskDefinition == from && s.service.Primary().RolloutState == "COMPLETED"
+		if revision == from && !redeployed {
 			continue
+		}
+		if revision == s.running.ARN() {
+			if isPlaceholder(s.running) {
+				return "", fmt.Errorf("what ran before, %s, is the placeholder", shortARN(revision))
+			}
+			return revision, nil
 		}
 		definition, err := d.ECS.Definition(ctx, revision)
 		if err != nil || definition.Status() != "ACTIVE" || isPlaceholder(definition) {
@@ -110,41 +122,49 @@ func (d *Deployer) proven(ctx context.Context, s *servicePlan, started rollout.S
 // promised: the agent kills the step 10 s after it asked it to stop.
 const parting = 5 * time.Second
 
-// leave ends an interrupted run: it asks ECS to roll back where that is wanted,
-// and says what goes on in ECS.
-func (d *Deployer) leave(ctx context.Context, log *slog.Logger, p *plan, s *servicePlan, w *rollout.Watch, started rollout.Started, cause error) error {
+// leave ends a run that was interrupted while it followed the deployment x: it
+// has that rolled back where it is our own and that is wanted, and says what
+// goes on without this step.
+func (d *Deployer) leave(ctx context.Context, log *slog.Logger, p *plan, s *servicePlan, x deployment, own bool, cause error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), parting)
 	defer cancel()
 	interrupted := fmt.Errorf("watch service %s: %w", s.name.Name, cause)
-	if p.request.RollbackOnCancel && started.New {
-		to, err := d.proven(ctx, s, started)
+	if p.request.RollbackOnCancel && own {
+		to, err := d.proven(ctx, s, x.known().TaskDefinition)
 		if err == nil {
-			_, err = d.retreat(ctx, log, w, started, to)
+			_, err = d.retreat(ctx, log, s, x, to)
 		}
 		if err == nil {
-			log.Warn("asked ECS to roll back to " + shortARN(to) + ", which goes on there without this step")
+			log.Warn("asked " + deployer(s.service) + " to roll back to " + shortARN(to) + ", which goes on there without this step")
 			return interrupted
 		}
 		log.Warn("not rolled back: " + err.Error())
 	}
-	now, err := d.ECS.Service(ctx, started.Service.Cluster, started.Service.Name)
+	now, err := d.ECS.Service(ctx, s.name.Cluster, s.name.Name)
 	if err != nil {
-		log.Warn("stopped watching; the deployment goes on in ECS, and where the service stands cannot be read: " + err.Error())
+		log.Warn("stopped watching; the deployment goes on in " + deployer(s.service) + ", and where the service stands cannot be read: " + err.Error())
 	} else {
-		log.Warn("stopped watching; the deployment goes on in ECS: " + rollout.State{Service: now}.Words())
+		log.Warn("stopped watching; the deployment goes on in " + deployer(s.service) + ": " + rollout.State{Service: now}.Words())
 	}
 	return interrupted
 }
 
-// leaveStart ends a run that was interrupted while it asked for the update:
-// ECS may have accepted it all the same.
+// leaveStart ends a run that was interrupted while it asked for the deployment
+// of a revision: it may have been accepted all the same.
 func (d *Deployer) leaveStart(ctx context.Context, log *slog.Logger, p *plan, s *servicePlan, revision string, cause error) error {
 	look, cancel := context.WithTimeout(context.WithoutCancel(ctx), parting)
 	defer cancel()
 	now, err := d.ECS.Service(look, s.name.Cluster, s.name.Name)
-	if err != nil || now.TaskDefinition != revision || s.service.TaskDefinition == revision {
+	if err != nil {
 		return cause
 	}
-	started := rollout.Join(s.service, now)
-	return d.leave(ctx, log, p, s, d.ECS.Watch(started, 0), started, cause)
+	way, err := d.wayOf(look, now)
+	if err != nil {
+		return cause
+	}
+	x, err := way.inFlight(look, s.service)
+	if err != nil || x == nil || x.known().TaskDefinition != revision || s.other != nil && s.other.known().ID == x.known().ID {
+		return cause
+	}
+	return d.leave(ctx, log, p, s, x, true, cause)
 }

@@ -59,7 +59,7 @@ func (d *Deployer) current(ctx context.Context, p *plan, s *servicePlan) error {
 		return fmt.Errorf("input container: service %s: %w", s.name.Name, err)
 	}
 	var fallback string
-	for arn, err := range d.ECS.Successes(ctx, s.service) {
+	for arn, err := range d.successes(ctx, s) {
 		if err != nil {
 			return err
 		}

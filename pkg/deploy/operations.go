@@ -40,6 +40,9 @@ func (d *Deployer) operate(ctx context.Context, r Request, choose func(context.C
 		if err := errors.Join(rollout.Check(service, taskdef.Definition{}, nil)...); err != nil {
 			return err
 		}
+		if err := d.attend(ctx, s); err != nil {
+			return err
+		}
 		if s.running, err = d.ECS.Definition(ctx, service.TaskDefinition); err != nil {
 			return err
 		}
@@ -53,17 +56,46 @@ func (d *Deployer) operate(ctx context.Context, r Request, choose func(context.C
 	}
 	end := d.Console.Group("Plan")
 	for _, s := range p.services {
-		d.Log.With("service", s.name.Name).Info(fmt.Sprintf("%s → %s%s", s.running, s.target, buildText(s.target)))
+		d.Log.With("service", s.name.Name).Info(fmt.Sprintf("%s → %s%s", shortARN(s.heading()), s.target, buildText(s.target)))
 	}
 	end()
 	result.Image, result.Services = p.outline()
 	if r.DryRun {
 		return result, nil
 	}
-	for i, s := range p.services {
-		result.Services[i].Revision = s.target.ARN()
+	err = d.each(r.Services, func(i int, _ Service) error {
+		result.Services[i].Revision = p.services[i].target.ARN()
+		return d.makeRoom(ctx, p.services[i])
+	})
+	if err != nil {
+		return result, err
 	}
 	return result, d.rollOut(ctx, p, result.Services)
+}
+
+// heading is the revision that the service is being moved to, or runs.
+func (s *servicePlan) heading() string {
+	if s.other != nil && s.other.known().TaskDefinition != "" {
+		return s.other.known().TaskDefinition
+	}
+	return s.service.TaskDefinition
+}
+
+// makeRoom ends the deployment in flight that ours could not start beside, and
+// reads where the service is then.
+func (d *Deployer) makeRoom(ctx context.Context, s *servicePlan) error {
+	other, busy := s.inFlight(s.target.ARN())
+	if !busy || !other.known().alone {
+		return nil
+	}
+	err := d.end(ctx, d.Log.With("service", s.name.Name), s, other)
+	if err != nil {
+		return err
+	}
+	if s.service, err = d.ECS.Service(ctx, s.name.Cluster, s.name.Name); err != nil {
+		return err
+	}
+	return d.attend(ctx, s)
 }
 
 // know fills in what is to be proven of the target: which container has the
@@ -88,11 +120,11 @@ func (d *Deployer) earlier(ctx context.Context, s *servicePlan, buildID string) 
 	if buildID != "" {
 		return d.ofBuild(ctx, s, buildID)
 	}
-	for arn, err := range d.ECS.Successes(ctx, s.service) {
+	for arn, err := range d.successes(ctx, s) {
 		if err != nil {
 			return taskdef.Definition{}, err
 		}
-		if arn == s.service.TaskDefinition {
+		if arn == s.heading() {
 			continue
 		}
 		definition, err := d.ECS.Definition(ctx, arn)
@@ -103,9 +135,12 @@ func (d *Deployer) earlier(ctx context.Context, s *servicePlan, buildID string) 
 			return definition, nil
 		}
 	}
-	return taskdef.Definition{}, &rollout.Problem{Input: "services",
-		Message: fmt.Sprintf("service %s has had no successful deployment of another revision than %s", s.name.Name, s.running),
-		Advice:  "ECS remembers 90 days; name the build to go back to in buildId"}
+	advice := "ECS remembers 90 days; name the build to go back to in buildId"
+	if s.service.Controller == byCodeDeploy {
+		advice = "ECS may keep no list of what CodeDeploy deployed; name the build to go back to in buildId"
+	}
+	return taskdef.Definition{}, &rollout.Problem{Input: "services", Advice: advice,
+		Message: fmt.Sprintf("service %s has had no successful deployment of another revision than %s", s.name.Name, shortARN(s.heading()))}
 }
 
 // ofBuild returns the newest active revision that came from a build: by what
@@ -145,28 +180,15 @@ func buildText(d taskdef.Definition) string {
 	return ""
 }
 
-// Resume answers the deployments of the services that wait at a lifecycle
-// hook, and follows them.
+// Resume answers the deployments of the services that wait, at a lifecycle hook
+// or for CodeDeploy to shift the traffic, and follows them.
 func (d *Deployer) Resume(ctx context.Context, r Request, hookID string, rollback bool) (result Result, err error) {
 	defer clock(&result)()
 	result.DryRun = r.DryRun
-	hooks := make([]rollout.Hook, len(r.Services))
 	p := &plan{request: r, services: make([]*servicePlan, len(r.Services))}
-	err = d.each(r.Services, func(i int, name Service) error {
-		service, err := d.ECS.Service(ctx, name.Cluster, name.Name)
-		if err != nil {
-			return err
-		}
-		s := &servicePlan{name: name, service: service}
-		p.services[i] = s
-		if hooks[i], err = d.ECS.Hook(ctx, service, hookID); err != nil {
-			return err
-		}
-		if s.target, err = d.ECS.Definition(ctx, hooks[i].Started.TaskDefinition); err != nil {
-			return err
-		}
-		s.running = s.target
-		return d.know(ctx, s)
+	err = d.each(r.Services, func(i int, name Service) (err error) {
+		p.services[i], err = d.readPaused(ctx, name, hookID)
+		return err
 	})
 	if err != nil {
 		return result, err
@@ -176,8 +198,8 @@ func (d *Deployer) Resume(ctx context.Context, r Request, hookID string, rollbac
 		action = "rollback"
 	}
 	end := d.Console.Group("Plan")
-	for i, s := range p.services {
-		d.Log.With("service", s.name.Name).Info(fmt.Sprintf("deployment of %s waits at hook %s: %s", s.target, hooks[i].ID, action))
+	for _, s := range p.services {
+		d.Log.With("service", s.name.Name).Info(fmt.Sprintf("deployment of %s waits at hook %s: %s", s.target, s.other.known().hookID, action))
 	}
 	end()
 	result.Image, result.Services = p.outline()
@@ -188,22 +210,48 @@ func (d *Deployer) Resume(ctx context.Context, r Request, hookID string, rollbac
 	defer end()
 	return result, d.each(r.Services, func(i int, name Service) error {
 		s, log := p.services[i], d.Log.With("service", name.Name)
-		if err := d.ECS.Answer(ctx, hooks[i], rollback); err != nil {
+		result.Services[i].Revision, result.Services[i].Deployment = s.target.ARN(), s.other.known().name
+		if err := s.other.answer(ctx, rollback); err != nil {
 			return err
 		}
-		log.Info("told ECS to " + action)
-		result.Services[i].Revision, result.Services[i].Deployment = s.target.ARN(), hooks[i].Deployment
+		log.Info("told " + deployer(s.service) + " to " + action)
 		if !r.Wait {
 			return nil
 		}
-		if err := d.follow(ctx, log, p, s, hooks[i].Started, &result.Services[i], func(int, int) {}); err != nil {
+		if err := d.follow(ctx, log, p, s, s.other, &result.Services[i], func(int, int) {}); err != nil {
 			return err
 		}
 		if result.Services[i].Outcome.Good() {
-			d.verify(ctx, log, p, s, hooks[i].Started, &result.Services[i])
+			d.verify(ctx, log, p, s, s.other.known().Started, &result.Services[i])
 		}
 		return nil
 	})
+}
+
+// readPaused reads a service whose deployment waits for an answer, and what
+// that deployment brings.
+func (d *Deployer) readPaused(ctx context.Context, name Service, hookID string) (*servicePlan, error) {
+	service, err := d.ECS.Service(ctx, name.Cluster, name.Name)
+	if err != nil {
+		return nil, err
+	}
+	s := &servicePlan{name: name, service: service}
+	if s.way, err = d.wayOf(ctx, service); err != nil {
+		return nil, err
+	}
+	if s.other, err = s.way.paused(ctx, hookID); err != nil {
+		return nil, err
+	}
+	if s.target, err = d.ECS.Definition(ctx, s.other.known().TaskDefinition); err != nil {
+		return nil, err
+	}
+	s.running = s.target
+	if service.TaskDefinition != s.target.ARN() { // CodeDeploy moves the service with the traffic
+		if s.running, err = d.ECS.Definition(ctx, service.TaskDefinition); err != nil {
+			return nil, err
+		}
+	}
+	return s, d.know(ctx, s)
 }
 
 // each runs do for every service side by side and joins the errors in order.

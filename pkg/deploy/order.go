@@ -6,7 +6,9 @@ package deploy
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"strconv"
+	"time"
 
 	"ecsdeploy/pkg/rollout"
 	"ecsdeploy/pkg/taskdef"
@@ -24,16 +26,26 @@ const (
 
 // inFlight returns the deployment that is under way, unless it brings the
 // wanted revision: that one is ours, from an earlier run of this step.
-func inFlight(s rollout.Service, wanted string) (rollout.Deployment, bool) {
-	primary := s.Primary()
-	return primary, primary.RolloutState == "IN_PROGRESS" && (wanted == "" || primary.TaskDefinition != wanted)
+func (s *servicePlan) inFlight(wanted string) (deployment, bool) {
+	if s.other == nil || wanted != "" && s.other.known().TaskDefinition == wanted {
+		return nil, false
+	}
+	return s.other, true
+}
+
+// called is a deployment in a sentence.
+func called(k known) string {
+	if k.TaskDefinition == "" { // CodeDeploy's, whose AppSpec cannot be read
+		return "deployment " + k.ID
+	}
+	return fmt.Sprintf("deployment %s of %s", k.ID, shortARN(k.TaskDefinition))
 }
 
 // checkTurn refuses a deployment that is not to happen now.
 func (p *plan) checkTurn(s *servicePlan) error {
-	if other, busy := inFlight(s.service, s.registered()); busy && p.request.WhenBusy == Fail {
+	if other, busy := s.inFlight(s.registered()); busy && p.request.WhenBusy == Fail {
 		return &rollout.Problem{Input: "whenBusy",
-			Message: fmt.Sprintf("service %s is busy with deployment %s of %s, and whenBusy is fail", s.name.Name, other.ID, shortARN(other.TaskDefinition)),
+			Message: fmt.Sprintf("service %s is busy with %s, and whenBusy is fail", s.name.Name, called(other.known())),
 			Advice:  "run the step again when it has ended, or choose wait or supersede"}
 	}
 	if p.request.AllowOlderBuild {
@@ -74,32 +86,65 @@ func (d *Deployer) settle(ctx context.Context, p *plan, s *servicePlan) error {
 			if fresh.service.TaskDefinition != s.service.TaskDefinition {
 				log.Warn("the service was moved from " + shortARN(s.service.TaskDefinition) + " to " + shortARN(fresh.service.TaskDefinition) + " by someone else since the plan was made")
 			}
+			fresh.ended = s.ended
 			*s = *fresh
+			if p.request.Image == Current {
+				if err := d.current(ctx, p, s); err != nil {
+					return err
+				}
+			}
 			if err := p.fit(s); err != nil {
 				return err
 			}
 		}
-		other, busy := inFlight(s.service, s.registered())
+		other, busy := s.inFlight(s.registered())
+		if !busy {
+			return nil
+		}
+		name := called(other.known())
 		switch {
-		case !busy:
+		case p.request.WhenBusy != Supersede:
+			log.Info(fmt.Sprintf("waiting for %s to end (whenBusy is wait)", name))
+			if err := d.await(ctx, s, other, p.request.Timeout); err != nil {
+				return err
+			}
+		case other.known().alone:
+			if err := d.end(ctx, log, s, other); err != nil {
+				return err
+			}
+		default:
+			log.Warn(name + " is still in progress: this one replaces it")
 			return nil
-		case p.request.WhenBusy == Supersede:
-			log.Warn(fmt.Sprintf("deployment %s of %s is still in progress: this one replaces it", other.ID, shortARN(other.TaskDefinition)))
-			return nil
-		}
-		log.Info(fmt.Sprintf("waiting for deployment %s of %s to end (whenBusy is wait)", other.ID, shortARN(other.TaskDefinition)))
-		w := d.ECS.Watch(rollout.Join(s.service, s.service), p.request.Timeout)
-		for range w.Events(ctx) {
-		}
-		if err := w.Err(); err != nil {
-			return fmt.Errorf("wait for deployment %s of service %s: %w", other.ID, s.name.Name, err)
-		}
-		switch v := w.Verdict(); v.Outcome {
-		case rollout.TimedOut, rollout.Paused:
-			return &rollout.Problem{Input: "whenBusy",
-				Message: fmt.Sprintf("service %s is still busy with deployment %s of %s: %s", s.name.Name, other.ID, shortARN(other.TaskDefinition), v.Reason),
-				Advice:  "end that deployment, or choose whenBusy: supersede"}
 		}
 		refresh = true
 	}
+}
+
+// end stops a deployment that ours cannot start beside, and waits until the
+// service is back.
+func (d *Deployer) end(ctx context.Context, log *slog.Logger, s *servicePlan, other deployment) error {
+	log.Warn(called(other.known()) + " is still in progress: stopping it, for this one to take its place")
+	if err := other.stop(ctx); err != nil {
+		return err
+	}
+	s.ended = true
+	return d.await(ctx, s, other, backLimit)
+}
+
+// await waits for the end of a deployment, whatever it is.
+func (d *Deployer) await(ctx context.Context, s *servicePlan, other deployment, timeout time.Duration) error {
+	name := called(other.known())
+	w := other.watch(limits{timeout: timeout})
+	for range w.Events(ctx) {
+	}
+	if err := w.Err(); err != nil {
+		return fmt.Errorf("wait for %s of service %s: %w", name, s.name.Name, err)
+	}
+	switch v := w.Verdict(); v.Outcome {
+	case rollout.TimedOut, rollout.Paused:
+		return &rollout.Problem{Input: "whenBusy",
+			Message: fmt.Sprintf("service %s is still busy with %s: %s", s.name.Name, name, v.Reason),
+			Advice:  "end that deployment, or choose whenBusy: supersede"}
+	}
+	return nil
 }

@@ -38,6 +38,9 @@ type candidate struct {
 type servicePlan struct {
 	name      Service
 	service   rollout.Service
+	way       way                  // in which it is deployed
+	other     deployment           // that is under way there, or nil
+	ended     bool                 // a deployment was stopped for ours to take its place
 	running   taskdef.Definition   // the revision that the service is set to
 	lineage   lineage              // what the new revision is made from
 	image     *candidate           // its own image (input image: current), or nil
@@ -109,6 +112,9 @@ func (d *Deployer) readService(ctx context.Context, name Service, base string) (
 	if service.TaskDefinition == "" { // only where the controller is EXTERNAL: refused by the checks
 		return s, nil
 	}
+	if err = d.attend(ctx, s); err != nil {
+		return nil, err
+	}
 	if s.running, err = d.ECS.Definition(ctx, service.TaskDefinition); err != nil {
 		return nil, err
 	}
@@ -136,7 +142,8 @@ func (d *Deployer) readService(ctx context.Context, name Service, base string) (
 // fit chooses the container of a service, revises its task definition, and
 // checks that the service can run the result.
 func (p *plan) fit(s *servicePlan) error {
-	if err := errors.Join(rollout.Check(s.service, s.lineage.base, nil)...); err != nil {
+	problems := rollout.Check(s.service, s.lineage.base, nil)
+	if err := errors.Join(append(problems, p.impossible(s)...)...); err != nil {
 		return err
 	}
 	if err := p.chooseContainer(s); err != nil {
@@ -153,6 +160,26 @@ func (p *plan) fit(s *servicePlan) error {
 		platforms[container] = c.platforms
 	}
 	return errors.Join(rollout.Check(s.service, s.target, platforms)...)
+}
+
+// impossible returns what is asked of a service that its way to be deployed
+// cannot do.
+func (p *plan) impossible(s *servicePlan) []error {
+	if s.service.Controller != byCodeDeploy {
+		return nil
+	}
+	var problems []error
+	if p.request.DesiredCount != nil {
+		problems = append(problems, &rollout.Problem{Input: "desiredCount",
+			Message: fmt.Sprintf("service %s is deployed by CodeDeploy, which moves it to another revision and leaves its number of tasks as it is", s.name.Name),
+			Advice:  "set the number where the service is defined, and leave desiredCount out"})
+	}
+	if p.request.Force {
+		problems = append(problems, &rollout.Problem{Input: "forceNewDeployment",
+			Message: fmt.Sprintf("service %s is deployed by CodeDeploy, where UpdateService cannot force a deployment", s.name.Name),
+			Advice:  "leave forceNewDeployment out: a revision that differs is deployed without it"})
+	}
+	return problems
 }
 
 // chooseContainer finds the container that gets the image. Where no image is

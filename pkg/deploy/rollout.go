@@ -100,75 +100,63 @@ func (d *Deployer) rollOut(ctx context.Context, p *plan, results []ServiceResult
 
 func (d *Deployer) rollOutService(ctx context.Context, p *plan, s *servicePlan, result *ServiceResult, progress func(running, desired int)) error {
 	log := d.Log.With("service", s.name.Name)
-	started, err := d.start(ctx, log, p.request, s, result.Revision)
+	r := p.request
+	change := rollout.Change{TaskDefinition: result.Revision, DesiredCount: r.DesiredCount, Force: r.Force}
+	x, err := s.way.start(ctx, log, change, r.RollbackOnFailure && !isPlaceholder(s.running))
 	if err != nil && ctx.Err() != nil {
 		return d.leaveStart(ctx, log, p, s, result.Revision, err)
 	}
 	if err != nil {
 		return err
 	}
+	started := x.known()
 	result.Desired = started.Service.Desired
 	if started.New {
 		log.Info(fmt.Sprintf("moving from %s to %s, deployment %s", shortARN(started.Previous), shortARN(result.Revision), started.ID))
 	}
-	if !p.request.Wait {
+	if !r.Wait {
 		log.Info("not waiting for the deployment (wait is false): nobody knows yet how it ends")
 		return nil
 	}
-	if at := started.Service.Primary(); !started.New && at.RolloutState == "COMPLETED" {
+	if started.rests {
 		result.Outcome = rollout.Unchanged
+		if s.ended { // and so the service came back to it
+			result.Outcome = rollout.Succeeded
+		}
 		log.Info("the service runs " + shortARN(result.Revision) + " already")
-	} else if err := d.follow(ctx, log, p, s, started, result, progress); err != nil {
+	} else if err := d.follow(ctx, log, p, s, x, result, progress); err != nil {
 		return err
 	}
 	if result.Outcome.Good() {
-		d.verify(ctx, log, p, s, started, result)
+		d.verify(ctx, log, p, s, x.known().Started, result)
 	}
 	return nil
 }
 
-// start makes the one UpdateService call, or none where the service has been
-// asked for the same before: then it returns the deployment that is there.
-func (d *Deployer) start(ctx context.Context, log *slog.Logger, r Request, s *servicePlan, revision string) (rollout.Started, error) {
-	before := s.service
-	primary := before.Primary()
-	same := before.TaskDefinition == revision && (r.DesiredCount == nil || *r.DesiredCount == before.Desired)
-	change := rollout.Change{TaskDefinition: revision, DesiredCount: r.DesiredCount, Force: r.Force}
-	if same && !r.Force {
-		if primary.RolloutState != "FAILED" {
-			if primary.RolloutState == "IN_PROGRESS" {
-				log.Info("a deployment of " + shortARN(revision) + " is under way already: following it")
-			}
-			return rollout.Join(before, before), nil
-		}
-		log.Info("the last deployment of " + shortARN(revision) + " failed: starting another one")
-		change.Force = true
-	}
-	return d.ECS.Update(ctx, before, change)
-}
-
 // follow watches a deployment to its end, writes down how it ended, and goes
 // back where it ended badly.
-func (d *Deployer) follow(ctx context.Context, log *slog.Logger, p *plan, s *servicePlan, started rollout.Started, result *ServiceResult, progress func(running, desired int)) error {
-	started.UntilTraffic, started.MaxFailedTasks = p.request.UntilTraffic, p.request.MaxFailedTasks
-	w := d.ECS.Watch(started, p.request.Timeout)
+func (d *Deployer) follow(ctx context.Context, log *slog.Logger, p *plan, s *servicePlan, x deployment, result *ServiceResult, progress func(running, desired int)) error {
+	r := p.request
+	own := x.known().New
+	w := x.watch(limits{r.Timeout, r.UntilTraffic, r.MaxFailedTasks})
 	for e := range w.Events(ctx) {
 		at(ctx, log, e)
 		progress(w.State().Own.Running, w.State().Own.Desired)
 	}
-	result.Deployment = w.ServiceDeployment()
+	seen := x.known()
+	result.Deployment = seen.name
 	if err := w.Err(); err != nil {
-		return d.leave(ctx, log, p, s, w, started, err)
+		return d.leave(ctx, log, p, s, x, own, err)
 	}
 	v := w.Verdict()
-	result.Outcome, result.Reason, result.HookID = v.Outcome, v.Reason, w.State().HookID()
+	result.Outcome, result.Reason, result.HookID = v.Outcome, v.Reason, seen.hookID
 	if v.Outcome == rollout.Failed || v.Outcome == rollout.TimedOut || v.Outcome == rollout.RolledBack {
 		// Before anything is stopped: afterwards the tasks only tell of that.
-		d.diagnose(ctx, log, w, started, result)
+		d.diagnose(ctx, log, w, seen.Started, result)
 	}
-	if p.request.RollbackOnFailure && (v.Outcome == rollout.Failed || v.Outcome == rollout.TimedOut) {
+	if r.RollbackOnFailure && (v.Outcome == rollout.Failed || v.Outcome == rollout.TimedOut) {
 		log.Warn("the rollout failed: " + strings.TrimSuffix(v.Reason, "."))
-		d.goBack(ctx, log, s, w, started, result)
+		d.goBack(ctx, log, s, x, w, result)
 	}
 	return nil
 }
@@ -177,7 +165,7 @@ func (d *Deployer) follow(ctx context.Context, log *slog.Logger, p *plan, s *ser
 const examining = 15 * time.Second
 
 // diagnose says why tasks of a deployment did not stay up.
-func (d *Deployer) diagnose(ctx context.Context, log *slog.Logger, w *rollout.Watch, started rollout.Started, result *ServiceResult) {
+func (d *Deployer) diagnose(ctx context.Context, log *slog.Logger, w watch, started rollout.Started, result *ServiceResult) {
 	ctx, cancel := context.WithTimeout(ctx, examining)
 	defer cancel()
 	result.Diagnosis = d.ECS.Diagnose(ctx, started, w.State())

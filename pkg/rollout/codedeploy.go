@@ -284,6 +284,16 @@ func (c *Client) CodeDeployInFlight(ctx context.Context, g Group, s Service) (Co
 	return codeDeployment(g, s, g.InFlight, taskDefinition, false), true, nil
 }
 
+// CodeDeploySucceeded reports whether the deployment id ended well. One that
+// CodeDeploy does not know any more did not, as far as anybody can tell.
+func (c *Client) CodeDeploySucceeded(ctx context.Context, id string) (bool, error) {
+	info, err := deploymentInfo(ctx, c.codeDeploy(), id)
+	if codeOf(err) == "DeploymentDoesNotExistException" {
+		return false, nil
+	}
+	return err == nil && info.Status == types.DeploymentStatusSucceeded, err
+}
+
 // appSpec returns the AppSpec of a deployment of change to s.
 func (c *Client) appSpec(ctx context.Context, api *codedeploy.Client, g Group, s Service, change CodeDeployChange) ([]byte, error) {
 	if len(change.AppSpec) > 0 {

@@ -44,13 +44,10 @@ func Check(s Service, d taskdef.Definition, platforms map[string][]Platform) []e
 
 func checkController(s Service) *Problem {
 	switch s.Controller {
-	case "ECS":
+	case "ECS", "CODE_DEPLOY":
 		return nil
-	case "CODE_DEPLOY":
-		return &Problem{Input: "services", Message: fmt.Sprintf("service %s is deployed by CodeDeploy (deployment controller CODE_DEPLOY); the controller ECS was expected", s.Name),
-			Advice: "ECS's own blue/green strategy replaces it: set the service's deployment controller to ECS"}
 	default:
-		return &Problem{Input: "services", Message: fmt.Sprintf("service %s has the deployment controller %s: a third party places its tasks, so UpdateService cannot; the controller ECS was expected", s.Name, s.Controller),
+		return &Problem{Input: "services", Message: fmt.Sprintf("service %s has the deployment controller %s: a third party places its tasks, so UpdateService cannot; the controller ECS or CODE_DEPLOY was expected", s.Name, s.Controller),
 			Advice: "deploy it with the system that owns its task sets"}
 	}
 }
