@@ -30,8 +30,8 @@ func newReuseWorld(t *testing.T) *reuseWorld {
 	t.Helper()
 	w := &reuseWorld{testRegistry: newTestRegistry()}
 	w.target = Target{Repository: w.serve(t), Tags: []string{"base"}}
-	shared := [][]byte{rawLayer(t, 1, big), rawLayer(t, 2, 70_000)}
-	base := newSample(t, amd64, shared[0], shared[1], rawLayer(t, 3, 100_000))
+	shared := [][]byte{rawLayer(t, 1, 300_000), rawLayer(t, 2, 70_000)}
+	base := newSample(t, amd64, shared[0], shared[1], rawLayer(t, 3, 50_000))
 	f := layoutFiles{}
 	root := f.manifest(t, base, false)
 	root.Platform = &v1.Platform{OS: "linux", Architecture: "amd64"}
@@ -42,7 +42,7 @@ func newReuseWorld(t *testing.T) *reuseWorld {
 		t.Fatal(err)
 	}
 	w.stored = layersOf(t, w.target.Repository+"@"+root.Digest.String())
-	w.next = newSample(t, amd64, shared[0], shared[1], rawLayer(t, 4, 100_000))
+	w.next = newSample(t, amd64, shared[0], shared[1], rawLayer(t, 4, 50_000))
 	w.path = write(t, "a.tar", docker20(t, w.next))
 	w.target.Tags = []string{"next"}
 	w.take()
@@ -115,7 +115,7 @@ func TestReuse(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, id := pull(t, r.URI); id != w.next.id() {
+			if _, id := glance(t, r.URI); id != w.next.id() {
 				t.Errorf("image ID %s, want %s", id, w.next.id())
 			}
 			got := layersOf(t, r.URI)
@@ -176,7 +176,7 @@ func TestReuseOfVanishedLayers(t *testing.T) {
 		if r.SentBytes != w.bodies {
 			t.Errorf("terse %t: counted %d bytes of %d", terse, r.SentBytes, w.bodies)
 		}
-		if _, id := pull(t, r.URI); id != w.next.id() {
+		if _, id := glance(t, r.URI); id != w.next.id() {
 			t.Errorf("terse %t: image ID %s", terse, id)
 		}
 	}
