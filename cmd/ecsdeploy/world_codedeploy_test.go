@@ -25,8 +25,8 @@ const (
 
 // byCodeDeploy creates the service again, now behind a load balancer and with
 // the controller CODE_DEPLOY, and an application and a deployment group for it.
-// The group keeps the previous tasks for so many minutes. With ready minutes it
-// waits that long to be told to shift the traffic.
+// The group keeps the previous tasks for so many minutes, and does not roll back
+// by itself. With ready minutes it waits that long to be told to shift the traffic.
 func (w *world) byCodeDeploy(t *testing.T, keep, ready int) {
 	t.Helper()
 	ctx := t.Context()
@@ -59,11 +59,8 @@ func (w *world) byCodeDeploy(t *testing.T, keep, ready int) {
 	}
 	if _, err := w.codeDeploy.CreateDeploymentGroup(ctx, &codedeploy.CreateDeploymentGroupInput{
 		ApplicationName: aws.String(appName), DeploymentGroupName: aws.String(deploymentGroup),
-		ServiceRoleArn:  aws.String("arn:aws:iam::123456789012:role/ecsCodeDeployRole"),
-		DeploymentStyle: &cdtypes.DeploymentStyle{DeploymentType: cdtypes.DeploymentTypeBlueGreen, DeploymentOption: cdtypes.DeploymentOptionWithTrafficControl},
-		AutoRollbackConfiguration: &cdtypes.AutoRollbackConfiguration{Enabled: true, Events: []cdtypes.AutoRollbackEvent{
-			cdtypes.AutoRollbackEventDeploymentStopOnAlarm,
-		}},
+		ServiceRoleArn:     aws.String("arn:aws:iam::123456789012:role/ecsCodeDeployRole"),
+		DeploymentStyle:    &cdtypes.DeploymentStyle{DeploymentType: cdtypes.DeploymentTypeBlueGreen, DeploymentOption: cdtypes.DeploymentOptionWithTrafficControl},
 		AlarmConfiguration: &cdtypes.AlarmConfiguration{Enabled: true, Alarms: []cdtypes.Alarm{{Name: aws.String(emulator.DemoAlarm)}}},
 		BlueGreenDeploymentConfiguration: &cdtypes.BlueGreenDeploymentConfiguration{
 			TerminateBlueInstancesOnDeploymentSuccess: &cdtypes.BlueInstanceTerminationOption{Action: cdtypes.InstanceActionTerminate, TerminationWaitTimeInMinutes: int32(keep)},

@@ -29,11 +29,6 @@ func (d *Deployer) goBack(ctx context.Context, log *slog.Logger, s *servicePlan,
 	if w.State().Missing {
 		return
 	}
-	if result.Outcome == rollout.TimedOut && x.known().shifted {
-		stay("all production traffic is on %s already, and what is left is %s's wait before it ends the previous tasks (waitUntil: traffic does not wait for that)",
-			shortARN(x.known().TaskDefinition), deployer(s.service))
-		return
-	}
 	to, err := d.proven(ctx, s, x.known().TaskDefinition)
 	if err != nil {
 		stay("%s", err)
@@ -45,7 +40,7 @@ func (d *Deployer) goBack(ctx context.Context, log *slog.Logger, s *servicePlan,
 		return
 	}
 	log.Info("rolling back to " + shortARN(to))
-	w = back.watch(limits{timeout: backLimit})
+	w = back.watch(limits{timeout: backLimit, untilTraffic: true})
 	for e := range w.Events(ctx) {
 		at(ctx, log, e)
 	}
@@ -69,7 +64,8 @@ func (d *Deployer) goBack(ctx context.Context, log *slog.Logger, s *servicePlan,
 // back where it is under way, or, where that is refused or it has ended, the
 // service is moved to the revision to.
 func (d *Deployer) retreat(ctx context.Context, log *slog.Logger, s *servicePlan, x deployment, to string) (deployment, error) {
-	if k := x.known(); k.underWay && to == k.Previous {
+	k := x.known()
+	if k.underWay && to == k.Previous {
 		err := x.stop(ctx)
 		if err == nil {
 			return x, nil
@@ -80,34 +76,43 @@ func (d *Deployer) retreat(ctx context.Context, log *slog.Logger, s *servicePlan
 	if err != nil {
 		return nil, err
 	}
+	if now.TaskDefinition == to && !k.alone {
+		return nil, fmt.Errorf("%s is what was rolled out, and there is nothing else to go back to", shortARN(to))
+	}
 	way, err := d.wayOf(ctx, now)
 	if err != nil {
 		return nil, err
 	}
-	if now.TaskDefinition == to {
-		return nil, fmt.Errorf("%s is what was rolled out, and there is nothing else to go back to", shortARN(to))
-	}
-	return way.start(ctx, log, rollout.Change{TaskDefinition: to}, false)
+	// What CodeDeploy left behind may still have a share of the traffic.
+	return way.start(ctx, log, rollout.Change{TaskDefinition: to, Force: k.alone}, false)
 }
 
 // proven returns the ARN of the revision to go back to from the given one: the
 // one that ran before, if its own deployment was successful, else the last one
 // whose was. It is never the placeholder, which would only hide that nothing runs.
 func (d *Deployer) proven(ctx context.Context, s *servicePlan, from string) (string, error) {
+	before, err := s.way.proven(ctx)
+	if err != nil {
+		return "", err
+	}
+	if before != "" {
+		definition := s.running
+		if definition.ARN() != before {
+			if definition, err = d.ECS.Definition(ctx, before); err != nil {
+				return "", err
+			}
+		}
+		if isPlaceholder(definition) {
+			return "", fmt.Errorf("what ran before, %s, is the placeholder", shortARN(before))
+		}
+		return before, nil
+	}
 	for revision, err := range d.successes(ctx, s) {
 		if err != nil {
 			return "", err
 		}
-		// A redeployment of the revision that ran well goes back to that one.
-		redeployed := s.service.TaskDefinition == from && s.service.Primary().RolloutState == "COMPLETED"
-		if revision == from && !redeployed {
+		if revision == from {
 			continue
-		}
-		if revision == s.running.ARN() {
-			if isPlaceholder(s.running) {
-				return "", fmt.Errorf("what ran before, %s, is the placeholder", shortARN(revision))
-			}
-			return revision, nil
 		}
 		definition, err := d.ECS.Definition(ctx, revision)
 		if err != nil || definition.Status() != "ACTIVE" || isPlaceholder(definition) {

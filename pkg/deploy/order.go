@@ -73,17 +73,18 @@ func olderBuild(a, b taskdef.Provenance) bool {
 
 // settle brings the plan of a service up to date before it is changed: a push
 // may have taken minutes, and where another deployment is in flight its end is
-// waited for.
+// waited for, or brought about where ours cannot replace it.
 func (d *Deployer) settle(ctx context.Context, p *plan, s *servicePlan) error {
 	log := d.Log.With("service", s.name.Name)
 	refresh := p.request.Push // nothing else lies between the plan and now
+	told := false             // that the service is moved by another deployment
 	for {
 		if refresh {
 			fresh, err := d.readService(ctx, s.name, p.request.TaskDefinition)
 			if err != nil {
 				return err
 			}
-			if fresh.service.TaskDefinition != s.service.TaskDefinition {
+			if fresh.service.TaskDefinition != s.service.TaskDefinition && !told {
 				log.Warn("the service was moved from " + shortARN(s.service.TaskDefinition) + " to " + shortARN(fresh.service.TaskDefinition) + " by someone else since the plan was made")
 			}
 			fresh.ended = s.ended
@@ -117,6 +118,7 @@ func (d *Deployer) settle(ctx context.Context, p *plan, s *servicePlan) error {
 			return nil
 		}
 		refresh = true
+		told = other.known().alone // such a one moves the service only with the traffic
 	}
 }
 

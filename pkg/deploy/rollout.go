@@ -150,13 +150,27 @@ func (d *Deployer) follow(ctx context.Context, log *slog.Logger, p *plan, s *ser
 	}
 	v := w.Verdict()
 	result.Outcome, result.Reason, result.HookID = v.Outcome, v.Reason, seen.hookID
+	if v.Outcome == rollout.TimedOut && seen.shifted {
+		// Nothing is wrong with the revision: only our patience ended.
+		text := fmt.Sprintf("all production traffic is on %s already, so it stays; what is left goes on in %s, and waitUntil: traffic does not wait for it",
+			shortARN(seen.TaskDefinition), deployer(s.service))
+		log.Warn(text)
+		result.Reason += "; " + text
+		return nil
+	}
 	if v.Outcome == rollout.Failed || v.Outcome == rollout.TimedOut || v.Outcome == rollout.RolledBack {
 		// Before anything is stopped: afterwards the tasks only tell of that.
 		d.diagnose(ctx, log, w, seen.Started, result)
 	}
-	if r.RollbackOnFailure && (v.Outcome == rollout.Failed || v.Outcome == rollout.TimedOut) {
+	if v.Outcome != rollout.Failed && v.Outcome != rollout.TimedOut {
+		return nil
+	}
+	if r.RollbackOnFailure {
 		log.Warn("the rollout failed: " + strings.TrimSuffix(v.Reason, "."))
 		d.goBack(ctx, log, s, x, w, result)
+	}
+	if left := x.known(); left.underWay && left.alone {
+		log.Warn(fmt.Sprintf("deployment %s goes on in %s, and no other can start before it has ended: stop it there, or choose whenBusy: supersede next time", left.name, deployer(s.service)))
 	}
 	return nil
 }

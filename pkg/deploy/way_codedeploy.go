@@ -97,13 +97,13 @@ func (c codeDeployWay) start(ctx context.Context, log *slog.Logger, change rollo
 		log.Info("a deployment of " + revision + " is under way already: following it")
 		return other, nil
 	}
-	if other == nil && c.service.TaskDefinition == change.TaskDefinition {
+	if other == nil && c.service.TaskDefinition == change.TaskDefinition && !change.Force {
 		proven, err := c.proven(ctx)
 		if err != nil {
 			return nil, err
 		}
 		if proven == change.TaskDefinition {
-			return &codeDeployment{deployment: rollout.CodeDeployment{Started: rollout.Join(c.service, c.service)}, rests: true}, nil
+			return &codeDeployment{client: c.client, deployment: rollout.CodeDeployment{Started: rollout.Join(c.service, c.service)}, rests: true}, nil
 		}
 		log.Info("the last deployment of " + revision + " did not succeed: starting another one")
 	}
