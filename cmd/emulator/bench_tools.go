@@ -59,7 +59,7 @@ func benchLimit(_ context.Context, args []string, stdout io.Writer) error {
 	}
 	begin := time.Now()
 	workers := runtime.GOMAXPROCS(0)
-	todo, order := make(chan *piece, 4*workers), make(chan *piece, 4*workers)
+	queue, order := make(chan *piece, 4*workers), make(chan *piece, 4*workers)
 	free := sync.Pool{New: func() any { return new(piece) }}
 	go func() {
 		sum := sha256.New()
@@ -67,16 +67,16 @@ func benchLimit(_ context.Context, args []string, stdout io.Writer) error {
 			p := free.Get().(*piece)
 			p.raw, p.done = raw, make(chan struct{})
 			sum.Write(raw)
-			todo <- p
+			queue <- p
 			order <- p
 		}
-		close(todo)
+		close(queue)
 		close(order)
 	}()
 	for range workers {
 		go func() {
 			w, _ := flate.NewWriter(nil, 2) // ours
-			for p := range todo {
+			for p := range queue {
 				p.out.Reset()
 				w.Reset(&p.out)
 				w.Write(p.raw)

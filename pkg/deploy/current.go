@@ -138,7 +138,7 @@ func (d *Deployer) runningImage(ctx context.Context, r Request, name Service, se
 	if err != nil {
 		return CurrentImage{}, fmt.Errorf("input container: service %s: %w", name.Name, err)
 	}
-	c := CurrentImage{Service: name, Exists: true, Container: container, URI: imageOf(definition, container), Revision: definition.ARN()}
+	c := CurrentImage{Service: name, Exists: true, Container: container, URI: definition.Image(container), Revision: definition.ARN()}
 	p, _ := definition.Provenance()
 	c.BuildID, c.Digest = p.BuildID, p.Digest
 	if _, tag := splitReference(c.URI); c.BuildID == "" && !isPlaceholderImage(c.URI) && tag != "" {

@@ -67,7 +67,7 @@ func (d *Deployer) current(ctx context.Context, p *plan, s *servicePlan) error {
 		if err != nil {
 			return err
 		}
-		uri := imageOf(definition, s.container)
+		uri := definition.Image(s.container)
 		if uri == "" || isPlaceholderImage(uri) {
 			continue
 		}
@@ -183,7 +183,7 @@ func (d *Deployer) push(ctx context.Context, p *plan, result *Image) error {
 // layers with: the one that runs now, else the one that was pushed last.
 func (d *Deployer) base(ctx context.Context, p *plan) (tagOrDigest string) {
 	for _, s := range p.services {
-		running := imageOf(s.running, s.container)
+		running := s.running.Image(s.container)
 		if repository, tag := splitReference(running); repository == p.repository.URI && !isPlaceholderImage(running) {
 			return tag
 		}

@@ -115,7 +115,7 @@ func (d *Deployer) lastOurs(ctx context.Context, running taskdef.Definition) (ta
 func withImages(theirs, ours taskdef.Definition) (taskdef.Definition, error) {
 	images := map[string]string{}
 	for _, c := range theirs.Containers() {
-		if image := imageOf(ours, c.Name); image != "" {
+		if image := ours.Image(c.Name); image != "" {
 			images[c.Name] = image
 		}
 	}
@@ -159,7 +159,7 @@ func (s *servicePlan) drift() string {
 	if _, mine := s.running.Provenance(); !ok || mine || s.running.Family() != s.lineage.ours.Family() || s.running.Revision() <= s.lineage.ours.Revision() {
 		return ""
 	}
-	runs, deployed := imageOf(s.running, s.container), imageOf(s.lineage.ours, s.container)
+	runs, deployed := s.running.Image(s.container), s.lineage.ours.Image(s.container)
 	if runs == deployed {
 		return ""
 	}

@@ -107,7 +107,7 @@ func (d *Deployer) know(ctx context.Context, s *servicePlan) error {
 		return nil // several could be meant: then no digest is compared
 	}
 	s.container = container
-	c, err := d.inspect(ctx, "services", imageOf(s.target, container))
+	c, err := d.inspect(ctx, "services", s.target.Image(container))
 	if err != nil {
 		return fmt.Errorf("the image of %s: %w", s.target, err)
 	}

@@ -268,19 +268,10 @@ func (p *plan) outline() (Image, []ServiceResult) {
 			ARN:           s.service.ARN,
 			Container:     s.container,
 			Previous:      s.service.TaskDefinition,
-			PreviousImage: imageOf(s.running, s.container),
+			PreviousImage: s.running.Image(s.container),
 			Changes:       taskdef.Diff(s.running, s.target),
 			Desired:       s.service.Desired,
 		}
 	}
 	return im, services
-}
-
-func imageOf(d taskdef.Definition, container string) string {
-	for _, c := range d.Containers() {
-		if c.Name == container {
-			return c.Image
-		}
-	}
-	return ""
 }

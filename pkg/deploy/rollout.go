@@ -27,7 +27,7 @@ func (d *Deployer) register(ctx context.Context, p *plan, im Image, results []Se
 		if err := d.settle(ctx, p, s); err != nil {
 			return err
 		}
-		results[i].Previous, results[i].PreviousImage = s.service.TaskDefinition, imageOf(s.running, s.container)
+		results[i].Previous, results[i].PreviousImage = s.service.TaskDefinition, s.running.Image(s.container)
 		c := p.imageFor(s)
 		if p.request.Push {
 			c.uri = im.URI // with pinDigest it is known only after the push
