@@ -206,7 +206,7 @@ cmd_bench() {
   need
   if [ "${1:-}" = push ]; then
     cmd_build
-    exec build/emulator bench "${@:2}"
+    exec build/pushbench "${@:2}"
   fi
   registry_tool
   test_environment

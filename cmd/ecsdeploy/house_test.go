@@ -25,7 +25,8 @@ func TestImports(t *testing.T) {
 		"pkg/ecr":                {},
 		"pkg/taskdef":            {},
 		"task":                   {}, // tests of the shim
-		"cmd/emulator":           {"pkg/emulator", "pkg/emulator/agent", "pkg/image"},
+		"cmd/emulator":           {"pkg/emulator", "pkg/emulator/agent"},
+		"cmd/pushbench":          {"pkg/image"},
 		"pkg/emulator":           {},
 		"pkg/placeholder/server": {},
 		"pkg/placeholder":        {},

@@ -1,7 +1,7 @@
 // Command emulator serves Amazon ECR, Amazon ECS, AWS STS and CloudWatch Logs on loopback, for trying things out without AWS.
 //
 //	emulator [serve] [-addr 127.0.0.1:0] [-scenario NAME] [-speed N] [-dir DIR] [-demo]
-//	emulator bench [-rounds N] [-run REGEXP] [-dir DIR]
+//	emulator try [SCENARIO] …
 //
 // It prints the variables under which the AWS CLI and SDKs find it. See package emulator for what it does and does not do.
 package main

@@ -22,7 +22,6 @@ func commands() []command {
 	return []command{
 		{"serve", "serve the emulated services on loopback", serve},
 		{"try", "run the packaged task against the emulated services and watch it", try},
-		{"bench", "measure how fast images are pushed, beside other tools", bench},
 	}
 }
 

@@ -49,7 +49,7 @@ func (b *benchmark) engine(ctx context.Context) error {
 	both := func(image, base string) []entry {
 		return []entry{
 			{"ours", func(repository string, _ int) []string {
-				args := []string{b.self, "bench", "push", image, repository, "1"}
+				args := []string{b.self, "push", image, repository, "1"}
 				if base != "" {
 					args = append(args, base)
 				}

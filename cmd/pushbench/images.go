@@ -24,8 +24,8 @@ import (
 // layerSizes are those of the image's layers, in MB.
 var layerSizes = []float64{180, 120, 80, 50, 30.5, 4.5}
 
-// benchMake makes images: DIRECTORY image, DIRECTORY engine NUMBER, or FILE MB LAYERS sparse|dense.
-func benchMake(_ context.Context, args []string, _ io.Writer) error {
+// makeImage makes images: DIRECTORY image, DIRECTORY engine NUMBER, or FILE MB LAYERS sparse|dense.
+func makeImage(_ context.Context, args []string, _ io.Writer) error {
 	switch {
 	case len(args) == 2 && args[1] == "image":
 		return makeImages(args[0])

@@ -43,7 +43,7 @@ func (m model) counts() (c counts, err error) {
 
 // serve starts a registry in a process of its own.
 func (b *benchmark) serve(ctx context.Context, args ...string) (model, error) {
-	cmd := exec.CommandContext(ctx, b.self, append([]string{"bench", "registry"}, args...)...)
+	cmd := exec.CommandContext(ctx, b.self, append([]string{"registry"}, args...)...)
 	cmd.Stderr = b.log
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -57,8 +57,8 @@ func (b *benchmark) serve(ctx context.Context, args ...string) (model, error) {
 	return model{strings.TrimSpace(line)}, err
 }
 
-// benchRegistry is the process: it prints its address and serves until it is killed.
-func benchRegistry(ctx context.Context, args []string, stdout io.Writer) error {
+// serveRegistry is the process: it prints its address and serves until it is killed.
+func serveRegistry(ctx context.Context, args []string, stdout io.Writer) error {
 	flags := flag.NewFlagSet("registry", flag.ContinueOnError)
 	r := &modelRegistry{manifests: map[string]stored{}, blobs: map[string]stored{}, uploads: map[string]*pending{}}
 	flags.DurationVar(&r.latency, "latency", 0, "before every answer")

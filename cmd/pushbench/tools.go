@@ -23,8 +23,8 @@ import (
 	"ecsdeploy/pkg/image"
 )
 
-// benchPush pushes: SOURCE REPOSITORY TAG [BASE].
-func benchPush(ctx context.Context, args []string, stdout io.Writer) (err error) {
+// pushImage pushes: SOURCE REPOSITORY TAG [BASE].
+func pushImage(ctx context.Context, args []string, stdout io.Writer) (err error) {
 	if len(args) < 3 {
 		return errors.New("want SOURCE REPOSITORY TAG [BASE]")
 	}
@@ -44,9 +44,9 @@ func benchPush(ctx context.Context, args []string, stdout io.Writer) (err error)
 	return err
 }
 
-// benchLimit does no more than any push of raw layers has to: hash what an archive holds, compress it on all cores, hash the outcome. The
+// printLimit does no more than any push of raw layers has to: hash what an archive holds, compress it on all cores, hash the outcome. The
 // disk and the network are left out: it prints how long the rest took.
-func benchLimit(_ context.Context, args []string, stdout io.Writer) error {
+func printLimit(_ context.Context, args []string, stdout io.Writer) error {
 	data, err := os.ReadFile(args[0])
 	if err != nil {
 		return err
@@ -110,7 +110,7 @@ func (b *benchmark) allTools() []*tool {
 	plain := func(host string) string { return "reg=" + host + ",tls=disabled" }
 	hostOf := func(ref string) string { host, _, _ := strings.Cut(ref, "/"); return host }
 	ours := func(path, repository string) []string {
-		return []string{b.self, "bench", "push", path, repository, "1"}
+		return []string{b.self, "push", path, repository, "1"}
 	}
 	return []*tool{
 		{name: "ours", archive: ours, layout: ours,

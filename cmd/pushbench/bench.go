@@ -1,8 +1,4 @@
-// emulator bench: how fast images are pushed, beside the tools that people use otherwise, all in one run.
-//
-// Every push is a process of its own, so that its time, processor time and memory are its alone. The registries are models in one more
-// process: "fast" takes whatever comes, at once; "ECR-like" answers 60 ms later and takes 40 MB/s a stream. Rounds go over all tools in
-// turn, so that what else the machine does meets them alike; the table has medians, and ratios to the best of the others.
+// The contests, and how they are held.
 
 package main
 
@@ -24,18 +20,20 @@ import (
 	"time"
 )
 
-func bench(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if len(args) > 0 {
-		if role, ok := benchRoles[args[0]]; ok {
+		if role, ok := roles[args[0]]; ok {
 			return role(ctx, args[1:], stdout)
 		}
 	}
-	flags := flag.NewFlagSet("emulator bench", flag.ContinueOnError)
+	flags := flag.NewFlagSet("pushbench", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	rounds := flags.Int("rounds", 3, "how `often` each push is measured")
 	pattern := flags.String("run", "", "only the measurements whose name matches the `regexp`")
 	dir := flags.String("dir", "", "`directory` for the images, some 4 GB, kept for the next run; a temporary one if empty")
-	if err := flags.Parse(args); err != nil {
+	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
+		return nil
+	} else if err != nil {
 		return err
 	}
 	if flags.NArg() > 0 {
@@ -60,12 +58,12 @@ func bench(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	return b.run(ctx)
 }
 
-// benchRoles are what the processes do that the benchmark starts.
-var benchRoles = map[string]func(ctx context.Context, args []string, stdout io.Writer) error{
-	"registry": benchRegistry,
-	"make":     benchMake,
-	"push":     benchPush,
-	"limit":    benchLimit,
+// roles are what the processes do that the benchmark starts.
+var roles = map[string]func(ctx context.Context, args []string, stdout io.Writer) error{
+	"registry": serveRegistry,
+	"make":     makeImage,
+	"push":     pushImage,
+	"limit":    printLimit,
 }
 
 type benchmark struct {
@@ -87,7 +85,7 @@ func (b *benchmark) stop() {
 
 // child runs a role of this program to its end.
 func (b *benchmark) child(ctx context.Context, args ...string) error {
-	cmd := exec.CommandContext(ctx, b.self, append([]string{"bench"}, args...)...)
+	cmd := exec.CommandContext(ctx, b.self, args...)
 	cmd.Stderr = b.log
 	return cmd.Run()
 }
@@ -185,7 +183,7 @@ func (b *benchmark) hold(ctx context.Context, c contest) error {
 			samples[i] = append(samples[i], s)
 		}
 		if c.limit != "" {
-			out, err := exec.CommandContext(ctx, b.self, "bench", "limit", c.limit).Output()
+			out, err := exec.CommandContext(ctx, b.self, "limit", c.limit).Output()
 			if err != nil {
 				return err
 			}
@@ -345,7 +343,7 @@ func (b *benchmark) linear(ctx context.Context) error {
 		}
 		var samples []sample
 		for range b.rounds {
-			s, err := b.measure(ctx, b.fast, []string{b.self, "bench", "push", path, b.repository(b.fast), "1"})
+			s, err := b.measure(ctx, b.fast, []string{b.self, "push", path, b.repository(b.fast), "1"})
 			if err != nil {
 				return err
 			}

@@ -17,7 +17,7 @@ func TestBenchParts(t *testing.T) {
 	r, w := io.Pipe()
 	done := make(chan error, 1)
 	go func() {
-		done <- bench(ctx, []string{"registry", "-latency", "1ms", "-rate", "1000000000"}, w, io.Discard)
+		done <- run(ctx, []string{"registry", "-latency", "1ms", "-rate", "1000000000"}, w, io.Discard)
 	}()
 	host, err := bufio.NewReader(r).ReadString('\n')
 	if err != nil {
@@ -30,10 +30,10 @@ func TestBenchParts(t *testing.T) {
 			t.Fatal(err)
 		}
 		path := filepath.Join(t.TempDir(), "image.tar")
-		if err := bench(ctx, []string{"make", path, "1", "2", kind}, io.Discard, io.Discard); err != nil {
+		if err := run(ctx, []string{"make", path, "1", "2", kind}, io.Discard, io.Discard); err != nil {
 			t.Fatal(err)
 		}
-		if err := bench(ctx, []string{"push", path, at.host + "/bench/" + kind, "1"}, io.Discard, io.Discard); err != nil {
+		if err := run(ctx, []string{"push", path, at.host + "/bench/" + kind, "1"}, io.Discard, io.Discard); err != nil {
 			t.Fatalf("%s: %v", kind, err)
 		}
 		after, err := at.counts()
@@ -42,7 +42,7 @@ func TestBenchParts(t *testing.T) {
 			t.Errorf("%s: %d requests: %v", kind, n, err)
 		}
 		var out strings.Builder
-		if err := bench(ctx, []string{"limit", path}, &out, io.Discard); err != nil {
+		if err := run(ctx, []string{"limit", path}, &out, io.Discard); err != nil {
 			t.Fatal(err)
 		}
 		if d, err := time.ParseDuration(strings.TrimSpace(out.String())); err != nil || d <= 0 {
