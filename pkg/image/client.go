@@ -1,7 +1,8 @@
 package image
 
-// Requests to the repository that is pushed to. The library does the handshake
-// and the tokens; sending, judging and repeating requests is done here.
+// Requests to one repository: the one that is pushed to, or the one that an
+// image comes from. The library does the handshake and the tokens; sending,
+// judging and repeating requests is done here.
 
 import (
 	"context"
@@ -27,6 +28,7 @@ import (
 // client speaks to one repository.
 type client struct {
 	repo  name.Repository
+	scope string // what is asked of the registry's own authorization service
 	auth  authn.Authenticator
 	base  http.RoundTripper
 	stall time.Duration // for an answer without a body; see also upload.go
@@ -43,13 +45,20 @@ type client struct {
 	renewed time.Time
 }
 
-// newClient prepares a client; it sends nothing.
+// newClient prepares a client of the repository to be pushed to; it sends nothing.
 func newClient(t Target, stall time.Duration, log *slog.Logger) (*client, error) {
 	repo, err := parseRepository(t.Repository, t.Insecure)
 	if err != nil {
 		return nil, err
 	}
-	c := &client{repo: repo, auth: t.Auth, base: t.Transport, stall: stall, log: log}
+	c := newReader(repo, t.Auth, t.Transport, log)
+	c.scope, c.stall = transport.PushScope, stall
+	return c, nil
+}
+
+// newReader prepares a client of a repository that is only read.
+func newReader(repo name.Repository, auth authn.Authenticator, base http.RoundTripper, log *slog.Logger) *client {
+	c := &client{repo: repo, scope: transport.PullScope, auth: auth, base: base, stall: defaultStall, log: log}
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
 	}
@@ -59,7 +68,7 @@ func newClient(t Target, stall time.Duration, log *slog.Logger) (*client, error)
 	if c.base == nil {
 		c.base = sharedTransport()
 	}
-	return c, nil
+	return c
 }
 
 // parseRepository reads host/name.
@@ -112,7 +121,7 @@ func (c *client) transport(ctx context.Context) (t http.RoundTripper, guess bool
 	if c.authed == nil {
 		ctx, cancel := context.WithTimeoutCause(ctx, c.stall, errStalled)
 		defer cancel()
-		t, err := transport.NewWithContext(ctx, c.repo.Registry, authorizer{c.auth}, c.base, []string{c.repo.Scope(transport.PushScope)})
+		t, err := transport.NewWithContext(ctx, c.repo.Registry, authorizer{c.auth}, c.base, []string{c.repo.Scope(c.scope)})
 		if err != nil {
 			if cause := context.Cause(ctx); cause != nil {
 				return nil, false, cause
@@ -342,6 +351,9 @@ func (c *client) manifest(ctx context.Context, reference string) (*remoteManifes
 		if err != nil {
 			return err
 		}
+		if h, err := v1.NewHash(reference); err == nil && h.Algorithm == "sha256" && digestOf(raw) != h {
+			return fmt.Errorf("%s: the answer has another digest", opReadManifest.name)
+		}
 		m, mediaType, err := parseManifest(raw, types.MediaType(resp.Header.Get("Content-Type")))
 		if err != nil {
 			// Whatever it is, it is there and it is not our image.
@@ -354,6 +366,77 @@ func (c *client) manifest(ctx context.Context, reference string) (*remoteManifes
 		return nil
 	})
 	return found, err
+}
+
+// notFound is the error for a manifest that is not there.
+func (c *client) notFound(reference string) *NotFoundError {
+	if c.unknown.Load() {
+		return &NotFoundError{Ref: c.repository(), Repository: true}
+	}
+	separator := ":"
+	if _, err := v1.NewHash(reference); err == nil {
+		separator = "@"
+	}
+	return &NotFoundError{Ref: c.repository() + separator + reference}
+}
+
+// openBlob opens a blob of the repository; its digest is not verified.
+// Registries that keep blobs elsewhere redirect there; credentials are not for
+// that place.
+func (c *client) openBlob(ctx context.Context, d v1.Descriptor) (io.ReadCloser, error) {
+	req, err := http.NewRequest(http.MethodGet, c.url("blobs/"+d.Digest.String()), nil)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := c.send(ctx, opReadBlob, req, http.StatusOK, http.StatusMovedPermanently, http.StatusFound, http.StatusTemporaryRedirect, http.StatusPermanentRedirect)
+	if err != nil {
+		return nil, err
+	}
+	if resp.StatusCode != http.StatusOK {
+		discard(resp)
+		to, err := resp.Location()
+		if err != nil {
+			return nil, final("the registry keeps a blob at an unusable address")
+		}
+		if req, err = http.NewRequestWithContext(ctx, http.MethodGet, to.String(), nil); err != nil {
+			return nil, err
+		}
+		hc := http.Client{Transport: c.base}
+		if resp, err = hc.Do(req); err != nil {
+			return nil, fmt.Errorf("%s: %w", opReadBlob.name, redact(err))
+		}
+		if resp.StatusCode != http.StatusOK {
+			defer discard(resp)
+			return nil, newStatusError(opReadBlob, resp)
+		}
+	}
+	if resp.ContentLength >= 0 && resp.ContentLength != d.Size {
+		resp.Body.Close()
+		return nil, final("the registry has %d bytes of %s instead of %d", resp.ContentLength, d.Digest, d.Size)
+	}
+	return resp.Body, nil
+}
+
+// read reads a small blob of the repository whole and verifies it.
+func (c *client) read(ctx context.Context, d v1.Descriptor, limit int64) ([]byte, error) {
+	var raw []byte
+	err := c.persist(ctx, "blob "+d.Digest.String(), func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeoutCause(ctx, c.stall, errStalled)
+		defer cancel()
+		r, err := c.openBlob(ctx, d)
+		if err != nil {
+			return err
+		}
+		defer r.Close()
+		if raw, err = readSmall(r, limit); err != nil {
+			return fmt.Errorf("%s: the answer %w", opReadBlob.name, err)
+		}
+		if d.Digest.Algorithm == "sha256" && digestOf(raw) != d.Digest {
+			return fmt.Errorf("%s: %w", opReadBlob.name, io.ErrUnexpectedEOF)
+		}
+		return nil
+	})
+	return raw, err
 }
 
 // putManifest stores a document under a tag or its digest.

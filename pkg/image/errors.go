@@ -161,12 +161,26 @@ func (e *TagTakenError) Error() string {
 		e.Repository, e.Tag, e.Have, e.Want)
 }
 
+// originError is an error of the registry that an image comes from, not of the
+// one that it goes to.
+type originError struct {
+	repository string // host/name
+	err        error
+}
+
+func (e *originError) Error() string { return e.err.Error() }
+func (e *originError) Unwrap() error { return e.err }
+
 // explain turns an error of a request into one that a caller can tell apart.
 // ref is the image or repository that was asked for.
 func explain(err error, repository, ref string) error {
 	var status *statusError
 	var handshake *transport.Error
 	var missing *NotFoundError
+	var origin *originError
+	if errors.As(err, &origin) {
+		repository, ref = origin.repository, origin.repository
+	}
 	switch {
 	case errors.As(err, &missing):
 		return missing
@@ -175,14 +189,6 @@ func explain(err error, repository, ref string) error {
 		status = &statusError{Operation: opConnect, Status: handshake.StatusCode}
 		for _, d := range handshake.Errors {
 			status.Errors = append(status.Errors, registryError{Code: string(d.Code), Message: d.Message})
-		}
-		if r := handshake.Request; r != nil {
-			switch {
-			case strings.Contains(r.URL.Path, "/manifests/"):
-				status.Operation = opReadManifest
-			case strings.Contains(r.URL.Path, "/blobs/"):
-				status.Operation = opReadBlob
-			}
 		}
 		err = status
 	default:

@@ -157,7 +157,7 @@ func fileOpener(f files, name string) opener {
 		if err != nil {
 			return nil, &sourceError{name, err}
 		}
-		return &localReader{r, name}, nil
+		return &markedReader{r, func(err error) error { return &sourceError{name, err} }}, nil
 	}
 }
 
@@ -175,15 +175,17 @@ func (e *sourceError) Error() string {
 }
 func (e *sourceError) Unwrap() error { return e.err }
 
-type localReader struct {
+// markedReader marks the errors of a source, so that they can be told from those
+// of the registry.
+type markedReader struct {
 	io.ReadCloser
-	name string
+	mark func(error) error
 }
 
-func (r *localReader) Read(p []byte) (int, error) {
+func (r *markedReader) Read(p []byte) (int, error) {
 	n, err := r.ReadCloser.Read(p)
 	if err != nil && err != io.EOF {
-		err = &sourceError{r.name, err}
+		err = r.mark(err)
 	}
 	return n, err
 }

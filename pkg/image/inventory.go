@@ -11,7 +11,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"regexp"
 	"sync"
@@ -208,50 +207,6 @@ func (c *client) layers(ctx context.Context, reference string, platform Platform
 		}
 	}
 	return layers, nil
-}
-
-// read reads a small blob of the repository whole. Registries that keep blobs
-// elsewhere redirect there; credentials are not for that place.
-func (c *client) read(ctx context.Context, d v1.Descriptor, limit int64) ([]byte, error) {
-	var raw []byte
-	err := c.persist(ctx, "blob "+d.Digest.String(), func(ctx context.Context) error {
-		ctx, cancel := context.WithTimeoutCause(ctx, c.stall, errStalled)
-		defer cancel()
-		req, err := http.NewRequest(http.MethodGet, c.url("blobs/"+d.Digest.String()), nil)
-		if err != nil {
-			return err
-		}
-		resp, err := c.send(ctx, opReadBlob, req, http.StatusOK, http.StatusMovedPermanently, http.StatusFound, http.StatusTemporaryRedirect, http.StatusPermanentRedirect)
-		if err != nil {
-			return err
-		}
-		if resp.StatusCode != http.StatusOK {
-			defer discard(resp)
-			to, err := resp.Location()
-			if err != nil {
-				return final("the registry keeps a blob at an unusable address")
-			}
-			if req, err = http.NewRequestWithContext(ctx, http.MethodGet, to.String(), nil); err != nil {
-				return err
-			}
-			if resp, err = c.base.RoundTrip(req); err != nil {
-				return fmt.Errorf("%s: %w", opReadBlob.name, redact(err))
-			}
-			if resp.StatusCode != http.StatusOK {
-				defer discard(resp)
-				return newStatusError(opReadBlob, resp)
-			}
-		}
-		defer discard(resp)
-		if raw, err = readSmall(resp.Body, limit); err != nil {
-			return fmt.Errorf("%s: the answer %w", opReadBlob.name, err)
-		}
-		if d.Digest.Algorithm == "sha256" && digestOf(raw) != d.Digest {
-			return fmt.Errorf("%s: %w", opReadBlob.name, io.ErrUnexpectedEOF)
-		}
-		return nil
-	})
-	return raw, err
 }
 
 // take adds to the inventory what the repository has of the content: of its

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"sync"
 	"time"
@@ -14,7 +15,6 @@ import (
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/remote"
 )
 
 // Inspect looks at the image ref (host/name:tag or host/name@digest) in a
@@ -23,10 +23,11 @@ import (
 // Where there is no such image or repository, the error is a *NotFoundError;
 // where reading is refused, a *DeniedError.
 func Inspect(ctx context.Context, ref string, auth authn.Authenticator, transport http.RoundTripper) (Description, error) {
-	if auth == nil {
-		auth = authn.Anonymous
+	r, err := name.ParseReference(ref, name.WeakValidation)
+	if err != nil {
+		return Description{}, err
 	}
-	s, root, err := findRemote(ctx, ref, transport, remote.WithAuth(auth))
+	s, root, err := findRemote(ctx, r, auth, transport, nil)
 	if err != nil {
 		return Description{}, err
 	}
@@ -38,11 +39,17 @@ func Inspect(ctx context.Context, ref string, auth authn.Authenticator, transpor
 // openRegistry is Open for a docker:// reference. It reads no more than it
 // needs to know what the image is; the rest of the tree when it is pushed.
 func openRegistry(ctx context.Context, ref, rest string, want Platform, o Options) (*Image, error) {
-	keys := o.Keychain
-	if keys == nil {
-		keys = authn.NewMultiKeychain()
+	r, err := name.ParseReference(rest, name.WeakValidation)
+	if err != nil {
+		return nil, fmt.Errorf("image %q: %w", ref, err)
 	}
-	s, root, err := findRemote(ctx, rest, o.Transport, remote.WithAuthFromKeychain(keys))
+	var auth authn.Authenticator
+	if o.Keychain != nil {
+		if auth, err = authn.Resolve(ctx, o.Keychain, r.Context()); err != nil {
+			return nil, fmt.Errorf("image %q: %w", ref, err)
+		}
+	}
+	s, root, err := findRemote(ctx, r, auth, o.Transport, o.Logger)
 	if err != nil {
 		return nil, fmt.Errorf("image %q: %w", ref, err)
 	}
@@ -55,7 +62,7 @@ func openRegistry(ctx context.Context, ref, rest string, want Platform, o Option
 	m.load = func(ctx context.Context, _ *progress) (*content, error) {
 		c, err := walk(ctx, s, chosen, Platform{})
 		if err != nil {
-			return nil, fmt.Errorf("image %q: %w", ref, explain(err, s.repo.Name(), rest))
+			return nil, fmt.Errorf("image %q: %w", ref, explain(err, s.client.repository(), rest))
 		}
 		return c, nil
 	}
@@ -64,46 +71,35 @@ func openRegistry(ctx context.Context, ref, rest string, want Platform, o Option
 
 // remoteStore is the store of a repository in a registry.
 type remoteStore struct {
-	repo    name.Repository
-	options []remote.Option
+	client *client
 
 	mu    sync.Mutex
 	small map[v1.Hash][]byte // what was read already
 }
 
-// readLimit bounds the reading of a manifest or config from a registry, the
-// library's retries included.
+// readLimit bounds the reading of a manifest or config, retries included.
 const readLimit = 2 * time.Minute
 
-// findRemote reads the manifest or index that ref names.
-func findRemote(ctx context.Context, ref string, transport http.RoundTripper, auth remote.Option) (*remoteStore, v1.Descriptor, error) {
-	if transport == nil {
-		transport = sharedTransport()
-	}
-	r, err := name.ParseReference(ref, name.WeakValidation)
-	if err != nil {
-		return nil, v1.Descriptor{}, err
-	}
-	puller, err := remote.NewPuller(remote.WithTransport(transport), auth)
-	if err != nil {
-		return nil, v1.Descriptor{}, err
-	}
-	s := &remoteStore{repo: r.Context(), options: []remote.Option{remote.Reuse(puller)}, small: map[v1.Hash][]byte{}}
-	gctx, cancel := context.WithTimeoutCause(ctx, readLimit, errStalled)
+// findRemote reads the manifest or index that r names.
+func findRemote(ctx context.Context, r name.Reference, auth authn.Authenticator, transport http.RoundTripper, log *slog.Logger) (*remoteStore, v1.Descriptor, error) {
+	s := &remoteStore{client: newReader(r.Context(), auth, transport, log), small: map[v1.Hash][]byte{}}
+	ctx, cancel := context.WithTimeoutCause(ctx, readLimit, errStalled)
 	defer cancel()
-	d, err := remote.Get(r, s.with(gctx)...)
+	found, err := s.manifest(ctx, r.Identifier())
 	if err != nil {
-		return nil, v1.Descriptor{}, explain(err, s.repo.Name(), r.Name())
+		return nil, v1.Descriptor{}, explain(err, s.client.repository(), r.Name())
 	}
-	if len(d.Manifest) > maxDocument {
-		return nil, v1.Descriptor{}, fmt.Errorf("%s: the manifest is larger than %d bytes", r.Name(), maxDocument)
-	}
-	s.small[d.Digest] = d.Manifest
-	return s, d.Descriptor, nil
+	s.small[found.desc.Digest] = found.raw
+	return s, found.desc, nil
 }
 
-func (s *remoteStore) with(ctx context.Context) []remote.Option {
-	return append([]remote.Option{remote.WithContext(ctx)}, s.options...)
+// manifest is the client's, but what is not there is an error.
+func (s *remoteStore) manifest(ctx context.Context, reference string) (*remoteManifest, error) {
+	found, err := s.client.manifest(ctx, reference)
+	if err == nil && found == nil {
+		return nil, s.client.notFound(reference)
+	}
+	return found, err
 }
 
 // look describes the image under root, or the one of its children that want
@@ -111,7 +107,7 @@ func (s *remoteStore) with(ctx context.Context) []remote.Option {
 func (s *remoteStore) look(ctx context.Context, root v1.Descriptor, want Platform, d *Description) (v1.Descriptor, []v1.Hash, error) {
 	raw, err := s.document(ctx, root, maxDocument)
 	if err != nil {
-		return root, nil, explain(err, s.repo.Name(), s.repo.Digest(root.Digest.String()).Name())
+		return root, nil, explain(err, s.client.repository(), s.client.repository()+"@"+root.Digest.String())
 	}
 	m, mediaType, err := parseManifest(raw, root.MediaType)
 	if err != nil {
@@ -144,7 +140,7 @@ func (s *remoteStore) look(ctx context.Context, root v1.Descriptor, want Platfor
 	if m.Config != nil && isConfig(*m.Config) {
 		raw, err := s.document(ctx, *m.Config, maxConfig)
 		if err != nil {
-			return root, nil, explain(err, s.repo.Name(), s.repo.Digest(root.Digest.String()).Name())
+			return root, nil, explain(err, s.client.repository(), s.client.repository()+"@"+root.Digest.String())
 		}
 		c, err := readConfig(raw)
 		if err != nil {
@@ -173,18 +169,15 @@ func (s *remoteStore) document(ctx context.Context, d v1.Descriptor, limit int64
 	defer cancel()
 	var err error
 	if d.MediaType.IsImage() || d.MediaType.IsIndex() {
-		var got *remote.Descriptor
-		if got, err = remote.Get(s.repo.Digest(d.Digest.String()), s.with(ctx)...); err == nil {
-			raw = got.Manifest
+		var found *remoteManifest
+		if found, err = s.manifest(ctx, d.Digest.String()); err == nil {
+			raw = found.raw
 		}
 	} else {
-		raw, err = s.read(ctx, d, limit)
+		raw, err = s.client.read(ctx, d, limit)
 	}
 	if err != nil {
 		return nil, err
-	}
-	if int64(len(raw)) > limit {
-		return nil, fmt.Errorf("is larger than %d bytes", limit)
 	}
 	s.mu.Lock()
 	s.small[d.Digest] = raw
@@ -192,22 +185,19 @@ func (s *remoteStore) document(ctx context.Context, d v1.Descriptor, limit int64
 	return raw, nil
 }
 
-// read reads a small blob whole.
-func (s *remoteStore) read(ctx context.Context, d v1.Descriptor, limit int64) ([]byte, error) {
-	r, err := s.open(ctx, d)
-	if err != nil {
-		return nil, err
-	}
-	defer r.Close()
-	return readSmall(r, limit)
-}
-
+// open opens a blob to be uploaded elsewhere. Its digest is not verified here:
+// the registry that it goes to does that, and hashing costs more than copying.
 func (s *remoteStore) open(ctx context.Context, d v1.Descriptor) (io.ReadCloser, error) {
-	l, err := remote.Layer(s.repo.Digest(d.Digest.String()), s.with(ctx)...)
-	if err != nil {
-		return nil, err
+	origin := func(err error) error { return &originError{s.client.repository(), err} }
+	r, err := s.client.openBlob(ctx, d)
+	if err != nil && judge(err).action == renew {
+		s.client.renew()
+		r, err = s.client.openBlob(ctx, d)
 	}
-	return l.Compressed() // verifies the digest at its end
+	if err != nil {
+		return nil, origin(err)
+	}
+	return &markedReader{r, origin}, nil
 }
 
 func (s *remoteStore) blob(d v1.Descriptor) (blob, error) {
@@ -217,7 +207,7 @@ func (s *remoteStore) blob(d v1.Descriptor) (blob, error) {
 	s.mu.Lock()
 	raw, ok := s.small[d.Digest]
 	s.mu.Unlock()
-	b := blob{desc: d, host: s.repo.RegistryStr(), from: s.repo.RepositoryStr()}
+	b := blob{desc: d, host: s.client.repo.RegistryStr(), from: s.client.repo.RepositoryStr()}
 	if ok {
 		b.open = bytesOpener(raw)
 	} else {

@@ -1,0 +1,166 @@
+package image
+
+// What goes wrong at the registry that an image comes from, while it is copied
+// to another. Time is faked.
+
+import (
+	"bytes"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/authn"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+)
+
+func TestCopyFaults(t *testing.T) {
+	cases := []struct {
+		name   string
+		faults func(g *testRegistry) []fault
+		within time.Duration
+		fails  string // part of the error; empty when the copy must succeed
+	}{
+		{"throttled", func(g *testRegistry) []fault {
+			return []fault{{"GET manifests", 3, answer(429, "TOOMANYREQUESTS", "")}, {"GET blobs", 3, answer(429, "TOOMANYREQUESTS", "")}}
+		}, time.Minute, ""},
+		{"ends the connection", func(g *testRegistry) []fault {
+			return []fault{{"GET manifests", 1, cut}, {"GET blobs", 2, cut}}
+		}, time.Minute, ""},
+		{"hangs", func(g *testRegistry) []fault {
+			return []fault{{"GET manifests", 1, hang}, {"GET blobs", 1, hang}, {"GET blobs", 1, g.inner.ServeHTTP}, {"GET blobs", 1, hang}}
+		}, 5 * time.Minute, ""},
+		{"token expires", func(g *testRegistry) []fault {
+			return []fault{{"GET manifests", 1, answer(401, "UNAUTHORIZED", "")}, {"GET blobs", 1, answer(403, "DENIED", "expired")}}
+		}, time.Second, ""},
+		{"a layer ends early", func(g *testRegistry) []fault {
+			return []fault{{"GET blobs", 1, g.inner.ServeHTTP}, {"GET blobs", 1, g.altered(func(b []byte) []byte { return b[:len(b)/2] })}}
+		}, time.Minute, ""},
+		{"a layer changed on the way", func(g *testRegistry) []fault {
+			return []fault{{"GET blobs", 1, g.inner.ServeHTTP}, {"GET blobs", 1, g.altered(flipped)}}
+		}, time.Minute, ""},
+		{"a layer is damaged", func(g *testRegistry) []fault {
+			return []fault{{"GET blobs", 1, g.inner.ServeHTTP}, {"GET blobs", 1 << 20, g.altered(flipped)}}
+		}, time.Minute, "the image is damaged"},
+		{"a layer is not allowed", func(g *testRegistry) []fault {
+			return []fault{{"GET blobs", 1, g.inner.ServeHTTP}, {"GET blobs", 1 << 20, answer(403, "DENIED", "no")}}
+		}, time.Second, "from.test/app: not allowed to read a layer"},
+		{"a layer has vanished", func(g *testRegistry) []fault {
+			return []fault{{"GET blobs", 1, g.inner.ServeHTTP}, {"GET blobs", 1 << 20, answer(404, "BLOB_UNKNOWN", "no")}}
+		}, time.Second, "from.test/app: read a layer"},
+		{"another manifest under the digest", func(g *testRegistry) []fault {
+			return []fault{{"GET manifests", 1, g.inner.ServeHTTP}, {"GET manifests", 1 << 20, g.altered(flipped)}}
+		}, 2 * time.Minute, "another digest"},
+		{"no such image", func(g *testRegistry) []fault {
+			return []fault{{"GET manifests", 1 << 20, answer(404, "MANIFEST_UNKNOWN", "")}}
+		}, time.Second, "from.test/app:1: there is no such image"},
+		{"no such repository", func(g *testRegistry) []fault {
+			return []fault{{"GET manifests", 1 << 20, answer(404, "NAME_UNKNOWN", "")}}
+		}, time.Second, "from.test/app: there is no such repository"},
+	}
+	f := layoutFiles{}
+	f.seal(t, f.index(t, f.manifest(t, newSample(t, amd64, rawLayer(t, 1, 100_000)), false)))
+	dir := f.directory(t)
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				from, to := newTestRegistry(), newTestRegistry()
+				root, err := Push(t.Context(), open(t, dir, Options{}), Target{Repository: "from.test/app", Tags: []string{"1"}, Transport: direct{from}}, PushOptions{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				from.faults = c.faults(from)
+
+				start := time.Now()
+				m, err := Open(t.Context(), "docker://from.test/app:1", Options{Transport: direct{from}, Keychain: keys{}})
+				var r Result
+				if err == nil {
+					defer m.Close()
+					r, err = Push(t.Context(), m, Target{Repository: "to.test/app", Tags: []string{"1"}, Transport: direct{to}}, PushOptions{})
+				}
+				if took := time.Since(start); took > c.within {
+					t.Errorf("took %s, more than %s", took, c.within)
+				}
+				if c.fails != "" {
+					if err == nil || !strings.Contains(err.Error(), c.fails) {
+						t.Errorf("%v, want %q", err, c.fails)
+					}
+					return
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				if d, _ := pull(t, r.URI, remote.WithTransport(direct{to})); d.Digest.String() != root.Digest {
+					t.Errorf("copied %s, want %s", d.Digest, root.Digest)
+				}
+			})
+		})
+	}
+}
+
+// keys is a keychain with a token for any registry.
+type keys struct{}
+
+func (keys) Resolve(authn.Resource) (authn.Authenticator, error) {
+	return &authn.Basic{Username: "AWS", Password: "token"}, nil
+}
+
+// altered is a fault that changes the body of an answer, and nothing else of it.
+func (g *testRegistry) altered(change func([]byte) []byte) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		whole := httptest.NewRecorder()
+		g.inner.ServeHTTP(whole, r)
+		maps.Copy(w.Header(), whole.Header())
+		w.Header().Set("Content-Length", strconv.Itoa(whole.Body.Len()))
+		w.WriteHeader(whole.Code)
+		w.Write(change(whole.Body.Bytes()))
+	}
+}
+
+func flipped(b []byte) []byte {
+	b = bytes.Clone(b)
+	b[len(b)/2] ^= 1
+	return b
+}
+
+// Where a registry keeps its blobs elsewhere, as ECR does in S3, credentials do
+// not go along.
+func TestCopyFromElsewhere(t *testing.T) {
+	f := layoutFiles{}
+	f.seal(t, f.manifest(t, newSample(t, amd64, rawLayer(t, 1, 100_000)), false))
+	from, to := newTestRegistry(), newTestRegistry()
+	repo := from.serve(t)
+	root, err := Push(t.Context(), open(t, f.directory(t), Options{}), Target{Repository: repo, Tags: []string{"1"}}, PushOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "" {
+			t.Error("credentials were sent to where the blobs are kept")
+		}
+		from.inner.ServeHTTP(w, r)
+	}))
+	defer elsewhere.Close()
+	authorized := 0
+	from.faults = []fault{{"GET blobs", 1 << 20, func(w http.ResponseWriter, r *http.Request) {
+		if _, password, _ := r.BasicAuth(); password == "token" {
+			authorized++
+		}
+		http.Redirect(w, r, elsewhere.URL+r.URL.Path, http.StatusTemporaryRedirect)
+	}}}
+	from.faults = append(from.faults, fault{"GET ping", 1, answer(401, "UNAUTHORIZED", "", "WWW-Authenticate", `Basic realm="test"`)})
+	r, err := Push(t.Context(), open(t, "docker://"+repo+":1", Options{Keychain: keys{}}), Target{Repository: to.serve(t), Tags: []string{"1"}}, PushOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d, _ := pull(t, r.URI); d.Digest.String() != root.Digest {
+		t.Errorf("copied %s, want %s", d.Digest, root.Digest)
+	}
+	if authorized == 0 {
+		t.Error("no request came with credentials")
+	}
+}
