@@ -144,10 +144,19 @@ const maxRepairs = 2
 
 func (p *push) run(ctx context.Context) (Result, error) {
 	var s State
-	if o := p.options.State; o != nil && slices.EqualFunc(o.Tags, p.target.Tags, func(t TagState, tag string) bool { return t.Tag == tag }) {
-		s = State{Tags: slices.Clone(o.Tags)}
-		p.client.unknown.Store(o.unknown)
+	checked := p.options.State
+	if checked != nil && slices.EqualFunc(checked.Tags, p.target.Tags, func(t TagState, tag string) bool { return t.Tag == tag }) {
+		s = State{Tags: slices.Clone(checked.Tags)}
+		p.client.unknown.Store(checked.unknown)
+		if compare(&s, p.image.identities); s.AlreadyThere() {
+			return already(s), nil
+		}
 	} else {
+		checked = nil
+	}
+	early := p.startEarly(ctx)
+	defer early.stop()
+	if checked == nil {
 		var err error
 		if s, err = readTags(ctx, p.client, p.target.Tags); err != nil {
 			return Result{}, err
@@ -166,7 +175,7 @@ func (p *push) run(ctx context.Context) (Result, error) {
 	g, gctx := errgroup.WithContext(ctx)
 	tags := State{Tags: slices.Clone(s.Tags)}
 	g.Go(func() error { stored = p.known(gctx, tags); return nil })
-	g.Go(func() (err error) { c, err = p.image.loaded(gctx, p.progress); return err })
+	g.Go(func() (err error) { c, err = early.loaded(gctx, p); return err })
 	if err := g.Wait(); err != nil {
 		return Result{}, err
 	}
@@ -185,7 +194,7 @@ func (p *push) run(ctx context.Context) (Result, error) {
 	there := newInventory()
 	p.take(ctx, there, c, stored)
 	for repairs := 0; ; repairs++ {
-		documents, err := p.blobs(ctx, c, there)
+		documents, err := p.blobs(ctx, c, there, early)
 		if err != nil {
 			return Result{}, p.explain(err)
 		}
@@ -306,7 +315,7 @@ type job struct {
 
 // blobs uploads everything that the documents refer to and the repository does
 // not have, and returns the documents, writing the manifest if there is none.
-func (p *push) blobs(ctx context.Context, c *content, there *inventory) ([]document, error) {
+func (p *push) blobs(ctx context.Context, c *content, there *inventory, early *headStart) ([]document, error) {
 	var jobs []job
 	var total int64
 	add := func(size int64, diffID v1.Hash, f func(ctx context.Context, q *part) (d v1.Descriptor, reused bool, err error)) {
@@ -323,7 +332,7 @@ func (p *push) blobs(ctx context.Context, c *content, there *inventory) ([]docum
 	}
 	addBlob := func(b blob) {
 		add(b.desc.Size, v1.Hash{}, func(ctx context.Context, q *part) (v1.Descriptor, bool, error) {
-			return p.blob(ctx, there, b, q)
+			return p.blob(ctx, there, b, early, q)
 		})
 	}
 	for _, b := range c.blobs {
@@ -357,19 +366,19 @@ func (p *push) blobs(ctx context.Context, c *content, there *inventory) ([]docum
 }
 
 // blob makes sure that the repository has a blob whose digest is known.
-func (p *push) blob(ctx context.Context, there *inventory, b blob, q *part) (v1.Descriptor, bool, error) {
+func (p *push) blob(ctx context.Context, there *inventory, b blob, early *headStart, q *part) (v1.Descriptor, bool, error) {
 	state, sent := there.blob(b.desc.Digest)
 	if state == present {
 		return b.desc, !sent, nil
 	}
-	reused, err := p.client.uploadBlob(ctx, b, state == missing, q.restart, q.moved)
+	reused, err := p.client.uploadBlob(ctx, b, state == missing, early.take(b.desc.Digest), q.restart, q.moved)
 	return b.desc, reused, err
 }
 
 // layer makes sure that the repository has a layer of an unbuilt image.
 func (p *push) layer(ctx context.Context, there *inventory, d *deflater, l layer, q *part) (v1.Descriptor, bool, error) {
 	if l.known != nil {
-		return p.blob(ctx, there, blob{desc: *l.known, open: l.open}, q)
+		return p.blob(ctx, there, blob{desc: *l.known, open: l.open}, nil, q)
 	}
 	if stored, ok := there.layer(l.diffID); ok {
 		_, sent := there.blob(stored.Digest)
@@ -394,7 +403,7 @@ func (p *push) layer(ctx context.Context, there *inventory, d *deflater, l layer
 	if l.format == formatZstd {
 		desc.MediaType = types.OCILayerZStd
 	}
-	return p.blob(ctx, there, blob{desc: desc, open: l.open}, q)
+	return p.blob(ctx, there, blob{desc: desc, open: l.open}, nil, q)
 }
 
 // uploads are the layers to upload, each diffID once.

@@ -67,26 +67,33 @@ func (c *client) start(ctx context.Context, h v1.Hash, from string) (session *ur
 // that may turn out not to be needed, and is left to expire then.
 const eagerSize = 8 << 20
 
+// opening is how the upload of a blob begins: the registry has the blob already,
+// or has taken it from another repository, or has opened a session for it.
+type opening struct {
+	there, mounted bool
+	session        *url.URL
+}
+
 // begin asks for a blob, if it is to be asked for, and opens a session for one
 // that is not there; for a large blob both at the same time.
-func (c *client) begin(ctx context.Context, d v1.Descriptor, from string, ask bool) (there, mounted bool, session *url.URL, err error) {
+func (c *client) begin(ctx context.Context, d v1.Descriptor, from string, ask bool) (o opening, err error) {
 	if ask && (d.Size < eagerSize || from != "") {
-		if there, err = c.exists(ctx, d.Digest); there || err != nil {
-			return there, false, nil, err
+		if o.there, err = c.exists(ctx, d.Digest); o.there || err != nil {
+			return o, err
 		}
 		ask = false
 	}
 	var wg sync.WaitGroup
 	var asking error
 	if ask {
-		wg.Go(func() { there, asking = c.exists(ctx, d.Digest) })
+		wg.Go(func() { o.there, asking = c.exists(ctx, d.Digest) })
 	}
-	session, mounted, err = c.start(ctx, d.Digest, from)
+	o.session, o.mounted, err = c.start(ctx, d.Digest, from)
 	wg.Wait()
-	if there {
-		return true, false, nil, nil
+	if o.there {
+		return o, nil
 	}
-	return false, mounted, session, errors.Join(asking, err)
+	return o, errors.Join(asking, err)
 }
 
 // location is the address of a session after an answer to POST or PATCH.
@@ -186,8 +193,9 @@ func withDigest(session *url.URL, h v1.Hash) *url.URL {
 // uploadBlob makes sure that the registry has a blob whose digest is known. It
 // returns whether it was there already, or was taken from another repository.
 // absent says that it is known not to be there, so that the first try need not
-// ask. restart is called before every try, count for bytes that are sent.
-func (c *client) uploadBlob(ctx context.Context, b blob, absent bool, restart func(), count func(int)) (reused bool, err error) {
+// ask; early is how the first try has begun already, or nil. restart is called
+// before every try, count for bytes that are sent.
+func (c *client) uploadBlob(ctx context.Context, b blob, absent bool, early *opening, restart func(), count func(int)) (reused bool, err error) {
 	first := true
 	err = c.persist(ctx, "layer "+b.desc.Digest.String(), func(ctx context.Context) error {
 		restart()
@@ -195,21 +203,25 @@ func (c *client) uploadBlob(ctx context.Context, b blob, absent bool, restart fu
 		if b.host != c.repo.RegistryStr() || !first {
 			from = ""
 		}
-		there, mounted, session, err := c.begin(ctx, b.desc, from, !absent || !first)
-		if err != nil {
-			return err
+		o, err := early, error(nil)
+		if early = nil; o == nil {
+			var fresh opening
+			fresh, err = c.begin(ctx, b.desc, from, !absent || !first)
+			o = &fresh
 		}
-		if there {
+		switch {
+		case err != nil:
+			return err
+		case o.there:
 			// At a later try it is an upload whose answer was lost.
 			reused = first
 			return nil
-		}
-		if mounted {
+		case o.mounted:
 			reused = true
 			return nil
 		}
 		first = false
-		err = c.put(ctx, session, b.desc, func(ctx context.Context) (*body, error) {
+		err = c.put(ctx, o.session, b.desc, func(ctx context.Context) (*body, error) {
 			r, err := b.open(ctx)
 			return newBody(r, nil, count), err
 		})
@@ -259,7 +271,7 @@ func (c *client) uploadRaw(ctx context.Context, d *deflater, l layer, p *part) (
 		if _, err := io.CopyN(lead, z, leadSize); err == io.EOF {
 			b := blob{desc: v1.Descriptor{Digest: digestOf(lead.Bytes()), Size: int64(lead.Len())}, open: bytesOpener(lead.Bytes())}
 			desc = b.desc
-			reused, err = c.uploadBlob(ctx, b, false, func() {}, p.sent)
+			reused, err = c.uploadBlob(ctx, b, false, nil, func() {}, p.sent)
 			if err != nil {
 				return finalError{err} // it has had its tries
 			}

@@ -1,0 +1,94 @@
+package image
+
+// The largest blob decides when a push ends, so its upload is opened while it is
+// still being found out whether there is anything to push.
+
+import (
+	"context"
+	"sync/atomic"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+)
+
+// headStart is what a push does ahead of knowing that it is needed: it lists the
+// blobs of an image that lies in a registry, and opens the upload of the largest
+// blob, where that is known without asking an engine. It takes no more than two
+// requests of the target, and a session that is left to expire if it is not
+// needed after all. What goes wrong here goes wrong again where it counts.
+type headStart struct {
+	cancel context.CancelFunc
+
+	listed  chan struct{} // closed when content or err is set, or neither will be
+	content *content
+	err     error
+
+	done   chan struct{} // closed when opened is set, or will not be
+	digest v1.Hash       // of the largest blob; set before listed is closed
+	opened *opening
+	taken  atomic.Bool
+}
+
+func (p *push) startEarly(ctx context.Context) *headStart {
+	ctx, cancel := context.WithCancel(ctx)
+	h := &headStart{cancel: cancel, listed: make(chan struct{}), done: make(chan struct{}), content: p.image.content}
+	go func() {
+		defer close(h.done)
+		if h.content == nil && p.image.describe.Kind == KindRegistry {
+			h.content, h.err = p.image.load(ctx, p.progress)
+		}
+		first, ok := h.content.largest()
+		ok = ok && first.desc.Size >= eagerSize && first.host != p.client.repo.RegistryStr()
+		if ok {
+			h.digest = first.desc.Digest
+		}
+		close(h.listed)
+		if !ok {
+			return
+		}
+		if o, err := p.client.begin(ctx, first.desc, "", p.options.Available == nil); err == nil {
+			h.opened = &o
+		}
+	}()
+	return h
+}
+
+// stop ends what is not needed any more.
+func (h *headStart) stop() {
+	h.cancel()
+	<-h.done
+}
+
+// loaded is the image's own, with the work that is already done.
+func (h *headStart) loaded(ctx context.Context, p *push) (*content, error) {
+	<-h.listed
+	if h.err != nil {
+		return nil, h.err
+	}
+	if p.image.content == nil && h.content != nil {
+		p.image.use(h.content)
+	}
+	return p.image.loaded(ctx, p.progress)
+}
+
+// take returns how the upload of a blob has begun, once, and nil if it has not.
+func (h *headStart) take(digest v1.Hash) *opening {
+	if h == nil || h.digest != digest || h.taken.Swap(true) {
+		return nil
+	}
+	<-h.done
+	return h.opened
+}
+
+// largest is the content's largest blob, if its blobs are known as they are to be
+// stored.
+func (c *content) largest() (b blob, ok bool) {
+	if c == nil || c.unbuilt != nil {
+		return b, false
+	}
+	for _, other := range c.blobs {
+		if !ok || other.desc.Size > b.desc.Size {
+			b, ok = other, true
+		}
+	}
+	return b, ok
+}
