@@ -93,8 +93,8 @@ func (c *client) repository() string { return c.repo.RegistryStr() + "/" + c.rep
 
 // sharedTransport is the transport for images: HTTP/1.1 only, because Go's
 // HTTP/2 shares one connection, and one flow-control window, among all uploads
-// and can crawl (go-containerregistry issue 1193); big buffers; as many idle
-// connections as there are uploads.
+// and can crawl (go-containerregistry issue 1193); big buffers, and see conn.go;
+// as many idle connections as there are uploads.
 var sharedTransport = sync.OnceValue(func() http.RoundTripper {
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	t.Protocols = new(http.Protocols)
@@ -104,6 +104,7 @@ var sharedTransport = sync.OnceValue(func() http.RoundTripper {
 	t.ReadBufferSize = 64 << 10
 	t.MaxIdleConnsPerHost = 16
 	t.TLSHandshakeTimeout = 20 * time.Second
+	t.DialContext = largePieces(t.DialContext)
 	return t
 })
 
