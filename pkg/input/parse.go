@@ -1,5 +1,8 @@
 // Parsers of single values and of list items. Each knows one grammar and says,
 // when it is not met, what was expected; none corrects what it is given.
+//
+// Lengths are compared, not counted by regular expressions: {1,255} is a
+// program of hundreds of steps, which each start of the task would compile.
 
 package input
 
@@ -89,12 +92,12 @@ func parseRoleARN(text string) (string, error) {
 
 // Source of both: AWS STS API, AssumeRole, RoleSessionName and ExternalId.
 var (
-	sessionName = regexp.MustCompile(`^[\w+=,.@-]{2,64}$`)
+	sessionName = regexp.MustCompile(`^[\w+=,.@-]+$`)
 	externalID  = regexp.MustCompile(`^[\w+=,.@:/-]+$`)
 )
 
 func parseSessionName(text string) (string, error) {
-	if !sessionName.MatchString(text) {
+	if !sessionName.MatchString(text) || len(text) < 2 || len(text) > 64 {
 		return "", wrong("for instance azure-pipelines", "%s is not 2 to 64 letters, digits, or any of _+=,.@-", shown(text))
 	}
 	return text, nil
@@ -154,21 +157,25 @@ func parseRepository(text string) (string, error) {
 }
 
 // Source: OCI distribution specification, "Pulling manifests", the grammar of a tag.
-var tag = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$`)
+var tag = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]*$`)
 
 func parseTag(text string) (string, error) {
-	if !tag.MatchString(text) {
+	if !tag.MatchString(text) || len(text) > 128 {
 		return "", wrong("one tag a line", "%s is not a tag: expected up to 128 letters, digits, _ . or -, not starting with . or -", shown(text))
 	}
 	return text, nil
 }
 
-// Names of clusters, services, families and containers.
+var ecsName = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
+
+// isName reports whether text can name a cluster, service, family or container.
 // Source: Amazon ECS API, CreateCluster, CreateService, RegisterTaskDefinition.
-var ecsName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,255}$`)
+func isName(text string) bool {
+	return ecsName.MatchString(text) && len(text) <= 255
+}
 
 func parseName(what, text string) (string, error) {
-	if !ecsName.MatchString(text) {
+	if !isName(text) {
 		return "", wrong("spell it as ECS does", "%s is not the name of a %s: expected up to 255 letters, digits, _ or -", shown(text), what)
 	}
 	return text, nil
@@ -178,14 +185,21 @@ func parseContainer(text string) (string, error) {
 	return parseName("container", text)
 }
 
-var (
-	clusterARN = regexp.MustCompile(`^arn:aws[a-z-]*:ecs:[a-z0-9-]+:[0-9]{12}:cluster/[A-Za-z0-9_-]{1,255}$`)
-	serviceARN = regexp.MustCompile(`^(arn:aws[a-z-]*:ecs:[a-z0-9-]+:[0-9]{12}):service/(?:([A-Za-z0-9_-]{1,255})/)?([A-Za-z0-9_-]{1,255})$`)
-)
+var ecsARN = regexp.MustCompile(`^(arn:aws[a-z-]*:ecs:[a-z0-9-]+:[0-9]{12}):([a-z-]+)/(.+)$`)
+
+// cutARN cuts the ARN of an ECS resource of that kind into what is before the
+// kind and the name behind it, which it does not check.
+func cutARN(text, kind string) (account, name string, ok bool) {
+	m := ecsARN.FindStringSubmatch(text)
+	if m == nil || m[2] != kind {
+		return "", "", false
+	}
+	return m[1], m[3], true
+}
 
 func parseCluster(text string) (string, error) {
 	if strings.HasPrefix(text, "arn:") {
-		if !clusterARN.MatchString(text) {
+		if _, name, ok := cutARN(text, "cluster"); !ok || !isName(name) {
 			return "", wrong("for instance arn:aws:ecs:eu-west-1:123456789012:cluster/dev", "%s is not the ARN of an ECS cluster", shown(text))
 		}
 		return text, nil
@@ -197,15 +211,15 @@ func parseCluster(text string) (string, error) {
 // form, without the cluster, and the new one.
 func parseService(text string) (s Service, err error) {
 	if strings.HasPrefix(text, "arn:") {
-		m := serviceARN.FindStringSubmatch(text)
-		if m == nil {
-			return s, wrong("for instance arn:aws:ecs:eu-west-1:123456789012:service/dev/web", "%s is not the ARN of an ECS service", shown(text))
+		account, path, ok := cutARN(text, "service")
+		cluster, name, inCluster := strings.Cut(path, "/")
+		switch {
+		case ok && !inCluster && isName(path):
+			return Service{Name: path}, nil
+		case ok && isName(cluster) && isName(name):
+			return Service{account + ":cluster/" + cluster, name}, nil
 		}
-		if m[2] != "" {
-			s.Cluster = m[1] + ":cluster/" + m[2]
-		}
-		s.Name = m[3]
-		return s, nil
+		return s, wrong("for instance arn:aws:ecs:eu-west-1:123456789012:service/dev/web", "%s is not the ARN of an ECS service", shown(text))
 	}
 	cluster, name, ok := strings.Cut(text, "/")
 	if !ok {
@@ -232,20 +246,25 @@ func parseContainerImage(text string) (ContainerImage, error) {
 }
 
 var (
-	revision          = regexp.MustCompile(`^[A-Za-z0-9_-]{1,255}:[1-9][0-9]*$`)
-	taskDefinitionARN = regexp.MustCompile(`^arn:aws[a-z-]*:ecs:[a-z0-9-]+:[0-9]{12}:task-definition/[A-Za-z0-9_-]{1,255}:[1-9][0-9]*$`)
-	documentFile      = regexp.MustCompile(`(?i)[/\\]|\.(json|ya?ml)$`)
+	revisionNumber = regexp.MustCompile(`^[1-9][0-9]*$`)
+	documentFile   = regexp.MustCompile(`(?i)[/\\]|\.(json|ya?ml)$`)
 )
+
+// isRevision reports whether text is family:revision.
+func isRevision(text string) bool {
+	family, number, _ := strings.Cut(text, ":")
+	return isName(family) && revisionNumber.MatchString(number)
+}
 
 // parseTaskDefinition tells the forms apart by their look alone; whether a file
 // is there is found out when it is read.
 func parseTaskDefinition(text string) (string, error) {
 	switch {
 	case strings.HasPrefix(text, "arn:"):
-		if !taskDefinitionARN.MatchString(text) {
+		if _, name, ok := cutARN(text, "task-definition"); !ok || !isRevision(name) {
 			return "", wrong("for instance arn:aws:ecs:eu-west-1:123456789012:task-definition/web:12", "%s is not the ARN of a revision of a task definition", shown(text))
 		}
-	case text == LatestRevision, text == RunningRevision, revision.MatchString(text), documentFile.MatchString(text):
+	case text == LatestRevision, text == RunningRevision, isRevision(text), documentFile.MatchString(text):
 	default:
 		return "", wrong("a revision is written web:12, a file task.json or deploy/task.yaml", "%s is none of latest, running, family:revision, an ARN, the path of a JSON or YAML file", shown(text))
 	}

@@ -51,11 +51,16 @@ func TestParseValues(t *testing.T) {
 	accepts(t, "container", parseContainer,
 		[]string{"app", "App_1-x", long[1:]}, []string{"a b", "a/b", "a.b", "a:b", long})
 	accepts(t, "cluster", parseCluster,
-		[]string{"dev", "arn:aws:ecs:eu-west-1:123456789012:cluster/dev", "arn:aws-cn:ecs:cn-north-1:123456789012:cluster/dev"},
-		[]string{"dev/web", "arn:aws:ecs:eu-west-1:123456789012:service/dev/web", "arn:aws:ecs:::cluster/dev", "a b"})
+		[]string{"dev", long[1:], "arn:aws:ecs:eu-west-1:123456789012:cluster/dev", "arn:aws-cn:ecs:cn-north-1:123456789012:cluster/dev",
+			"arn:aws:ecs:eu-west-1:123456789012:cluster/" + long[1:]},
+		[]string{"dev/web", long, "arn:aws:ecs:eu-west-1:123456789012:service/dev/web", "arn:aws:ecs:::cluster/dev", "a b",
+			"arn:aws:ecs:eu-west-1:123456789012:cluster/" + long, "arn:aws:ecs:eu-west-1:123456789012:cluster/dev/web",
+			"arn:aws:ecs:eu-west-1:123456789012:cluster/", "arn:aws:ecs:eu-west-1:123456789012:cluster/dev\n"})
 	accepts(t, "task definition", parseTaskDefinition,
-		[]string{"latest", "running", "web:12", "arn:aws:ecs:eu-west-1:123456789012:task-definition/web:12", "task.json", "deploy/web", `deploy\web.yaml`, "x.YML", `C:\x\task.json`},
-		[]string{"web", "Latest", "web:latest", "web:0", "web:-1", "arn:aws:ecs:eu-west-1:123456789012:task-definition/web", "task.txt"})
+		[]string{"latest", "running", "web:12", "arn:aws:ecs:eu-west-1:123456789012:task-definition/web:12", "task.json", "deploy/web", `deploy\web.yaml`, "x.YML", `C:\x\task.json`,
+			long[1:] + ":1", "arn:aws:ecs:eu-west-1:123456789012:task-definition/" + long[1:] + ":1"},
+		[]string{"web", "Latest", "web:latest", "web:0", "web:-1", "web:1:2", ":1", long + ":1", "arn:aws:ecs:eu-west-1:123456789012:task-definition/web", "task.txt",
+			"arn:aws:ecs:eu-west-1:123456789012:task-definition/" + long + ":1", "arn:aws:ecs:eu-west-1:123456789012:service/web:1"})
 	accepts(t, "cpu", parseCPU,
 		[]string{"256", "1 vCPU", "1vcpu", ".5 vCPU", "0.25 vCPU", "4096"}, []string{"0", "0 vCPU", "0.5", "1 CPU", "-1", "1  vCPU", "1 GB"})
 	accepts(t, "memory", parseMemory,
@@ -117,17 +122,21 @@ func TestParseContainerCommand(t *testing.T) {
 }
 
 func TestParseItems(t *testing.T) {
+	longest := strings.Repeat("x", 255)
 	for text, want := range map[string]Service{
 		"web":     {"", "web"},
 		"dev/web": {"dev", "web"},
-		"arn:aws:ecs:eu-west-1:123456789012:service/dev/web": {"arn:aws:ecs:eu-west-1:123456789012:cluster/dev", "web"},
-		"arn:aws:ecs:eu-west-1:123456789012:service/web":     {"", "web"},
+		"arn:aws:ecs:eu-west-1:123456789012:service/dev/web":                    {"arn:aws:ecs:eu-west-1:123456789012:cluster/dev", "web"},
+		"arn:aws:ecs:eu-west-1:123456789012:service/web":                        {"", "web"},
+		"arn:aws:ecs:eu-west-1:123456789012:service/" + longest + "/" + longest: {"arn:aws:ecs:eu-west-1:123456789012:cluster/" + longest, longest},
 	} {
 		if got, err := parseService(text); err != nil || got != want {
 			t.Errorf("parseService(%q) = %+v, %v", text, got, err)
 		}
 	}
-	for _, text := range []string{"/web", "dev/", "a/b/c", "a b", "arn:aws:ecs:eu-west-1:123456789012:cluster/dev", "arn:aws:ecs:eu-west-1:123456789012:service/a/b/c", "web,worker"} {
+	for _, text := range []string{"/web", "dev/", "a/b/c", "a b", "arn:aws:ecs:eu-west-1:123456789012:cluster/dev", "arn:aws:ecs:eu-west-1:123456789012:service/a/b/c", "web,worker",
+		"arn:aws:ecs:eu-west-1:123456789012:service/", "arn:aws:ecs:eu-west-1:123456789012:service//web", "arn:aws:ecs:eu-west-1:123456789012:service/dev/",
+		"arn:aws:ecs:eu-west-1:123456789012:service/dev/" + longest + "x", "arn:aws:ecs:eu-west-1:123456789012:service/" + longest + "x/web"} {
 		if got, err := parseService(text); err == nil {
 			t.Errorf("parseService(%q) = %+v, want an error", text, got)
 		}
@@ -195,7 +204,7 @@ func FuzzParseService(f *testing.F) {
 		} else if s.Cluster == "" {
 			again = s.Name
 		}
-		if again != text || !ecsName.MatchString(s.Name) || s.Cluster != "" && !ecsName.MatchString(s.ClusterName()) {
+		if again != text || !isName(s.Name) || s.Cluster != "" && !isName(s.ClusterName()) {
 			t.Errorf("parseService(%q) = %+v, written again %q", text, s, again)
 		}
 	})
