@@ -91,7 +91,7 @@ func choose(o Options) (identity, error) {
 	switch name := id.role.SessionName; {
 	case name == "":
 		id.role.SessionName = sessionName(o.Name)
-	case !validSessionName.MatchString(name):
+	case !isSessionName(name):
 		from := id.roleSource
 		if o.Role.SessionName != "" {
 			from = "roleSessionName"
@@ -118,13 +118,15 @@ func checkRoleARN(s string) error {
 	return nil
 }
 
-// RoleSessionName's pattern:
+const defaultSessionName = "ecsdeploy"
+
+var notInSessionName = regexp.MustCompile(`[^\w+=,.@-]`)
+
+// isSessionName reports whether STS takes s as RoleSessionName:
 // https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
-var (
-	validSessionName   = regexp.MustCompile(`^[\w+=,.@-]{2,64}$`)
-	notInSessionName   = regexp.MustCompile(`[^\w+=,.@-]`)
-	defaultSessionName = "ecsdeploy"
-)
+func isSessionName(s string) bool {
+	return len(s) >= 2 && len(s) <= 64 && !notInSessionName.MatchString(s)
+}
 
 // sessionName makes a session name of whatever the run is called.
 func sessionName(s string) string {

@@ -81,6 +81,7 @@ func TestChooseRefuses(t *testing.T) {
 		{"the ARN of a user", Options{Connection: &Connection{Keys: connected, Role: Role{ARN: "arn:aws:iam::123456789012:user/x"}}}, []string{"awsCredentials", "user/x"}},
 		{"a session name that STS does not take", Options{Role: Role{ARN: role("x").ARN, SessionName: "build 7"}}, []string{"roleSessionName", `"build 7"`}},
 		{"the same from the connection", Options{Connection: &Connection{Role: Role{ARN: role("x").ARN, SessionName: "é"}}}, []string{"awsCredentials: session name"}},
+		{"a session name that is too long", Options{Role: Role{ARN: role("x").ARN, SessionName: strings.Repeat("x", 65)}}, []string{"roleSessionName", "2 to 64"}},
 		{"an external id for no role", Options{Role: Role{ExternalID: "x"}}, []string{"externalId", "roleArn"}},
 		{"a session name for no role", Options{Role: Role{SessionName: "xx"}}, []string{"roleSessionName", "roleArn"}},
 		{"too short", Options{Role: role("x"), Variables: Variables{Role: Role{Duration: 60 * time.Second}}}, []string{"aws.rolecredential.maxduration", "60 seconds", "900 to 43200"}},
@@ -114,7 +115,7 @@ func FuzzSessionName(f *testing.F) {
 	f.Add("azure-pipelines-42")
 	f.Add("é\x00##vso[task.complete]")
 	f.Fuzz(func(t *testing.T, s string) {
-		if got := sessionName(s); !validSessionName.MatchString(got) {
+		if got := sessionName(s); !isSessionName(got) {
 			t.Errorf("%q makes %q, which STS does not take", s, got)
 		}
 	})
