@@ -272,9 +272,10 @@ func (e *NotFoundError) Error() string {
 	return fmt.Sprintf("repository %s: not found in ECR (%s)", e.Name, where)
 }
 
-// Hint says what may be wrong, and how to have the repository created.
+// Hint says what may be wrong, and how to have the repository created. It may
+// be shown by a command that has no input createRepository.
 func (e *NotFoundError) Hint() string {
-	hint := "check repository and region, or set createRepository: true to create it"
+	hint := "check repository and region; with createRepository: true the commands that push create it"
 	if len(e.Similar) > 0 {
 		hint = fmt.Sprintf("there is %s; %s", strings.Join(e.Similar, ", "), hint)
 	}
