@@ -237,10 +237,10 @@ func explainNetwork(err error) (message, hint string, ok bool) {
 			"behind a proxy that inspects TLS, let AWS_CA_BUNDLE name a file with the proxy's certificate authority")
 	case request.Timeout():
 		return explained(fmt.Sprintf("%s: no answer in time", host),
-			"can this agent reach AWS? Check the firewall, HTTPS_PROXY, and VPC endpoints; check region too")
+			"can this agent reach that host? Check the firewall, HTTPS_PROXY, and VPC endpoints; check region too")
 	case isDial:
 		return explained(fmt.Sprintf("%s: not reachable: %v", host, dial.Err),
-			"can this agent reach AWS? Check the firewall, HTTPS_PROXY, VPC endpoints, and AWS_ENDPOINT_URL if it is set")
+			"can this agent reach that host? Check the firewall, HTTPS_PROXY, VPC endpoints, and AWS_ENDPOINT_URL if it is set")
 	}
 	return "", "", false
 }
@@ -248,10 +248,11 @@ func explainNetwork(err error) (message, hint string, ok bool) {
 // hostRegion finds the region's label in a service's host name.
 var hostRegion = regexp.MustCompile(`\.([a-z]{2,}(?:-[a-z]+)+-\d{1,2})\.`)
 
+// noHostHint does not speak of AWS: the host may be that of another registry.
 func noHostHint(host string) string {
-	const reach = "this agent's name server or HTTPS_PROXY may not know AWS's hosts"
+	const reach = "this agent's name server does not know that host, and HTTPS_PROXY names no proxy that does"
 	if m := hostRegion.FindStringSubmatch(host); m != nil {
-		return fmt.Sprintf("region: is %s right, and does it offer this service? If it is, %s", m[1], reach)
+		return fmt.Sprintf("region: is %s right, and does it offer this service? If so, %s", m[1], reach)
 	}
 	return reach
 }

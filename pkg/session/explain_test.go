@@ -173,6 +173,10 @@ func TestExplain(t *testing.T) {
 			"emulator.local: no such host", []string{"name server", "HTTPS_PROXY"},
 		},
 		{
+			"another registry", fmt.Errorf("index.docker.io/library/x: %w", &url.Error{Op: "Get", URL: "https://index.docker.io/v2/", Err: &net.OpError{Op: "dial", Err: &net.DNSError{Err: "no such host", Name: "index.docker.io"}}}),
+			"index.docker.io/library/x: index.docker.io: no such host", []string{"does not know that host"},
+		},
+		{
 			"nobody listens", operation("ECS", "DescribeServices", sent("http://127.0.0.1:1/", &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)})),
 			"127.0.0.1:1: not reachable: connect: connection refused", []string{"AWS_ENDPOINT_URL"},
 		},
