@@ -84,12 +84,6 @@ func UploadSummary(path string) Command {
 	return Command{area: "task", event: "uploadsummary", data: path}
 }
 
-// AddBuildTag tags the build. The agent fails the step when the tag is empty, or
-// when there is no Build.BuildId, as in a release without a build artifact.
-func AddBuildTag(tag string) Command {
-	return Command{area: "build", event: "addbuildtag", data: CleanLine(tag)}
-}
-
 // Debug prints a message that is shown only when System.Debug is true.
 func Debug(message string) Command {
 	return text("task", "debug", message)

@@ -25,7 +25,6 @@ func TestCommandString(t *testing.T) {
 		"property escaped":    {vso.SetVariable("a];b=%\r\n", ""), "##vso[task.setvariable variable=a%5D%3Bb=%AZP25%0D%0A;isoutput=true]"},
 		"property empty":      {vso.SetVariable("", "x"), "##vso[task.setvariable isoutput=true]x"},
 		"summary":             {vso.UploadSummary(`C:\agent\_temp\summary.md`), `##vso[task.uploadsummary]C:\agent\_temp\summary.md`},
-		"build tag":           {vso.AddBuildTag("deployed"), "##vso[build.addbuildtag]deployed"},
 		"debug":               {vso.Debug("polling"), "##vso[task.debug]polling"},
 		"message cleaned":     {vso.LogIssue(vso.Error, "said ##vso[task.complete]"), "##vso[task.logissue type=error]said **vso[task.complete]"},
 		"no command":          {vso.Command{}, ""},
