@@ -22,6 +22,9 @@ import (
 // architectures are those that the image is for, by their names in Go and OCI.
 var architectures = []string{"amd64", "arm64"}
 
+// label is among the marks for whoever meets the image under another tag.
+const label = "io.github.ecsdeploy.placeholder"
+
 // marks are labels of the config and annotations of manifest and index. There
 // is no version among them: the digest shall change with the image, not with
 // each release of the extension.
@@ -30,7 +33,7 @@ var marks = map[string]string{
 	"org.opencontainers.image.description": "Stands where an application will be: answers 200 on every path",
 	"org.opencontainers.image.licenses":    "MIT",
 	"org.opencontainers.image.source":      "https://github.com/ecsdeploy/ecsdeploy",
-	placeholder.Label:                      "1",
+	label:                                  "1",
 }
 
 // epoch is every time in the image.

@@ -189,21 +189,20 @@ func TestPushed(t *testing.T) {
 	if got, err := index.Digest(); err != nil || got.String() != digest {
 		t.Errorf("the index is %s, %v; want %s", got, err, digest)
 	}
-	raw, err := index.RawManifest()
-	if err != nil || !placeholder.IsManifest(raw) {
-		t.Errorf("the index is no placeholder's: %s, %v", raw, err)
-	}
 	manifest, err := index.IndexManifest()
 	if err != nil {
 		t.Fatal(err)
+	}
+	if manifest.Annotations[label] != "1" {
+		t.Errorf("the index has the annotations %v", manifest.Annotations)
 	}
 	for _, d := range manifest.Manifests {
 		platform, err := index.Image(d.Digest)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if raw, err := platform.RawManifest(); err != nil || !placeholder.IsManifest(raw) {
-			t.Errorf("the manifest for %s is no placeholder's: %s, %v", d.Platform, raw, err)
+		if m, err := platform.Manifest(); err != nil || m.Annotations[label] != "1" {
+			t.Errorf("the manifest for %s is %+v, %v", d.Platform, m, err)
 		}
 		c, err := platform.ConfigFile()
 		if err != nil {
@@ -211,7 +210,7 @@ func TestPushed(t *testing.T) {
 		}
 		_, http := c.Config.ExposedPorts["80/tcp"]
 		_, alternative := c.Config.ExposedPorts["8080/tcp"]
-		if !placeholder.Is(c.Config.Labels) || !http || !alternative || c.OS != "linux" || c.Architecture != d.Platform.Architecture {
+		if c.Config.Labels[label] != "1" || !http || !alternative || c.OS != "linux" || c.Architecture != d.Platform.Architecture {
 			t.Errorf("the config for %s is %+v", d.Platform, c)
 		}
 	}
