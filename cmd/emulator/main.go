@@ -1,9 +1,9 @@
-// Command emulator serves Amazon ECR, Amazon ECS, AWS STS and CloudWatch Logs on loopback, for trying things out without AWS.
+// Command emulator serves Amazon ECR, Amazon ECS and what belongs to them (see package emulator) on loopback, for trying things out without AWS.
 //
-//	emulator [serve] [-addr 127.0.0.1:0] [-scenario NAME] [-speed N] [-dir DIR] [-demo]
-//	emulator try [SCENARIO] …
+//	emulator [serve] [-addr 127.0.0.1:0] [-scenario NAME] [-speed N] [-dir DIR] [-region NAME] [-demo] [-v]
+//	emulator try [-release] [-speed N] [SCENARIO]
 //
-// It prints the variables under which the AWS CLI and SDKs find it. See package emulator for what it does and does not do.
+// It prints the variables under which the AWS CLI and SDKs find it.
 package main
 
 import (

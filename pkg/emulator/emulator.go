@@ -119,7 +119,7 @@ func (e *Emulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.Method == http.MethodPost && strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded"):
 		e.serveQuery(w, r)
 	default:
-		http.Error(w, "This is the emulator of ECR, ECS, STS, CloudWatch Logs and Elastic Load Balancing: point AWS_ENDPOINT_URL here.", http.StatusNotFound)
+		http.Error(w, "This is the emulator of ECR, ECS, CodeDeploy, Elastic Load Balancing, STS and CloudWatch Logs: point AWS_ENDPOINT_URL here.", http.StatusNotFound)
 	}
 }
 
