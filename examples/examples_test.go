@@ -329,7 +329,7 @@ func TestDocuments(t *testing.T) {
 }
 
 // The roles that the CDK app makes for the pipeline allow what the README says
-// the task needs, and nothing else.
+// the task needs, under the same conditions, and nothing else.
 func TestPermissions(t *testing.T) {
 	readme, err := os.ReadFile("../README.md")
 	if err != nil {
@@ -372,16 +372,22 @@ func TestPermissions(t *testing.T) {
 
 type policy struct {
 	Statement []struct {
-		Effect string
-		Action oneOrMore
+		Effect    string
+		Action    oneOrMore
+		Condition map[string]map[string]any
 	}
 }
 
+// actions lists what is allowed, each with the keys of its conditions.
 func (p policy) actions() []string {
 	var all []string
 	for _, s := range p.Statement {
+		var when string
+		for _, operator := range slices.Sorted(maps.Keys(s.Condition)) {
+			when += fmt.Sprint(" ", operator, " ", slices.Sorted(maps.Keys(s.Condition[operator])))
+		}
 		for _, a := range s.Action {
-			all = append(all, s.Effect+" "+a)
+			all = append(all, s.Effect+" "+a+when)
 		}
 	}
 	slices.Sort(all)

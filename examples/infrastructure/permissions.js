@@ -25,7 +25,8 @@ function rolloutStatements({ repository, cluster, service, logGroup, taskRole, e
   return [
     allow(['ecr:GetAuthorizationToken'], ['*']),
     allow(['ecr:DescribeRepositories', 'ecr:DescribeImages', 'ecr:BatchGetImage', 'ecr:GetDownloadUrlForLayer'], [repository.repositoryArn]),
-    allow(['ecs:DescribeTaskDefinition', 'ecs:ListTaskDefinitions', 'ecs:RegisterTaskDefinition', 'ecs:TagResource'], ['*']),
+    allow(['ecs:DescribeTaskDefinition', 'ecs:ListTaskDefinitions', 'ecs:RegisterTaskDefinition'], ['*']),
+    allow(['ecs:TagResource'], ['*'], { StringEquals: { 'ecs:CreateAction': 'RegisterTaskDefinition' } }),
     allow(['ecs:DescribeServices', 'ecs:UpdateService', 'ecs:ListServiceDeployments'], [service.serviceArn]),
     allow(['ecs:DescribeServiceDeployments', 'ecs:DescribeServiceRevisions', 'ecs:StopServiceDeployment'],
       [ofService('service-deployment'), ofService('service-revision')]),
