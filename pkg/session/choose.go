@@ -16,8 +16,8 @@ import (
 // The order of the sources is that of AWS's own tasks, without OIDC and without
 // falling through when the source that was named does not work.
 const (
-	connectionInput = "awsCredentials"
-	keyVariables    = "AWS.AccessKeyID, AWS.SecretAccessKey"
+	connectionInput = "input awsCredentials"
+	keyVariables    = "variables AWS.AccessKeyID, AWS.SecretAccessKey"
 	defaultChain    = "default credential chain"
 )
 
@@ -63,16 +63,16 @@ func choose(o Options) (identity, error) {
 				mistake("%s: the pipeline has only %s of an access key", keyVariables, k.held())
 			}
 		}
-		id.roleSource, id.role = "AWS.AssumeRoleArn", o.Variables.Role
+		id.roleSource, id.role = "variable AWS.AssumeRoleArn", o.Variables.Role
 	}
 
 	switch in := o.Role; {
 	case in.ARN != "":
-		id.roleSource, id.role = "roleArn", in
+		id.roleSource, id.role = "input roleArn", in
 	case id.role.ARN == "" && in.ExternalID != "":
-		mistake("externalId: there is no role to assume with it; give roleArn")
+		mistake("input externalId: there is no role to assume with it; give roleArn")
 	case id.role.ARN == "" && in.SessionName != "":
-		mistake("roleSessionName: there is no role to assume under it; give roleArn")
+		mistake("input roleSessionName: there is no role to assume under it; give roleArn")
 	default:
 		id.role.SessionName = firstNonEmpty(in.SessionName, id.role.SessionName)
 		id.role.ExternalID = firstNonEmpty(in.ExternalID, id.role.ExternalID)
@@ -94,7 +94,7 @@ func choose(o Options) (identity, error) {
 	case !isSessionName(name):
 		from := id.roleSource
 		if o.Role.SessionName != "" {
-			from = "roleSessionName"
+			from = "input roleSessionName"
 		}
 		mistake("%s: session name %q: expected 2 to 64 letters, digits or characters of _+=,.@-", from, name)
 	}
@@ -105,7 +105,7 @@ func choose(o Options) (identity, error) {
 		id.role.Duration = defaultDuration
 	}
 	if d := id.role.Duration; d < minDuration || d > maxDuration {
-		mistake("aws.rolecredential.maxduration: %d seconds: expected 900 to 43200", int64(d/time.Second))
+		mistake("variable aws.rolecredential.maxduration: %d seconds: expected 900 to 43200", int64(d/time.Second))
 	}
 	return id, errors.Join(mistakes...)
 }

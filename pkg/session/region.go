@@ -18,7 +18,7 @@ import (
 // outside EC2 may be a black hole.
 const metadataWait = 2 * time.Second
 
-var errNoRegion = errors.New("region: none given, and none found in AWS.Region, AWS_REGION, AWS_DEFAULT_REGION, the shared AWS config file or instance metadata")
+var errNoRegion = errors.New("input region: none given, and none found in the variable AWS.Region, or on this agent in AWS_REGION, AWS_DEFAULT_REGION, the shared AWS config file or instance metadata")
 
 func instanceRegion(ctx context.Context, cfg aws.Config) (string, error) {
 	bounded, cancel := context.WithTimeout(ctx, metadataWait)

@@ -124,12 +124,12 @@ func TestNoFallThrough(t *testing.T) {
 		return http.StatusForbidden, "AccessDenied", "User: arn:aws:iam::123456789012:user/ci is not authorized to perform: sts:AssumeRole on resource: " + role("input").ARN
 	}
 	_, err := New(t.Context(), Options{Region: "eu-west-1", Connection: &Connection{Keys: connected}, Role: role("input"), HTTPClient: fake.client()})
-	mentions(t, err, "roleArn: assume role "+role("input").ARN)
+	mentions(t, err, "input roleArn: assume role "+role("input").ARN)
 	if strings.Contains(err.Error(), "failed to") {
 		t.Errorf("the SDK's chain shows: %v", err)
 	}
 	message, hint := Explain(err)
-	if want := "roleArn: assume role " + role("input").ARN + ": access denied: arn:aws:iam::123456789012:user/ci may not sts:AssumeRole on " + role("input").ARN; message != want {
+	if want := "input roleArn: assume role " + role("input").ARN + ": access denied: arn:aws:iam::123456789012:user/ci may not sts:AssumeRole on " + role("input").ARN; message != want {
 		t.Errorf("explained as\n%s\nwant\n%s", message, want)
 	}
 	if !strings.Contains(hint, "trust policy") || !strings.Contains(hint, "user ci") {
