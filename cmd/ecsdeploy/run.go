@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -81,6 +82,11 @@ func execute(ctx context.Context, config input.Config, variables map[string]stri
 	if err != nil {
 		return deploy.Result{}, err
 	}
+	if transport == nil {
+		if transport, err = registryTransport(variables["AWS_CA_BUNDLE"]); err != nil {
+			return deploy.Result{}, err
+		}
+	}
 	who, err := session.Whoami(ctx, cfg)
 	if err != nil {
 		return deploy.Result{}, err
@@ -125,6 +131,26 @@ func execute(ctx context.Context, config input.Config, variables map[string]stri
 	default:
 		return deployer.Run(ctx, r)
 	}
+}
+
+// registryTransport trusts whom the system trusts and, behind a proxy that
+// inspects TLS, whom the AWS SDK is told to trust by AWS_CA_BUNDLE.
+func registryTransport(bundle string) (http.RoundTripper, error) {
+	if bundle == "" {
+		return image.NewTransport(nil), nil
+	}
+	pem, err := os.ReadFile(bundle)
+	if err != nil {
+		return nil, fmt.Errorf("AWS_CA_BUNDLE: %w", err)
+	}
+	roots, err := x509.SystemCertPool()
+	if err != nil {
+		roots = x509.NewCertPool() // the system has none
+	}
+	if !roots.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("AWS_CA_BUNDLE: %s has no certificate in PEM form", bundle)
+	}
+	return image.NewTransport(roots), nil
 }
 
 // handOver writes the current images as files for the tools of infrastructure.

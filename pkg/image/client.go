@@ -66,7 +66,7 @@ func newReader(repo name.Repository, auth authn.Authenticator, base http.RoundTr
 		c.auth = authn.Anonymous
 	}
 	if c.base == nil {
-		c.base = sharedTransport()
+		c.base = defaultTransport()
 	}
 	return c
 }
@@ -90,23 +90,6 @@ func parseRepository(s string, insecure bool) (name.Repository, error) {
 
 // repository is host/name as the user wrote it.
 func (c *client) repository() string { return c.repo.RegistryStr() + "/" + c.repo.RepositoryStr() }
-
-// sharedTransport is the transport for images: HTTP/1.1 only, because Go's
-// HTTP/2 shares one connection, and one flow-control window, among all uploads
-// and can crawl (go-containerregistry issue 1193); big buffers, and see conn.go;
-// as many idle connections as there are uploads.
-var sharedTransport = sync.OnceValue(func() http.RoundTripper {
-	t := http.DefaultTransport.(*http.Transport).Clone()
-	t.Protocols = new(http.Protocols)
-	t.Protocols.SetHTTP1(true)
-	t.ForceAttemptHTTP2 = false
-	t.WriteBufferSize = 64 << 10
-	t.ReadBufferSize = 64 << 10
-	t.MaxIdleConnsPerHost = 16
-	t.TLSHandshakeTimeout = 20 * time.Second
-	t.DialContext = largePieces(t.DialContext)
-	return t
-})
 
 // transport returns the authorized transport, and whether it is a guess: the
 // handshake is saved where its outcome is foreseen, which is a user name and a

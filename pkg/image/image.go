@@ -34,7 +34,7 @@ type Options struct {
 	// Keychain has the credentials for docker:// references; nil is anonymous.
 	Keychain authn.Keychain
 	// Transport carries requests to the registry of a docker:// reference; nil
-	// is a transport tuned for images.
+	// is NewTransport's for the system's roots.
 	Transport http.RoundTripper
 	// TempDirectory takes the archive that an engine hands out, or a gzipped
 	// archive unpacked; empty is the system's.

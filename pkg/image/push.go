@@ -37,7 +37,8 @@ type Target struct {
 	// Auth gives the credentials and is asked again when they are refused once;
 	// a Renewer is told before. Nil is anonymous.
 	Auth authn.Authenticator
-	// Transport carries the requests; nil is a transport tuned for uploads.
+	// Transport carries the requests; nil is NewTransport's for the system's
+	// roots. With one that is not NewTransport's, no engine pushes by itself.
 	Transport http.RoundTripper
 	// Immutable says which tags can never change once they are set; nil says
 	// that all can.
@@ -207,10 +208,11 @@ func (p *push) run(ctx context.Context) (Result, error) {
 }
 
 // byEngine has the engine push the image if that is better; ok says that it
-// did. Requests that the caller wants to carry cannot be the engine's.
+// did. Requests that the caller wants to carry himself cannot be the engine's.
 func (p *push) byEngine(ctx context.Context, s State) (r Result, ok bool, err error) {
 	o := p.image.outbox
-	if o == nil || p.image.content != nil || p.target.Transport != nil || p.target.Insecure || len(s.Tags) == 0 ||
+	_, ours := p.client.base.(*Transport)
+	if o == nil || p.image.content != nil || !ours || p.target.Insecure || len(s.Tags) == 0 ||
 		slices.ContainsFunc(s.Tags, func(t TagState) bool { return t.Status == TagSame }) || taken(s, p.target, p.image) != nil {
 		return Result{}, false, nil
 	}

@@ -19,7 +19,8 @@ import (
 
 // Inspect looks at the image ref (host/name:tag or host/name@digest) in a
 // registry: its digest and media type, and the platforms of its index or its
-// config. A nil auth is anonymous, a nil transport one tuned for images.
+// config. A nil auth is anonymous, a nil transport NewTransport's for the
+// system's roots.
 // Where there is no such image or repository, the error is a *NotFoundError;
 // where reading is refused, a *DeniedError.
 func Inspect(ctx context.Context, ref string, auth authn.Authenticator, transport http.RoundTripper) (Description, error) {

@@ -3,12 +3,38 @@ package image
 import (
 	"context"
 	"crypto/sha256"
+	"crypto/x509"
 	"errors"
 	"io"
 	"net"
+	"net/http/httptest"
 	"strings"
 	"testing"
 )
+
+// Behind a proxy that inspects TLS, registries show the proxy's certificates.
+func TestTransportTrusts(t *testing.T) {
+	s := httptest.NewTLSServer(newTestRegistry())
+	defer s.Close()
+	roots := x509.NewCertPool()
+	roots.AddCert(s.Certificate())
+	for _, c := range []struct {
+		name  string
+		roots *x509.CertPool
+		says  string
+	}{
+		{"named", roots, "example.com/app: there is no such repository"},
+		{"not named", nil, "certificate signed by unknown authority"},
+	} {
+		transport := NewTransport(c.roots)
+		transport.DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, network, s.Listener.Addr().String())
+		}
+		if _, err := Inspect(t.Context(), "example.com/app:1", nil, transport); err == nil || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+}
 
 // fileBody is the body of an upload from a file, and the pieces it is counted in.
 func fileBody(t *testing.T, content []byte) (*body, *[]int) {

@@ -1,16 +1,48 @@
 package image
 
-// Uploads go into plain connections in large pieces, and files are copied there
-// by the kernel. net/http would do the latter by itself if bodies were files;
-// ours are counted and watched as well. Under TLS, as with ECR, bytes have to
-// be encrypted here and none of this applies.
+// The connections to registries. Uploads go into plain ones in large pieces, and
+// files are copied there by the kernel. net/http would do the latter by itself if
+// bodies were files; ours are counted and watched as well. Under TLS, as with
+// ECR, bytes have to be encrypted here and none of this applies.
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"io"
 	"net"
+	"net/http"
 	"os"
+	"sync"
+	"time"
 )
+
+// Transport carries requests to registries. It honours HTTP_PROXY, HTTPS_PROXY
+// and NO_PROXY.
+type Transport struct{ *http.Transport }
+
+// NewTransport returns a transport that trusts roots; nil are those of the
+// system.
+//
+// It speaks HTTP/1.1 only, because Go's HTTP/2 shares one connection, and one
+// flow-control window, among all uploads and can crawl (go-containerregistry
+// issue 1193). Its buffers are big, and it keeps as many idle connections as
+// there are uploads.
+func NewTransport(roots *x509.CertPool) *Transport {
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.Protocols = new(http.Protocols)
+	t.Protocols.SetHTTP1(true)
+	t.ForceAttemptHTTP2 = false
+	t.TLSClientConfig = &tls.Config{RootCAs: roots}
+	t.WriteBufferSize = 64 << 10
+	t.ReadBufferSize = 64 << 10
+	t.MaxIdleConnsPerHost = 16
+	t.TLSHandshakeTimeout = 20 * time.Second
+	t.DialContext = largePieces(t.DialContext)
+	return &Transport{t}
+}
+
+var defaultTransport = sync.OnceValue(func() *Transport { return NewTransport(nil) })
 
 const (
 	// kernelPiece is what the kernel is asked to copy at once. An upload that
