@@ -59,7 +59,7 @@ func readDockerArchive(ctx context.Context, a *archive, manifestJSON []byte, sel
 		if err != nil {
 			return nil, err
 		}
-		return unbuild(c)
+		return unbuild(ctx, c)
 	}
 
 	var saved []savedImage
@@ -138,7 +138,7 @@ func readSaved(a *archive, s savedImage, config []byte) (*content, error) {
 
 // unbuild turns a single image whose layers are raw into an unbuilt one, and
 // leaves all other content as it is.
-func unbuild(c *content) (*content, error) {
+func unbuild(ctx context.Context, c *content) (*content, error) {
 	root := c.root()
 	if root.desc.MediaType.IsIndex() || len(c.configs) != 1 {
 		return c, nil
@@ -168,7 +168,7 @@ func unbuild(c *content) (*content, error) {
 		}
 		u.layers = append(u.layers, l)
 	}
-	config, err := blobs[m.Config.Digest].open(context.Background())
+	config, err := blobs[m.Config.Digest].open(ctx)
 	if err != nil {
 		return nil, err
 	}

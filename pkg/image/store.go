@@ -105,7 +105,7 @@ func (e *PlatformError) Error() string {
 // walk reads the tree under root. want chooses one image where root is an
 // index.
 func walk(ctx context.Context, s store, root v1.Descriptor, want Platform) (*content, error) {
-	w := walker{store: s, content: &content{}, seen: map[v1.Hash]bool{}}
+	w := walker{store: s, content: &content{}, seen: map[v1.Hash]bool{}, complete: map[v1.Hash]error{}}
 	raw, err := s.document(ctx, root, maxDocument)
 	if err != nil {
 		return nil, fmt.Errorf("manifest %s: %w", root.Digest, err)
@@ -139,9 +139,10 @@ func walk(ctx context.Context, s store, root v1.Descriptor, want Platform) (*con
 }
 
 type walker struct {
-	store   store
-	content *content
-	seen    map[v1.Hash]bool
+	store    store
+	content  *content
+	seen     map[v1.Hash]bool
+	complete map[v1.Hash]error // whether a tree is in the store, by its root
 }
 
 // candidates looks at an index's children, of which a nested index is one.
@@ -149,7 +150,7 @@ func (w *walker) candidates(ctx context.Context, descs []v1.Descriptor) ([]candi
 	cs := make([]candidate, 0, len(descs))
 	for _, d := range descs {
 		c := candidate{desc: d, platform: platformOf(d.Platform), available: true, auxiliary: isAttestation(d)}
-		err := w.complete(ctx, d, &c.platform, 0)
+		err := w.check(ctx, d, &c.platform, 0)
 		if errors.Is(err, fs.ErrNotExist) {
 			c.available = false
 		} else if err != nil {
@@ -160,15 +161,25 @@ func (w *walker) candidates(ctx context.Context, descs []v1.Descriptor) ([]candi
 	return cs, nil
 }
 
-// complete says with fs.ErrNotExist that part of the tree under d is not in the
-// store, and finds out the platform where the descriptor did not say.
-func (w *walker) complete(ctx context.Context, d v1.Descriptor, p *Platform, depth int) error {
+// check says with fs.ErrNotExist that part of the tree under d is not in the
+// store, and finds out the platform where the descriptor did not say. Every tree
+// is looked at once, however many indexes name it.
+func (w *walker) check(ctx context.Context, d v1.Descriptor, p *Platform, depth int) error {
+	err, known := w.complete[d.Digest]
+	if !known {
+		err = w.look(ctx, d, p, depth)
+		w.complete[d.Digest] = err
+	}
+	return err
+}
+
+func (w *walker) look(ctx context.Context, d v1.Descriptor, p *Platform, depth int) error {
 	_, m, _, err := w.read(ctx, d, depth)
 	if err != nil {
 		return err
 	}
 	for _, child := range m.Manifests {
-		if err := w.complete(ctx, child, nil, depth+1); err != nil {
+		if err := w.check(ctx, child, nil, depth+1); err != nil {
 			return err
 		}
 	}
