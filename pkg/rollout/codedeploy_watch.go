@@ -97,22 +97,17 @@ func (w *CodeDeployWatch) judge() Verdict {
 
 func (w *CodeDeployWatch) words() string { return w.state.Words() }
 
-// poll reads the state once and returns what is new in it.
+// poll reads the state once and returns what is new in it. The service is read
+// after the deployment, as in Watch.
 func (w *CodeDeployWatch) poll(ctx context.Context, age time.Duration) ([]Event, error) {
+	err := w.readDeployments(ctx, age)
 	w.calls++
-	events, err := w.client.observe(ctx, w.deployment.Started, &w.state.State)
-	if err != nil || w.state.Missing {
-		return nil, err
+	events, unread := w.client.observe(ctx, w.deployment.Started, &w.state.State)
+	if unread != nil || w.state.Missing {
+		return nil, unread
 	}
-	if w.state.Rollback == nil {
-		if err := w.readOwn(ctx, age); err != nil {
-			return events, err
-		}
-	}
-	if w.state.Rollback != nil {
-		if err := w.readRollback(ctx); err != nil {
-			return events, err
-		}
+	if err != nil {
+		return events, err
 	}
 	if !w.closed {
 		unseen, err := w.readTarget(ctx)
@@ -123,6 +118,20 @@ func (w *CodeDeployWatch) poll(ctx context.Context, age time.Duration) ([]Event,
 	}
 	w.giveUp(ctx)
 	return append(events, w.progress()...), nil
+}
+
+// readDeployments reads our deployment until it is rolled back, and then the
+// deployment that does so.
+func (w *CodeDeployWatch) readDeployments(ctx context.Context, age time.Duration) error {
+	if w.state.Rollback == nil {
+		if err := w.readOwn(ctx, age); err != nil {
+			return err
+		}
+	}
+	if w.state.Rollback == nil {
+		return nil
+	}
+	return w.readRollback(ctx)
 }
 
 // giveUp sets the verdict aside that ends the watch when task after task of the

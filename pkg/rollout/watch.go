@@ -86,14 +86,15 @@ func (w *Watch) judge() Verdict {
 
 func (w *Watch) words() string { return w.state.Words() }
 
-// poll reads the state once and returns what is new in it.
+// poll reads the state once and returns what is new in it. The service is read
+// last: a deployment that is seen to have ended has its last events told.
 func (w *Watch) poll(ctx context.Context, age time.Duration) ([]Event, error) {
-	w.calls++
-	events, err := w.client.observe(ctx, w.started, &w.state)
-	if err != nil || w.state.Missing {
-		return nil, err
-	}
 	pinned, err := w.readPinned(ctx)
+	w.calls++
+	events, unread := w.client.observe(ctx, w.started, &w.state)
+	if unread != nil || w.state.Missing {
+		return nil, unread
+	}
 	switch {
 	case denied(err), err == nil && pinned == nil && age > pinLimit:
 		if !w.unpinned {

@@ -237,6 +237,61 @@ func TestWatch(t *testing.T) {
 	}
 }
 
+// TestLastEventsAreTold: a deployment may end between the calls of one poll.
+// What ECS said of the service by then is told all the same: it has the reason.
+func TestLastEventsAreTold(t *testing.T) {
+	for _, scenario := range []string{"rollback", "failed"} {
+		t.Run(scenario, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a := newAccount(t, 2)
+				scripted, err := emulator.ParseScenario(scenario)
+				if err != nil {
+					t.Fatal(err)
+				}
+				a.Script("dev", "web", scripted)
+				started := a.start(t, taskdef.Change{})
+				slow := a.cfg
+				slow.HTTPClient = &http.Client{Transport: slowly{a.Transport(), 8 * time.Second}}
+				w := New(slow).Watch(started, 30*time.Minute)
+				told := map[string]bool{}
+				for e := range w.Events(t.Context()) {
+					told[e.Text] = true
+				}
+				if w.Verdict().Outcome.Good() || !w.Verdict().Final() {
+					t.Fatalf("verdict %v, %v; want a bad end", w.Verdict(), w.Err())
+				}
+				described, err := a.api.DescribeServiceDeployments(t.Context(), &ecs.DescribeServiceDeploymentsInput{ServiceDeploymentArns: []string{w.ServiceDeployment()}})
+				if err != nil {
+					t.Fatal(err)
+				}
+				ended := aws.ToTime(described.ServiceDeployments[0].UpdatedAt)
+				now, err := a.Service(t.Context(), "dev", "web")
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, e := range now.Events {
+					if e.Time.After(started.Service.Primary().CreatedAt) && !e.Time.After(ended) && !told[withoutService(e.Text)] {
+						t.Errorf("not told: %s", e.Text)
+					}
+				}
+			})
+		})
+	}
+}
+
+// slowly takes its time with what is asked of service deployments.
+type slowly struct {
+	http.RoundTripper
+	delay time.Duration
+}
+
+func (s slowly) RoundTrip(r *http.Request) (*http.Response, error) {
+	if strings.HasSuffix(r.Header.Get("X-Amz-Target"), ".DescribeServiceDeployments") {
+		time.Sleep(s.delay)
+	}
+	return s.RoundTripper.RoundTrip(r)
+}
+
 // TestWatchIsCalm: however long a deployment takes, ECS is asked for it at a
 // rate that leaves a team's quota alone.
 func TestWatchIsCalm(t *testing.T) {
