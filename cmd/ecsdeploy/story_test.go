@@ -91,6 +91,13 @@ func TestThreePipelines(t *testing.T) {
 		if memory := aws.ToString(s.running().Memory); memory != "2048" {
 			t.Errorf("memory is %s: what infrastructure changed was lost", memory)
 		}
+
+		t.Log("and the new revision is still of the build that made the image")
+		told := s.run("command: currentImage\nrepository: chat-app\ncluster: product-dev-cluster\nservices: chat-app-dev-ecs-svc")
+		details, err := os.ReadFile(filepath.Join(told["temp"], "ecs-deploy", "images.json"))
+		if err != nil || !strings.Contains(string(details), `"buildId": "18"`) {
+			t.Errorf("images.json does not say that build 18 runs: %s, %v", details, err)
+		}
 	})
 }
 

@@ -39,7 +39,7 @@ func (d *Deployer) goBack(ctx context.Context, log *slog.Logger, s *servicePlan,
 		stay("%s", err)
 		return
 	}
-	log.Info("rolling back to " + shortARN(to))
+	log.Info("rolling back to " + rollout.ShortARN(to))
 	w = back.watch(limits{timeout: backLimit, untilTraffic: true})
 	for e := range w.Events(ctx) {
 		at(ctx, log, e)
@@ -48,15 +48,15 @@ func (d *Deployer) goBack(ctx context.Context, log *slog.Logger, s *servicePlan,
 	case w.Err() != nil:
 		stay("%s", w.Err())
 	case v.Outcome == rollout.RolledBack, v.Outcome == rollout.Succeeded && back.known().TaskDefinition == to:
-		log.Info("the service is back on " + shortARN(to) + " and stable")
+		log.Info("the service is back on " + rollout.ShortARN(to) + " and stable")
 		result.Outcome = rollout.RolledBack
-		result.Reason = why + "; rolled back to " + shortARN(to)
+		result.Reason = why + "; rolled back to " + rollout.ShortARN(to)
 	case v.Outcome == rollout.Succeeded:
 		stay("the deployment completed before it could be stopped")
 	case v.Outcome == rollout.Superseded:
 		stay("%s", v.Reason)
 	default:
-		stay("the rollback to %s did not end well: %s", shortARN(to), v.Reason)
+		stay("the rollback to %s did not end well: %s", rollout.ShortARN(to), v.Reason)
 	}
 }
 
@@ -77,7 +77,7 @@ func (d *Deployer) retreat(ctx context.Context, log *slog.Logger, s *servicePlan
 		return nil, err
 	}
 	if now.TaskDefinition == to && !k.alone {
-		return nil, fmt.Errorf("%s is what was rolled out, and there is nothing else to go back to", shortARN(to))
+		return nil, fmt.Errorf("%s is what was rolled out, and there is nothing else to go back to", rollout.ShortARN(to))
 	}
 	way, err := d.wayOf(ctx, now)
 	if err != nil {
@@ -103,7 +103,7 @@ func (d *Deployer) proven(ctx context.Context, s *servicePlan, from string) (str
 			}
 		}
 		if isPlaceholder(definition) {
-			return "", fmt.Errorf("what ran before, %s, is the placeholder", shortARN(before))
+			return "", fmt.Errorf("what ran before, %s, is the placeholder", rollout.ShortARN(before))
 		}
 		return before, nil
 	}
@@ -140,7 +140,7 @@ func (d *Deployer) leave(ctx context.Context, log *slog.Logger, p *plan, s *serv
 			_, err = d.retreat(ctx, log, s, x, to)
 		}
 		if err == nil {
-			log.Warn("asked " + deployer(s.service) + " to roll back to " + shortARN(to) + ", which goes on there without this step")
+			log.Warn("asked " + deployer(s.service) + " to roll back to " + rollout.ShortARN(to) + ", which goes on there without this step")
 			return interrupted
 		}
 		log.Warn("not rolled back: " + err.Error())

@@ -20,8 +20,7 @@ const PlaceholderTag = "placeholder"
 
 // isPlaceholderImage reports whether an image reference means the placeholder.
 func isPlaceholderImage(uri string) bool {
-	_, tag := splitReference(uri)
-	return tag == PlaceholderTag
+	return buildOf(uri) == PlaceholderTag
 }
 
 // isPlaceholder reports whether a revision runs the placeholder in a container
@@ -141,8 +140,8 @@ func (d *Deployer) runningImage(ctx context.Context, r Request, name Service, se
 	c := CurrentImage{Service: name, Exists: true, Container: container, URI: definition.Image(container), Revision: definition.ARN()}
 	p, _ := definition.Provenance()
 	c.BuildID, c.Digest = p.BuildID, p.Digest
-	if _, tag := splitReference(c.URI); c.BuildID == "" && !isPlaceholderImage(c.URI) && tag != "" {
-		c.BuildID = tag
+	if c.BuildID == "" && !isPlaceholderImage(c.URI) {
+		c.BuildID = buildOf(c.URI)
 	}
 	if c.Digest == "" {
 		if known, err := d.inspect(ctx, "services", c.URI); err == nil && len(known.digests) > 0 {

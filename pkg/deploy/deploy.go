@@ -60,7 +60,7 @@ type Request struct {
 type Service struct{ Cluster, Name string }
 
 // String is cluster/service, with the short name of the cluster.
-func (s Service) String() string { return shortARN(s.Cluster) + "/" + s.Name }
+func (s Service) String() string { return rollout.ShortARN(s.Cluster) + "/" + s.Name }
 
 // Console is where a run shows its sections and how far it is.
 type Console interface {

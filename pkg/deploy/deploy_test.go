@@ -18,20 +18,21 @@ func TestTokensAreRenewed(t *testing.T) {
 	}
 }
 
-func TestSplitReference(t *testing.T) {
+// TestBuildOf: a digest says nothing of a build, nor does a reference without
+// a tag, whose image may be of any.
+func TestBuildOf(t *testing.T) {
 	const digest = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
-	tests := []struct{ ref, repository, tag string }{
-		{"host.example/chat-app:17", "host.example/chat-app", "17"},
-		{"127.0.0.1:5000/chat-app:17", "127.0.0.1:5000/chat-app", "17"},
-		{"127.0.0.1:5000/chat-app", "127.0.0.1:5000/chat-app", "latest"},
-		{"host.example/chat-app@" + digest, "host.example/chat-app", digest},
-		{"nginx:1.27", "nginx", "1.27"},
-		{"", "", ""},
-		{"Not A Reference", "Not A Reference", ""},
+	tests := []struct{ uri, build string }{
+		{"host.example/chat-app:17", "17"},
+		{"127.0.0.1:5000/chat-app:17", "17"},
+		{"127.0.0.1:5000/chat-app", ""},
+		{"host.example/chat-app@" + digest, ""},
+		{"host.example/chat-app:17@" + digest, ""},
+		{"", ""},
 	}
 	for _, tt := range tests {
-		if repository, tag := splitReference(tt.ref); repository != tt.repository || tag != tt.tag {
-			t.Errorf("splitReference(%q) = %q, %q; want %q, %q", tt.ref, repository, tag, tt.repository, tt.tag)
+		if build := buildOf(tt.uri); build != tt.build {
+			t.Errorf("buildOf(%q) = %q, want %q", tt.uri, build, tt.build)
 		}
 	}
 }

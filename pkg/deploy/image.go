@@ -4,11 +4,11 @@ package deploy
 // and the push.
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
@@ -16,7 +16,11 @@ import (
 	"ecsdeploy/pkg/ecr"
 	"ecsdeploy/pkg/image"
 	"ecsdeploy/pkg/rollout"
+	"ecsdeploy/pkg/taskdef"
 )
+
+// untagged is the tag that an image reference means which has none.
+const untagged = "latest"
 
 // planImage finds the image that is to be pushed or rolled out, and checks
 // that it can be.
@@ -184,8 +188,8 @@ func (d *Deployer) push(ctx context.Context, p *plan, result *Image) error {
 func (d *Deployer) base(ctx context.Context, p *plan) (tagOrDigest string) {
 	for _, s := range p.services {
 		running := s.running.Image(s.container)
-		if repository, tag := splitReference(running); repository == p.repository.URI && !isPlaceholderImage(running) {
-			return tag
+		if repository, tag := taskdef.SplitImage(running); repository == p.repository.URI && !isPlaceholderImage(running) {
+			return cmp.Or(tag, untagged)
 		}
 	}
 	return d.ECR.Newest(ctx, *p.repository)
@@ -213,7 +217,7 @@ func (d *Deployer) pushProgress(r Request) func(image.Progress) {
 // An image in ECR must be there; one in another registry that cannot be asked
 // is let through with a warning, since ECS may hold credentials that we do not.
 func (d *Deployer) inspect(ctx context.Context, input, ref string) (candidate, error) {
-	repository, tag := splitReference(ref)
+	repository, tag := taskdef.SplitImage(ref)
 	parsed, err := ecr.ParseRepository(repository)
 	if err != nil {
 		return candidate{}, fmt.Errorf("input %s: %w", input, err)
@@ -227,7 +231,7 @@ func (d *Deployer) inspect(ctx context.Context, input, ref string) (candidate, e
 		if err != nil {
 			return candidate{}, fmt.Errorf("input %s: %w", input, err)
 		}
-		c, err := d.inECR(ctx, found, tag)
+		c, err := d.inECR(ctx, found, cmp.Or(tag, untagged))
 		if err != nil {
 			return c, fmt.Errorf("input %s: %w", input, err)
 		}
@@ -300,18 +304,4 @@ func platforms(from []image.Platform) []rollout.Platform {
 		to = append(to, rollout.Platform{OS: p.OS, Architecture: p.Architecture})
 	}
 	return to
-}
-
-// splitReference splits host/name:tag and host/name@digest; a reference with
-// neither means the tag latest.
-func splitReference(ref string) (repository, tagOrDigest string) {
-	parsed, err := name.ParseReference(ref, name.WeakValidation)
-	if err != nil || ref == "" {
-		return ref, ""
-	}
-	repository, _, _ = strings.Cut(ref, "@")
-	if i := strings.LastIndex(repository, ":"); i > strings.LastIndex(repository, "/") {
-		repository = repository[:i]
-	}
-	return repository, parsed.Identifier()
 }

@@ -56,7 +56,7 @@ func (d *Deployer) operate(ctx context.Context, r Request, choose func(context.C
 	}
 	end := d.Console.Group("Plan")
 	for _, s := range p.services {
-		d.Log.With("service", s.name.Name).Info(fmt.Sprintf("%s → %s%s", shortARN(s.heading()), s.target, buildText(s.target)))
+		d.Log.With("service", s.name.Name).Info(fmt.Sprintf("%s → %s%s", rollout.ShortARN(s.heading()), s.target, buildText(s.target)))
 	}
 	end()
 	result.Image, result.Services = p.outline()
@@ -140,7 +140,7 @@ func (d *Deployer) earlier(ctx context.Context, s *servicePlan, buildID string) 
 		advice = "ECS may keep no list of what CodeDeploy deployed; name the build to go back to in buildId"
 	}
 	return taskdef.Definition{}, &rollout.Problem{Input: "services", Advice: advice,
-		Message: fmt.Sprintf("service %s has had no successful deployment of another revision than %s", s.name.Name, shortARN(s.heading()))}
+		Message: fmt.Sprintf("service %s has had no successful deployment of another revision than %s", s.name.Name, rollout.ShortARN(s.heading()))}
 }
 
 // ofBuild returns the newest active revision that came from a build: by what
@@ -163,7 +163,7 @@ func (d *Deployer) ofBuild(ctx context.Context, s *servicePlan, buildID string) 
 			return definition, nil
 		}
 		for _, c := range definition.Containers() {
-			if _, tag := splitReference(c.Image); tag == buildID {
+			if buildOf(c.Image) == buildID {
 				return definition, nil
 			}
 		}

@@ -38,7 +38,7 @@ func called(k known) string {
 	if k.TaskDefinition == "" { // CodeDeploy's, whose AppSpec cannot be read
 		return "deployment " + k.ID
 	}
-	return fmt.Sprintf("deployment %s of %s", k.ID, shortARN(k.TaskDefinition))
+	return fmt.Sprintf("deployment %s of %s", k.ID, rollout.ShortARN(k.TaskDefinition))
 }
 
 // checkTurn refuses a deployment that is not to happen now.
@@ -85,7 +85,7 @@ func (d *Deployer) settle(ctx context.Context, p *plan, s *servicePlan) error {
 				return err
 			}
 			if fresh.service.TaskDefinition != s.service.TaskDefinition && !told {
-				log.Warn("the service was moved from " + shortARN(s.service.TaskDefinition) + " to " + shortARN(fresh.service.TaskDefinition) + " by someone else since the plan was made")
+				log.Warn("the service was moved from " + rollout.ShortARN(s.service.TaskDefinition) + " to " + rollout.ShortARN(fresh.service.TaskDefinition) + " by someone else since the plan was made")
 			}
 			fresh.ended = s.ended
 			*s = *fresh

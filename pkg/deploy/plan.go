@@ -190,7 +190,7 @@ func (p *plan) chooseContainer(s *servicePlan) error {
 	if p.repository != nil {
 		repository = p.repository.URI
 	} else if repository == "" {
-		repository, _ = splitReference(p.image.uri)
+		repository, _ = taskdef.SplitImage(p.image.uri)
 	}
 	container, err := s.lineage.base.ChooseContainer(p.request.Container, repository)
 	if err != nil && (p.image.uri != "" || p.request.Container != "") {
@@ -209,17 +209,31 @@ func (p *plan) imageFor(s *servicePlan) candidate {
 }
 
 // origin says where revisions of this run come from. The tag of an image is the
-// id of the build that made it.
+// id of the build that made it; an image that was made before this run and has
+// none is of no known build.
 func (p *plan) origin() taskdef.Provenance {
 	o := p.request.Origin
 	if len(p.request.Tags) > 0 && p.image.uri != "" {
 		o.BuildID = p.request.Tags[0]
 	}
-	if _, tag := splitReference(p.image.uri); p.request.Image != "" && !p.request.Push && !strings.HasPrefix(tag, "sha256:") {
-		o.BuildID = tag
+	if p.request.Image != "" && !p.request.Push && !byDigest(p.image.uri) {
+		o.BuildID = buildOf(p.image.uri)
 	}
 	return o
 }
+
+// buildOf is the build that an image's tag names; empty where the image is
+// named by its digest, or by nothing.
+func buildOf(uri string) string {
+	if byDigest(uri) {
+		return ""
+	}
+	_, tag := taskdef.SplitImage(uri)
+	return tag
+}
+
+// byDigest reports whether an image reference names its image by digest.
+func byDigest(uri string) bool { return strings.Contains(uri, "@") }
 
 // revise makes the target of a service with the given image.
 func (p *plan) revise(s *servicePlan, c candidate) error {

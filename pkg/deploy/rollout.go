@@ -40,7 +40,7 @@ func (d *Deployer) register(ctx context.Context, p *plan, im Image, results []Se
 		log := d.Log.With("service", s.name.Name)
 		if arn := s.registered(); arn != "" {
 			results[i].Revision = arn
-			log.Info("revision " + shortARN(arn) + " is already as wanted: nothing to register")
+			log.Info("revision " + rollout.ShortARN(arn) + " is already as wanted: nothing to register")
 			continue
 		}
 		stored, err := d.registerTagged(ctx, log, s, p.origin(), c)
@@ -112,7 +112,7 @@ func (d *Deployer) rollOutService(ctx context.Context, p *plan, s *servicePlan, 
 	started := x.known()
 	result.Desired = started.Service.Desired
 	if started.New {
-		log.Info(fmt.Sprintf("moving from %s to %s, deployment %s", shortARN(started.Previous), shortARN(result.Revision), started.ID))
+		log.Info(fmt.Sprintf("moving from %s to %s, deployment %s", rollout.ShortARN(started.Previous), rollout.ShortARN(result.Revision), started.ID))
 	}
 	if !r.Wait {
 		log.Info("not waiting for the deployment (wait is false): nobody knows yet how it ends")
@@ -123,7 +123,7 @@ func (d *Deployer) rollOutService(ctx context.Context, p *plan, s *servicePlan, 
 		if s.ended { // and so the service came back to it
 			result.Outcome = rollout.Succeeded
 		}
-		log.Info("the service runs " + shortARN(result.Revision) + " already")
+		log.Info("the service runs " + rollout.ShortARN(result.Revision) + " already")
 	} else if err := d.follow(ctx, log, p, s, x, result, progress); err != nil {
 		return err
 	}
@@ -153,7 +153,7 @@ func (d *Deployer) follow(ctx context.Context, log *slog.Logger, p *plan, s *ser
 	if v.Outcome == rollout.TimedOut && seen.shifted {
 		// Nothing is wrong with the revision: only our patience ended.
 		text := fmt.Sprintf("all production traffic is on %s already, so it stays; what is left goes on in %s, and waitUntil: traffic does not wait for it",
-			shortARN(seen.TaskDefinition), deployer(s.service))
+			rollout.ShortARN(seen.TaskDefinition), deployer(s.service))
 		log.Warn(text)
 		result.Reason += "; " + text
 		return nil

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"ecsdeploy/pkg/image"
+	"ecsdeploy/pkg/rollout"
 	"ecsdeploy/pkg/taskdef"
 )
 
@@ -37,12 +38,12 @@ func (d *Deployer) show(p *plan) {
 		}
 		if arn := s.registered(); arn != "" {
 			if arn == s.service.TaskDefinition {
-				log.Info("runs " + shortARN(arn) + " already")
+				log.Info("runs " + rollout.ShortARN(arn) + " already")
 				continue
 			}
-			log.Info(shortARN(s.service.TaskDefinition) + " → " + shortARN(arn) + ", which is registered already")
+			log.Info(rollout.ShortARN(s.service.TaskDefinition) + " → " + rollout.ShortARN(arn) + ", which is registered already")
 		} else {
-			log.Info(fmt.Sprintf("%s → a new revision, made from %s", shortARN(s.service.TaskDefinition), baseText(s.lineage)))
+			log.Info(fmt.Sprintf("%s → a new revision, made from %s", rollout.ShortARN(s.service.TaskDefinition), baseText(s.lineage)))
 		}
 		for _, difference := range taskdef.Diff(s.running, s.target) {
 			log.Info("  " + difference.String())
@@ -104,9 +105,6 @@ func baseText(l lineage) string {
 		return l.base.String()
 	}
 }
-
-// shortARN returns what stands behind the last slash: family:revision.
-func shortARN(arn string) string { return arn[strings.LastIndex(arn, "/")+1:] }
 
 // shortDigest shows as much of the first digest as people compare by eye.
 func shortDigest(digests []string) string {

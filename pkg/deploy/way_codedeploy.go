@@ -88,7 +88,7 @@ func (c codeDeployWay) proven(ctx context.Context) (string, error) {
 }
 
 func (c codeDeployWay) start(ctx context.Context, log *slog.Logger, change rollout.Change, rollBack bool) (deployment, error) {
-	revision := shortARN(change.TaskDefinition)
+	revision := rollout.ShortARN(change.TaskDefinition)
 	other, err := c.inFlight(ctx, c.service)
 	if err != nil {
 		return nil, err

@@ -51,10 +51,10 @@ func (e ecsWay) start(ctx context.Context, log *slog.Logger, change rollout.Chan
 	if same && !change.Force {
 		switch e.service.Primary().RolloutState {
 		case "FAILED":
-			log.Info("the last deployment of " + shortARN(change.TaskDefinition) + " failed: starting another one")
+			log.Info("the last deployment of " + rollout.ShortARN(change.TaskDefinition) + " failed: starting another one")
 			change.Force = true
 		case "IN_PROGRESS":
-			log.Info("a deployment of " + shortARN(change.TaskDefinition) + " is under way already: following it")
+			log.Info("a deployment of " + rollout.ShortARN(change.TaskDefinition) + " is under way already: following it")
 			return e.join(e.service), nil
 		default:
 			return e.join(e.service), nil

@@ -76,7 +76,7 @@ func Line(r deploy.Result) string {
 }
 
 func serviceLine(s deploy.ServiceResult) string {
-	revision := short(s.Revision)
+	revision := rollout.ShortARN(s.Revision)
 	switch s.Outcome {
 	case rollout.Succeeded:
 		return fmt.Sprintf("%s runs %s", s.Name, revision)
@@ -162,9 +162,9 @@ func mark(o rollout.Outcome) string {
 
 func revisionText(s deploy.ServiceResult) string {
 	if s.Previous == "" || s.Previous == s.Revision {
-		return code(short(s.Revision))
+		return code(rollout.ShortARN(s.Revision))
 	}
-	return code(short(s.Previous)) + " → " + code(short(s.Revision))
+	return code(rollout.ShortARN(s.Previous)) + " → " + code(rollout.ShortARN(s.Revision))
 }
 
 func tasksText(s deploy.ServiceResult) string {
@@ -258,6 +258,3 @@ func ConsoleURL(serviceARN string) string {
 	return fmt.Sprintf("https://%s/ecs/v2/clusters/%s/services/%s/health?region=%s",
 		host, url.PathEscape(parts[1]), url.PathEscape(parts[2]), url.QueryEscape(a.Region))
 }
-
-// short returns what stands behind the last slash of an ARN.
-func short(arn string) string { return arn[strings.LastIndex(arn, "/")+1:] }

@@ -154,7 +154,7 @@ func grouped(tasks []types.Task, essential map[string]bool, why func(types.Task)
 		g.Ran = max(g.Ran, ran(t))
 		g.tasks = append(g.tasks, t)
 		if len(g.Tasks) < fewTasks {
-			g.Tasks = append(g.Tasks, shortARN(aws.ToString(t.TaskArn)))
+			g.Tasks = append(g.Tasks, ShortARN(aws.ToString(t.TaskArn)))
 		}
 	}
 	slices.SortStableFunc(groups, func(a, b stops) int { return cmp.Compare(b.Count, a.Count) })

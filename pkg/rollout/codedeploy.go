@@ -154,7 +154,7 @@ func groupsFor(ctx context.Context, api *codedeploy.Client, application string, 
 			}
 			for _, info := range out.DeploymentGroupsInfo {
 				if slices.ContainsFunc(info.EcsServices, func(e types.ECSService) bool {
-					return aws.ToString(e.ServiceName) == s.Name && aws.ToString(e.ClusterName) == shortARN(s.Cluster)
+					return aws.ToString(e.ServiceName) == s.Name && aws.ToString(e.ClusterName) == ShortARN(s.Cluster)
 				}) {
 					found = append(found, groupFrom(application, info))
 				}
@@ -201,7 +201,7 @@ func (c *Client) CreateDeployment(ctx context.Context, g Group, s Service, chang
 	in := &codedeploy.CreateDeploymentInput{
 		ApplicationName:     aws.String(g.Application),
 		DeploymentGroupName: aws.String(g.Name),
-		Description:         aws.String(shortARN(change.TaskDefinition)),
+		Description:         aws.String(ShortARN(change.TaskDefinition)),
 		Revision: &types.RevisionLocation{
 			RevisionType:   types.RevisionLocationTypeAppSpecContent,
 			AppSpecContent: &types.AppSpecContent{Content: aws.String(string(content)), Sha256: aws.String(digestOf(content))},

@@ -217,7 +217,7 @@ func (w *CodeDeployWatch) readTarget(ctx context.Context) ([]Event, error) {
 	out, err := w.api.GetDeploymentTarget(ctx, &codedeploy.GetDeploymentTargetInput{
 		DeploymentId: aws.String(w.deployment.ID),
 		// https://docs.aws.amazon.com/codedeploy/latest/APIReference/API_BatchGetDeploymentTargets.html
-		TargetId: aws.String(shortARN(service.Cluster) + ":" + service.Name),
+		TargetId: aws.String(ShortARN(service.Cluster) + ":" + service.Name),
 	})
 	switch code := codeOf(err); {
 	case denied(err), code == "InvalidDeploymentTargetIdException":

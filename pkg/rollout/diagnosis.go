@@ -217,7 +217,7 @@ func (x *examination) readLog(ctx context.Context, cause *stops) {
 		if i < 0 || t.Containers[i].ExitCode == nil && aws.ToString(t.LastStatus) != "RUNNING" {
 			continue // it never ran, and so wrote nothing
 		}
-		id := shortARN(aws.ToString(t.TaskArn))
+		id := ShortARN(aws.ToString(t.TaskArn))
 		lines, err := x.lastLines(ctx, source, source.stream(failed.Name, id, aws.ToString(t.Containers[i].RuntimeId)))
 		if len(lines) > 0 {
 			cause.Log, cause.LogTask = lines, id
@@ -396,7 +396,7 @@ func (x *examination) registered(id string) bool {
 
 // known says whether a task is one of ours, as far as that is known.
 func (x *examination) known(task string) bool {
-	is := func(t types.Task) bool { return shortARN(aws.ToString(t.TaskArn)) == task }
+	is := func(t types.Task) bool { return ShortARN(aws.ToString(t.TaskArn)) == task }
 	return !x.complete || slices.ContainsFunc(x.stopped, is) || slices.ContainsFunc(x.running, is)
 }
 

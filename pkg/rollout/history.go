@@ -55,7 +55,7 @@ func newestFirst(a, b types.ServiceDeploymentBrief) int {
 func (c *Client) taskDefinitionOf(ctx context.Context, serviceRevision string) (string, error) {
 	out, err := c.api.DescribeServiceRevisions(ctx, &ecs.DescribeServiceRevisionsInput{ServiceRevisionArns: []string{serviceRevision}})
 	if err != nil || len(out.ServiceRevisions) == 0 {
-		return "", during("describe service revision "+shortARN(serviceRevision), err)
+		return "", during("describe service revision "+ShortARN(serviceRevision), err)
 	}
 	return aws.ToString(out.ServiceRevisions[0].TaskDefinition), nil
 }

@@ -25,7 +25,7 @@ func Check(s Service, d taskdef.Definition, platforms map[string][]Platform) []e
 		problems = append(problems, p)
 	}
 	if status := d.Status(); status != "" && status != "ACTIVE" {
-		problems = append(problems, &Problem{Input: "taskDefinition", Message: fmt.Sprintf("%s is %s; ECS starts tasks only from an ACTIVE revision", shortARN(d.ARN()), status),
+		problems = append(problems, &Problem{Input: "taskDefinition", Message: fmt.Sprintf("%s is %s; ECS starts tasks only from an ACTIVE revision", ShortARN(d.ARN()), status),
 			Advice: "give latest, or another revision"})
 	}
 	if s.Fargate && len(d.RequiresCompatibilities()) > 0 && !slices.Contains(d.RequiresCompatibilities(), "FARGATE") {

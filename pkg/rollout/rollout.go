@@ -143,3 +143,7 @@ func apiMessage(err error) string {
 	}
 	return api.ErrorMessage()
 }
+
+// ShortARN returns what stands behind the last slash of an ARN:
+// family:revision, a name, or an id.
+func ShortARN(arn string) string { return arn[strings.LastIndex(arn, "/")+1:] }

@@ -148,7 +148,7 @@ func offer(what, wanted string, arns []string) string {
 	}
 	names := make([]string, len(arns))
 	for i, arn := range arns {
-		names[i] = arn[strings.LastIndex(arn, "/")+1:]
+		names[i] = ShortARN(arn)
 	}
 	slices.SortFunc(names, func(a, b string) int {
 		if d := sharedPrefix(b, wanted) - sharedPrefix(a, wanted); d != 0 {

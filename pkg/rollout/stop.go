@@ -21,7 +21,7 @@ func (c *Client) Stop(ctx context.Context, serviceDeployment string) error {
 		ServiceDeploymentArn: aws.String(serviceDeployment),
 		StopType:             types.StopServiceDeploymentStopTypeRollback,
 	}, patience)
-	return during("stop service deployment "+shortARN(serviceDeployment), err)
+	return during("stop service deployment "+ShortARN(serviceDeployment), err)
 }
 
 // Hook is a deployment that waits for a decision.
@@ -70,5 +70,5 @@ func (c *Client) Answer(ctx context.Context, h Hook, rollback bool) error {
 		HookId:               aws.String(h.ID),
 		Action:               action,
 	}, patience)
-	return during("continue service deployment "+shortARN(h.Deployment), err)
+	return during("continue service deployment "+ShortARN(h.Deployment), err)
 }

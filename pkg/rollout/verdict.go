@@ -136,7 +136,7 @@ func judgePinned(t Target, d ServiceDeployment, newer string) Verdict {
 		return Verdict{Failed, d.why("the deployment failed, and so did its rollback")}
 	case "STOPPED":
 		if newer != "" {
-			return Verdict{Superseded, "a newer deployment of the service replaced this one: " + shortARN(newer)}
+			return Verdict{Superseded, "a newer deployment of the service replaced this one: " + ShortARN(newer)}
 		}
 		return Verdict{Failed, d.why("the deployment was stopped")}
 	case "PENDING", "IN_PROGRESS":
@@ -201,7 +201,7 @@ func judgeListed(t Target, s State) Verdict {
 		}
 		return Verdict{}
 	default:
-		return Verdict{Superseded, fmt.Sprintf("deployment %s (%s) replaced this one", primary.ID, shortARN(primary.TaskDefinition))}
+		return Verdict{Superseded, fmt.Sprintf("deployment %s (%s) replaced this one", primary.ID, ShortARN(primary.TaskDefinition))}
 	}
 }
 
@@ -232,7 +232,3 @@ func because(what, reason string) string {
 	}
 	return what + ": " + reason
 }
-
-// shortARN returns what stands behind the last slash of an ARN:
-// family:revision, or an id.
-func shortARN(arn string) string { return arn[strings.LastIndex(arn, "/")+1:] }

@@ -66,7 +66,7 @@ func (p *Proof) add(task types.Task, want map[string][]string) {
 		case !slices.Contains(digests, digest):
 			right = false
 			p.Wrong = append(p.Wrong, fmt.Sprintf("task %s, container %s: runs %s, expected %s",
-				shortARN(aws.ToString(task.TaskArn)), name, digest, strings.Join(digests, " or ")))
+				ShortARN(aws.ToString(task.TaskArn)), name, digest, strings.Join(digests, " or ")))
 		}
 	}
 	switch {

@@ -254,7 +254,7 @@ func (s State) Words() string {
 		return "the service no longer exists"
 	}
 	primary := s.Service.Primary()
-	text := fmt.Sprintf("the service is set to %s, %d of %d tasks running", shortARN(s.Service.TaskDefinition), s.Service.Running, s.Service.Desired)
+	text := fmt.Sprintf("the service is set to %s, %d of %d tasks running", ShortARN(s.Service.TaskDefinition), s.Service.Running, s.Service.Desired)
 	if s.Service.Pending > 0 {
 		text += fmt.Sprintf(", %d pending", s.Service.Pending)
 	}
@@ -352,7 +352,7 @@ func (c *Client) newerDeployment(ctx context.Context, d Started, ours string) (s
 func (c *Client) serviceDeployment(ctx context.Context, arn string) (*ServiceDeployment, error) {
 	out, err := c.api.DescribeServiceDeployments(ctx, &ecs.DescribeServiceDeploymentsInput{ServiceDeploymentArns: []string{arn}})
 	if err != nil {
-		return nil, during("describe service deployment "+shortARN(arn), err)
+		return nil, during("describe service deployment "+ShortARN(arn), err)
 	}
 	if len(out.ServiceDeployments) == 0 {
 		return nil, nil
