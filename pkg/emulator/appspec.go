@@ -5,11 +5,10 @@
 package emulator
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"slices"
 	"strings"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -32,22 +31,16 @@ func readRevision(revision object) (appSpec, error) {
 	invalid := func(format string, args ...any) (appSpec, error) {
 		return appSpec{}, apiErrorf("InvalidRevisionException", format, args...)
 	}
-	var holder object
-	switch t := revision.str("revisionType"); t {
-	case "AppSpecContent":
-		holder = revision.object("appSpecContent")
-	case "String":
-		holder = revision.object("string")
-	case "":
-		return invalid("Revision type must be specified")
-	default:
-		return invalid("The emulator reads revisions of the types AppSpecContent and String, not %s", t)
-	}
+	typ, holder := held(revision)
 	content := holder.str("content")
-	if content == "" {
+	switch {
+	case typ == "":
+		return invalid("Revision type must be specified")
+	case revisionMember(typ) == "":
+		return invalid("The emulator reads revisions of the types AppSpecContent and String, not %s", typ)
+	case content == "":
 		return invalid("The revision's content must not be empty")
-	}
-	if sum := sha256.Sum256([]byte(content)); holder.has("sha256") && holder.str("sha256") != hex.EncodeToString(sum[:]) {
+	case digestIn(holder) != sha256Of(content):
 		return invalid("The SHA256 of the revision's content does not match the one specified")
 	}
 	spec, problem := parseAppSpec(content)
@@ -55,6 +48,62 @@ func readRevision(revision object) (appSpec, error) {
 		return invalid("The AppSpec file is not valid: %s", problem)
 	}
 	return spec, nil
+}
+
+var errNoRevision = apiErrorf("RevisionRequiredException", "RevisionLocation must be specified")
+
+// revisionMember is the member of a revision that holds an AppSpec file; "" for a type that holds none.
+func revisionMember(typ string) string {
+	switch typ {
+	case "AppSpecContent":
+		return "appSpecContent"
+	case "String":
+		return "string"
+	}
+	return ""
+}
+
+// held is the type of a revision, and the member with its AppSpec file or that file's digest.
+func held(revision object) (typ string, holder object) {
+	typ = revision.str("revisionType")
+	if member := revisionMember(typ); member != "" {
+		holder = revision.object(member)
+	}
+	return typ, holder
+}
+
+// digestIn is the digest that a revision's member gives, or that of its content.
+func digestIn(holder object) string {
+	if holder.has("sha256") {
+		return holder.str("sha256")
+	}
+	return sha256Of(holder.str("content"))
+}
+
+// sha256Of is the digest of a content as CodeDeploy writes it: in hexadecimal, and nothing else.
+func sha256Of(content string) string { return strings.TrimPrefix(digestOf([]byte(content)), "sha256:") }
+
+// location is a revision as deployments and their groups show it: its content is asked for by its digest, with GetApplicationRevision.
+// https://docs.aws.amazon.com/codedeploy/latest/APIReference/API_GetDeployment.html
+func location(revision object) object {
+	typ, holder := held(revision)
+	if holder == nil {
+		return nil
+	}
+	return object{"revisionType": typ, revisionMember(typ): object{"sha256": digestIn(holder)}}
+}
+
+// keep stores the AppSpec file of a deployment with the application.
+func (a *application) keep(revision object, now time.Time) {
+	typ, holder := held(revision)
+	digest := digestIn(holder)
+	for _, r := range a.revisions {
+		if r.typ == typ && r.digest == digest {
+			r.used = now
+			return
+		}
+	}
+	a.revisions = append(a.revisions, &storedRevision{typ, digest, holder.str("content"), now, now})
 }
 
 // parseAppSpec reads an AppSpec file, and says what is wrong with it.

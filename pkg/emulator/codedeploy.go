@@ -19,6 +19,13 @@ type codeDeployState struct {
 type application struct {
 	name, id, platform string
 	groups             []*deploymentGroup
+	revisions          []*storedRevision
+}
+
+// storedRevision is an AppSpec file that was deployed, which CodeDeploy keeps under its digest.
+type storedRevision struct {
+	typ, digest, content string
+	registered, used     time.Time
 }
 
 // deploymentGroup says which service is deployed to, and how.
@@ -88,6 +95,7 @@ func codeDeployService() *awsService {
 		"GetDeploymentTarget":       (*Emulator).getDeploymentTarget,
 		"StopDeployment":            (*Emulator).stopDeployment,
 		"ContinueDeployment":        (*Emulator).continueDeployment,
+		"GetApplicationRevision":    (*Emulator).getApplicationRevision,
 	} {
 		svc.operations[name] = op(name, do)
 	}
@@ -102,6 +110,8 @@ func refuseCodeDeploy(_ string, v violation) error {
 			return apiErrorf("DeploymentTargetIdRequiredException", "A deployment target ID was not provided.")
 		case "serviceRoleArn":
 			return apiErrorf("RoleRequiredException", "The role ID was not specified.")
+		case "revision":
+			return errNoRevision
 		default:
 			return apiErrorf(strings.ToUpper(member[:1])+member[1:]+"RequiredException", "%s must be specified.", sentence(member))
 		}
@@ -259,7 +269,7 @@ func (g *deploymentGroup) describe() object {
 		}
 	}
 	if g.succeeded != nil {
-		o["targetRevision"] = g.succeeded.doc["revision"]
+		o.put("targetRevision", location(g.succeeded.doc.object("revision")))
 	}
 	return o
 }
@@ -330,7 +340,7 @@ func (e *Emulator) createDeployment(c *call) (object, error) {
 		return nil, err
 	}
 	if !c.in.has("revision") {
-		return nil, apiErrorf("RevisionRequiredException", "Revision must be specified.")
+		return nil, errNoRevision
 	}
 	spec, err := readRevision(c.in.object("revision"))
 	if err != nil {
@@ -352,6 +362,7 @@ func (e *Emulator) createDeployment(c *call) (object, error) {
 	d := e.newShipment(g, s, "user", c.now)
 	d.spec, d.doc = spec, copyOf(c.in)
 	d.doc["deploymentConfigName"] = configuration
+	g.application.keep(d.doc.object("revision"), c.now)
 	d.steps = slices.Clone(routing(configuration).steps)
 	for _, name := range lifecycleEvents {
 		d.events = append(d.events, &lifecycleEvent{name: name, status: "Pending"})
@@ -403,9 +414,10 @@ func (d *shipment) describe() object {
 		"deploymentOverview": object{"Pending": 0, "InProgress": 0, "Succeeded": 0, "Failed": 0, "Skipped": 0, "Ready": 0},
 	}
 	o.object("deploymentOverview")[d.targetStatus()] = 1
-	for _, m := range []string{"deploymentConfigName", "description", "revision", "overrideAlarmConfiguration"} {
+	for _, m := range []string{"deploymentConfigName", "description", "overrideAlarmConfiguration"} {
 		o.put(m, d.doc[m])
 	}
+	o.put("revision", location(d.doc.object("revision")))
 	o.put("autoRollbackConfiguration", d.group.doc["autoRollbackConfiguration"])
 	o.put("autoRollbackConfiguration", d.doc["autoRollbackConfiguration"])
 	o.put("startTime", d.started)
@@ -578,4 +590,35 @@ func (e *Emulator) continueDeployment(c *call) (object, error) {
 	}
 	e.ecs.busy = true
 	return nil, nil
+}
+
+func (e *Emulator) getApplicationRevision(c *call) (object, error) {
+	a, err := e.application(c.in.str("applicationName"))
+	if err != nil {
+		return nil, err
+	}
+	typ, holder := held(c.in.object("revision"))
+	if holder == nil {
+		return nil, apiErrorf("InvalidRevisionException", "The emulator keeps revisions of the types AppSpecContent and String, not %s", orDefault(typ, "none"))
+	}
+	for _, r := range a.revisions {
+		if r.typ != typ || r.digest != digestIn(holder) {
+			continue
+		}
+		groups := []any{}
+		for _, g := range a.groups {
+			if g.succeeded == nil {
+				continue
+			}
+			if t, h := held(g.succeeded.doc.object("revision")); t == typ && digestIn(h) == r.digest {
+				groups = append(groups, g.name)
+			}
+		}
+		return object{
+			"applicationName": a.name,
+			"revision":        object{"revisionType": typ, revisionMember(typ): object{"content": r.content, "sha256": r.digest}},
+			"revisionInfo":    object{"deploymentGroups": groups, "registerTime": epoch(r.registered), "firstUsedTime": epoch(r.registered), "lastUsedTime": epoch(r.used)},
+		}, nil
+	}
+	return nil, apiErrorf("RevisionDoesNotExistException", "No revision found for the application: %s", a.name)
 }

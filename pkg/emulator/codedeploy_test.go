@@ -318,6 +318,26 @@ func TestCodeDeployCanary(t *testing.T) {
 	})
 }
 
+// TestGetApplicationRevision: a deployment tells the digest of its AppSpec file, and the application the file.
+func TestGetApplicationRevision(t *testing.T) {
+	inCodeDeploy(t, func(w *world) {
+		var sent string
+		id, _ := w.ship(func(in *codedeploy.CreateDeploymentInput) { sent = *in.Revision.AppSpecContent.Content })
+		deployed := w.shipped(id).Revision
+		if spec := deployed.AppSpecContent; spec == nil || spec.Content != nil || aws.ToString(spec.Sha256) != sha256Of(sent) {
+			t.Fatalf("the deployment's revision is %+v", deployed.AppSpecContent)
+		}
+		ask := &codedeploy.GetApplicationRevisionInput{ApplicationName: aws.String(DemoApplication), Revision: deployed}
+		if kept := must(w.codedeploy.GetApplicationRevision(w.ctx, ask))(w); *kept.Revision.AppSpecContent.Content != sent || len(kept.RevisionInfo.DeploymentGroups) != 0 {
+			t.Errorf("%+v, %+v", kept.Revision.AppSpecContent, kept.RevisionInfo)
+		}
+		w.wait(10*time.Minute, "succeeded", func() bool { return w.shipped(id).Status == types.DeploymentStatusSucceeded })
+		if kept := must(w.codedeploy.GetApplicationRevision(w.ctx, ask))(w); !slices.Equal(kept.RevisionInfo.DeploymentGroups, []string{DemoDeploymentGroup}) {
+			t.Errorf("%+v", kept.RevisionInfo)
+		}
+	})
+}
+
 // TestCodeDeployReady: a deployment group may want to be told when traffic is to be rerouted.
 func TestCodeDeployReady(t *testing.T) {
 	inCodeDeploy(t, func(w *world) {
@@ -355,7 +375,10 @@ func TestCodeDeployRefusals(t *testing.T) {
 		{"missing group", "GetDeploymentGroup", `{"applicationName":"` + DemoApplication + `","deploymentGroupName":"x"}`, "DeploymentGroupDoesNotExistException", "No Deployment Group found for name: x"},
 		{"malformed id", "GetDeployment", `{"deploymentId":"x"}`, "InvalidDeploymentIdException", "Specified DeploymentId is not in the valid format: x"},
 		{"missing deployment", "StopDeployment", `{"deploymentId":"d-123456789"}`, "DeploymentDoesNotExistException", "The deployment d-123456789 could not be found"},
-		{"no revision", "CreateDeployment", `{` + group + `}`, "RevisionRequiredException", "Revision must be specified."},
+		{"no revision", "CreateDeployment", `{` + group + `}`, "RevisionRequiredException", "RevisionLocation must be specified"},
+		{"no revision to read", "GetApplicationRevision", `{"applicationName":"` + DemoApplication + `"}`, "RevisionRequiredException", "RevisionLocation must be specified"},
+		{"missing revision", "GetApplicationRevision", `{"applicationName":"` + DemoApplication + `","revision":{"revisionType":"AppSpecContent","appSpecContent":{"sha256":"5eed"}}}`, "RevisionDoesNotExistException", ""},
+		{"reading a revision in S3", "GetApplicationRevision", `{"applicationName":"` + DemoApplication + `","revision":{"revisionType":"S3"}}`, "InvalidRevisionException", ""},
 		{"a revision in S3", "CreateDeployment", `{` + group + `,"revision":{"revisionType":"S3"}}`, "InvalidRevisionException", "The emulator reads revisions of the types AppSpecContent and String, not S3"},
 		{"wrong digest", "CreateDeployment", `{` + group + `,"revision":{"revisionType":"String","string":{"content":"a","sha256":"b"}}}`, "InvalidRevisionException", "The SHA256 of the revision's content does not match the one specified"},
 		{"configuration", "CreateDeployment", `{` + group + `,"deploymentConfigName":"x","revision":{"revisionType":"String","string":{"content":` + fmt.Sprintf("%q", good) + `}}}`, "DeploymentConfigDoesNotExistException", "No deployment configuration found for name: x"},
