@@ -233,8 +233,13 @@ func (w *world) perform(t *testing.T, fields []string) {
 		run(t.Context(), environ, io.Discard, w.Transport())
 	case "service": // service NAME: another service on the same task definition
 		w.addService(t, args[0])
-	case "codedeploy": // codedeploy KEEP [READY]: the service is deployed by CodeDeploy, see there
-		w.byCodeDeploy(t, number(t, args[0]), number(t, slices.Concat(args[1:], []string{"0"})[0]))
+	case "ungrouped": // the service is to be deployed by CodeDeploy, and nobody has told that
+		w.ungrouped(t)
+	case "codedeploy": // codedeploy KEEP [READY [CONFIGURATION]]: the service is deployed by CodeDeploy, see there
+		args = append(args, []string{"", "0", ""}[len(args):]...)
+		w.byCodeDeploy(t, number(t, args[0]), number(t, args[1]), args[2])
+	case "hook": // hook EVENT FUNCTION: people who deploy by hand have it checked so
+		w.hooks = append(w.hooks, fmt.Sprintf("{%q:%q}", args[0], args[1]))
 	case "after": // after DURATION
 		pause, err := time.ParseDuration(args[0])
 		if err != nil {

@@ -4,6 +4,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -23,11 +24,9 @@ const (
 	listener        = "arn:aws:elasticloadbalancing:eu-west-1:123456789012:listener/app/chat-app/50dc6c495c0c9188/f2f7dc8efc522ab2"
 )
 
-// byCodeDeploy creates the service again, now behind a load balancer and with
-// the controller CODE_DEPLOY, and an application and a deployment group for it.
-// The group keeps the previous tasks for so many minutes, and does not roll back
-// by itself. With ready minutes it waits that long to be told to shift the traffic.
-func (w *world) byCodeDeploy(t *testing.T, keep, ready int) {
+// ungrouped creates the service again, now behind a load balancer and with the
+// controller CODE_DEPLOY.
+func (w *world) ungrouped(t *testing.T) {
 	t.Helper()
 	ctx := t.Context()
 	described, err := w.ecs.DescribeServices(ctx, &ecs.DescribeServicesInput{Cluster: aws.String(cluster), Services: []string{service}})
@@ -48,6 +47,17 @@ func (w *world) byCodeDeploy(t *testing.T, keep, ready int) {
 		t.Fatal(err)
 	}
 	w.codeDeploy = codedeploy.NewFromConfig(w.config)
+	time.Sleep(10 * time.Minute)
+}
+
+// byCodeDeploy is ungrouped with an application and a deployment group for the
+// service. The group keeps the previous tasks for so many minutes, and does not
+// roll back by itself. With ready minutes it waits that long to be told to shift
+// the traffic; how it shifts that is its configuration, empty for all at once.
+func (w *world) byCodeDeploy(t *testing.T, keep, ready int, configuration string) {
+	t.Helper()
+	w.ungrouped(t)
+	ctx := t.Context()
 	if _, err := w.codeDeploy.CreateApplication(ctx, &codedeploy.CreateApplicationInput{
 		ApplicationName: aws.String(appName), ComputePlatform: cdtypes.ComputePlatformEcs,
 	}); err != nil {
@@ -57,7 +67,7 @@ func (w *world) byCodeDeploy(t *testing.T, keep, ready int) {
 	if ready > 0 {
 		option = &cdtypes.DeploymentReadyOption{ActionOnTimeout: cdtypes.DeploymentReadyActionStopDeployment, WaitTimeInMinutes: int32(ready)}
 	}
-	if _, err := w.codeDeploy.CreateDeploymentGroup(ctx, &codedeploy.CreateDeploymentGroupInput{
+	group := &codedeploy.CreateDeploymentGroupInput{
 		ApplicationName: aws.String(appName), DeploymentGroupName: aws.String(deploymentGroup),
 		ServiceRoleArn:     aws.String("arn:aws:iam::123456789012:role/ecsCodeDeployRole"),
 		DeploymentStyle:    &cdtypes.DeploymentStyle{DeploymentType: cdtypes.DeploymentTypeBlueGreen, DeploymentOption: cdtypes.DeploymentOptionWithTrafficControl},
@@ -71,16 +81,20 @@ func (w *world) byCodeDeploy(t *testing.T, keep, ready int) {
 			TargetGroups:     []cdtypes.TargetGroupInfo{{Name: aws.String("chat-app-a")}, {Name: aws.String("chat-app-b")}},
 			ProdTrafficRoute: &cdtypes.TrafficRoute{ListenerArns: []string{listener}},
 		}}},
-	}); err != nil {
+	}
+	if configuration != "" {
+		group.DeploymentConfigName = aws.String(configuration)
+	}
+	if _, err := w.codeDeploy.CreateDeploymentGroup(ctx, group); err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(10 * time.Minute)
 }
 
-// ship has CodeDeploy deploy a revision, by hand.
+// ship has CodeDeploy deploy a revision, by hand, with the hooks of whoever
+// wrote the AppSpec.
 func (w *world) ship(t *testing.T, taskDefinition string) {
 	t.Helper()
-	content := fmt.Sprintf(`{"version":0.0,"Resources":[{"TargetService":{"Type":"AWS::ECS::Service","Properties":{"TaskDefinition":%q,"LoadBalancerInfo":{"ContainerName":"app","ContainerPort":8080}}}}]}`, taskDefinition)
+	content := fmt.Sprintf(`{"version":0.0,"Resources":[{"TargetService":{"Type":"AWS::ECS::Service","Properties":{"TaskDefinition":%q,"LoadBalancerInfo":{"ContainerName":"app","ContainerPort":8080}}}}],"Hooks":[%s]}`, taskDefinition, strings.Join(w.hooks, ","))
 	if _, err := w.codeDeploy.CreateDeployment(t.Context(), &codedeploy.CreateDeploymentInput{
 		ApplicationName: aws.String(appName), DeploymentGroupName: aws.String(deploymentGroup),
 		Revision: &cdtypes.RevisionLocation{RevisionType: cdtypes.RevisionLocationTypeAppSpecContent, AppSpecContent: &cdtypes.AppSpecContent{Content: aws.String(content)}},

@@ -41,6 +41,7 @@ type world struct {
 	config     aws.Config
 	ecs        *ecs.Client
 	codeDeploy *codedeploy.Client // nil where ECS itself deploys the service
+	hooks      []string           // of the AppSpec by which people deploy there
 	repository ecr.Repository
 	directory  string // where pipelines keep their files
 }

@@ -6,6 +6,7 @@ package deploy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -61,14 +62,17 @@ func (d *Deployer) goBack(ctx context.Context, log *slog.Logger, s *servicePlan,
 }
 
 // retreat starts the way back from the deployment x: it is ended and rolled
-// back where it is under way, or, where that is refused or it has ended, the
-// service is moved to the revision to.
+// back where it is under way, or, where it has ended or that is refused, the
+// service is moved to the revision to, if another deployment can start beside it.
 func (d *Deployer) retreat(ctx context.Context, log *slog.Logger, s *servicePlan, x deployment, to string) (deployment, error) {
 	k := x.known()
 	if k.underWay && to == k.Previous {
 		err := x.stop(ctx)
-		if err == nil {
+		switch {
+		case err == nil:
 			return x, nil
+		case k.alone && !errors.Is(err, rollout.ErrEnded): // nor would another be started
+			return nil, err
 		}
 		log.Info(deployer(s.service) + " does not stop the deployment (" + err.Error() + "): moving the service back instead")
 	}

@@ -4,6 +4,7 @@ package deploy
 // and an image to begin with.
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -118,10 +119,14 @@ func (d *Deployer) defaultImage(ctx context.Context, r Request, name Service, de
 }
 
 // runningImage reads the image of the revision that the service last reached:
-// a deployment in flight has yet to prove its own.
+// a deployment in flight has yet to prove its own. Where CodeDeploy deploys, it
+// is that of the task set which serves the traffic.
 func (d *Deployer) runningImage(ctx context.Context, r Request, name Service, service rollout.Service) (CurrentImage, error) {
 	revision := service.TaskDefinition
-	if service.Primary().RolloutState != "COMPLETED" {
+	switch primary := service.Primary(); {
+	case service.Controller == byCodeDeploy:
+		revision = cmp.Or(primary.TaskDefinition, revision)
+	case primary.RolloutState != "COMPLETED":
 		for success, err := range d.ECS.Successes(ctx, service) {
 			if err == nil {
 				revision = success

@@ -5,6 +5,7 @@ package deploy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strconv"
@@ -126,10 +127,12 @@ func (d *Deployer) settle(ctx context.Context, p *plan, s *servicePlan) error {
 // service is back.
 func (d *Deployer) end(ctx context.Context, log *slog.Logger, s *servicePlan, other deployment) error {
 	log.Warn(called(other.known()) + " is still in progress: stopping it, for this one to take its place")
-	if err := other.stop(ctx); err != nil {
+	switch err := other.stop(ctx); {
+	case err == nil:
+		s.ended = true
+	case !errors.Is(err, rollout.ErrEnded):
 		return err
 	}
-	s.ended = true
 	return d.await(ctx, s, other, backLimit)
 }
 

@@ -5,7 +5,6 @@ package deploy
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -153,7 +152,7 @@ func (c *codeDeployment) known() known {
 
 func (c *codeDeployment) stop(ctx context.Context) error {
 	if c.rests {
-		return errors.New("it has ended")
+		return rollout.ErrEnded
 	}
 	if err := c.client.StopCodeDeploy(ctx, c.deployment.ID); err != nil {
 		return err

@@ -8,6 +8,7 @@ package rollout
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -124,8 +125,12 @@ func (c *Client) CodeDeployGroup(ctx context.Context, s Service) (Group, error) 
 			return groups[0], nil
 		}
 	}
+	among := fmt.Sprintf("and none of its %s in %s has a deployment group for it", plural(len(names), "application"), c.region)
+	if len(names) == 0 {
+		among = "which has no application in " + c.region + " and so no deployment group for it"
+	}
 	return Group{}, &Problem{Input: "services",
-		Message: fmt.Sprintf("service %s is deployed by CodeDeploy, and none of its %s in %s has a deployment group for it", s.Name, plural(len(names), "application"), c.region),
+		Message: fmt.Sprintf("service %s is deployed by CodeDeploy, %s", s.Name, among),
 		Advice:  "create a deployment group for the service, or set its deployment controller to ECS"}
 }
 
@@ -366,15 +371,21 @@ func inlineContent(r *types.RevisionLocation) string {
 	return ""
 }
 
+// ErrEnded is the refusal to stop a CodeDeploy deployment that has ended.
+var ErrEnded = errors.New("it has ended")
+
 // StopCodeDeploy asks CodeDeploy to end the deployment and to roll the service
-// back, also where the group does not roll back by itself. It refuses when the
-// deployment has ended.
+// back, also where the group does not roll back by itself. The error is
+// ErrEnded when the deployment has ended.
 //
 // https://docs.aws.amazon.com/codedeploy/latest/APIReference/API_StopDeployment.html
 func (c *Client) StopCodeDeploy(ctx context.Context, id string) error {
 	_, err := c.codeDeploy().StopDeployment(ctx, &codedeploy.StopDeploymentInput{
 		DeploymentId: aws.String(id), AutoRollbackEnabled: aws.Bool(true),
 	}, patiently)
+	if codeOf(err) == "DeploymentAlreadyCompletedException" {
+		return ErrEnded
+	}
 	return during("stop CodeDeploy deployment "+id, err)
 }
 
@@ -384,16 +395,23 @@ func (c *Client) StopCodeDeploy(ctx context.Context, id string) error {
 //
 // https://docs.aws.amazon.com/codedeploy/latest/APIReference/API_ContinueDeployment.html
 func (c *Client) AnswerCodeDeploy(ctx context.Context, d CodeDeployment, rollback bool) (CodeDeployment, error) {
+	none := func(why string) error {
+		return &Problem{Input: "services", Message: fmt.Sprintf("CodeDeploy deployment %s of service %s does not wait for an answer (%s)", d.ID, d.Service.Name, why),
+			Advice: "it may have been answered, or its wait may be over: see the deployment"}
+	}
 	if rollback {
-		return d.Again(), c.StopCodeDeploy(ctx, d.ID)
+		err := c.StopCodeDeploy(ctx, d.ID)
+		if errors.Is(err, ErrEnded) {
+			err = none(err.Error())
+		}
+		return d.Again(), err
 	}
 	_, err := c.codeDeploy().ContinueDeployment(ctx, &codedeploy.ContinueDeploymentInput{
 		DeploymentId: aws.String(d.ID), DeploymentWaitType: types.DeploymentWaitTypeReadyWait,
 	}, patiently)
 	switch codeOf(err) {
 	case "DeploymentIsNotInReadyStateException", "DeploymentAlreadyCompletedException":
-		return d, &Problem{Input: "services", Message: fmt.Sprintf("CodeDeploy deployment %s of service %s does not wait for an answer (%s)", d.ID, d.Service.Name, apiMessage(err)),
-			Advice: "it may have been answered, or its wait may be over: see the deployment"}
+		return d, none(apiMessage(err))
 	}
 	d.answered = true
 	return d, during("continue CodeDeploy deployment "+d.ID, err)

@@ -154,6 +154,21 @@ func (a *account) proveCodeDeploy(t *testing.T, d CodeDeployment, w *CodeDeployW
 	}
 }
 
+// TestDiagnoseAnAlarm: tasks that ran, and that went with the deployment, are no
+// riddle where CodeDeploy says what ended it.
+func TestDiagnoseAnAlarm(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newShippedAccount(t)
+		w := a.WatchCodeDeploy(a.ship(t, "alarm", CodeDeployChange{}), 30*time.Minute)
+		for range w.Events(t.Context()) {
+		}
+		found := a.Diagnose(t.Context(), w.Started(), w.State())
+		if w.Verdict().Outcome != RolledBack || len(found.Causes) != 1 || !strings.Contains(found.Causes[0].Reason, "ALARM_ACTIVE") || found.Causes[0].Hint == "" {
+			t.Errorf("%v: the diagnosis is %q, want the alarm alone", w.Verdict(), found.Lines())
+		}
+	})
+}
+
 // TestCodeDeployTwice: a second deployment beside the first is refused with
 // its id, and the first one can be found and followed.
 func TestCodeDeployTwice(t *testing.T) {

@@ -297,7 +297,7 @@ func TestWatchCodeDeploy(t *testing.T) {
 		limit   time.Duration
 	}{
 		{name: "a canary that succeeds", scenes: append(slices.Clone(canary), scene{66 * time.Minute, "Succeeded", "", "", 2, 100, shifted}), timeout: 2 * time.Hour, want: Succeeded,
-			events: []string{"deployment d-0UR000001 is created", "Install in progress", "Install succeeded", "1 of 2 running, 1 pending; 2 of the previous deployment", "2 of 2 running", "10 % of production traffic on the new task set", "100 % of production traffic on the new task set; CodeDeploy ends the previous one after 60 min"},
+			events: []string{"deployment d-0UR000001 is in progress", "Install in progress", "Install succeeded", "1 of 2 running, 1 pending; 2 of the previous deployment", "2 of 2 running", "10 % of production traffic on the new task set", "100 % of production traffic on the new task set; CodeDeploy ends the previous one after 60 min"},
 			once:   "AllowTraffic in progress"},
 		{name: "the end is not waited for once the traffic is shifted", scenes: canary, want: Succeeded, limit: 7 * time.Minute,
 			before: func(_ *codeDeployAccount, d *CodeDeployment) { d.UntilTraffic = true }},
@@ -305,7 +305,7 @@ func TestWatchCodeDeploy(t *testing.T) {
 		{name: "failed, and nobody rolls back", scenes: failing(unhealthy), want: Failed, reason: "the hook AfterAllowTestTraffic failed (HOOK_EXECUTION_FAILURE)", limit: 2*time.Minute + 10*time.Second,
 			events: []string{"AfterAllowTestTraffic failed: the Lambda function check said no"}},
 		{name: "failed and rolled back", change: CodeDeployChange{RollBack: true}, scenes: failing(back(unhealthy)), back: []scene{{status: "Created"}, {at: time.Minute, status: "Succeeded"}},
-			want: RolledBack, reason: "HOOK_EXECUTION_FAILURE", events: []string{"CodeDeploy rolls back with deployment d-BACK00002: created", "CodeDeploy rolls back with deployment d-BACK00002: succeeded"}},
+			want: RolledBack, reason: "HOOK_EXECUTION_FAILURE", events: []string{"CodeDeploy rolls back with deployment d-BACK00002, which has not begun yet", "CodeDeploy rolls back with deployment d-BACK00002, which has succeeded"}},
 		{name: "a rollback that is named late", change: CodeDeployChange{RollBack: true}, scenes: failing(unhealthy, later(20*time.Second, back(unhealthy))), back: []scene{{status: "InProgress"}, {at: time.Minute, status: "Succeeded"}}, want: RolledBack},
 		{name: "a rollback that is never named", change: CodeDeployChange{RollBack: true}, scenes: failing(unhealthy), want: Failed, limit: 3 * time.Minute},
 		{name: "a rollback that fails", change: CodeDeployChange{RollBack: true}, scenes: failing(back(unhealthy)), back: []scene{{status: "InProgress"}, {at: time.Minute, status: "Failed", reason: "ECS_UPDATE_ERROR: no capacity"}},
@@ -655,8 +655,11 @@ func TestAnswerCodeDeploy(t *testing.T) {
 			t.Errorf("continue where nothing waits: %v", err)
 		}
 		a.faults["StopDeployment"] = &fault{"DeploymentAlreadyCompletedException", "The deployment is over", 0}
-		if err := a.StopCodeDeploy(t.Context(), d.ID); err == nil || err.Error() != "stop CodeDeploy deployment d-0UR000001: The deployment is over" {
+		if err := a.StopCodeDeploy(t.Context(), d.ID); !errors.Is(err, ErrEnded) {
 			t.Errorf("stop what is over: %v", err)
+		}
+		if _, err := a.AnswerCodeDeploy(t.Context(), d, true); err == nil || !strings.Contains(err.Error(), "does not wait for an answer (it has ended)") {
+			t.Errorf("roll back what is over: %v", err)
 		}
 	})
 }
@@ -692,6 +695,9 @@ func TestJudgeCodeDeploy(t *testing.T) {
 		{"not with a tenth of the traffic", impatient, CodeDeployState{State: active, Status: "InProgress", Traffic: &some, Lifecycle: checked}, "", ""},
 		{"not when the lifecycle cannot be read", impatient, CodeDeployState{State: active, Status: "InProgress"}, "", ""},
 		{"failed", ours, CodeDeployState{State: active, Status: "Failed", Error: "alarm (ALARM_ACTIVE)"}, Failed, "alarm (ALARM_ACTIVE)"},
+		{"failed by a hook, which says more", ours, CodeDeployState{State: active, Status: "Failed", Error: "a hook failed. (HOOK_EXECUTION_FAILURE)",
+			Lifecycle: []LifecycleEvent{{Name: "AfterInstall", Status: "Succeeded"}, {Name: "AfterAllowTraffic", Status: "Failed", Message: "check said no"}}},
+			Failed, "(HOOK_EXECUTION_FAILURE); AfterAllowTraffic failed: check said no"},
 		{"failed, its rollback not named yet", ours, CodeDeployState{State: active, Status: "Failed", RollbackDue: true}, "", ""},
 		{"failed, rolling back", ours, CodeDeployState{State: active, Status: "Failed", Rollback: &CodeDeployRollback{ID: backDeployment, Status: "InProgress"}}, "", ""},
 		{"rolled back (peer: the last deployment succeeded, so success)", ours, CodeDeployState{State: active, Status: "Failed", Error: "x", Rollback: &CodeDeployRollback{ID: backDeployment, Status: "Succeeded"}}, RolledBack, "failed: x"},

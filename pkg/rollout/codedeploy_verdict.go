@@ -83,7 +83,7 @@ func judgeRollback(s CodeDeployState) Verdict {
 	if s.Status == "Stopped" {
 		what = "the deployment was stopped"
 	}
-	why := because(what, s.Error)
+	why := because(what, s.why())
 	switch r := s.Rollback; {
 	case r == nil && s.RollbackDue:
 		return Verdict{}
@@ -95,6 +95,31 @@ func judgeRollback(s CodeDeployState) Verdict {
 		return Verdict{Failed, because(strings.TrimSuffix(why, ".")+"; and so did its rollback "+r.ID, r.Error)}
 	}
 	return Verdict{}
+}
+
+// why is what ended the deployment in CodeDeploy's words, and in those of the
+// lifecycle event that failed.
+func (s CodeDeployState) why() string {
+	for _, e := range s.Lifecycle {
+		if e.Status == "Failed" && e.Message != "" {
+			failed := because(e.Name+" failed", e.Message)
+			if s.Error == "" {
+				return failed
+			}
+			return strings.TrimSuffix(s.Error, ".") + "; " + failed
+		}
+	}
+	return s.Error
+}
+
+// elsewhere is why a deployment ended whose tasks had all come up: an alarm, a
+// hook, somebody. It is empty where the tasks may be the reason.
+func (s CodeDeployState) elsewhere() string {
+	installed := slices.ContainsFunc(s.Lifecycle, func(e LifecycleEvent) bool { return e.Name == "Install" && e.Status == "Succeeded" })
+	if !installed || s.Status != "Failed" && s.Status != "Stopped" {
+		return ""
+	}
+	return s.why()
 }
 
 // over reports whether a deployment with this status is over.
@@ -135,7 +160,7 @@ func (s CodeDeployState) traffic() string {
 func (s CodeDeployState) Words() string {
 	text := s.State.Words()
 	if s.Status != "" {
-		text += "; its CodeDeploy deployment is " + inWords(s.Status)
+		text += "; its CodeDeploy deployment " + stands(s.Status)
 	}
 	if traffic := s.traffic(); traffic != "" {
 		text += ", " + traffic
@@ -143,7 +168,22 @@ func (s CodeDeployState) Words() string {
 	return text
 }
 
-// inWords spells a status as one does in a sentence: InProgress is in progress.
+// stands says of a deployment in a sentence where it stands.
+func stands(status string) string {
+	switch status {
+	case "Created":
+		return "has not begun yet"
+	case "Succeeded":
+		return "has succeeded"
+	case "Failed":
+		return "has failed"
+	case "Stopped":
+		return "was stopped"
+	}
+	return "is " + inWords(status) // queued, in progress, baking, ready
+}
+
+// inWords spells a status in lower case: InProgress is in progress.
 func inWords(status string) string {
 	var b strings.Builder
 	for i, r := range status {

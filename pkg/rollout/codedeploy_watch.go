@@ -59,7 +59,11 @@ func (w *CodeDeployWatch) Events(ctx context.Context) iter.Seq[Event] { return w
 
 // State returns the service as the last successful poll saw it. Own is the
 // deployment's task set.
-func (w *CodeDeployWatch) State() State { return w.state.State }
+func (w *CodeDeployWatch) State() State {
+	s := w.state.State
+	s.Elsewhere = w.state.elsewhere()
+	return s
+}
 
 // Deployment returns the id of the followed deployment: d-….
 func (w *CodeDeployWatch) Deployment() string { return w.deployment.ID }
@@ -277,17 +281,15 @@ func (w *CodeDeployWatch) progress() []Event {
 			tell(e.Name, because(e.Name+" "+inWords(e.Status), e.Message), e.Time, e.Status == "Failed")
 		}
 	}
-	if s.Traffic != nil && (*s.Traffic > 0 || w.told["traffic"] != "") {
+	if s.Traffic != nil && (*s.Traffic > 0 || w.told["traffic"] != "") && !over(s.Status) {
 		tell("traffic", s.traffic(), now, false)
 	}
-	bad := s.Status == "Failed" || s.Status == "Stopped"
-	status := "deployment " + w.deployment.ID + " is " + inWords(s.Status)
-	if bad {
-		status = because("deployment "+w.deployment.ID+" "+map[string]string{"Failed": "failed", "Stopped": "was stopped"}[s.Status], s.Error)
+	if s.Status != "Created" { // that it was made has been told
+		bad := s.Status == "Failed" || s.Status == "Stopped"
+		tell("status", because("deployment "+w.deployment.ID+" "+stands(s.Status), s.Error), now, bad)
 	}
-	tell("status", status, now, bad)
 	if r := s.Rollback; r != nil {
-		tell("rollback", because("CodeDeploy rolls back with deployment "+r.ID, inWords(r.Status)), now, r.Status != "Succeeded")
+		tell("rollback", because("CodeDeploy rolls back with deployment "+r.ID+", which "+stands(r.Status), r.Error), now, r.Status != "Succeeded")
 	}
 	tell("counts", s.counts(), now, false)
 	return events

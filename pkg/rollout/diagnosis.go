@@ -188,6 +188,10 @@ func (x *examination) findCauses() {
 	x.events = slices.DeleteFunc(eventCauses(x.state.Service.Events, x.since()), func(e Cause) bool {
 		return slices.ContainsFunc(x.causes, func(c stops) bool { return c.Reason != "" && strings.Contains(e.Reason, c.Reason) })
 	})
+	if why := x.state.Elsewhere; why != "" {
+		x.causes = slices.DeleteFunc(x.causes, func(c stops) bool { return containsFold(c.Reason, "task set was deleted") }) // by the rollback
+		x.events = append(x.events, Cause{Event: true, Count: 1, Reason: normalise(why)}.withHint())
+	}
 	if len(x.causes)+len(x.events) == 0 {
 		x.idle = true
 		x.causes = idleCauses(x.running, essential)

@@ -173,6 +173,12 @@ var taskHints = []hint{
 	{exit: "≠0", log: `.`, text: "the process ended by itself with an error: its log says why"},
 	{exit: "≠0", text: "the process ended by itself with an error, and no log of it could be read here: look at its output, and check its configuration and secrets"},
 
+	// What ends a deployment of CodeDeploy's whose tasks are up: the error codes
+	// https://docs.aws.amazon.com/codedeploy/latest/APIReference/API_ErrorInformation.html
+	{reason: `alarm_active`,
+		text: "an alarm that the deployment group watches went off while the traffic was shifted or after it: see its metric since then, and the application's log"},
+	{reason: `hook_execution_failure`, text: "a Lambda function that the AppSpec names as a hook found the new tasks wanting, or failed itself: see its log"},
+
 	// Tasks that have not ended. The states:
 	// https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-lifecycle-explanation.html
 	{reason: `^still provisioning`, text: "ECS waits for a network interface or for capacity: see the service's events"},

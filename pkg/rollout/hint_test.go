@@ -112,6 +112,11 @@ func TestHints(t *testing.T) {
 		{"waits for another", clue{started, "Task failed to start; dependency graph: failed to resolve container ordering dependency [migrate] for target [app] as dependency did not exit successfully", nil, nil, 0}, "dependsOn"},
 		{"by a user", clue{"UserInitiated", "Task stopped by user", aws.Int(143), nil, time.Hour}, "somebody"},
 
+		// CodeDeploy's.
+		{"an alarm", clue{"", "One or more alarms have been activated, and the deployment has been stopped (ALARM_ACTIVE)", nil, nil, 0}, "deployment group watches"},
+		{"a hook", clue{"", "One or more of the lifecycle events validation functions failed (HOOK_EXECUTION_FAILURE); AfterAllowTestTraffic failed: check returned Failed", nil, nil, 0}, "Lambda function"},
+		{"stopped by hand, which says it all", clue{"", "The deployment d-0A1B2C3D4 was stopped by a user (MANUAL_STOP)", nil, nil, 0}, ""},
+
 		// Not ended.
 		{"no interface yet", clue{"", "still PROVISIONING", nil, nil, 0}, "waits for a network interface"},
 		{"pulling", clue{"", "still PENDING", nil, nil, 0}, "being pulled"},

@@ -66,6 +66,9 @@ type State struct {
 	// Newer is the ARN of a service deployment younger than ours. It is looked
 	// up only when Pinned was stopped.
 	Newer string
+	// Elsewhere is why CodeDeploy ended a deployment whose tasks had all come up,
+	// in its own words; else empty.
+	Elsewhere string
 }
 
 // UnderWay reports whether our service deployment is known and has not ended.
