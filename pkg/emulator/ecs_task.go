@@ -146,8 +146,9 @@ func fill(text string, td *taskDefinition, settings object, account, id string) 
 	if secrets := main.objects("secrets"); len(secrets) > 0 {
 		secret = secrets[0].str("valueFrom")
 	}
+	executionRole := nameOf(td.doc.str("executionRoleArn"))
 	return strings.NewReplacer("{image}", image, "{registry}", registry, "{repository}", repository, "{tag}", tag, "{secret}", secret, "{subnet}", subnet,
-		"{taskRole}", nameOf(td.doc.str("taskRoleArn")), "{executionRole}", nameOf(td.doc.str("executionRoleArn")), "{account}", account, "{task}", id).Replace(text)
+		"{taskRole}", orDefault(nameOf(td.doc.str("taskRoleArn")), executionRole), "{executionRole}", executionRole, "{account}", account, "{task}", id).Replace(text)
 }
 
 // cutTag separates a repository from the tag or digest behind it.

@@ -75,7 +75,8 @@ type Lambda struct {
 // Fate is what becomes of one task. The zero Fate starts like any other task and lives until ECS stops it.
 //
 // In Reason and in both texts of Unplaced, {image}, {registry}, {repository} and {tag} stand for the image of the task's main container, its first
-// essential one, {secret} for the ARN of that container's first secret, {taskRole}, {executionRole} and {account} for names, {subnet} and {task} for ids.
+// essential one, {secret} for the ARN of that container's first secret, {taskRole} (the execution role where there is none), {executionRole} and
+// {account} for names, {subnet} and {task} for ids.
 type Fate struct {
 	Start    time.Duration // from launch until its containers run; 0 means 20 s
 	Unplaced Unplaced      // no task is started at all

@@ -266,22 +266,31 @@ var (
 	routine = regexp.MustCompile(`(?i)unable to consistently start tasks|deployment failed:|is unhealthy in|failed container health checks`)
 )
 
+// troubles reports whether m says why there are no tasks.
+func (m Message) troubles() bool {
+	return trouble.MatchString(m.Text) && !routine.MatchString(m.Text)
+}
+
+// cause is m as the cause of a deployment that does not get on.
+func (m Message) cause() Cause {
+	return Cause{Event: true, Count: 1, Reason: normalise(withoutService(m.Text))}.withHint()
+}
+
 // eventCauses groups the service's events since a time that say why tasks could
 // not be started or registered. events come newest first.
 // https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-event-messages-list.html
 func eventCauses(events []Message, since time.Time) []Cause {
 	var causes []Cause
 	for _, e := range events {
-		if e.Time.Before(since) || !trouble.MatchString(e.Text) || routine.MatchString(e.Text) {
+		if e.Time.Before(since) || !e.troubles() {
 			continue
 		}
-		reason := normalise(withoutService(e.Text))
-		i := slices.IndexFunc(causes, func(c Cause) bool { return c.Reason == reason })
-		if i < 0 {
-			i = len(causes)
-			causes = append(causes, Cause{Event: true, Reason: reason}.withHint())
+		cause := e.cause()
+		if i := slices.IndexFunc(causes, func(c Cause) bool { return c.Reason == cause.Reason }); i >= 0 {
+			causes[i].Count++
+		} else {
+			causes = append(causes, cause)
 		}
-		causes[i].Count++
 	}
 	slices.SortStableFunc(causes, func(a, b Cause) int { return cmp.Compare(b.Count, a.Count) })
 	return causes

@@ -99,7 +99,7 @@ func (w *CodeDeployWatch) judge() Verdict {
 	return v
 }
 
-func (w *CodeDeployWatch) words() string { return w.state.Words() }
+func (w *CodeDeployWatch) words() string { return w.state.inTheWay() + w.state.Words() }
 
 // poll reads the state once and returns what is new in it. The service is read
 // after the deployment, as in Watch.

@@ -1,12 +1,14 @@
 package rollout
 
-// Giving up early: when task after task of a deployment ends in the same way,
-// the next one will too, and neither a circuit breaker (which counts to half of
-// the desired tasks) nor a timeout has to be waited for.
+// Giving up early: when task after task of a deployment ends in the same way, or
+// cannot be started for its role, the next one will too, and neither a circuit
+// breaker (which counts to half of the desired tasks) nor a timeout has to be
+// waited for.
 
 import (
 	"context"
 	"fmt"
+	"regexp"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
@@ -34,9 +36,37 @@ func (w *Watch) giveUp(ctx context.Context) {
 // What cannot be read is no reason to give up: the breaker and the timeout are
 // still there, and Diagnose will say which right is missing.
 func (c *Client) hopeless(ctx context.Context, d Started, s State) Verdict {
+	if v := s.unlaunchable(d.MaxFailedTasks); v.Final() {
+		return v
+	}
 	x := &examination{api: c.api, config: c.cfg, started: d, state: s}
 	stopped, _ := x.tasks(ctx, types.DesiredStatusStopped, maxStopped)
 	return hopeless(stopCauses(stopped, nil), d.MaxFailedTasks)
+}
+
+// roleSettles is how long a new role may be unknown to ECS, whose first attempts
+// then fail and a later one does not: https://github.com/pulumi/pulumi-awsx/issues/927.
+const roleSettles = 2 * time.Minute
+
+// noRole is how ECS words that a role of the task definition does not exist,
+// does not trust it, or may not be passed.
+var noRole = regexp.MustCompile(`(?i)unable to assume the role`)
+
+// unlaunchable judges that no task of the deployment can be started when so many
+// attempts failed for its role. Such attempts leave no stopped task behind. What
+// lacks a place or capacity may get it by itself, and is waited for.
+func (s State) unlaunchable(most int) Verdict {
+	var attempts []Message
+	for _, e := range s.Service.Events { // newest first
+		if !e.Time.Before(s.Own.CreatedAt) && noRole.MatchString(e.Text) {
+			attempts = append(attempts, e)
+		}
+	}
+	n := len(attempts)
+	if n < max(most, 1) || s.Own.Running+s.Own.Pending > 0 || attempts[0].Time.Sub(attempts[n-1].Time) < roleSettles {
+		return Verdict{}
+	}
+	return Verdict{Failed, fmt.Sprintf("%d attempts to start a task failed alike, so the next will too (maxFailedTasks is %d): the service %s", n, most, attempts[0].cause().Reason)}
 }
 
 // hopeless judges that a deployment cannot succeed when so many of its tasks

@@ -69,6 +69,8 @@ type State struct {
 	// Elsewhere is why CodeDeploy ended a deployment whose tasks had all come up,
 	// in its own words; else empty.
 	Elsewhere string
+
+	told []string // what stands in the way of tasks, as far as it was told
 }
 
 // UnderWay reports whether our service deployment is known and has not ended.

@@ -84,7 +84,7 @@ func (w *Watch) judge() Verdict {
 	return v
 }
 
-func (w *Watch) words() string { return w.state.Words() }
+func (w *Watch) words() string { return w.state.inTheWay() + w.state.Words() }
 
 // poll reads the state once and returns what is new in it. The service is read
 // last: a deployment that is seen to have ended has its last events told.
@@ -147,10 +147,39 @@ func (c *Client) observe(ctx context.Context, d Started, s *State) ([]Event, err
 			if id := rollbackTarget(m.Text); id != "" {
 				s.RollbackTo = id
 			}
-			events = append(events, Event{Time: m.Time, Text: withoutService(m.Text)})
+			events = append(events, s.tell(m)...)
 		}
 	}
 	return events, nil
+}
+
+// tell makes m news. What stands in the way of tasks is told when it first comes
+// up, and what to do about it: ECS says the same again at every attempt.
+func (s *State) tell(m Message) []Event {
+	text := withoutService(m.Text)
+	if !m.troubles() {
+		return []Event{{Time: m.Time, Text: text}}
+	}
+	cause := m.cause()
+	if slices.Contains(s.told, cause.Reason) {
+		return nil
+	}
+	s.told = append(s.told, cause.Reason)
+	events := []Event{{m.Time, text, true}}
+	if cause.Hint != "" {
+		events = append(events, Event{Time: m.Time, Text: "  hint: " + cause.Hint})
+	}
+	return events
+}
+
+// inTheWay says what keeps tasks of the deployment from being started, to begin
+// a sentence with; "" where nothing does.
+func (s State) inTheWay() string {
+	causes := eventCauses(s.Service.Events, s.Own.CreatedAt)
+	if len(causes) == 0 || s.Own.Running >= s.Own.Desired {
+		return ""
+	}
+	return fmt.Sprintf("the service %s (%s); ", strings.TrimSuffix(causes[0].Reason, "."), plural(causes[0].Count, "time"))
 }
 
 // withoutService removes the "(service web) " with which ECS begins every
@@ -254,9 +283,12 @@ func (s State) Words() string {
 		return "the service no longer exists"
 	}
 	primary := s.Service.Primary()
-	text := fmt.Sprintf("the service is set to %s, %d of %d tasks running", ShortARN(s.Service.TaskDefinition), s.Service.Running, s.Service.Desired)
-	if s.Service.Pending > 0 {
-		text += fmt.Sprintf(", %d pending", s.Service.Pending)
+	text := ShortARN(s.Own.TaskDefinition) + " has " + s.counts()
+	if !s.Listed { // whose tasks run is not known
+		text = fmt.Sprintf("the service is set to %s, %d of %d tasks running", ShortARN(s.Service.TaskDefinition), s.Service.Running, s.Service.Desired)
+		if s.Service.Pending > 0 {
+			text += fmt.Sprintf(", %d pending", s.Service.Pending)
+		}
 	}
 	switch {
 	case s.Pinned != nil:
