@@ -47,7 +47,9 @@ func (d *Deployer) goBack(ctx context.Context, log *slog.Logger, s *servicePlan,
 	}
 	switch v := w.Verdict(); {
 	case w.Err() != nil:
-		stay("%s", w.Err())
+		text := fmt.Sprintf("the way back to %s goes on in %s, and how it ends was not seen: %s", rollout.ShortARN(to), deployer(s.service), w.Err())
+		log.Warn(text)
+		result.Reason = why + "; " + text
 	case v.Outcome == rollout.RolledBack, v.Outcome == rollout.Succeeded && back.known().TaskDefinition == to:
 		log.Info("the service is back on " + rollout.ShortARN(to) + " and stable")
 		result.Outcome = rollout.RolledBack
@@ -111,18 +113,8 @@ func (d *Deployer) proven(ctx context.Context, s *servicePlan, from string) (str
 		}
 		return before, nil
 	}
-	for revision, err := range d.successes(ctx, s) {
-		if err != nil {
-			return "", err
-		}
-		if revision == from {
-			continue
-		}
-		definition, err := d.ECS.Definition(ctx, revision)
-		if err != nil || definition.Status() != "ACTIVE" || isPlaceholder(definition) {
-			continue
-		}
-		return revision, nil
+	for definition, err := range d.returnable(ctx, s, from) {
+		return definition.ARN(), err
 	}
 	return "", fmt.Errorf("there is no other revision whose deployment to service %s was successful", s.name.Name)
 }

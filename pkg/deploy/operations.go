@@ -120,20 +120,8 @@ func (d *Deployer) earlier(ctx context.Context, s *servicePlan, buildID string) 
 	if buildID != "" {
 		return d.ofBuild(ctx, s, buildID)
 	}
-	for arn, err := range d.successes(ctx, s) {
-		if err != nil {
-			return taskdef.Definition{}, err
-		}
-		if arn == s.heading() {
-			continue
-		}
-		definition, err := d.ECS.Definition(ctx, arn)
-		if err != nil {
-			return definition, err
-		}
-		if definition.Status() == "ACTIVE" && !isPlaceholder(definition) {
-			return definition, nil
-		}
+	for definition, err := range d.returnable(ctx, s, s.heading()) {
+		return definition, err
 	}
 	advice := "ECS remembers 90 days; name the build to go back to in buildId"
 	if s.service.Controller == byCodeDeploy {

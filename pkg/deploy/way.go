@@ -5,11 +5,13 @@ package deploy
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"log/slog"
 	"time"
 
 	"ecsdeploy/pkg/rollout"
+	"ecsdeploy/pkg/taskdef"
 )
 
 // way deploys one service, as it was read.
@@ -109,6 +111,30 @@ func (d *Deployer) successes(ctx context.Context, s *servicePlan) iter.Seq2[stri
 				return
 			}
 			if !yield(revision, err) {
+				return
+			}
+		}
+	}
+}
+
+// returnable yields the revisions to which the service can go back from the
+// given one, newest first: those of its successes that are still there, and not
+// the placeholder.
+func (d *Deployer) returnable(ctx context.Context, s *servicePlan, from string) iter.Seq2[taskdef.Definition, error] {
+	return func(yield func(taskdef.Definition, error) bool) {
+		for revision, err := range d.successes(ctx, s) {
+			if err != nil {
+				yield(taskdef.Definition{}, err)
+				return
+			}
+			if revision == from {
+				continue
+			}
+			definition, err := d.ECS.Definition(ctx, revision)
+			if _, deleted := errors.AsType[*rollout.Problem](err); deleted || err == nil && (definition.Status() != "ACTIVE" || isPlaceholder(definition)) {
+				continue
+			}
+			if !yield(definition, err) || err != nil {
 				return
 			}
 		}

@@ -27,8 +27,11 @@ func why(b *strings.Builder, d rollout.Diagnosis) {
 			fmt.Fprintf(b, "  - 💡 %s\n", text(c.Hint))
 		}
 	}
+	if rest := d.Rest(); rest != "" {
+		fmt.Fprintf(b, "- %s\n", text(rest))
+	}
 	for _, t := range d.Targets {
-		fmt.Fprintf(b, "- %s\n", text(fmt.Sprintf("%d × target in %s: %s %s", t.Count, t.Group, t.State, t.Reason)))
+		fmt.Fprintf(b, "- %s\n", text(fmt.Sprintf("%d × target in %s: %s", t.Count, t.Group, strings.TrimSpace(t.State+" "+t.Reason))))
 		if t.Hint != "" {
 			fmt.Fprintf(b, "  - 💡 %s\n", text(t.Hint))
 		}

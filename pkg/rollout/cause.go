@@ -400,8 +400,8 @@ func (d Diagnosis) Lines() []string {
 			add("  hint: %s", c.Hint)
 		}
 	}
-	if d.More > 0 {
-		add("and %s (%s)", plural(d.More, "more cause"), plural(d.MoreTasks, "task"))
+	if rest := d.Rest(); rest != "" {
+		add("%s", rest)
 	}
 	for _, t := range d.Targets {
 		add("%s", t.title())
@@ -416,6 +416,18 @@ func (d Diagnosis) Lines() []string {
 		add("not known: %s", n)
 	}
 	return lines
+}
+
+// Rest says how much was left out, "" where nothing was.
+func (d Diagnosis) Rest() string {
+	if d.More == 0 {
+		return ""
+	}
+	text := "and " + plural(d.More, "more cause")
+	if d.MoreTasks > 0 {
+		text += " (" + plural(d.MoreTasks, "task") + ")"
+	}
+	return text
 }
 
 // title is the cause in one line.

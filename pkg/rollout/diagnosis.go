@@ -190,7 +190,7 @@ func (x *examination) findCauses() {
 	})
 	if why := x.state.Elsewhere; why != "" {
 		x.causes = slices.DeleteFunc(x.causes, func(c stops) bool { return containsFold(c.Reason, "task set was deleted") }) // by the rollback
-		x.events = append(x.events, Cause{Event: true, Count: 1, Reason: normalise(why)}.withHint())
+		x.events = slices.Insert(x.events, 0, Cause{Event: true, Count: 1, Reason: normalise(why)}.withHint())
 	}
 	if len(x.causes)+len(x.events) == 0 {
 		x.idle = true

@@ -82,13 +82,15 @@ func hopeless(causes []stops, most int) Verdict {
 
 // fatal reports whether a task that ended like this says that its successor
 // will: it could not be started, its container ended by itself, or it failed a
-// health check. Tasks that somebody stopped, or that lost their Spot capacity
-// or instance, say nothing of the revision.
+// health check. Tasks that somebody stopped, that lost their Spot capacity or
+// instance, or that found none, say nothing of the revision.
 //
 // https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Task.html (stopCode)
 func (c Cause) fatal() bool {
 	switch types.TaskStopCode(c.StopCode) {
-	case types.TaskStopCodeTaskFailedToStart, types.TaskStopCodeEssentialContainerExited:
+	case types.TaskStopCodeTaskFailedToStart:
+		return !containsFold(c.Reason, "capacity is unavailable")
+	case types.TaskStopCodeEssentialContainerExited:
 		return true
 	case types.TaskStopCodeServiceSchedulerInitiated:
 		return containsFold(c.Reason, "health check")

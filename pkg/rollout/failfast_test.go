@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 )
 
 // roleless and placeless are events of attempts to start a task, newest first,
@@ -23,6 +25,36 @@ func eventsAt(text string, minutes []float64) []Message {
 		events = append(events, Message{Text: text, Time: noon.Add(time.Duration(m * float64(time.Minute)))})
 	}
 	return events
+}
+
+// TestHopeless: three tasks that ended alike are enough, where how they ended
+// says something of the revision.
+func TestHopeless(t *testing.T) {
+	alike := func(n int, code types.TaskStopCode, reason string) []types.Task {
+		var tasks []types.Task
+		for i := range n {
+			tasks = append(tasks, stoppedTask(i, code, reason))
+		}
+		return tasks
+	}
+	for _, tt := range []struct {
+		name  string
+		tasks []types.Task
+		want  Outcome
+	}{
+		{"three crashes", alike(3, types.TaskStopCodeEssentialContainerExited, "Essential container in task exited"), Failed},
+		{"two crashes", alike(2, types.TaskStopCodeEssentialContainerExited, "Essential container in task exited"), ""},
+		{"three that could not start", alike(3, types.TaskStopCodeTaskFailedToStart, "CannotPullContainerError: not found"), Failed},
+		{"three for which there was no capacity", alike(3, types.TaskStopCodeTaskFailedToStart, "Capacity is unavailable at this time. Please try again later or in a different availability zone"), ""},
+		{"three that failed health checks", alike(3, types.TaskStopCodeServiceSchedulerInitiated, "Task failed ELB health checks in (target-group web)"), Failed},
+		{"three that were one too many", alike(3, types.TaskStopCodeServiceSchedulerInitiated, "Scaling activity initiated by (deployment ecs-svc/1)"), ""},
+		{"three that somebody stopped", alike(3, types.TaskStopCodeUserInitiated, "Task stopped by user"), ""},
+		{"three that lost their capacity", alike(3, types.TaskStopCodeSpotInterruption, "Your Spot Task was interrupted."), ""},
+	} {
+		if got := hopeless(stopCauses(tt.tasks, nil), 3); got.Outcome != tt.want {
+			t.Errorf("%s: %q (%s), want %q", tt.name, got.Outcome, got.Reason, tt.want)
+		}
+	}
 }
 
 // TestUnlaunchable: a role that cannot be assumed is waited for as long as IAM

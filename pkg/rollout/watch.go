@@ -98,7 +98,7 @@ func (w *Watch) poll(ctx context.Context, age time.Duration) ([]Event, error) {
 	switch {
 	case denied(err), err == nil && pinned == nil && age > pinLimit:
 		if !w.unpinned {
-			w.unpinned = true
+			w.unpinned, w.state.Pinned = true, nil // what it said before is no longer kept up
 			events = append(events, Event{time.Now(), "the service deployment cannot be read, judging by the service's list of deployments instead" + reasonOf(err), true})
 		}
 	case err != nil:

@@ -174,6 +174,10 @@ func TestWatch(t *testing.T) {
 			before: func(a *account) { a.Fail("ecs:ListServiceDeployments", emulator.Denied()) }, once: "judging by the service's list"},
 		{name: "descriptions of service deployments denied", scenario: "complete", tasks: 2, want: Succeeded,
 			before: func(a *account) { a.Fail("ecs:DescribeServiceDeployments", emulator.Denied()) }, once: "judging by the service's list"},
+		{name: "the right to read service deployments is taken away", scenario: "rollback", tasks: 2, want: RolledBack,
+			before: func(a *account) {
+				a.Fail("ecs:DescribeServiceDeployments", emulator.Fault{Code: "AccessDeniedException", Skip: 3})
+			}, once: "judging by the service's list"},
 		{name: "minutes without an answer", scenario: "slow", tasks: 2, want: Succeeded,
 			before: func(a *account) { a.Fail("ecs:DescribeServices", emulator.Broken(60)) }, once: "ECS does not answer", events: []string{"ECS answers again"}},
 		{name: "connections cut for a while", scenario: "slow", tasks: 2, want: Succeeded,
