@@ -120,14 +120,18 @@ type ServiceResult struct {
 // Outcome is the worst outcome among the services, empty when nothing was
 // rolled out or not waited for.
 func (r Result) Outcome() rollout.Outcome {
-	// From best to worst; an outcome that is not known is no success.
+	// From best to worst; one that is not among them is no success.
 	severity := []rollout.Outcome{
 		rollout.Unchanged, rollout.Succeeded, "", rollout.Paused,
 		rollout.Superseded, rollout.RolledBack, rollout.TimedOut, rollout.Failed,
 	}
 	worst := -1
 	for _, s := range r.Services {
-		worst = max(worst, slices.Index(severity, s.Outcome))
+		i := slices.Index(severity, s.Outcome)
+		if i < 0 {
+			i = len(severity) - 1
+		}
+		worst = max(worst, i)
 	}
 	if worst < 0 {
 		return ""

@@ -57,6 +57,7 @@ func TestOutputs(t *testing.T) {
 		{"a push has an image", pushed, "imageUri", "123456789012.dkr.ecr.eu-west-1.amazonaws.com/chat-app:17"},
 		{"a push has no outcome", pushed, "outcome", "(not set)"},
 		{"one that was not waited for hides no failure", result(to("a", ""), to("b", rollout.Failed)), "outcome", "failed"},
+		{"an outcome of the future hides behind no success", result(to("a", rollout.Succeeded), to("b", "an outcome of the future")), "outcome", "failed"},
 		{"one that was not waited for is not a success", result(to("a", ""), to("b", rollout.Succeeded)), "outcome", "(not set)"},
 	}
 	for _, tt := range tests {
@@ -91,6 +92,22 @@ func TestMarkdownIsHarmless(t *testing.T) {
 	for _, bad := range []string{"<img", "<script", "[click](", "\n# heading", " | a"} {
 		if strings.Contains(got, bad) {
 			t.Errorf("the summary holds %q:\n%s", bad, got)
+		}
+	}
+}
+
+// TestWhy: the summary says why, and how much of that it leaves out.
+func TestWhy(t *testing.T) {
+	s := to("chat-app", rollout.Failed)
+	s.Diagnosis = rollout.Diagnosis{
+		Causes:  []rollout.Cause{{Count: 3, Event: true, Reason: "was unable to place a task.", Hint: "wait, or add instances"}},
+		More:    2,
+		Targets: []rollout.UnhealthyTargets{{Count: 1, Group: "web", Reason: "Request timed out"}},
+	}
+	got := Markdown(result(s))
+	for _, want := range []string{"- 3 × was unable to place a task.\n", "  - 💡 wait, or add instances\n", "- and 2 more causes\n", "- 1 × target in web: Request timed out\n"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("the summary lacks %q:\n%s", want, got)
 		}
 	}
 }
