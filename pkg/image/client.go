@@ -176,6 +176,8 @@ func (b *basic) RoundTrip(r *http.Request) (*http.Response, error) {
 			return nil, err
 		}
 		r = r.Clone(r.Context())
+		// A registry behind a proxy that ends TLS may give addresses of plain HTTP.
+		r.URL.Scheme = "https"
 		r.SetBasicAuth(a.Username, a.Password)
 	}
 	return b.inner.RoundTrip(r)

@@ -164,3 +164,26 @@ func TestCopyFromElsewhere(t *testing.T) {
 		t.Error("no request came with credentials")
 	}
 }
+
+// A registry behind a proxy that ends TLS may give out addresses of plain HTTP.
+func TestCredentialsNeedTLS(t *testing.T) {
+	g := newTestRegistry()
+	proxy := direct{http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, _, ok := r.BasicAuth(); !ok || r.URL.Scheme != "https" {
+			t.Errorf("%s %s, with credentials: %t", r.Method, r.URL, ok)
+		}
+		whole := httptest.NewRecorder()
+		g.ServeHTTP(whole, r)
+		maps.Copy(w.Header(), whole.Header())
+		if at := whole.Header().Get("Location"); strings.HasPrefix(at, "/") {
+			w.Header().Set("Location", "http://"+r.Host+at)
+		}
+		w.WriteHeader(whole.Code)
+		w.Write(whole.Body.Bytes())
+	})}
+	auth, _ := keys{}.Resolve(nil)
+	m := open(t, write(t, "a.tar", docker20(t, newSample(t, amd64, rawLayer(t, 1, big)))), Options{})
+	if _, err := Push(t.Context(), m, Target{Repository: "to.test/app", Tags: []string{"1"}, Auth: auth, Transport: proxy}, PushOptions{}); err != nil {
+		t.Error(err)
+	}
+}
