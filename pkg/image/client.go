@@ -231,13 +231,17 @@ func (c *client) url(path string) string {
 }
 
 // send sends one request and returns the answer if its status is one of ok. The
-// caller closes the body. Redirects are answers, not followed.
+// caller closes the body. Redirects of GET are followed, to another host without
+// credentials; those of other methods are answers.
 func (c *client) send(ctx context.Context, op operation, req *http.Request, ok ...int) (*http.Response, error) {
 	t, guess, err := c.transport(ctx)
 	if err != nil {
 		return nil, err
 	}
-	hc := http.Client{Transport: t, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	hc := http.Client{Transport: t}
+	if req.Method != http.MethodGet {
+		hc.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	}
 	resp, err := hc.Do(req.WithContext(ctx))
 	if err != nil {
 		if cause := context.Cause(ctx); errors.Is(cause, errStalled) {
@@ -367,34 +371,14 @@ func (c *client) notFound(reference string) *NotFoundError {
 }
 
 // openBlob opens a blob of the repository; its digest is not verified.
-// Registries that keep blobs elsewhere redirect there; credentials are not for
-// that place.
 func (c *client) openBlob(ctx context.Context, d v1.Descriptor) (io.ReadCloser, error) {
 	req, err := http.NewRequest(http.MethodGet, c.url("blobs/"+d.Digest.String()), nil)
 	if err != nil {
 		return nil, err
 	}
-	resp, err := c.send(ctx, opReadBlob, req, http.StatusOK, http.StatusMovedPermanently, http.StatusFound, http.StatusTemporaryRedirect, http.StatusPermanentRedirect)
+	resp, err := c.send(ctx, opReadBlob, req, http.StatusOK)
 	if err != nil {
 		return nil, err
-	}
-	if resp.StatusCode != http.StatusOK {
-		discard(resp)
-		to, err := resp.Location()
-		if err != nil {
-			return nil, final("the registry keeps a blob at an unusable address")
-		}
-		if req, err = http.NewRequestWithContext(ctx, http.MethodGet, to.String(), nil); err != nil {
-			return nil, err
-		}
-		hc := http.Client{Transport: c.base}
-		if resp, err = hc.Do(req); err != nil {
-			return nil, fmt.Errorf("%s: %w", opReadBlob.name, redact(err))
-		}
-		if resp.StatusCode != http.StatusOK {
-			defer discard(resp)
-			return nil, newStatusError(opReadBlob, resp)
-		}
 	}
 	if resp.ContentLength >= 0 && resp.ContentLength != d.Size {
 		resp.Body.Close()

@@ -165,6 +165,51 @@ func TestCopyFromElsewhere(t *testing.T) {
 	}
 }
 
+// Where what is read may lie elsewhere: registry.k8s.io has manifests in other
+// registries, and others move blobs about on their own host, for which they want
+// credentials as for the rest.
+func TestRedirects(t *testing.T) {
+	f := layoutFiles{}
+	f.seal(t, f.index(t, f.manifest(t, newSample(t, amd64, rawLayer(t, 1, 1000)), false)))
+	dir := f.directory(t)
+	for _, c := range []struct{ name, to string }{
+		{"another host", "https://elsewhere.test"},
+		{"the same host", "/moved"},
+		{"the same host, then another", "/on"},
+		{"the same host without TLS", "http://from.test/moved"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			from, to := newTestRegistry(), newTestRegistry()
+			root, err := Push(t.Context(), open(t, dir, Options{}), Target{Repository: "from.test/app", Tags: []string{"1"}, Transport: direct{from}}, PushOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			moves := direct{http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				_, password, _ := r.BasicAuth()
+				rest, moved := strings.CutPrefix(r.URL.Path, "/moved")
+				switch {
+				case password != "" && (r.Host != "from.test" || r.URL.Scheme != "https"):
+					t.Errorf("credentials were sent to %s", r.URL)
+				case r.Host == "from.test" && password == "":
+					answer(401, "UNAUTHORIZED", "", "WWW-Authenticate", `Basic realm="test"`)(w, r)
+				case r.Host == "from.test" && strings.HasPrefix(r.URL.Path, "/on"):
+					http.Redirect(w, r, "https://elsewhere.test"+r.URL.Path[len("/on"):], http.StatusFound)
+				case r.Host == "from.test" && !moved:
+					http.Redirect(w, r, c.to+r.URL.Path, http.StatusTemporaryRedirect)
+				default:
+					r.URL.Path = rest
+					from.ServeHTTP(w, r)
+				}
+			})}
+			m := open(t, "docker://from.test/app:1", Options{Transport: moves, Keychain: keys{}})
+			r, err := Push(t.Context(), m, Target{Repository: "to.test/app", Tags: []string{"1"}, Transport: direct{to}}, PushOptions{})
+			if err != nil || r.Digest != root.Digest {
+				t.Errorf("%+v, want %s: %v", r, root.Digest, err)
+			}
+		})
+	}
+}
+
 // A registry behind a proxy that ends TLS may give out addresses of plain HTTP.
 func TestCredentialsNeedTLS(t *testing.T) {
 	g := newTestRegistry()
