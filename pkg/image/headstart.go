@@ -24,13 +24,14 @@ type headStart struct {
 
 	done   chan struct{} // closed when opened is set, or will not be
 	digest v1.Hash       // of the largest blob; set before listed is closed
+	asked  bool          // whether opened also says if the blob is there
 	opened *opening
 	taken  atomic.Bool
 }
 
 func (p *push) startEarly(ctx context.Context) *headStart {
 	ctx, cancel := context.WithCancel(ctx)
-	h := &headStart{cancel: cancel, listed: make(chan struct{}), done: make(chan struct{}), content: p.image.content}
+	h := &headStart{cancel: cancel, listed: make(chan struct{}), done: make(chan struct{}), content: p.image.content, asked: p.options.Available == nil}
 	go func() {
 		defer close(h.done)
 		if h.content == nil && p.image.describe.Kind == KindRegistry {
@@ -45,7 +46,7 @@ func (p *push) startEarly(ctx context.Context) *headStart {
 		if !ok {
 			return
 		}
-		if o, err := p.client.begin(ctx, first.desc, "", p.options.Available == nil); err == nil {
+		if o, err := p.client.begin(ctx, first.desc, "", h.asked); err == nil {
 			h.opened = &o
 		}
 	}()
@@ -70,13 +71,18 @@ func (h *headStart) loaded(ctx context.Context, p *push) (*content, error) {
 	return p.image.loaded(ctx, p.progress)
 }
 
-// take returns how the upload of a blob has begun, once, and nil if it has not.
-func (h *headStart) take(digest v1.Hash) *opening {
-	if h == nil || h.digest != digest || h.taken.Swap(true) {
+// take returns how the upload of a blob has begun, once, and nil if it has not, or
+// if nobody has asked for the blob, which is not known to be absent.
+func (h *headStart) take(ctx context.Context, digest v1.Hash, absent bool) *opening {
+	if h == nil || h.digest != digest || !h.asked && !absent || h.taken.Swap(true) {
 		return nil
 	}
-	<-h.done
-	return h.opened
+	select {
+	case <-h.done:
+		return h.opened
+	case <-ctx.Done():
+		return nil
+	}
 }
 
 // largest is the content's largest blob, if its blobs are known as they are to be

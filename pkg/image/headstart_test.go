@@ -2,9 +2,12 @@ package image
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"slices"
 	"testing"
+	"testing/synctest"
+	"time"
 )
 
 func TestHeadStart(t *testing.T) {
@@ -75,5 +78,41 @@ func TestHeadStart(t *testing.T) {
 		if r.SentBytes != 0 || slices.Contains(requests, "HEAD blobs") || slices.Contains(requests, "PUT blobs") {
 			t.Errorf("%+v after %q", r, requests)
 		}
+	})
+
+	// The caller could not, so that the registry is asked after all.
+	t.Run("in vain, without an answer", func(t *testing.T) {
+		g := newTestRegistry()
+		repo := g.serve(t)
+		push(t, g, repo, "1", PushOptions{})
+		r, requests := push(t, g, repo, "2", PushOptions{Available: func(context.Context, []string) (map[string]bool, error) {
+			return nil, errors.New("not allowed")
+		}})
+		if r.SentBytes != 0 {
+			t.Errorf("%+v after %q", r, requests)
+		}
+	})
+
+	// Another layer's error does not wait for it.
+	t.Run("hangs", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			g := newTestRegistry()
+			hanging := make(chan struct{})
+			g.faults = []fault{
+				{"POST", 1, func(w http.ResponseWriter, r *http.Request) { close(hanging); hang(w, r) }},
+				{"GET manifests", 1, func(w http.ResponseWriter, r *http.Request) { <-hanging; g.inner.ServeHTTP(w, r) }},
+				{"POST", 1 << 20, answer(403, "DENIED", "")},
+			}
+			m, err := Open(t.Context(), dir, Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer m.Close()
+			start := time.Now()
+			_, err = Push(t.Context(), m, Target{Repository: "registry.test/app", Tags: []string{"1"}, Transport: direct{g}}, PushOptions{})
+			if _, ok := as[*DeniedError](err); !ok || time.Since(start) > time.Second {
+				t.Errorf("after %s: %v", time.Since(start), err)
+			}
+		})
 	})
 }

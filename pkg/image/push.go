@@ -373,7 +373,8 @@ func (p *push) blob(ctx context.Context, there *inventory, b blob, early *headSt
 	if state == present {
 		return b.desc, !sent, nil
 	}
-	reused, err := p.client.uploadBlob(ctx, b, state == missing, early.take(b.desc.Digest), q.restart, q.moved)
+	absent := state == missing
+	reused, err := p.client.uploadBlob(ctx, b, absent, early.take(ctx, b.desc.Digest, absent), q.restart, q.moved)
 	return b.desc, reused, err
 }
 
