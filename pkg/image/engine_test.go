@@ -221,6 +221,25 @@ func TestEngineWithAnUncertainID(t *testing.T) {
 	}
 }
 
+// What is known of an image changes when its engine has handed it out, while the
+// base is still looked at; the race detector sees to it that the two keep apart.
+func TestEngineHandsOutDuringLook(t *testing.T) {
+	s := newSample(t, amd64, rawLayer(t, 1, 1000))
+	f := &fakeEngine{api: "1.41", archive: docker20(t, s), inspect: map[string]any{"Id": s.id(), "Os": "linux", "Architecture": "amd64"}}
+	m := open(t, "app:1", f.listen(t))
+	out, load := make(chan struct{}), m.load
+	m.load = func(ctx context.Context, p *progress) (*content, error) {
+		defer close(out)
+		return load(ctx, p)
+	}
+	_, err := Push(t.Context(), m, Target{Repository: newTestRegistry().serve(t), Tags: []string{"1"}}, PushOptions{
+		Base: func(context.Context) (string, error) { <-out; return "base", nil },
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
 func TestEngineErrors(t *testing.T) {
 	s := newSample(t, amd64, rawLayer(t, 1, 1<<20))
 	inspect := map[string]any{"Id": s.id(), "Os": "linux", "Architecture": "amd64"}

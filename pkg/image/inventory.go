@@ -116,10 +116,11 @@ func (i *inventory) lost(err error) bool {
 const lookLimit = 20 * time.Second
 
 // known returns how the layers of the push's base are stored in the repository,
-// by diffID; without a base, those of another image under one of the tags.
+// by diffID; without a base, those of another image under one of the tags. d and c
+// are what is known of the image to be pushed.
 // Nothing that goes wrong here is an error: the layers are sent then.
-func (p *push) known(ctx context.Context, s State) map[v1.Hash]v1.Descriptor {
-	if p.image.describe.Kind == KindRegistry || p.image.content != nil && !p.image.content.compresses() {
+func (p *push) known(ctx context.Context, s State, d Description, c *content) map[v1.Hash]v1.Descriptor {
+	if d.Kind == KindRegistry || c != nil && !c.compresses() {
 		return nil
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, lookLimit, errStalled)
@@ -140,8 +141,8 @@ func (p *push) known(ctx context.Context, s State) map[v1.Hash]v1.Descriptor {
 		return nil
 	}
 	var platform Platform
-	if ps := p.image.describe.Platforms; len(ps) == 1 {
-		platform = ps[0]
+	if len(d.Platforms) == 1 {
+		platform = d.Platforms[0]
 	}
 	layers, err := p.client.layers(ctx, base, platform)
 	if err != nil {

@@ -174,8 +174,8 @@ func (p *push) run(ctx context.Context) (Result, error) {
 	var stored map[v1.Hash]v1.Descriptor
 	var c *content
 	g, gctx := errgroup.WithContext(ctx)
-	tags := State{Tags: slices.Clone(s.Tags)}
-	g.Go(func() error { stored = p.known(gctx, tags); return nil })
+	d, content := p.image.Describe(), p.image.content // both change when it is loaded
+	g.Go(func() error { stored = p.known(gctx, s, d, content); return nil })
 	g.Go(func() (err error) { c, err = early.loaded(gctx, p); return err })
 	if err := g.Wait(); err != nil {
 		return Result{}, err
