@@ -221,6 +221,21 @@ func TestEngineWithAnUncertainID(t *testing.T) {
 	}
 }
 
+// An engine is not made to hand out an image for which there is no place.
+func TestEngineImmutableTag(t *testing.T) {
+	target := Target{Repository: newTestRegistry().serve(t), Tags: []string{"1"}, Immutable: func(string) bool { return true }}
+	other := write(t, "other.tar", docker20(t, newSample(t, amd64, rawLayer(t, 2, 1000))))
+	if _, err := Push(t.Context(), open(t, other, Options{}), target, PushOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	s := newSample(t, amd64, rawLayer(t, 1, 1000))
+	f := &fakeEngine{api: "1.41", archive: docker20(t, s), inspect: map[string]any{"Id": s.id(), "Os": "linux", "Architecture": "amd64"}}
+	_, err := Push(t.Context(), open(t, "app:1", f.listen(t)), target, PushOptions{})
+	if taken, ok := as[*TagTakenError](err); !ok || taken.Want != s.id() || f.exports != 0 {
+		t.Errorf("%v after %d exports", err, f.exports)
+	}
+}
+
 // What is known of an image changes when its engine has handed it out, while the
 // base is still looked at; the race detector sees to it that the two keep apart.
 func TestEngineHandsOutDuringLook(t *testing.T) {

@@ -145,27 +145,25 @@ const maxRepairs = 2
 
 func (p *push) run(ctx context.Context) (Result, error) {
 	var s State
-	checked := p.options.State
-	if checked != nil && slices.EqualFunc(checked.Tags, p.target.Tags, func(t TagState, tag string) bool { return t.Tag == tag }) {
-		s = State{Tags: slices.Clone(checked.Tags)}
-		p.client.unknown.Store(checked.unknown)
-		if compare(&s, p.image.identities); s.AlreadyThere() {
-			return already(s), nil
+	given := p.options.State
+	checked := given != nil && slices.EqualFunc(given.Tags, p.target.Tags, func(t TagState, tag string) bool { return t.Tag == tag })
+	if checked {
+		s = State{Tags: slices.Clone(given.Tags)}
+		p.client.unknown.Store(given.unknown)
+		if r, ok, err := p.settled(&s); ok {
+			return r, err
 		}
-	} else {
-		checked = nil
 	}
 	early := p.startEarly(ctx)
 	defer early.stop()
-	if checked == nil {
+	if !checked {
 		var err error
 		if s, err = readTags(ctx, p.client, p.target.Tags); err != nil {
 			return Result{}, err
 		}
-	}
-	compare(&s, p.image.identities)
-	if s.AlreadyThere() {
-		return already(s), nil
+		if r, ok, err := p.settled(&s); ok {
+			return r, err
+		}
 	}
 	if r, ok, err := p.byEngine(ctx, s); ok || err != nil {
 		return r, err
@@ -180,12 +178,8 @@ func (p *push) run(ctx context.Context) (Result, error) {
 	if err := g.Wait(); err != nil {
 		return Result{}, err
 	}
-	compare(&s, p.image.identities) // an engine's image is known for sure now
-	if s.AlreadyThere() {
-		return already(s), nil
-	}
-	if err := taken(s, p.target, p.image); err != nil {
-		return Result{}, err
+	if r, ok, err := p.settled(&s); ok { // an engine's image is known for sure now
+		return r, err
 	}
 	if i := slices.IndexFunc(s.Tags, func(t TagState) bool { return t.Status == TagSame }); i >= 0 {
 		// One tag has the image: the others need no more than its manifest.
@@ -277,9 +271,17 @@ func (p *push) publish(ctx context.Context, s State, documents []document) (Resu
 	}, nil
 }
 
-// already is the result when there is nothing to do.
-func already(s State) Result {
-	return Result{Digest: s.Tags[0].Digest, MediaType: s.Tags[0].MediaType, AlreadyThere: true}
+// settled says whether what the tags hold decides the push: they have the image,
+// or one that can never change has for certain another.
+func (p *push) settled(s *State) (r Result, ok bool, err error) {
+	compare(s, p.image.identities)
+	if s.AlreadyThere() {
+		return Result{Digest: s.Tags[0].Digest, MediaType: s.Tags[0].MediaType, AlreadyThere: true}, true, nil
+	}
+	if p.image.certain {
+		err = taken(*s, p.target, p.image)
+	}
+	return Result{}, err != nil, err
 }
 
 func (p *push) explain(err error) error {
