@@ -244,10 +244,7 @@ func (c *client) send(ctx context.Context, op operation, req *http.Request, ok .
 	}
 	resp, err := hc.Do(req.WithContext(ctx))
 	if err != nil {
-		if cause := context.Cause(ctx); errors.Is(cause, errStalled) {
-			err = cause
-		}
-		return nil, fmt.Errorf("%s: %w", op.name, redact(err))
+		return nil, fmt.Errorf("%s: %w", op.name, stalledOr(ctx, redact(err)))
 	}
 	for _, s := range ok {
 		if resp.StatusCode == s {

@@ -52,6 +52,9 @@ func TestCopyFaults(t *testing.T) {
 		{"a layer has vanished", func(g *testRegistry) []fault {
 			return []fault{{"GET blobs", 1, g.inner.ServeHTTP}, {"GET blobs", 1 << 20, answer(404, "BLOB_UNKNOWN", "no")}}
 		}, time.Second, "from.test/app: read a layer"},
+		{"stays unavailable", func(g *testRegistry) []fault {
+			return []fault{{"GET manifests", 1 << 20, answer(503, "", "closed for today", "Retry-After", "90")}}
+		}, readLimit, "the registry answered 503"},
 		{"another manifest under the digest", func(g *testRegistry) []fault {
 			return []fault{{"GET manifests", 1, g.inner.ServeHTTP}, {"GET manifests", 1 << 20, g.altered(flipped)}}
 		}, 2 * time.Minute, "another digest"},

@@ -154,7 +154,8 @@ func retryAfter(h string, now time.Time) time.Duration {
 
 // persist calls f until it succeeds or its error is final. what names the work
 // in the log; renewAuth is called when credentials were refused, which is
-// forgiven once.
+// forgiven once. When ctx ends, the error is its cause; but where the time for the
+// work is up, what went wrong last says more.
 func persist(ctx context.Context, log *slog.Logger, what string, renewAuth func(), f func(context.Context) error) error {
 	renewed := false
 	for try := 1; ; try++ {
@@ -163,7 +164,7 @@ func persist(ctx context.Context, log *slog.Logger, what string, renewAuth func(
 			return nil
 		}
 		if ctx.Err() != nil {
-			return context.Cause(ctx)
+			return ended(ctx, err)
 		}
 		v := judge(err)
 		switch {
@@ -181,8 +182,15 @@ func persist(ctx context.Context, log *slog.Logger, what string, renewAuth func(
 		select {
 		case <-ctx.Done():
 			t.Stop()
-			return context.Cause(ctx)
+			return ended(ctx, err)
 		case <-t.C:
 		}
 	}
+}
+
+func ended(ctx context.Context, last error) error {
+	if cause := context.Cause(ctx); cause != errStalled {
+		return cause
+	}
+	return last
 }
