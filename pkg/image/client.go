@@ -287,7 +287,7 @@ func (c *client) ask(ctx context.Context, op operation, method, address string, 
 	var body []byte
 	if method == http.MethodGet {
 		if body, err = readSmall(resp.Body, maxDocument); err != nil {
-			return nil, nil, fmt.Errorf("%s: the answer %w", op.name, err)
+			return nil, nil, fmt.Errorf("%s: the answer: %w", op.name, stalledOr(ctx, err))
 		}
 	}
 	return resp, body, nil
@@ -396,7 +396,7 @@ func (c *client) read(ctx context.Context, d v1.Descriptor, limit int64) ([]byte
 		}
 		defer r.Close()
 		if raw, err = readSmall(r, limit); err != nil {
-			return fmt.Errorf("%s: the answer %w", opReadBlob.name, err)
+			return fmt.Errorf("%s: the answer: %w", opReadBlob.name, stalledOr(ctx, err))
 		}
 		if d.Digest.Algorithm == "sha256" && digestOf(raw) != d.Digest {
 			return fmt.Errorf("%s: %w", opReadBlob.name, io.ErrUnexpectedEOF)

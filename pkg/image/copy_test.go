@@ -5,6 +5,8 @@ package image
 
 import (
 	"bytes"
+	"context"
+	"io"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -232,6 +234,96 @@ func TestCredentialsNeedTLS(t *testing.T) {
 	auth, _ := keys{}.Resolve(nil)
 	m := open(t, write(t, "a.tar", docker20(t, newSample(t, amd64, rawLayer(t, 1, big)))), Options{})
 	if _, err := Push(t.Context(), m, Target{Repository: "to.test/app", Tags: []string{"1"}, Auth: auth, Transport: proxy}, PushOptions{}); err != nil {
+		t.Error(err)
+	}
+}
+
+// stuck is a source's transport under which blobs end in silence.
+type stuck struct {
+	http.RoundTripper
+	after int // requests for blobs that go well
+}
+
+func (s *stuck) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := s.RoundTripper.RoundTrip(r)
+	if err != nil || requestKind(r) != "GET blobs" {
+		return resp, err
+	}
+	if s.after--; s.after < 0 {
+		resp.Body = struct {
+			io.Reader
+			io.Closer
+		}{io.MultiReader(io.LimitReader(resp.Body, 1000), silence{r.Context()}), resp.Body}
+	}
+	return resp, err
+}
+
+type silence struct{ ctx context.Context }
+
+func (s silence) Read([]byte) (int, error) { <-s.ctx.Done(); return 0, s.ctx.Err() }
+
+// A source that falls silent is the one that is named, and not waited for longer
+// when the copy is looked at because the target calls it damaged.
+func TestCopySilence(t *testing.T) {
+	f := layoutFiles{}
+	f.seal(t, f.manifest(t, newSample(t, amd64, rawLayer(t, 1, 100_000)), false))
+	dir := f.directory(t)
+	for _, c := range []struct {
+		name    string
+		after   int
+		damaged int
+	}{
+		{"while it is sent", 1, 0},
+		{"while it is verified", 2, 1 << 20},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				from, to := newTestRegistry(), newTestRegistry()
+				if _, err := Push(t.Context(), open(t, dir, Options{}), Target{Repository: "from.test/app", Tags: []string{"1"}, Transport: direct{from}}, PushOptions{}); err != nil {
+					t.Fatal(err)
+				}
+				m, err := Open(t.Context(), "docker://from.test/app:1", Options{Transport: &stuck{direct{from}, c.after}})
+				if err != nil {
+					t.Fatal(err)
+				}
+				to.faults = []fault{{"PUT blobs", c.damaged, answer(400, "DIGEST_INVALID", "")}}
+				start := time.Now()
+				_, err = Push(t.Context(), m, Target{Repository: "to.test/app", Tags: []string{"1"}, Transport: direct{to}}, PushOptions{Concurrency: 1})
+				if err == nil || !strings.Contains(err.Error(), "from.test/app: read a layer: no bytes moved") || time.Since(start) > 15*time.Minute {
+					t.Errorf("after %s: %v", time.Since(start), err)
+				}
+			})
+		})
+	}
+}
+
+// The target refuses while the source is slow: that is not the source's failure.
+func TestCopyRefusedEarly(t *testing.T) {
+	f := layoutFiles{}
+	f.seal(t, f.manifest(t, newSample(t, amd64, rawLayer(t, 1, big)), false))
+	from, to := newTestRegistry(), newTestRegistry()
+	repo := from.serve(t)
+	if _, err := Push(t.Context(), open(t, f.directory(t), Options{}), Target{Repository: repo, Tags: []string{"1"}}, PushOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	from.faults = []fault{{"GET blobs", 1, from.inner.ServeHTTP}, {"GET blobs", 1, func(w http.ResponseWriter, r *http.Request) {
+		whole := httptest.NewRecorder()
+		from.inner.ServeHTTP(whole, r)
+		maps.Copy(w.Header(), whole.Header())
+		w.Write(whole.Body.Bytes()[:1000])
+		w.(http.Flusher).Flush()
+		<-r.Context().Done()
+	}}}
+	to.faults = []fault{{"PUT blobs", 1, func(w http.ResponseWriter, r *http.Request) {
+		if r.ContentLength < 1<<20 { // the config
+			to.faults[0].times++
+			to.inner.ServeHTTP(w, r)
+			return
+		}
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}}}
+	_, err := Push(t.Context(), open(t, "docker://"+repo+":1", Options{}), Target{Repository: to.serve(t), Tags: []string{"1"}}, PushOptions{Concurrency: 1})
+	if err != nil {
 		t.Error(err)
 	}
 }

@@ -163,13 +163,6 @@ func (o *outbox) once(ctx context.Context, c *client, name, tag, auth string, p 
 	}
 }
 
-func stalledOr(ctx context.Context, err error) error {
-	if cause := context.Cause(ctx); errors.Is(cause, errStalled) {
-		return cause
-	}
-	return err
-}
-
 // registryAuth encodes credentials for the engine, which passes them on as they
 // are.
 func registryAuth(ctx context.Context, auth authn.Authenticator) (string, error) {

@@ -189,16 +189,17 @@ func (s *remoteStore) document(ctx context.Context, d v1.Descriptor, limit int64
 // open opens a blob to be uploaded elsewhere. Its digest is not verified here:
 // the registry that it goes to does that, and hashing costs more than copying.
 func (s *remoteStore) open(ctx context.Context, d v1.Descriptor) (io.ReadCloser, error) {
-	origin := func(err error) error { return &originError{s.client.repository(), err} }
 	r, err := s.client.openBlob(ctx, d)
 	if err != nil && judge(err).action == renew {
 		s.client.renew()
 		r, err = s.client.openBlob(ctx, d)
 	}
 	if err != nil {
-		return nil, origin(err)
+		return nil, &originError{s.client.repository(), err}
 	}
-	return &markedReader{r, origin}, nil
+	return &markedReader{r, func(err error) error {
+		return &originError{s.client.repository(), fmt.Errorf("%s: %w", opReadBlob.name, stalledOr(ctx, err))}
+	}}, nil
 }
 
 func (s *remoteStore) blob(d v1.Descriptor) (blob, error) {

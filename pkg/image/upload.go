@@ -25,6 +25,14 @@ import (
 // errStalled is the cause of cancelling a request that no longer moves.
 var errStalled = errors.New("no bytes moved for too long")
 
+// stalledOr is errStalled if that is why ctx ended, else err.
+func stalledOr(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); errors.Is(cause, errStalled) {
+		return cause
+	}
+	return err
+}
+
 // settleRate is how fast, in bytes a second, a registry is expected at least to
 // put away an upload once it has it all.
 const settleRate = 20 << 20
@@ -148,10 +156,10 @@ func (c *client) transfer(ctx context.Context, method string, session *url.URL, 
 	cancel(nil)
 	body.Close()
 	switch source := body.failed(); {
+	case source != nil && !errors.Is(source, context.Canceled): // which is what has just been done
+		return nil, source
 	case context.Cause(ctx) == errStalled:
 		return nil, fmt.Errorf("%s: %w", opSendBlob.name, errStalled)
-	case source != nil:
-		return nil, source
 	case err != nil:
 		return nil, err
 	case !body.ended() && size != 0 && body.read() != size:
@@ -227,7 +235,7 @@ func (c *client) uploadBlob(ctx context.Context, b blob, absent bool, early *ope
 		})
 		var status *statusError
 		if errors.As(err, &status) && status.has("DIGEST_INVALID") {
-			if bad := verify(ctx, b); bad != nil {
+			if bad := c.verify(ctx, b); bad != nil {
 				return bad
 			}
 		}
@@ -238,14 +246,19 @@ func (c *client) uploadBlob(ctx context.Context, b blob, absent bool, early *ope
 
 // verify says whether it is the source's fault that a blob's bytes do not have
 // its digest.
-func verify(ctx context.Context, b blob) error {
+func (c *client) verify(ctx context.Context, b blob) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	timer := time.AfterFunc(c.stall, func() { cancel(errStalled) })
+	defer timer.Stop()
 	r, err := b.open(ctx)
 	if err != nil {
 		return err
 	}
-	defer r.Close()
 	sum := sha256.New()
-	if _, err := io.Copy(sum, &interruptible{ctx, r}); err != nil {
+	watched := newBody(r, sum, func(int) { timer.Reset(c.stall) })
+	defer watched.Close()
+	if _, err := io.Copy(io.Discard, &interruptible{ctx, watched}); err != nil {
 		return err
 	}
 	if got := hashOf(sum); b.desc.Digest.Algorithm == "sha256" && got != b.desc.Digest {
