@@ -289,7 +289,7 @@ func (b *benchmark) run(ctx context.Context) error {
 // contests are those that need no engine.
 func (b *benchmark) contests(ctx context.Context, model string, at model) []contest {
 	raw, layout := filepath.Join(b.dir, "image.tar"), filepath.Join(b.dir, "layout")
-	again := func(path string, c []entry) func(string, int) error {
+	again := func(path string) func(string, int) error {
 		return func(repository string, _ int) error { return b.child(ctx, "push", path, repository, "1") }
 	}
 	cold := contest{name: model + ": raw archive", at: at, entries: b.tools(raw, asArchive), limit: raw}
@@ -303,16 +303,14 @@ func (b *benchmark) contests(ctx context.Context, model string, at model) []cont
 	copies := b.tools("", asCopy)
 	return []contest{
 		cold,
-		{name: model + ": raw archive, nothing changed", at: at, entries: b.tools(raw, asArchive), before: again(raw, nil)},
+		{name: model + ": raw archive, nothing changed", at: at, entries: b.tools(raw, asArchive), before: again(raw)},
 		{name: model + ": raw archive, one layer changed, fresh agent", at: at, entries: changed,
 			before: func(repository string, _ int) error { return b.child(ctx, "push", layout, repository, "0") }},
 		{name: model + ": gzip OCI layout", at: at, entries: oci},
-		{name: model + ": gzip OCI layout, nothing changed", at: at, entries: oci, before: again(layout, nil)},
+		{name: model + ": gzip OCI layout, nothing changed", at: at, entries: oci, before: again(layout)},
 		{name: model + ": registry to registry, index with attestation", at: at, entries: copies},
 		{name: model + ": registry to registry, nothing changed", at: at, entries: copies,
-			before: func(repository string, _ int) error {
-				return b.child(ctx, "push", "docker://"+b.from.host+"/bench/from:1", repository, "1")
-			}},
+			before: again("docker://" + b.from.host + "/bench/from:1")},
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http/httptest"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -40,7 +41,7 @@ func TestTransportTrusts(t *testing.T) {
 func fileBody(t *testing.T, content []byte) (*body, *[]int) {
 	t.Helper()
 	path := write(t, "layer", content)
-	r, err := fileOpener(directory("/"), path)(t.Context())
+	r, err := fileOpener(directory(filepath.Dir(path)), filepath.Base(path))(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
