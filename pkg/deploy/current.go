@@ -140,7 +140,7 @@ func (d *Deployer) runningImage(ctx context.Context, r Request, name Service, se
 	}
 	container, err := definition.ChooseContainer(r.Container, r.Repository)
 	if err != nil {
-		return CurrentImage{}, fmt.Errorf("input container: service %s: %w", name.Name, err)
+		return CurrentImage{}, errors.Join(name.mistakes(err)...)
 	}
 	c := CurrentImage{Service: name, Exists: true, Container: container, URI: definition.Image(container), Revision: definition.ARN()}
 	p, _ := definition.Provenance()

@@ -58,10 +58,7 @@ const Current = "current"
 
 // current finds the image of the service's last successful deployment that was
 // neither the placeholder nor, where revisions tell, infrastructure's.
-func (d *Deployer) current(ctx context.Context, p *plan, s *servicePlan) error {
-	if err := p.chooseContainer(s); err != nil {
-		return fmt.Errorf("input container: service %s: %w", s.name.Name, err)
-	}
+func (d *Deployer) current(ctx context.Context, s *servicePlan) error {
 	var fallback string
 	for arn, err := range d.successes(ctx, s) {
 		if err != nil {

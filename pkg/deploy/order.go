@@ -90,12 +90,7 @@ func (d *Deployer) settle(ctx context.Context, p *plan, s *servicePlan) error {
 			}
 			fresh.ended = s.ended
 			*s = *fresh
-			if p.request.Image == Current {
-				if err := d.current(ctx, p, s); err != nil {
-					return err
-				}
-			}
-			if err := p.fit(s); err != nil {
+			if err := d.prepare(ctx, p, s, true); err != nil {
 				return err
 			}
 		}

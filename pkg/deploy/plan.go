@@ -4,6 +4,7 @@ package deploy
 // data, made by reading only; printing it and stopping there is a dry run.
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -73,19 +74,11 @@ func (d *Deployer) plan(ctx context.Context, r Request) (*plan, error) {
 	for i, container := range furtherBy {
 		p.further[container] = further[i]
 	}
-	if err := errors.Join(append([]error{imageErr}, errs...)...); err != nil {
-		p.close()
-		return nil, err
-	}
-	var problems []error
+	problems := append([]error{imageErr}, errs...)
 	for _, s := range p.services {
-		if r.Image == Current {
-			if err := d.current(ctx, p, s); err != nil {
-				problems = append(problems, err)
-				continue
-			}
+		if s != nil { // read
+			problems = append(problems, d.prepare(ctx, p, s, imageErr == nil))
 		}
-		problems = append(problems, p.fit(s))
 	}
 	if err := errors.Join(problems...); err != nil {
 		p.close()
@@ -139,27 +132,68 @@ func (d *Deployer) readService(ctx context.Context, name Service, base string) (
 	return s, nil
 }
 
-// fit chooses the container of a service, revises its task definition, and
-// checks that the service can run the result.
-func (p *plan) fit(s *servicePlan) error {
-	problems := rollout.Check(s.service, s.lineage.base, nil)
-	if err := errors.Join(append(problems, p.impossible(s)...)...); err != nil {
-		return err
+// prepare makes the target of a service, and checks that the service can run it.
+// Where the image of the run is not known, since something is wrong with it, as
+// much is checked as does not hang on it.
+func (d *Deployer) prepare(ctx context.Context, p *plan, s *servicePlan, imageKnown bool) error {
+	if s.way == nil { // what nobody can deploy has not been read any further
+		return errors.Join(rollout.Check(s.service, s.lineage.base, nil)...)
 	}
-	if err := p.chooseContainer(s); err != nil {
-		return fmt.Errorf("input container: service %s: %w", s.name.Name, err)
+	err := p.chooseContainer(s)
+	if err == nil && p.request.Image == Current {
+		err = d.current(ctx, s)
 	}
-	if err := p.revise(s, p.imageFor(s)); err != nil {
-		return fmt.Errorf("service %s: %w", s.name.Name, err)
-	}
-	if err := p.checkTurn(s); err != nil {
-		return err
-	}
+	return errors.Join(err, p.fit(s, imageKnown && err == nil))
+}
+
+// fit revises the task definition of a service, and checks that the service can
+// run the result.
+func (p *plan) fit(s *servicePlan, imageKnown bool) error {
+	problems := p.impossible(s)
 	platforms := map[string][]rollout.Platform{s.container: p.imageFor(s).platforms}
 	for container, c := range p.further {
 		platforms[container] = c.platforms
 	}
-	return errors.Join(rollout.Check(s.service, s.target, platforms)...)
+	mistakes := s.name.mistakes(p.revise(s, p.imageFor(s)))
+	if !imageKnown { // nor is the container then, perhaps
+		mistakes = slices.DeleteFunc(mistakes, isAboutContainer)
+	}
+	definition := s.lineage.base
+	if len(mistakes) == 0 && imageKnown {
+		definition = s.target
+		problems = append(problems, p.checkTurn(s))
+	}
+	return errors.Join(slices.Concat(problems, mistakes, rollout.Check(s.service, definition, platforms))...)
+}
+
+// mistakes puts into words, with the service's name, what package taskdef has
+// joined into err.
+func (s Service) mistakes(err error) []error {
+	var all []error
+	for _, one := range joined(err) {
+		if m, ok := errors.AsType[*taskdef.Mistake](one); ok {
+			all = append(all, &rollout.Problem{Input: m.Input, Message: "service " + s.Name + ": " + m.Message, Advice: m.Hint()})
+		} else {
+			all = append(all, fmt.Errorf("service %s: %w", s.Name, one))
+		}
+	}
+	return all
+}
+
+func isAboutContainer(err error) bool {
+	p, ok := errors.AsType[*rollout.Problem](err)
+	return ok && p.Input == "container"
+}
+
+// joined returns the errors that were joined into err.
+func joined(err error) []error {
+	if err == nil {
+		return nil
+	}
+	if all, ok := err.(interface{ Unwrap() []error }); ok {
+		return all.Unwrap()
+	}
+	return []error{err}
 }
 
 // impossible returns what is asked of a service that its way to be deployed
@@ -186,18 +220,19 @@ func (p *plan) impossible(s *servicePlan) []error {
 // given, the container only serves the overrides that name none, so ambiguity
 // is left for those to meet.
 func (p *plan) chooseContainer(s *servicePlan) error {
-	repository := p.request.Repository
+	r := p.request
+	repository := r.Repository
 	if p.repository != nil {
 		repository = p.repository.URI
 	} else if repository == "" {
 		repository, _ = taskdef.SplitImage(p.image.uri)
 	}
-	container, err := s.lineage.base.ChooseContainer(p.request.Container, repository)
-	if err != nil && (p.image.uri != "" || p.request.Container != "") {
-		return err
+	container, err := s.lineage.base.ChooseContainer(r.Container, repository)
+	s.container = cmp.Or(container, r.Container)
+	if p.image.uri == "" && r.Image != Current && r.Container == "" {
+		return nil
 	}
-	s.container = container
-	return nil
+	return errors.Join(s.name.mistakes(err)...)
 }
 
 // imageFor is the image that the service's container is to run.
@@ -240,11 +275,9 @@ func (p *plan) revise(s *servicePlan, c candidate) error {
 	change := p.request.Change
 	change.DefaultContainer = s.container
 	change.Images = map[string]string{}
+	maps.Copy(change.Images, p.request.Images)
 	if c.uri != "" {
-		change.Images[s.container] = c.uri
-	}
-	for container, further := range p.further {
-		change.Images[container] = further.uri
+		change.Images[""] = c.uri // of the application's container
 	}
 	target, err := s.lineage.base.Revise(change)
 	s.target = target

@@ -33,7 +33,7 @@ func (d *Deployer) register(ctx context.Context, p *plan, im Image, results []Se
 			c.uri = im.URI // with pinDigest it is known only after the push
 		}
 		if err := p.revise(s, c); err != nil {
-			return fmt.Errorf("service %s: %w", s.name.Name, err)
+			return errors.Join(s.name.mistakes(err)...)
 		}
 		results[i].Changes = taskdef.Diff(s.running, s.target)
 		s.known = append(s.known, fresh...)

@@ -13,7 +13,7 @@ import (
 
 // A Change is what a pipeline asks for. The zero Change asks for nothing.
 type Change struct {
-	Images map[string]string // container → image
+	Images map[string]string // container → image; "" is the application's
 
 	// Environment and Secrets are variables to set: a secret's value is the
 	// ARN (valueFrom) of what holds it. ECS refuses a container that has an
@@ -53,17 +53,35 @@ type VariableName struct {
 	Name      string
 }
 
+// A Mistake is one thing wrong with a [Change], under the name of the pipeline's
+// input that it was made in.
+type Mistake struct {
+	Input   string // empty where it belongs to none
+	Message string // what is wrong and what was expected
+	advice  string
+}
+
+func (m *Mistake) Error() string {
+	if m.Input == "" {
+		return m.Message
+	}
+	return "input " + m.Input + ": " + m.Message
+}
+
+// Hint is one thing to do about it; it may be empty.
+func (m *Mistake) Hint() string { return m.advice }
+
 // Revise returns the definition with a change made. A value that already is as
 // asked is left as it is spelled, and a change that changes nothing returns the
-// same document. Errors name the pipeline's input and come all at once: an
-// unknown container (with the list of those there are), a variable given twice,
-// a reserved tag, a result beyond [MaxSize].
+// same document. The error joins one [*Mistake] for each thing that is wrong: an
+// unknown container, a variable given twice, a reserved tag, a result beyond
+// [MaxSize]. Where the application's container is not known, that is said once.
 func (d Definition) Revise(c Change) (Definition, error) {
 	r := reviser{base: d, doc: d.doc, application: c.DefaultContainer, given: map[VariableName]string{}}
 	for _, name := range slices.Sorted(maps.Keys(c.Images)) {
 		image := c.Images[name]
 		if image == "" {
-			r.fail("images: no image for container %q", name)
+			r.fail("images", "", "no image for container %q", name)
 		}
 		r.container("images", name, func(c value) value { return c.withText("image", image) })
 	}
@@ -79,7 +97,7 @@ func (d Definition) Revise(c Change) (Definition, error) {
 	}
 	for _, v := range c.Secrets {
 		if v.Value == "" {
-			r.fail("secrets: %s: no value; expected the ARN of a secret or a parameter", v.Name)
+			r.fail("secrets", "", "%s: no value; expected the ARN of a secret or a parameter", v.Name)
 		}
 		r.variable("secrets", v, func(c value) value {
 			return c.dropItem("environment", "name", v.Name).withPair("secrets", "name", v.Name, "valueFrom", v.Value)
@@ -93,14 +111,15 @@ func (d Definition) Revise(c Change) (Definition, error) {
 	for _, t := range c.Tags {
 		switch {
 		case t.Key == "" || isReserved(t.Key):
-			r.fail("tag %q: expected a key that does not begin with aws:", t.Key)
+			r.fail("", "", "tag %q: expected a key that does not begin with aws:", t.Key)
 		default:
 			r.doc = r.doc.withPair("tags", "key", t.Key, "value", t.Value)
 		}
 	}
 	revised := Definition{r.doc}
 	if n := revised.bytes(); n > MaxSize && n > d.bytes() {
-		r.fail("the revised task definition has %d bytes; ECS takes at most %d", n, MaxSize)
+		r.fail("", "keep large values in Parameter Store or Secrets Manager, and name them in secrets",
+			"the revised task definition has %d bytes; ECS takes at most %d", n, MaxSize)
 	}
 	if err := errors.Join(r.errs...); err != nil {
 		return Definition{}, err
@@ -136,25 +155,26 @@ type reviser struct {
 	errs        []error
 }
 
-// fail notes an error, once.
-func (r *reviser) fail(format string, args ...any) {
-	err := fmt.Errorf(format, args...)
+// fail notes a mistake, once.
+func (r *reviser) fail(input, advice, format string, args ...any) {
+	r.note(&Mistake{input, fmt.Sprintf(format, args...), advice})
+}
+
+func (r *reviser) note(err error) {
 	if !slices.ContainsFunc(r.errs, func(e error) bool { return e.Error() == err.Error() }) {
 		r.errs = append(r.errs, err)
 	}
 }
 
-// resolve returns the name of an existing container, or notes an error.
+// resolve returns the name of an existing container, or notes a mistake: in the
+// input, or in container where the input leaves it to that.
 func (r *reviser) resolve(input, name string) (string, bool) {
 	if name == "" {
-		name = r.application
+		name, input = r.application, containerInput
 	}
-	chosen, err := r.base.ChooseContainer(name, "")
-	switch {
-	case err != nil && name == "":
-		r.fail("%w", err)
-	case err != nil:
-		r.fail("%s: %w", input, err)
+	chosen, err := r.base.chooseContainer(input, name, "")
+	if err != nil {
+		r.note(err)
 	}
 	return chosen, err == nil
 }
@@ -180,14 +200,14 @@ func (r *reviser) variable(input string, v Variable, change func(value) value) {
 	name := VariableName{container, v.Name}
 	switch before, twice := r.given[name]; {
 	case v.Name == "":
-		r.fail("%s: a variable without a name", input)
+		r.fail(input, "", "a variable without a name")
 	case !utf8.ValidString(v.Name + v.Value):
-		r.fail("%s: %q is not valid UTF-8", input, v.Name)
+		r.fail(input, "", "%q is not valid UTF-8", v.Name)
 	case !ok: // noted
 	case twice && before == input:
-		r.fail("%s: %s of container %s is given twice", input, v.Name, container)
+		r.fail(input, "remove one of the two lines", "%s of container %s is given twice", v.Name, container)
 	case twice:
-		r.fail("%s: %s of container %s is also given by %s", input, v.Name, container, before)
+		r.fail(input, "name it in one of the two", "%s of container %s is in %s, too", v.Name, container, before)
 	default:
 		r.given[name] = input
 		r.container(input, container, change)

@@ -1,6 +1,7 @@
 package taskdef_test
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -153,17 +154,15 @@ func TestReviseErrors(t *testing.T) {
 				Command:     []string{"x"}, CommandContainer: "web",
 			},
 			[]string{
-				`images: no container "app" in legacy:42; it has webserver, application`,
-				`images: no container "web" in legacy:42; it has webserver, application`,
-				`environment: no container "db" in legacy:42; it has webserver, application`,
-				`containerCommand: no container "web" in legacy:42; it has webserver, application`,
+				`input images: no container "app" in legacy:42`,
+				`input images: no container "web" in legacy:42`,
+				`input environment: no container "db" in legacy:42`,
+				`input containerCommand: no container "web" in legacy:42`,
 			}},
 		{"which container is meant, asked once", "firelens",
 			taskdef.Change{Environment: []taskdef.Variable{{Name: "A"}, {Name: "B"}}},
 			[]string{
-				"container: cannot tell which container of orders:3 is the application's; name one of " +
-					"log_router (public.ecr.aws/aws-observability/aws-for-fluent-bit:stable), " +
-					"orders (123456789012.dkr.ecr.eu-west-1.amazonaws.com/shop/orders@sha256:94afd1f2e64d908bc90dbca0035a5b567e2a3f1d0c4b5a69788796a5b4c3d2e1)",
+				"input container: cannot tell which container of orders:3 is the application's",
 			}},
 		{"a variable given in several ways", "fargate",
 			taskdef.Change{
@@ -172,9 +171,9 @@ func TestReviseErrors(t *testing.T) {
 				Secrets:           []taskdef.Variable{{Name: "B", Value: "arn"}},
 			},
 			[]string{
-				"environment: A of container app is also given by removeEnvironment",
-				"environment: B of container app is given twice",
-				"secrets: B of container app is also given by environment",
+				"input environment: A of container app is in removeEnvironment, too",
+				"input environment: B of container app is given twice",
+				"input secrets: B of container app is in environment, too",
 			}},
 		{"things without a name or a value", "fargate",
 			taskdef.Change{
@@ -184,10 +183,10 @@ func TestReviseErrors(t *testing.T) {
 				Tags:        []taskdef.Tag{{Key: ""}, {Key: "Aws:team", Value: "x"}},
 			},
 			[]string{
-				`images: no image for container "app"`,
-				"environment: a variable without a name",
-				`environment: "BYTES" is not valid UTF-8`,
-				"secrets: S: no value; expected the ARN of a secret or a parameter",
+				`input images: no image for container "app"`,
+				"input environment: a variable without a name",
+				`input environment: "BYTES" is not valid UTF-8`,
+				"input secrets: S: no value; expected the ARN of a secret or a parameter",
 				`tag "": expected a key that does not begin with aws:`,
 				`tag "Aws:team": expected a key that does not begin with aws:`,
 			}},
@@ -201,6 +200,26 @@ func TestReviseErrors(t *testing.T) {
 				t.Errorf("error:\n%s\nwant:\n%s", got, want)
 			}
 		})
+	}
+}
+
+// What is wrong with the container that is the application's is said once, and
+// hides nothing else; the hint names those that there are.
+func TestReviseWithoutApplication(t *testing.T) {
+	_, err := load(t, "fargate").Revise(taskdef.Change{
+		DefaultContainer:  "web",
+		Images:            map[string]string{"": "image:1", "db": "image:2"},
+		Environment:       []taskdef.Variable{{Name: "A"}, {Name: "A"}},
+		RemoveEnvironment: []taskdef.VariableName{{Container: "log", Name: "A"}},
+	})
+	want := `input container: no container "web" in chat-app:17
+input images: no container "db" in chat-app:17
+input removeEnvironment: no container "log" in chat-app:17`
+	if message(err) != want {
+		t.Errorf("error:\n%v\nwant:\n%s", err, want)
+	}
+	if m, ok := errors.AsType[*taskdef.Mistake](err); !ok || m.Hint() != "it has app" {
+		t.Errorf("the hint is %q", m.Hint())
 	}
 }
 

@@ -14,7 +14,6 @@ package taskdef
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -223,12 +222,20 @@ func (d Definition) String() string {
 // from repository, a registry host and repository name whose tag or digest does
 // not count; else the only essential one; else the only one. Where several
 // images are from the repository, the only essential one among them counts.
-// Anything else is an error that lists the containers.
+// Anything else is a [*Mistake] that lists the containers.
 func (d Definition) ChooseContainer(name, repository string) (string, error) {
+	return d.chooseContainer(containerInput, name, repository)
+}
+
+// containerInput is the input that says which container is the application's.
+const containerInput = "container"
+
+// chooseContainer is ChooseContainer for a name from the given input.
+func (d Definition) chooseContainer(input, name, repository string) (string, error) {
 	all := d.Containers()
 	if name != "" {
 		if !slices.ContainsFunc(all, func(c Container) bool { return c.Name == name }) {
-			return "", d.unknownContainer(name)
+			return "", d.unknownContainer(input, name)
 		}
 		return name, nil
 	}
@@ -254,17 +261,17 @@ func (d Definition) ChooseContainer(name, repository string) (string, error) {
 		found = append(found, fmt.Sprintf("%s (%s)", c.Name, c.Image))
 	}
 	if len(found) == 0 {
-		return "", errors.New("container: the task definition has none")
+		return "", &Mistake{Input: input, Message: "the task definition has no containers"}
 	}
-	return "", fmt.Errorf("container: cannot tell which container of %s is the application's; name one of %s", d, strings.Join(found, ", "))
+	return "", &Mistake{input, fmt.Sprintf("cannot tell which container of %s is the application's", d), "name one of " + strings.Join(found, ", ")}
 }
 
-func (d Definition) unknownContainer(name string) error {
+func (d Definition) unknownContainer(input, name string) error {
 	var names []string
 	for _, c := range d.Containers() {
 		names = append(names, c.Name)
 	}
-	return fmt.Errorf("no container %q in %s; it has %s", name, d, strings.Join(names, ", "))
+	return &Mistake{input, fmt.Sprintf("no container %q in %s", name, d), "it has " + strings.Join(names, ", ")}
 }
 
 // SplitImage splits an image reference, host/name:tag or host/name@digest, into

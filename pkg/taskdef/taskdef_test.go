@@ -3,6 +3,7 @@ package taskdef_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"maps"
 	"path/filepath"
 	"reflect"
@@ -199,7 +200,7 @@ func TestChooseContainer(t *testing.T) {
 	for _, test := range []struct{ name, from, container, repository, want, err string }{
 		{"by its name", "firelens", "log_router", "", "log_router", ""},
 		{"a name comes before the repository", "firelens", "log_router", ecr + "shop/orders", "log_router", ""},
-		{"a name that is not there", "firelens", "web", "", "", `no container "web" in orders:3; it has log_router, orders`},
+		{"a name that is not there", "firelens", "web", "", "", `input container: no container "web" in orders:3; it has log_router, orders`},
 		{"by its repository, whose digest does not count", "firelens", "", ecr + "shop/orders", "orders", ""},
 		{"nor does the tag of either", "fargate", "", ecr + "chat-app:1", "app", ""},
 		{"a port is not a tag", "bridge", "", "registry.example.com:5000/shop/legacy", "application", ""},
@@ -207,14 +208,18 @@ func TestChooseContainer(t *testing.T) {
 		{"the only essential one", "bridge", "", "", "webserver", ""},
 		{"the only one", "windows", "", ecr + "other", "billing", ""},
 		{"two essential ones", "firelens", "", ecr + "other", "",
-			"container: cannot tell which container of orders:3 is the application's; name one of " +
+			"input container: cannot tell which container of orders:3 is the application's; name one of " +
 				"log_router (public.ecr.aws/aws-observability/aws-for-fluent-bit:stable), " +
 				"orders (" + ecr + "shop/orders@sha256:94afd1f2e64d908bc90dbca0035a5b567e2a3f1d0c4b5a69788796a5b4c3d2e1)"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			got, err := load(t, test.from).ChooseContainer(test.container, test.repository)
-			if got != test.want || message(err) != test.err {
-				t.Errorf("got %q, error %v\nwant %q, error %s", got, err, test.want, test.err)
+			said := message(err)
+			if m, ok := errors.AsType[*taskdef.Mistake](err); ok {
+				said += "; " + m.Hint()
+			}
+			if got != test.want || said != test.err {
+				t.Errorf("got %q, error %s\nwant %q, error %s", got, said, test.want, test.err)
 			}
 		})
 	}
@@ -261,7 +266,7 @@ func TestChooseContainerAmongSeveralOfTheRepository(t *testing.T) {
 // The zero Definition has nothing to choose from, and does not panic.
 func TestZeroDefinition(t *testing.T) {
 	var d taskdef.Definition
-	if _, err := d.ChooseContainer("", ""); message(err) != "container: the task definition has none" {
+	if _, err := d.ChooseContainer("", ""); message(err) != "input container: the task definition has no containers" {
 		t.Errorf("error %v", err)
 	}
 	if d.String() != "" || d.Containers() != nil || len(d.RegisterInput()) != 0 || !taskdef.Equal(d, d) {
