@@ -149,7 +149,7 @@ func (d *Deployer) prepare(ctx context.Context, p *plan, s *servicePlan, imageKn
 // fit revises the task definition of a service, and checks that the service can
 // run the result.
 func (p *plan) fit(s *servicePlan, imageKnown bool) error {
-	problems := p.impossible(s)
+	problems := append(p.impossible(s), p.twoImages(s))
 	platforms := map[string][]rollout.Platform{s.container: p.imageFor(s).platforms}
 	for container, c := range p.further {
 		platforms[container] = c.platforms
@@ -194,6 +194,21 @@ func joined(err error) []error {
 		return all.Unwrap()
 	}
 	return []error{err}
+}
+
+// twoImages refuses an image for the container that gets the image of the run.
+func (p *plan) twoImages(s *servicePlan) error {
+	further := p.request.Images[s.container]
+	if further == "" || p.imageFor(s).uri == "" {
+		return nil
+	}
+	input := "image"
+	if p.request.Image == "" {
+		input = "repository"
+	}
+	return &rollout.Problem{Input: "images",
+		Message: fmt.Sprintf("service %s: container %s already gets the image of the input %s, %s, and cannot get %s as well", s.name.Name, s.container, input, p.imageFor(s).uri, further),
+		Advice:  fmt.Sprintf("leave %s out of images, or name in container the one that gets the image", s.container)}
 }
 
 // impossible returns what is asked of a service that its way to be deployed
