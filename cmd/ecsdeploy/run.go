@@ -284,7 +284,7 @@ func conclude(console *vso.Console, log *slog.Logger, in input.Inputs, result de
 	switch {
 	case len(failures) > 0 && !asked:
 		for _, failure := range failures {
-			log.Error(failure)
+			issue(log, failure.Text, failure.Hint)
 		}
 		console.Send(vso.Complete(vso.Failed, line))
 	case result.Outcome() == rollout.Paused, asked:
@@ -311,14 +311,18 @@ func fail(console *vso.Console, log *slog.Logger, err error) int {
 		if first == "" {
 			first = message
 		}
-		if hint != "" {
-			log.Error(message, "hint", hint)
-		} else {
-			log.Error(message)
-		}
+		issue(log, message, hint)
 	}
 	console.Send(vso.Complete(vso.Failed, first))
 	return 0
+}
+
+// issue reports what is wrong, and what to do about it where that is known.
+func issue(log *slog.Logger, message, hint string) {
+	if hint != "" {
+		log = log.With("hint", hint)
+	}
+	log.Error(message)
 }
 
 // each returns the errors that were joined into err.

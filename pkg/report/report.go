@@ -6,10 +6,12 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"net/url"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
 
@@ -71,7 +73,14 @@ func Line(r deploy.Result) string {
 	case len(r.Services) == 1:
 		return fmt.Sprintf("%s (%s)", serviceLine(r.Services[0]), took)
 	default:
-		return fmt.Sprintf("%d services: %s (%s)", len(r.Services), words(r.Outcome()), took)
+		text := words(r.Outcome())
+		for _, s := range r.Services {
+			if s.Outcome == r.Outcome() && failed(s) {
+				text = serviceLine(s)
+				break
+			}
+		}
+		return fmt.Sprintf("%d services: %s (%s)", len(r.Services), text, took)
 	}
 }
 
@@ -85,7 +94,11 @@ func serviceLine(s deploy.ServiceResult) string {
 	case "":
 		return fmt.Sprintf("%s is moving to %s; its end was not waited for", s.Name, revision)
 	default:
-		return fmt.Sprintf("%s: %s", s.Name, words(s.Outcome))
+		text := fmt.Sprintf("%s: %s", s.Name, words(s.Outcome))
+		if reason := brief(s); reason != "" && failed(s) {
+			text += ": " + reason
+		}
+		return text
 	}
 }
 
@@ -103,16 +116,67 @@ func words(o rollout.Outcome) string {
 	}
 }
 
-// Failures says, one line for each service, what went wrong.
-func Failures(r deploy.Result) []string {
-	var lines []string
+// Failure is what went wrong with a service, in one line, and what to do about
+// it, which may be empty.
+type Failure struct{ Text, Hint string }
+
+// Failures says what went wrong, once for each service.
+func Failures(r deploy.Result) []Failure {
+	var all []Failure
 	for _, s := range r.Services {
-		if s.Outcome == "" || s.Outcome == rollout.Paused || s.Outcome.Good() {
-			continue
+		if failed(s) {
+			text, hint := reason(s)
+			all = append(all, Failure{fmt.Sprintf("service %s: %s: %s", s.Name, words(s.Outcome), text), hint})
 		}
-		lines = append(lines, fmt.Sprintf("service %s: %s: %s", s.Name, words(s.Outcome), s.Reason))
 	}
-	return lines
+	return all
+}
+
+func failed(s deploy.ServiceResult) bool {
+	return s.Outcome != "" && s.Outcome != rollout.Paused && !s.Outcome.Good()
+}
+
+// Whoever is called at night reads one line first, and in some places only its
+// beginning: so much of it tells why. Both are in runes.
+const (
+	lineLength  = 220
+	briefLength = 120
+)
+
+// reason is why a rollout failed: what became of its tasks, then what ended it,
+// unless that says the same.
+func reason(s deploy.ServiceResult) (text, hint string) {
+	why, hint := s.Diagnosis.Why()
+	if why == "" || strings.Contains(s.Reason, why) {
+		return elide(s.Reason, lineLength), hint
+	}
+	return elide(elide(why, briefLength)+"; "+s.Reason, lineLength), hint
+}
+
+// brief is reason for a title.
+func brief(s deploy.ServiceResult) string {
+	why, _ := s.Diagnosis.Why()
+	return elide(cmp.Or(why, s.Reason), briefLength)
+}
+
+// elide makes s one line of n runes at most by leaving out words in the middle:
+// AWS's messages begin with what happened, and end with why.
+func elide(s string, n int) string {
+	const mark = " … "
+	if s = strings.Join(strings.Fields(s), " "); utf8.RuneCountInString(s) <= n {
+		return s
+	}
+	r := []rune(s)
+	tail := (n - utf8.RuneCountInString(mark)) * 2 / 5
+	head := n - utf8.RuneCountInString(mark) - tail
+	first, last := string(r[:head]), string(r[len(r)-tail:])
+	if i := strings.LastIndexByte(first, ' '); i > 0 {
+		first = first[:i]
+	}
+	if i := strings.IndexByte(last, ' '); i >= 0 {
+		last = last[i+1:]
+	}
+	return strings.TrimRight(first, " …") + mark + strings.TrimLeft(last, " …")
 }
 
 // Markdown is the summary of a run. Text from outside is escaped: the page
@@ -121,7 +185,7 @@ func Markdown(r deploy.Result) string {
 	var b strings.Builder
 	for _, s := range r.Services {
 		fmt.Fprintf(&b, "### %s %s\n\n", mark(s.Outcome), text(serviceLine(s)))
-		if s.Reason != "" {
+		if s.Reason != "" && s.Reason != brief(s) {
 			fmt.Fprintf(&b, "> %s\n\n", text(s.Reason))
 		}
 		table(&b, [][2]string{

@@ -81,6 +81,73 @@ func TestFailures(t *testing.T) {
 	}
 }
 
+// TestReason: the lines that are read first say why, each in one line of bearable
+// length: the issue, the end of the log, and the title of the summary.
+func TestReason(t *testing.T) {
+	crash := rollout.Diagnosis{Causes: []rollout.Cause{{
+		Count: 4, StopCode: "EssentialContainerExited", Reason: "Essential container in task exited", Hint: "its log says why",
+		Containers: []rollout.ContainerEnd{{Name: "app", ExitCode: new(1), Failed: true}},
+	}}}
+	pull := rollout.Diagnosis{Causes: []rollout.Cause{{Count: 4, StopCode: "TaskFailedToStart", Hint: "check repository and tag",
+		Reason: "CannotPullContainerError: pull image manifest has been retried: failed to resolve ref 123456789012.dkr.ecr.eu-west-1.amazonaws.com/chat-app:17: 123456789012.dkr.ecr.eu-west-1.amazonaws.com/chat-app:17: not found"}}}
+	for _, tt := range []struct {
+		name, reason        string
+		diagnosis           rollout.Diagnosis
+		issue, hint, closed string
+	}{
+		{"ECS tells no cause", "the circuit breaker threshold was exceeded.", crash,
+			"service chat-app: rolled back: container app ended with exit code 1; the circuit breaker threshold was exceeded.", "its log says why",
+			"chat-app: rolled back: container app ended with exit code 1"},
+		{"what is said already is not said twice", "3 tasks stopped alike: container app ended with exit code 1; rolled back to chat-app:41", crash,
+			"service chat-app: rolled back: 3 tasks stopped alike: container app ended with exit code 1; rolled back to chat-app:41", "its log says why",
+			"chat-app: rolled back: container app ended with exit code 1"},
+		{"of a long one the beginning and the end", "the circuit breaker threshold was exceeded.", pull,
+			"service chat-app: rolled back: CannotPullContainerError: pull image manifest has been retried: failed … not found; the circuit breaker threshold was exceeded.", "check repository and tag",
+			"chat-app: rolled back: CannotPullContainerError: pull image manifest has been retried: failed … not found"},
+		{"nothing is known but what ECS says", "alarms\n5xx", rollout.Diagnosis{},
+			"service chat-app: rolled back: alarms 5xx", "", "chat-app: rolled back: alarms 5xx"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := to("chat-app", rollout.RolledBack)
+			s.Reason, s.Diagnosis = tt.reason, tt.diagnosis
+			if got := Failures(result(s)); len(got) != 1 || got[0] != (Failure{tt.issue, tt.hint}) {
+				t.Errorf("issue %q\nwant  %q, hint %q", got, tt.issue, tt.hint)
+			}
+			if got := Line(result(s)); got != tt.closed+" (1 min 10 s)" {
+				t.Errorf("line %s\nwant %s", got, tt.closed)
+			}
+			if title, _, _ := strings.Cut(Markdown(result(s)), "\n"); title != "### ❌ "+tt.closed {
+				t.Errorf("title %s\nwant  ### ❌ %s", title, tt.closed)
+			}
+		})
+	}
+	s := to("worker", rollout.Failed)
+	s.Diagnosis = crash
+	if got, want := Line(result(to("chat-app", rollout.Succeeded), s)), "2 services: worker: failed: container app ended with exit code 1 (1 min 10 s)"; got != want {
+		t.Errorf("of several services: %s\nwant: %s", got, want)
+	}
+}
+
+func TestElide(t *testing.T) {
+	for _, tt := range []struct {
+		s    string
+		n    int
+		want string
+	}{
+		{"one two three", 13, "one two three"},
+		{"one  two\r\nthree", 13, "one two three"},
+		{"one two three four five six", 20, "one two … six"},
+		{"oneone … two … three", 19, "oneone … three"},
+		{strings.Repeat("x", 30), 13, "xxxxxx … xxxx"},
+		{strings.Repeat("é", 30), 13, "éééééé … éééé"},
+		{"", 13, ""},
+	} {
+		if got := elide(tt.s, tt.n); got != tt.want {
+			t.Errorf("elide(%q, %d) = %q, want %q", tt.s, tt.n, got, tt.want)
+		}
+	}
+}
+
 // TestMarkdownIsHarmless: a summary is rendered as Markdown and HTML, and what
 // ECS or an image's author wrote must not become either.
 func TestMarkdownIsHarmless(t *testing.T) {

@@ -107,7 +107,7 @@ var surplus = regexp.MustCompile(`(?i)^scaling activity initiated by`)
 // unhealthyCauses groups running tasks whose container health check fails.
 func unhealthyCauses(tasks []types.Task, essential map[string]bool) []stops {
 	return grouped(tasks, essential, func(t types.Task) (Cause, bool) {
-		return Cause{Reason: "running, and its container health check fails"}, t.HealthStatus == types.HealthStatusUnhealthy
+		return Cause{Reason: "running, container health check fails"}, t.HealthStatus == types.HealthStatusUnhealthy
 	})
 }
 
@@ -119,7 +119,7 @@ func idleCauses(tasks []types.Task, essential map[string]bool) []stops {
 		case t.HealthStatus == types.HealthStatusHealthy, t.HealthStatus == types.HealthStatusUnhealthy:
 			return Cause{}, false
 		case aws.ToString(t.LastStatus) == "RUNNING":
-			return Cause{Reason: "running, its health is not known"}, true
+			return Cause{Reason: "running, health not known"}, true
 		}
 		return Cause{Reason: "still " + aws.ToString(t.LastStatus)}, true
 	})
@@ -428,6 +428,48 @@ func (d Diagnosis) Rest() string {
 		text += " (" + plural(d.MoreTasks, "task") + ")"
 	}
 	return text
+}
+
+// Why is what the diagnosis comes to in one clause, and what to do about it;
+// both are empty where it found no reason.
+func (d Diagnosis) Why() (clause, hint string) {
+	var first Cause
+	for _, c := range d.Causes {
+		if !c.byRollback() {
+			first = c
+			break
+		}
+	}
+	switch {
+	case len(d.Targets) > 0 && !first.tells():
+		return d.Targets[0].title(), d.Targets[0].Hint
+	case first.Count > 0:
+		return first.clause(), first.Hint
+	}
+	return "", ""
+}
+
+// tells reports whether the cause says more than an unhealthy target does: the
+// load balancer knows more of its check than ECS, and a task that waits has none.
+func (c Cause) tells() bool {
+	return c.Event || c.StopCode != "" && !containsFold(c.Reason, "elb health checks")
+}
+
+// byRollback reports whether the tasks stopped only because CodeDeploy, rolling
+// back, deleted the task set that they belonged to.
+func (c Cause) byRollback() bool { return containsFold(c.Reason, "task set was deleted") }
+
+// clause is the cause within a sentence: how the container ended that took the
+// task down, else ECS's reason.
+func (c Cause) clause() string {
+	f := c.failed()
+	switch {
+	case f != nil && f.ExitCode != nil && c.StopCode == string(types.TaskStopCodeEssentialContainerExited):
+		return because(fmt.Sprintf("container %s ended with exit code %d", f.Name, *f.ExitCode), strings.TrimSuffix(f.Reason, "."))
+	case c.StopCode == "" && !c.Event:
+		return plural(c.Count, "task") + " " + c.Reason
+	}
+	return strings.TrimSuffix(cmp.Or(c.Reason, c.StopCode, "ECS gives no reason"), ".")
 }
 
 // title is the cause in one line.

@@ -175,9 +175,46 @@ func TestIdleCauses(t *testing.T) {
 	for _, c := range append(unhealthyCauses(tasks, nil), idleCauses(tasks, nil)...) {
 		got = append(got, c.title())
 	}
-	want := []string{"1 task: running, and its container health check fails", "2 tasks: running, its health is not known", "1 task: still PENDING"}
+	want := []string{"1 task: running, container health check fails", "2 tasks: running, health not known", "1 task: still PENDING"}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// TestWhy: what is said first of a diagnosis, in a sentence about the service.
+func TestWhy(t *testing.T) {
+	app := func(code *int, reason, health string) []ContainerEnd {
+		return []ContainerEnd{{Name: "metrics", ExitCode: aws.Int(143)}, {Name: "app", ExitCode: code, Reason: reason, Health: health, Failed: true}}
+	}
+	target := []UnhealthyTargets{{Count: 2, Group: "web", Port: 8080, Reason: "Health checks failed with these codes: [502]", Hint: "check its path"}}
+	const refused = "2 targets unhealthy in target group web, port 8080: Health checks failed with these codes: [502]"
+	const exited = "Essential container in task exited"
+	for _, tt := range []struct {
+		name, want, hint string
+		d                Diagnosis
+	}{
+		{"nothing", "", "", Diagnosis{Notes: []string{"which tasks stopped: not allowed, it takes ecs:ListTasks"}}},
+		{"an exit code", "container app ended with exit code 1", "see its log",
+			Diagnosis{Causes: []Cause{{Count: 4, StopCode: "EssentialContainerExited", Reason: exited, Containers: app(aws.Int(1), "", ""), Hint: "see its log"}, {Count: 1, Reason: "another"}}}},
+		{"what ECS adds to it", "container app ended with exit code 137: OutOfMemoryError: Container killed due to memory usage", "",
+			Diagnosis{Causes: []Cause{{Count: 4, StopCode: "EssentialContainerExited", Reason: exited, Containers: app(aws.Int(137), "OutOfMemoryError: Container killed due to memory usage", "")}}}},
+		{"a task that never ran", "CannotPullContainerError: not found", "",
+			Diagnosis{Causes: []Cause{{Count: 4, StopCode: "TaskFailedToStart", Reason: "CannotPullContainerError: not found.", Containers: app(nil, "CannotPullContainerError: not found", "")}}}},
+		{"the exit code of a task that ECS stopped says nothing", "Task failed container health checks", "",
+			Diagnosis{Causes: []Cause{{Count: 4, StopCode: "ServiceSchedulerInitiated", Reason: "Task failed container health checks", Containers: app(aws.Int(143), "", "UNHEALTHY")}}}},
+		{"the load balancer knows more of its check", refused, "check its path",
+			Diagnosis{Causes: []Cause{{Count: 4, StopCode: "ServiceSchedulerInitiated", Reason: "Task failed ELB health checks in (target-group web)"}}, Targets: target}},
+		{"and more than a task that waits", refused, "check its path", Diagnosis{Causes: []Cause{{Count: 2, Reason: "running, health not known"}}, Targets: target}},
+		{"but not why a task ended", "container app ended with exit code 1", "",
+			Diagnosis{Causes: []Cause{{Count: 4, StopCode: "EssentialContainerExited", Reason: exited, Containers: app(aws.Int(1), "", "")}}, Targets: target}},
+		{"a task that waits", "2 tasks still PENDING", "", Diagnosis{Causes: []Cause{{Count: 2, Reason: "still PENDING"}}}},
+		{"an event", "was unable to place a task. Reason: Capacity is unavailable at this time", "",
+			Diagnosis{Causes: []Cause{{Count: 11, Event: true, Reason: "was unable to place a task. Reason: Capacity is unavailable at this time."}}}},
+		{"what CodeDeploy's rollback did is no reason", "", "", Diagnosis{Causes: []Cause{{Count: 2, StopCode: "ServiceSchedulerInitiated", Reason: "Task set was deleted"}}}},
+	} {
+		if why, hint := tt.d.Why(); why != tt.want || hint != tt.hint {
+			t.Errorf("%s: %q, hint %q, want %q, hint %q", tt.name, why, hint, tt.want, tt.hint)
+		}
 	}
 }
 

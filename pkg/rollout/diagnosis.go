@@ -189,7 +189,7 @@ func (x *examination) findCauses() {
 		return slices.ContainsFunc(x.causes, func(c stops) bool { return c.Reason != "" && strings.Contains(e.Reason, c.Reason) })
 	})
 	if why := x.state.Elsewhere; why != "" {
-		x.causes = slices.DeleteFunc(x.causes, func(c stops) bool { return containsFold(c.Reason, "task set was deleted") }) // by the rollback
+		x.causes = slices.DeleteFunc(x.causes, func(c stops) bool { return c.byRollback() })
 		x.events = slices.Insert(x.events, 0, Cause{Event: true, Count: 1, Reason: normalise(why)}.withHint())
 	}
 	if len(x.causes)+len(x.events) == 0 {

@@ -194,7 +194,7 @@ not known: the output of container app: the task definition gives it no logConfi
 		},
 		{
 			name: "never healthy", scenario: "stuck", containers: containers(`, "logConfiguration": ` + logging), length: 5 * time.Minute,
-			want: `2 tasks: running, its health is not known
+			want: `2 tasks: running, health not known
   last lines of app in task ID:
   | waiting for database
   hint: ECS counts a task when its container health check passes and its load balancer target is healthy: check both, and what the application waits for`,

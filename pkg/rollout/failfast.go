@@ -66,7 +66,7 @@ func (s State) unlaunchable(most int) Verdict {
 	if n < max(most, 1) || s.Own.Running+s.Own.Pending > 0 || attempts[0].Time.Sub(attempts[n-1].Time) < roleSettles {
 		return Verdict{}
 	}
-	return Verdict{Failed, fmt.Sprintf("%d attempts to start a task failed alike, so the next will too (maxFailedTasks is %d): the service %s", n, most, attempts[0].cause().Reason)}
+	return Verdict{Failed, fmt.Sprintf("%d attempts to start a task failed alike, so the next will too (maxFailedTasks is %d): the service %s", n, most, attempts[0].cause().clause())}
 }
 
 // hopeless judges that a deployment cannot succeed when so many of its tasks
@@ -74,7 +74,7 @@ func (s State) unlaunchable(most int) Verdict {
 func hopeless(causes []stops, most int) Verdict {
 	for _, c := range causes {
 		if c.Count >= most && c.fatal() {
-			return Verdict{Failed, fmt.Sprintf("%d tasks stopped alike, so the next will too (maxFailedTasks is %d): %s", c.Count, most, c.Reason)}
+			return Verdict{Failed, fmt.Sprintf("%d tasks stopped alike, so the next will too (maxFailedTasks is %d): %s", c.Count, most, c.clause())}
 		}
 	}
 	return Verdict{}

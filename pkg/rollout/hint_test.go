@@ -121,7 +121,7 @@ func TestHints(t *testing.T) {
 		{"no interface yet", clue{"", "still PROVISIONING", nil, nil, 0}, "waits for a network interface"},
 		{"pulling", clue{"", "still PENDING", nil, nil, 0}, "being pulled"},
 		{"registering", clue{"", "still ACTIVATING", nil, nil, 0}, "being registered"},
-		{"running", clue{"", "running, its health is not known", nil, nil, 0}, "counts a task when"},
+		{"running", clue{"", "running, health not known", nil, nil, 0}, "counts a task when"},
 
 		{"an unknown reason has no hint", clue{started, "FluxCapacitorError: 1.21 GW", nil, nil, 0}, ""},
 		{"no reason has no hint", clue{}, ""},

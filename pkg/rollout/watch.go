@@ -179,7 +179,7 @@ func (s State) inTheWay() string {
 	if len(causes) == 0 || s.Own.Running >= s.Own.Desired {
 		return ""
 	}
-	return fmt.Sprintf("the service %s (%s); ", strings.TrimSuffix(causes[0].Reason, "."), plural(causes[0].Count, "time"))
+	return fmt.Sprintf("the service %s (%s); ", causes[0].clause(), plural(causes[0].Count, "time"))
 }
 
 // withoutService removes the "(service web) " with which ECS begins every
