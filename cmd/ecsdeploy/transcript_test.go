@@ -24,6 +24,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/ecr"
 	"go.yaml.in/yaml/v3"
 	"golang.org/x/tools/txtar"
 
@@ -253,6 +254,10 @@ func (w *world) perform(t *testing.T, fields []string) {
 			Message: "User: arn:aws:iam::123456789012:user/emulator is not authorized to perform: ecs:TagResource on resource: arn:aws:ecs:eu-west-1:123456789012:task-definition/chat-app:* because no identity-based policy allows the ecs:TagResource action"})
 	case "image": // image TAG [ARCHITECTURE]: another stage has pushed it
 		w.push(t, args[0], slices.Concat(args[1:], []string{"amd64"})[0])
+	case "repository": // repository NAME: another one, empty
+		if _, err := ecr.NewFromConfig(w.config).CreateRepository(t.Context(), &ecr.CreateRepositoryInput{RepositoryName: &args[0]}); err != nil {
+			t.Fatal(err)
+		}
 	case "archive": // archive FILE BUILD [ARCHITECTURE]: the build has saved it
 		w.save(t, args[0], args[1], slices.Concat(args[2:], []string{"amd64"})[0])
 	case "file": // file NAME TEXT…: any other file

@@ -111,6 +111,11 @@ func (d *Deployer) defaultImage(ctx context.Context, r Request, name Service, de
 		return c, fmt.Errorf("input repository: %w", err)
 	}
 	placeholder, err := d.inECR(ctx, repository, PlaceholderTag)
+	if _, missing := errors.AsType[*ecr.ImageNotFoundError](err); missing {
+		return c, &rollout.Problem{Input: "repository",
+			Message: fmt.Sprintf("there is no service %s yet, and %s has no placeholder for it to begin with", name.Name, repository.URI),
+			Advice:  "run command placeholder first, or say in defaultImage what it is to run"}
+	}
 	if err != nil {
 		return c, fmt.Errorf("input repository: %w", err)
 	}
