@@ -159,9 +159,12 @@ func (p *plan) fit(s *servicePlan, imageKnown bool) error {
 		mistakes = slices.DeleteFunc(mistakes, isAboutContainer)
 	}
 	definition := s.lineage.base
-	if len(mistakes) == 0 && imageKnown {
+	if len(mistakes) == 0 {
 		definition = s.target
-		problems = append(problems, p.checkTurn(s))
+		problems = append(problems, p.checkSize(s))
+		if imageKnown {
+			problems = append(problems, p.checkTurn(s))
+		}
 	}
 	return errors.Join(slices.Concat(problems, mistakes, rollout.Check(s.service, definition, platforms))...)
 }

@@ -237,6 +237,9 @@ func checkTaskDefinition(in object) error {
 	if err != nil {
 		return err
 	}
+	if taskCPU > 0 && (taskCPU < 128 || taskCPU > 192<<10) { // API_RegisterTaskDefinition, cpu
+		return fail("Invalid 'cpu' setting for task.")
+	}
 	byName := map[string]object{}
 	essential, cpu := false, 0
 	for _, c := range containers {

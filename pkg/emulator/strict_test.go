@@ -218,6 +218,7 @@ func TestTaskDefinitionRefusals(t *testing.T) {
 		{"read-only member", `"family":"web"`, `"family":"web","revision":3`, `Unknown member "revision" of RegisterTaskDefinitionRequest at 'revision'`},
 		{"64 KiB", `"value":""`, `"value":"` + strings.Repeat("x", 64<<10) + `"`, ""},
 		{"memory nowhere", `"networkMode":"awsvpc","requiresCompatibilities":["FARGATE"],"cpu":"256","memory":"512",`, ``, "Invalid setting for container 'app'. At least one of 'memory' or 'memoryReservation' must be specified."},
+		{"cpu of a task on EC2", `"requiresCompatibilities":["FARGATE"],"cpu":"256"`, `"cpu":"1"`, "Invalid 'cpu' setting for task."},
 		{"role for secrets", `"networkMode":"awsvpc","requiresCompatibilities":["FARGATE"],"cpu":"256","memory":"512","executionRoleArn":"arn:aws:iam::123456789012:role/x"`, `"memory":"512"`, "When you are specifying container secrets, you must also specify a value for 'executionRoleArn'."},
 	}
 	flat := strings.NewReplacer("\n", "", "\t", "").Replace(good)

@@ -136,3 +136,16 @@ func canonicalSize(s, unit string) string {
 	}
 	return strconv.Itoa(int(f * 1024))
 }
+
+// amount is the number that a size means: as written, or 1024 for each unit.
+func amount(s, unit string) float64 {
+	times := 1.0
+	if n := len(s) - len(unit); n > 0 && strings.EqualFold(s[n:], unit) {
+		s, times = strings.TrimSpace(s[:n]), 1024
+	}
+	f, err := strconv.ParseFloat(s, 64)
+	if err != nil {
+		return 0
+	}
+	return f * times
+}

@@ -150,6 +150,12 @@ func (d Definition) RequiresCompatibilities() []string {
 	return all
 }
 
+// Size is what the task has: CPU units, and MiB of memory, each 0 where the
+// definition gives no size.
+func (d Definition) Size() (cpu, memory float64) {
+	return amount(d.doc.get("cpu").str(), "vCPU"), amount(d.doc.get("memory").str(), "GB")
+}
+
 // Containers lists the containers in the order of the document.
 func (d Definition) Containers() []Container {
 	var all []Container

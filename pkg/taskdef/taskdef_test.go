@@ -234,6 +234,24 @@ func TestImage(t *testing.T) {
 	}
 }
 
+func TestSize(t *testing.T) {
+	for _, test := range []struct {
+		members     string
+		cpu, memory float64
+	}{
+		{`"cpu":"256","memory":"512",`, 256, 512},
+		{`"cpu":".25 vCPU","memory":"0.5GB",`, 256, 512},
+		{`"cpu":"1VCPU","memory":"2 gb",`, 1024, 2048},
+		{`"cpu":"0.3 vcpu",`, 307.2, 0},
+		{`"cpu":"2 GB","memory":"many",`, 0, 0},
+	} {
+		cpu, memory := parse(t, `{"family":"f",`+test.members+`"containerDefinitions":[{"name":"c"}]}`).Size()
+		if cpu != test.cpu || memory != test.memory {
+			t.Errorf("%s means %g and %g, want %g and %g", test.members, cpu, memory, test.cpu, test.memory)
+		}
+	}
+}
+
 func TestSplitImage(t *testing.T) {
 	for _, test := range []struct{ ref, repository, tagOrDigest string }{
 		{"nginx", "nginx", ""},

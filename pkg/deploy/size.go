@@ -1,0 +1,83 @@
+package deploy
+
+// Task sizes: pairs of CPU and memory that no task can have are refused before
+// anything is pushed. ECS says so only when the revision is registered.
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"ecsdeploy/pkg/rollout"
+)
+
+// fargateMemory is what Fargate's tasks may have beside an amount of CPU: MiB,
+// by CPU units.
+//
+// https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-cpu-memory-error.html
+var fargateMemory = map[float64][]float64{
+	256:    {512, 1024, 2048},
+	512:    steps(1024, 4096, 1024),
+	1024:   steps(2048, 8192, 1024),
+	2048:   steps(4096, 16_384, 1024),
+	4096:   steps(8192, 30_720, 1024),
+	8192:   steps(16_384, 61_440, 4096),
+	16_384: steps(32_768, 122_880, 8192),
+}
+
+const (
+	// largestCPU is the end of the table: whatever is larger may have come after it.
+	largestCPU = 16_384
+	// smallestCPU is the least that ECS takes on EC2, where any memory will do:
+	// https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RegisterTaskDefinition.html
+	smallestCPU = 128
+)
+
+func steps(from, to, step float64) (all []float64) {
+	for n := from; n <= to; n += step {
+		all = append(all, n)
+	}
+	return all
+}
+
+// wrongSize says why no task can have so many CPU units and MiB of memory, and
+// what one can have; "" where one can, and where that is not known.
+func wrongSize(fargate bool, cpu, memory float64) string {
+	allowed, known := fargateMemory[cpu]
+	switch {
+	case !fargate && cpu > 0 && cpu < smallestCPU:
+		return fmt.Sprintf("a task has %d CPU units at least, not %g", smallestCPU, cpu)
+	case !fargate, cpu > largestCPU:
+		return ""
+	case !known:
+		return fmt.Sprintf("Fargate has no task of %g CPU units; expected 256, 512, 1024, 2048, 4096, 8192 or 16384", cpu)
+	case slices.Contains(allowed, memory):
+		return ""
+	case cpu == 256:
+		return fmt.Sprintf("Fargate has no task of %g CPU units with %g MiB; expected 512, 1024 or 2048 MiB", cpu, memory)
+	}
+	return fmt.Sprintf("Fargate has no task of %g CPU units with %g MiB; expected %g to %g MiB in steps of %g",
+		cpu, memory, allowed[0], allowed[len(allowed)-1], allowed[1]-allowed[0])
+}
+
+// checkSize refuses a size that no task can have, where it is a new one: what
+// ECS has registered it took.
+func (p *plan) checkSize(s *servicePlan) error {
+	cpu, memory := s.target.Size()
+	if was, had := s.lineage.base.Size(); s.lineage.base.ARN() != "" && cpu == was && memory == had {
+		return nil
+	}
+	fargate := s.service.Fargate || slices.Contains(s.target.RequiresCompatibilities(), "FARGATE")
+	problem := wrongSize(fargate, cpu, memory)
+	if problem == "" {
+		return nil
+	}
+	input, advice := "taskDefinition", "correct cpu and memory in it, or set the inputs cpu and memory"
+	if change := p.request.Change; cmp.Or(change.CPU, change.Memory) != "" {
+		input, advice = "memory", "1024 units are 1 vCPU, 1024 MiB are 1 GB; set the inputs cpu and memory together"
+		if change.CPU != "" {
+			input = "cpu"
+		}
+	}
+	return &rollout.Problem{Input: input, Message: "service " + s.name.Name + ": " + problem, Advice: advice}
+}
