@@ -1,9 +1,12 @@
 package deploy
 
 import (
+	"log/slog"
+	"net/http"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/google/go-containerregistry/pkg/authn"
 
 	"ecsdeploy/pkg/ecr"
 	"ecsdeploy/pkg/image"
@@ -36,3 +39,24 @@ func TestBuildOf(t *testing.T) {
 		}
 	}
 }
+
+// TestInspectShortReference: task definitions that others wrote may name images
+// of Docker Hub in short. Going back to such a one is no mistake in an input.
+func TestInspectShortReference(t *testing.T) {
+	var asked string
+	d := &Deployer{Log: slog.New(slog.DiscardHandler), Images: image.Options{
+		Keychain: authn.NewMultiKeychain(),
+		Transport: transport(func(r *http.Request) (*http.Response, error) {
+			asked = r.URL.Host
+			return &http.Response{StatusCode: http.StatusForbidden, Body: http.NoBody, Request: r}, nil
+		}),
+	}}
+	c, err := d.inspect(t.Context(), "services", "nginx:1.29")
+	if err != nil || c.uri != "nginx:1.29" || asked != "index.docker.io" {
+		t.Errorf("%q asked, %+v, %v", asked, c, err)
+	}
+}
+
+type transport func(*http.Request) (*http.Response, error)
+
+func (f transport) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }

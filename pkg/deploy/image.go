@@ -213,15 +213,12 @@ func (d *Deployer) pushProgress(r Request) func(image.Progress) {
 // inspect looks at an image that a task definition is going to name in full.
 // An image in ECR must be there; one in another registry that cannot be asked
 // is let through with a warning, since ECS may hold credentials that we do not.
+// What names no registry, as a task definition may, is on Docker Hub.
 func (d *Deployer) inspect(ctx context.Context, input, ref string) (candidate, error) {
 	repository, tag := taskdef.SplitImage(ref)
 	parsed, err := ecr.ParseRepository(repository)
 	if err != nil {
 		return candidate{}, fmt.Errorf("input %s: %w", input, err)
-	}
-	if parsed.Host == "" {
-		return candidate{}, &rollout.Problem{Input: input, Message: fmt.Sprintf("%q names no registry; a full image reference was expected", ref),
-			Advice: "for ECR give repository and tags, for Docker Hub write docker.io/library/" + ref}
 	}
 	if parsed.Account != "" {
 		found, err := d.ECR.Repository(ctx, repository)

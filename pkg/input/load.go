@@ -199,7 +199,7 @@ func (l *loader) inputs(in *Inputs, f, defaults *fields) {
 	in.BuildID = one(l, "buildId", f.BuildID, parseBuildID)
 	in.RollbackAction = one(l, "action", f.Action, parseChoice("continue", "rollback")) == "rollback"
 	in.HookID = one(l, "hookId", f.HookID, parseHookID)
-	in.DefaultImage = one(l, "defaultImage", f.DefaultImage, parseImageFor(Rollout))
+	in.DefaultImage = one(l, "defaultImage", f.DefaultImage, parseReference)
 }
 
 // require reports the inputs without which the command has nothing to do.

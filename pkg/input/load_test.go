@@ -89,7 +89,7 @@ func TestEveryInput(t *testing.T) {
 		"image", "docker://ghcr.io/chat/app:1", "platform", "linux/arm64", "repository", "chat/app",
 		"tags", "1234\r\n\r\n  stable \r\n", "createRepository", "True",
 		"cluster", "dev", "services", "web\narn:aws:ecs:eu-west-1:123456789012:service/prod/worker\nprod/web",
-		"container", "app", "images", "proxy=nginx:1\nlog=fluent@sha256:aa", "taskDefinition", "web:7",
+		"container", "app", "images", "proxy=docker.io/library/nginx:1\nlog=h.io/fluent@sha256:aa", "taskDefinition", "web:7",
 		"environment", "A=1\nEMPTY=\nproxy:URL=http://x:80/?a=b#c\n# = not a comment? no: a blank in the name",
 	)
 	if list := mistakes(t, err); len(list) != 1 || !strings.HasPrefix(list[0], "input environment, line 4: ") {
@@ -101,7 +101,7 @@ func TestEveryInput(t *testing.T) {
 		"image", "docker://ghcr.io/chat/app:1", "platform", "linux/arm64", "repository", "chat/app",
 		"tags", "1234\r\n\r\n  stable \r\n", "createRepository", "True",
 		"cluster", "dev", "services", "web\narn:aws:ecs:eu-west-1:123456789012:service/prod/worker\nprod/web",
-		"container", "app", "images", "proxy=nginx:1\nlog=fluent@sha256:aa", "taskDefinition", "web:7",
+		"container", "app", "images", "proxy=docker.io/library/nginx:1\nlog=h.io/fluent@sha256:aa", "taskDefinition", "web:7",
 		"environment", "A=1\nEMPTY=\nproxy:URL=http://x:80/?a=b#c\n#=hash",
 		"removeEnvironment", "OLD\nproxy:OLD", "secrets", "DB=arn:aws:secretsmanager:eu-west-1:123456789012:secret:db-AbCdEf:key::",
 		"cpu", "1 vCPU", "memory", "2048", "containerCommand", `["sh", "-c", "a=b"]`,
@@ -118,7 +118,7 @@ func TestEveryInput(t *testing.T) {
 		Image: "docker://ghcr.io/chat/app:1", Platform: "linux/arm64", Repository: "chat/app",
 		Tags: []string{"1234", "stable"}, CreateRepository: true,
 		Services:  []input.Service{{"dev", "web"}, {"arn:aws:ecs:eu-west-1:123456789012:cluster/prod", "worker"}, {"prod", "web"}},
-		Container: "app", Images: []input.ContainerImage{{"proxy", "nginx:1"}, {"log", "fluent@sha256:aa"}}, TaskDefinition: "web:7",
+		Container: "app", Images: []input.ContainerImage{{"proxy", "docker.io/library/nginx:1"}, {"log", "h.io/fluent@sha256:aa"}}, TaskDefinition: "web:7",
 		Environment:       []input.Variable{{"", "A", "1"}, {"", "EMPTY", ""}, {"proxy", "URL", "http://x:80/?a=b#c"}, {"", "#", "hash"}},
 		RemoveEnvironment: []input.VariableName{{"", "OLD"}, {"proxy", "OLD"}},
 		Secrets:           []input.Variable{{"", "DB", "arn:aws:secretsmanager:eu-west-1:123456789012:secret:db-AbCdEf:key::"}},
@@ -174,7 +174,7 @@ func TestRequiredInputs(t *testing.T) {
 		"deploy, no cluster":             {[]string{"image", "i", "repository", "repo", "services", "dev/a\nb\nc"}, []string{"services, line 2", "services, line 3"}},
 		"deploy, clusters in lines":      {[]string{"image", "i", "repository", "repo", "services", "dev/a\nprod/b"}, nil},
 		"old ARN has no cluster":         {[]string{"image", "i", "repository", "repo", "services", "arn:aws:ecs:eu-west-1:123456789012:service/web"}, []string{"services, line 1"}},
-		"rollout of an image":            {[]string{"command", "rollout", "image", "h/i:1", "cluster", "dev", "services", "web"}, nil},
+		"rollout of an image":            {[]string{"command", "rollout", "image", "h.io/i:1", "cluster", "dev", "services", "web"}, nil},
 		"rollout of a repository":        {[]string{"command", "rollout", "repository", "repo", "cluster", "dev", "services", "web"}, nil},
 		"rollout of a revision as it is": {[]string{"command", "rollout", "taskDefinition", "web:7", "cluster", "dev", "services", "web"}, nil},
 		"rollout again":                  {[]string{"command", "rollout", "forceNewDeployment", "true", "cluster", "dev", "services", "web"}, nil},
@@ -188,7 +188,7 @@ func TestRequiredInputs(t *testing.T) {
 		"no build id": {[]string{"command", "push", "image", "i", "repository", "repo", "BUILD_BUILDID", ""},
 			[]string{"tags"}},
 		"no build id, tags given": {[]string{"command", "push", "image", "i", "repository", "repo", "BUILD_BUILDID", "", "tags", "v1"}, nil},
-		"no build id, image given": {[]string{"command", "rollout", "image", "h/i:1", "cluster", "dev", "services", "web",
+		"no build id, image given": {[]string{"command", "rollout", "image", "h.io/i:1", "cluster", "dev", "services", "web",
 			"BUILD_BUILDID", "", "tags", "$(Build.BuildId)"}, nil},
 	} {
 		_, err := load(t, test.given...)
@@ -240,8 +240,8 @@ func TestRulesBetweenInputs(t *testing.T) {
 		"service twice":             {[]string{"services", "web\ndev/web"}, "input services, line 2: dev/web is there already, in line 1"},
 		"service twice, by ARN":     {[]string{"services", "web\n\narn:aws:ecs:eu-west-1:123456789012:service/dev/web"}, "input services, line 3: dev/web is there already, in line 1"},
 		"tag twice":                 {[]string{"tags", "a\nb\na"}, "input tags, line 3: a is there already, in line 1"},
-		"container twice":           {[]string{"images", "a=x\na=y"}, "input images, line 2: a is there already, in line 1"},
-		"container of image":        {[]string{"container", "app", "images", "app=x"}, "input images, line 1: app gets its image from the inputs container and image"},
+		"container twice":           {[]string{"images", "a=h.io/x\na=h.io/y"}, "input images, line 2: a is there already, in line 1"},
+		"container of image":        {[]string{"container", "app", "images", "app=h.io/x"}, "input images, line 1: app gets its image from the inputs container and image"},
 		"variable twice":            {[]string{"environment", "A=1\nA=2"}, "input environment, line 2: A is there already, in line 1"},
 		"variable twice, container": {[]string{"container", "app", "environment", "A=1\napp:A=2"}, "input environment, line 2: A is there already, in line 1"},
 		"set and removed":           {[]string{"environment", "A=1", "removeEnvironment", "A"}, "input removeEnvironment: A is in environment, too"},
@@ -278,9 +278,9 @@ func TestIgnoredInputs(t *testing.T) {
 			[]string{"command", "rollout", "repository", "repo", "cluster", "dev", "services", "web", "platform", "linux/amd64", "createRepository", "true"},
 			[]string{"createRepository", "platform"}},
 		"tags beside an image": {
-			[]string{"command", "rollout", "image", "h/i:1", "cluster", "dev", "services", "web", "tags", "v1"}, []string{"tags"}},
+			[]string{"command", "rollout", "image", "h.io/i:1", "cluster", "dev", "services", "web", "tags", "v1"}, []string{"tags"}},
 		"the default tag beside an image": {
-			[]string{"command", "rollout", "image", "h/i:1", "cluster", "dev", "services", "web", "tags", "1234"}, nil},
+			[]string{"command", "rollout", "image", "h.io/i:1", "cluster", "dev", "services", "web", "tags", "1234"}, nil},
 	} {
 		got, err := load(t, test.given...)
 		if err != nil || !slices.Equal(got.Inputs.Ignored, test.want) {

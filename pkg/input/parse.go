@@ -111,17 +111,37 @@ func parseExternalID(text string) (string, error) {
 }
 
 // parseImageFor gives the parser for the image of a command: what is pushed may
-// be a path and have blanks, what is rolled out is a reference.
+// be a path and have blanks, what is rolled out is a full reference.
 func parseImageFor(command Command) func(string) (string, error) {
 	return func(text string) (string, error) {
 		switch {
 		case strings.ContainsAny(text, "\r\n"):
 			return "", wrong("further containers get theirs by the input images", "expected one image, not several lines")
-		case command == Rollout && strings.ContainsAny(text, " \t"):
-			return "", wrong("for instance 123456789012.dkr.ecr.eu-west-1.amazonaws.com/chat-app:1234", "%s is not an image reference: it has a blank", shown(text))
+		case command != Rollout, text == CurrentReference:
+			return text, nil
 		}
+		return parseReference(text)
+	}
+}
+
+// parseReference takes a reference that names its registry: a short one is easily
+// meant for ECR, where ECS would look on Docker Hub. As in all references, the
+// part before the first slash is a host when it has a dot or a colon in it or is
+// localhost: https://pkg.go.dev/github.com/distribution/reference#ParseNormalizedNamed
+func parseReference(text string) (string, error) {
+	if strings.ContainsAny(text, " \t\r\n") {
+		return "", wrong("for instance 123456789012.dkr.ecr.eu-west-1.amazonaws.com/chat-app:1234", "%s is not an image reference: it has a blank", shown(text))
+	}
+	host, name, ok := strings.Cut(text, "/")
+	if ok && name != "" && (host == "localhost" || strings.ContainsAny(host, ".:")) {
 		return text, nil
 	}
+	hub := "docker.io/" + text
+	if !ok {
+		hub = "docker.io/library/" + text
+	}
+	return "", wrong("of ECR write 123456789012.dkr.ecr.eu-west-1.amazonaws.com/chat-app:1234, of Docker Hub "+hub,
+		"%s names no registry; expected a full image reference", shown(text))
 }
 
 // ECS runs Linux and Windows. Source: OCI image index, platform.
@@ -242,7 +262,8 @@ func parseContainerImage(text string) (ContainerImage, error) {
 	if err != nil {
 		return ContainerImage{}, err
 	}
-	return ContainerImage{container, image}, nil
+	image, err = parseReference(image)
+	return ContainerImage{container, image}, err
 }
 
 var (

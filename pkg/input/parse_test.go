@@ -37,7 +37,10 @@ func TestParseValues(t *testing.T) {
 	accepts(t, "image to push", parseImageFor(Deploy),
 		[]string{"app:1", "host:5000/app@sha256:aa", "out/my image.tar", `C:\out\image.tar`, "docker://x/y:z"}, []string{"a\nb", "a\r\nb"})
 	accepts(t, "image to roll out", parseImageFor(Rollout),
-		[]string{"app:1", "123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:1"}, []string{"a\nb", "a b"})
+		[]string{"current", "123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:1", "localhost/a"}, []string{"a\nb", "host.io/a b", "app:1"})
+	accepts(t, "reference", parseReference,
+		[]string{"docker.io/library/nginx", "127.0.0.1:5000/app:1", "localhost/app", "ghcr.io/a/b@sha256:aa"},
+		[]string{"current", "xx", "nginx:1.29", "grafana/grafana:12", "host.io", "host.io/", "host.io/a b", "a\nb.io/c"})
 	accepts(t, "platform", parsePlatform,
 		[]string{"linux/amd64", "linux/arm/v7", "windows/amd64"}, []string{"linux", "linux/", "amd64", "darwin/arm64", "Linux/amd64", "linux/amd64,linux/arm64"})
 	accepts(t, "repository", parseRepository,
