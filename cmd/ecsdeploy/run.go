@@ -3,6 +3,7 @@ package main
 // The whole run as one function: inputs in, log out.
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
 	"errors"
@@ -306,11 +307,14 @@ func conclude(console *vso.Console, log *slog.Logger, in input.Inputs, result de
 // that is wrong.
 func fail(console *vso.Console, log *slog.Logger, err error) int {
 	var first string
+	told := map[string]bool{} // services may share a mistake, as in a file
 	for _, one := range each(err) {
 		message, hint := explain(one)
-		if first == "" {
-			first = message
+		if told[message] {
+			continue
 		}
+		told[message] = true
+		first = cmp.Or(first, message)
 		issue(log, message, hint)
 	}
 	console.Send(vso.Complete(vso.Failed, first))

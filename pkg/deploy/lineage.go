@@ -131,11 +131,7 @@ func (d *Deployer) fileOrRevision(ctx context.Context, ref string) (taskdef.Defi
 	data, err := os.ReadFile(path)
 	switch {
 	case err == nil:
-		definition, err := taskdef.ParseFile(ref, data)
-		if err != nil {
-			return definition, fmt.Errorf("input taskDefinition: %w", err)
-		}
-		return definition, nil
+		return taskdef.ParseFile(ref, data)
 	case looksLikeFile(ref):
 		return taskdef.Definition{}, &rollout.Problem{Input: "taskDefinition", Message: err.Error(),
 			Advice: "give a path relative to $(System.DefaultWorkingDirectory), or latest, running, family:revision, an ARN"}

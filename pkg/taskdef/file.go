@@ -29,7 +29,10 @@ const maxNodes = 100_000
 // type, and nothing is converted: YAML's "value: 8080" is a number where ECS
 // wants a string.
 func ParseFile(name string, data []byte) (Definition, error) {
-	in := func(err error) error { return fmt.Errorf("%s: %w", name, err) }
+	in := func(err error, advice string) error {
+		return &Mistake{"taskDefinition", fmt.Sprintf("%s: %s", name, err), advice}
+	}
+	const form = "the file holds what aws ecs register-task-definition takes with --cli-input-json or --cli-input-yaml"
 	data = bytes.TrimPrefix(data, []byte("\ufeff")) // as Windows editors begin a file
 	read := readYAML
 	if isJSON(name, data) {
@@ -37,15 +40,15 @@ func ParseFile(name string, data []byte) (Definition, error) {
 	}
 	doc, err := read(data)
 	if err != nil {
-		return Definition{}, in(err)
+		return Definition{}, in(err, form)
 	}
 	d, err := newDefinition(withoutNulls(doc))
 	if err != nil {
-		return Definition{}, in(err)
+		return Definition{}, in(err, form)
 	}
 	var errs []error
-	for _, err := range mistyped("", d.doc, taskDefinition) {
-		errs = append(errs, in(err))
+	for _, m := range mistyped("", d.doc, taskDefinition) {
+		errs = append(errs, in(m, m.advice))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return Definition{}, err
@@ -78,15 +81,18 @@ func withoutNulls(v value) value {
 
 // mistyped finds members that are not of the type that ECS wants. Members that
 // it knows and we do not may be anything.
-func mistyped(at string, v value, r *rule) []error {
+func mistyped(at string, v value, r *rule) []*Mistake {
 	if r.kind != missing && v.kind != r.kind {
-		err := fmt.Errorf("%s%s is %s, ECS wants %s", v.at(), at, v.kind, r.kind)
-		if r.kind == text && (v.kind == number || v.kind == boolean) {
-			err = fmt.Errorf("%w: write it in quotes", err)
+		advice := "types are those of the API's RegisterTaskDefinition"
+		switch {
+		case r.kind == text && (v.kind == number || v.kind == boolean):
+			advice = "write it in quotes"
+		case v.kind == text && (r.kind == number || r.kind == boolean):
+			advice = "write it without quotes"
 		}
-		return []error{err}
+		return []*Mistake{{Message: fmt.Sprintf("%s%s is %s, ECS wants %s", v.at(), at, v.kind, r.kind), advice: advice}}
 	}
-	var errs []error
+	var errs []*Mistake
 	for _, m := range v.members {
 		errs = append(errs, mistyped(strings.TrimPrefix(at+"."+m.name, "."), m.value, r.of(m.name))...)
 	}

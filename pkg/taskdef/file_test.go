@@ -1,6 +1,8 @@
 package taskdef_test
 
 import (
+	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -91,20 +93,38 @@ containerDefinitions:
       version: 1.10
     command: serve
 `,
-			`task.yaml: line 3: cpu is a number, ECS wants a string: write it in quotes
-task.yaml: line 6: containerDefinitions[0].memory is a string, ECS wants a number
-task.yaml: line 9: containerDefinitions[0].environment[0].value is a number, ECS wants a string: write it in quotes
-task.yaml: line 11: containerDefinitions[0].environment[1].value is a boolean, ECS wants a string: write it in quotes
-task.yaml: line 13: containerDefinitions[0].dockerLabels.version is a number, ECS wants a string: write it in quotes
-task.yaml: line 14: containerDefinitions[0].command is a string, ECS wants a list`},
+			`task.yaml: line 3: cpu is a number, ECS wants a string; write it in quotes
+task.yaml: line 6: containerDefinitions[0].memory is a string, ECS wants a number; write it without quotes
+task.yaml: line 9: containerDefinitions[0].environment[0].value is a number, ECS wants a string; write it in quotes
+task.yaml: line 11: containerDefinitions[0].environment[1].value is a boolean, ECS wants a string; write it in quotes
+task.yaml: line 13: containerDefinitions[0].dockerLabels.version is a number, ECS wants a string; write it in quotes
+task.yaml: line 14: containerDefinitions[0].command is a string, ECS wants a list; types are those of the API's RegisterTaskDefinition`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			_, err := taskdef.ParseFile(test.file, []byte(test.data))
-			if message(err) != test.want {
-				t.Errorf("error:\n%v\nwant:\n%s", err, test.want)
+			const form = "; the file holds what aws ecs register-task-definition takes with --cli-input-json or --cli-input-yaml"
+			if got := strings.TrimSuffix(said(err), form); got != test.want {
+				t.Errorf("error:\n%s\nwant:\n%s", got, test.want)
 			}
 		})
 	}
+}
+
+// said is what is wrong with a file and what to do about it, one mistake a line.
+func said(err error) string {
+	all := []error{err}
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		all = joined.Unwrap()
+	}
+	var lines []string
+	for _, err := range all {
+		m, ok := errors.AsType[*taskdef.Mistake](err)
+		if !ok || m.Input != "taskDefinition" {
+			return fmt.Sprintf("%v is no mistake in the input taskDefinition", err)
+		}
+		lines = append(lines, m.Message+"; "+m.Hint())
+	}
+	return strings.Join(lines, "\n")
 }
 
 // Aliases of aliases grow without bound; reading them does not.

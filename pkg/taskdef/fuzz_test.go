@@ -81,8 +81,8 @@ func FuzzParseFile(f *testing.F) {
 	f.Fuzz(func(t *testing.T, name string, data []byte) {
 		d, err := ParseFile(name, data)
 		if err != nil {
-			if !strings.HasPrefix(err.Error(), name+": ") {
-				t.Fatalf("the error does not begin with the file's name: %v", err)
+			if !strings.HasPrefix(err.Error(), "input taskDefinition: "+name+": ") {
+				t.Fatalf("the error does not name the input and the file: %v", err)
 			}
 			return
 		}
