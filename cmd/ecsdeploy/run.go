@@ -65,7 +65,7 @@ func run(ctx context.Context, environ []string, stdout io.Writer, transport http
 			log.Warn("the summary could not be written: " + err.Error())
 		}
 	}
-	return conclude(console, log, config.Inputs, result)
+	return conclude(console, log, result)
 }
 
 // taskFolder is the variable by which task/index.js says where the task lies:
@@ -278,28 +278,26 @@ func summarise(console *vso.Console, directory string, result deploy.Result) err
 }
 
 // conclude ends a run that came to an outcome.
-func conclude(console *vso.Console, log *slog.Logger, in input.Inputs, result deploy.Result) int {
-	failures := report.Failures(result)
+func conclude(console *vso.Console, log *slog.Logger, result deploy.Result) int {
+	failures, warnings := report.Failures(result), report.Warnings(result)
 	line := report.Line(result)
-	asked := in.Command == input.Resume && in.RollbackAction && result.Outcome() == rollout.RolledBack
-	switch {
-	case len(failures) > 0 && !asked:
-		for _, failure := range failures {
-			issue(log, failure.Text, failure.Hint)
-		}
-		console.Send(vso.Complete(vso.Failed, line))
-	case result.Outcome() == rollout.Paused, asked:
-		for _, s := range result.Services {
-			if s.Outcome == rollout.Paused {
-				log.Warn(s.Reason, slog.String("service", s.Name), slog.String("hint", "command resume lets it continue, or rolls it back"))
-			}
-		}
-		console.Print(line)
-		console.Send(vso.Complete(vso.SucceededWithIssues, line))
-	default:
-		console.Print(line)
-		console.Send(vso.Complete(vso.Succeeded, line))
+	for _, w := range warnings {
+		issue(log, slog.LevelWarn, w.Text, w.Hint)
 	}
+	for _, f := range failures {
+		issue(log, slog.LevelError, f.Text, f.Hint)
+	}
+	end := vso.Succeeded
+	switch {
+	case len(failures) > 0:
+		end = vso.Failed
+	case len(warnings) > 0:
+		end = vso.SucceededWithIssues
+	}
+	if end != vso.Failed {
+		console.Print(line)
+	}
+	console.Send(vso.Complete(end, line))
 	return 0
 }
 
@@ -315,18 +313,18 @@ func fail(console *vso.Console, log *slog.Logger, err error) int {
 		}
 		told[message] = true
 		first = cmp.Or(first, message)
-		issue(log, message, hint)
+		issue(log, slog.LevelError, message, hint)
 	}
 	console.Send(vso.Complete(vso.Failed, first))
 	return 0
 }
 
 // issue reports what is wrong, and what to do about it where that is known.
-func issue(log *slog.Logger, message, hint string) {
+func issue(log *slog.Logger, level slog.Level, message, hint string) {
 	if hint != "" {
 		log = log.With("hint", hint)
 	}
-	log.Error(message)
+	log.Log(context.Background(), level, message)
 }
 
 // each returns the errors that were joined into err.

@@ -111,6 +111,7 @@ type ServiceResult struct {
 	HookID        string // of the lifecycle hook at which it waits
 	Outcome       rollout.Outcome
 	Reason        string
+	Back          bool              // it was asked to go back from Revision to Previous
 	Diagnosis     rollout.Diagnosis // of a rollout that did not end well
 	Proof         rollout.Proof
 	Desired       int

@@ -175,19 +175,17 @@ func (d *Deployer) Resume(ctx context.Context, r Request, hookID string, rollbac
 	result.DryRun = r.DryRun
 	p := &plan{request: r, services: make([]*servicePlan, len(r.Services))}
 	err = d.each(r.Services, func(i int, name Service) (err error) {
-		p.services[i], err = d.readPaused(ctx, name, hookID)
+		if p.services[i], err = d.readPaused(ctx, name, hookID); err == nil {
+			p.services[i].back = rollback
+		}
 		return err
 	})
 	if err != nil {
 		return result, err
 	}
-	action := "continue"
-	if rollback {
-		action = "rollback"
-	}
 	end := d.Console.Group("Plan")
 	for _, s := range p.services {
-		d.Log.With("service", s.name.Name).Info(fmt.Sprintf("deployment of %s waits at hook %s: %s", s.target, s.other.known().hookID, action))
+		d.Log.With("service", s.name.Name).Info(fmt.Sprintf("deployment of %s waits at hook %s: %s", s.target, s.other.known().hookID, s.answer()))
 	}
 	end()
 	result.Image, result.Services = p.outline()
@@ -202,18 +200,30 @@ func (d *Deployer) Resume(ctx context.Context, r Request, hookID string, rollbac
 		if err := s.other.answer(ctx, rollback); err != nil {
 			return err
 		}
-		log.Info("told " + deployer(s.service) + " to " + action)
+		log.Info("told " + deployer(s.service) + " to " + s.answer())
 		if !r.Wait {
 			return nil
 		}
 		if err := d.follow(ctx, log, p, s, s.other, &result.Services[i], func(int, int) {}); err != nil {
 			return err
 		}
-		if result.Services[i].Outcome.Good() {
-			d.verify(ctx, log, p, s, s.other.known().Started, &result.Services[i])
+		switch r := &result.Services[i]; {
+		case !r.Outcome.Good():
+		case rollback:
+			r.Outcome, r.Reason = rollout.Failed, "the deployment completed before it could be rolled back"
+		default:
+			d.verify(ctx, log, p, s, s.other.known().Started, r)
 		}
 		return nil
 	})
+}
+
+// answer is what the deployment that waits is told, in words.
+func (s *servicePlan) answer() string {
+	if s.back {
+		return "roll back to " + rollout.ShortARN(s.running.ARN())
+	}
+	return "continue"
 }
 
 // readPaused reads a service whose deployment waits for an answer, and what
@@ -233,11 +243,15 @@ func (d *Deployer) readPaused(ctx context.Context, name Service, hookID string) 
 	if s.target, err = d.ECS.Definition(ctx, s.other.known().TaskDefinition); err != nil {
 		return nil, err
 	}
-	s.running = s.target
-	if service.TaskDefinition != s.target.ARN() { // CodeDeploy moves the service with the traffic
-		if s.running, err = d.ECS.Definition(ctx, service.TaskDefinition); err != nil {
-			return nil, err
+	// CodeDeploy moves the service with the traffic, ECS before it.
+	before := service.TaskDefinition
+	for _, other := range service.Deployments {
+		if before == s.target.ARN() {
+			before = other.TaskDefinition
 		}
+	}
+	if s.running, err = d.ECS.Definition(ctx, before); err != nil {
+		return nil, err
 	}
 	return s, d.know(ctx, s)
 }

@@ -48,6 +48,7 @@ type servicePlan struct {
 	known     []taskdef.Definition // registered revisions that may turn out to be the wanted one
 	container string               // gets the image
 	target    taskdef.Definition   // what is to run
+	back      bool                 // or rather not: its deployment is to be rolled back
 }
 
 // plan reads what the request names and checks that it fits together. All
@@ -330,9 +331,10 @@ func (p *plan) outline() (Image, []ServiceResult) {
 	for i, s := range p.services {
 		services[i] = ServiceResult{
 			Service:       s.name,
+			Back:          s.back,
 			ARN:           s.service.ARN,
 			Container:     s.container,
-			Previous:      s.service.TaskDefinition,
+			Previous:      s.running.ARN(),
 			PreviousImage: s.running.Image(s.container),
 			Changes:       taskdef.Diff(s.running, s.target),
 			Desired:       s.service.Desired,

@@ -158,6 +158,10 @@ func (d *Deployer) follow(ctx context.Context, log *slog.Logger, p *plan, s *ser
 		result.Reason += "; " + text
 		return nil
 	}
+	if s.back && v.Outcome == rollout.RolledBack {
+		log.Info("the service is back on " + rollout.ShortARN(result.Previous))
+		return nil
+	}
 	if v.Outcome == rollout.Failed || v.Outcome == rollout.TimedOut || v.Outcome == rollout.RolledBack {
 		// Before anything is stopped: afterwards the tasks only tell of that.
 		d.diagnose(ctx, log, w, seen.Started, result)

@@ -85,7 +85,13 @@ func Line(r deploy.Result) string {
 }
 
 func serviceLine(s deploy.ServiceResult) string {
-	revision := rollout.ShortARN(s.Revision)
+	revision, previous := rollout.ShortARN(s.Revision), rollout.ShortARN(s.Previous)
+	switch {
+	case wentBack(s):
+		return fmt.Sprintf("%s was rolled back to %s, as asked", s.Name, previous)
+	case s.Back && s.Outcome == "":
+		return fmt.Sprintf("%s is going back to %s; its end was not waited for", s.Name, previous)
+	}
 	switch s.Outcome {
 	case rollout.Succeeded:
 		return fmt.Sprintf("%s runs %s", s.Name, revision)
@@ -116,24 +122,42 @@ func words(o rollout.Outcome) string {
 	}
 }
 
-// Failure is what went wrong with a service, in one line, and what to do about
-// it, which may be empty.
-type Failure struct{ Text, Hint string }
+// Issue is what the run's page shows of a service, in one line, and what to do
+// about it, which may be empty.
+type Issue struct{ Text, Hint string }
 
 // Failures says what went wrong, once for each service.
-func Failures(r deploy.Result) []Failure {
-	var all []Failure
+func Failures(r deploy.Result) []Issue {
+	var all []Issue
 	for _, s := range r.Services {
 		if failed(s) {
 			text, hint := reason(s)
-			all = append(all, Failure{fmt.Sprintf("service %s: %s: %s", s.Name, words(s.Outcome), text), hint})
+			all = append(all, Issue{fmt.Sprintf("service %s: %s: %s", s.Name, words(s.Outcome), text), hint})
 		}
 	}
 	return all
 }
 
 func failed(s deploy.ServiceResult) bool {
-	return s.Outcome != "" && s.Outcome != rollout.Paused && !s.Outcome.Good()
+	return s.Outcome != "" && s.Outcome != rollout.Paused && !s.Outcome.Good() && !wentBack(s)
+}
+
+// wentBack reports whether the service was rolled back because that was asked for.
+func wentBack(s deploy.ServiceResult) bool { return s.Back && s.Outcome == rollout.RolledBack }
+
+// Warnings says what did not fail and did not deploy either: where a deployment
+// waits for an answer, and where it was rolled back because that was asked for.
+func Warnings(r deploy.Result) []Issue {
+	var all []Issue
+	for _, s := range r.Services {
+		switch {
+		case s.Outcome == rollout.Paused:
+			all = append(all, Issue{s.Name + ": " + s.Reason, "command resume lets it continue, or rolls it back"})
+		case wentBack(s):
+			all = append(all, Issue{fmt.Sprintf("%s: %s is not deployed: it was rolled back to %s, as asked", s.Name, rollout.ShortARN(s.Revision), rollout.ShortARN(s.Previous)), ""})
+		}
+	}
+	return all
 }
 
 // Whoever is called at night reads one line first, and in some places only its
@@ -184,20 +208,24 @@ func elide(s string, n int) string {
 func Markdown(r deploy.Result) string {
 	var b strings.Builder
 	for _, s := range r.Services {
-		fmt.Fprintf(&b, "### %s %s\n\n", mark(s.Outcome), text(serviceLine(s)))
-		if s.Reason != "" && s.Reason != brief(s) {
+		fmt.Fprintf(&b, "### %s %s\n\n", mark(s), text(serviceLine(s)))
+		if s.Reason != "" && s.Reason != brief(s) && !wentBack(s) {
 			fmt.Fprintf(&b, "> %s\n\n", text(s.Reason))
+		}
+		image := r.Image
+		if s.Back {
+			image = deploy.Image{URI: s.PreviousImage}
 		}
 		table(&b, [][2]string{
 			{"Service", link(text(s.Cluster+" / "+s.Name), ConsoleURL(s.ARN))},
-			{"Image", code(r.Image.URI)},
-			{"Digest", code(r.Image.Digest)},
+			{"Image", code(image.URI)},
+			{"Digest", code(image.Digest)},
 			{"Revision", revisionText(s)},
 			{"Tasks", tasksText(s)},
 			{"Time", durationText(s.Took)},
 		})
 		why(&b, s.Diagnosis)
-		if len(s.Changes) > 0 {
+		if len(s.Changes) > 0 && !s.Back {
 			b.WriteString("\n<details><summary>What changed</summary>\n\n")
 			for _, c := range s.Changes {
 				fmt.Fprintf(&b, "- %s\n", code(c.String()))
@@ -207,18 +235,20 @@ func Markdown(r deploy.Result) string {
 		b.WriteString("\n")
 	}
 	if len(r.Services) == 0 {
-		fmt.Fprintf(&b, "### %s %s\n\n", mark(rollout.Succeeded), text(Line(r)))
+		fmt.Fprintf(&b, "### ✅ %s\n\n", text(Line(r)))
 		table(&b, [][2]string{{"Image", code(r.Image.URI)}, {"Digest", code(r.Image.Digest)}, {"Taken from", code(r.Image.Source)}})
 	}
 	return b.String()
 }
 
-func mark(o rollout.Outcome) string {
+func mark(s deploy.ServiceResult) string {
 	switch {
-	case o.Good():
+	case s.Outcome.Good():
 		return "✅"
-	case o == "" || o == rollout.Paused:
+	case s.Outcome == "" || s.Outcome == rollout.Paused:
 		return "⏸️"
+	case wentBack(s):
+		return "↩️"
 	default:
 		return "❌"
 	}
@@ -228,7 +258,11 @@ func revisionText(s deploy.ServiceResult) string {
 	if s.Previous == "" || s.Previous == s.Revision {
 		return code(rollout.ShortARN(s.Revision))
 	}
-	return code(rollout.ShortARN(s.Previous)) + " → " + code(rollout.ShortARN(s.Revision))
+	from, to := s.Previous, s.Revision
+	if s.Back {
+		from, to = to, from
+	}
+	return code(rollout.ShortARN(from)) + " → " + code(rollout.ShortARN(to))
 }
 
 func tasksText(s deploy.ServiceResult) string {

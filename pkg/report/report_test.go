@@ -110,7 +110,7 @@ func TestReason(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			s := to("chat-app", rollout.RolledBack)
 			s.Reason, s.Diagnosis = tt.reason, tt.diagnosis
-			if got := Failures(result(s)); len(got) != 1 || got[0] != (Failure{tt.issue, tt.hint}) {
+			if got := Failures(result(s)); len(got) != 1 || got[0] != (Issue{tt.issue, tt.hint}) {
 				t.Errorf("issue %q\nwant  %q, hint %q", got, tt.issue, tt.hint)
 			}
 			if got := Line(result(s)); got != tt.closed+" (1 min 10 s)" {
@@ -125,6 +125,33 @@ func TestReason(t *testing.T) {
 	s.Diagnosis = crash
 	if got, want := Line(result(to("chat-app", rollout.Succeeded), s)), "2 services: worker: failed: container app ended with exit code 1 (1 min 10 s)"; got != want {
 		t.Errorf("of several services: %s\nwant: %s", got, want)
+	}
+}
+
+// TestBackAsAsked: going back is no failure where that was asked for, and no
+// deployment either.
+func TestBackAsAsked(t *testing.T) {
+	back := func(outcome rollout.Outcome) deploy.Result {
+		s := to("chat-app", outcome)
+		s.Back = true
+		return result(s)
+	}
+	for _, tt := range []struct {
+		outcome           rollout.Outcome
+		failures, warning int
+		title             string
+	}{
+		{rollout.RolledBack, 0, 1, "### ↩️ chat-app was rolled back to chat-app:41, as asked"},
+		{rollout.Failed, 1, 0, "### ❌ chat-app: failed: tasks failed to start"},
+		{"", 0, 0, "### ⏸️ chat-app is going back to chat-app:41; its end was not waited for"},
+	} {
+		r := back(tt.outcome)
+		if f, w := len(Failures(r)), len(Warnings(r)); f != tt.failures || w != tt.warning {
+			t.Errorf("outcome %q: %d failures, %d warnings, want %d and %d", tt.outcome, f, w, tt.failures, tt.warning)
+		}
+		if title, _, _ := strings.Cut(Markdown(r), "\n"); title != tt.title {
+			t.Errorf("outcome %q: %s, want %s", tt.outcome, title, tt.title)
+		}
 	}
 }
 
