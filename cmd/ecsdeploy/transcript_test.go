@@ -286,6 +286,7 @@ func environment(t *testing.T, w *world, temp, inputs string) []string {
 	environ := []string{
 		"BUILD_BUILDID=17", "AWS_ACCESSKEYID=AKIAIOSFODNN7EXAMPLE", "SECRET_AWS_SECRETACCESSKEY=wJalrXUtnFEMI",
 		"SYSTEM_DEFAULTWORKINGDIRECTORY=" + w.directory, "AGENT_TEMPDIRECTORY=" + temp,
+		taskFolder + "=" + w.directory, // where the script may put the placeholder
 		"SYSTEM_COLLECTIONURI=https://dev.azure.com/example/", "SYSTEM_TEAMPROJECT=chat", "BUILD_DEFINITIONNAME=chat-app", "BUILD_SOURCEVERSION=5f2d0c1",
 	}
 	for name, value := range given {

@@ -10,6 +10,7 @@ import (
 	"fmt"
 
 	"ecsdeploy/pkg/ecr"
+	"ecsdeploy/pkg/image"
 	"ecsdeploy/pkg/rollout"
 	"ecsdeploy/pkg/taskdef"
 )
@@ -46,8 +47,7 @@ func (d *Deployer) PushPlaceholder(ctx context.Context, r Request, path string) 
 		there, err := d.ECR.Image(ctx, repository, PlaceholderTag)
 		if err == nil {
 			result.Image = Image{URI: repository.URI + ":" + PlaceholderTag, Digest: there.Digest}
-			d.Log.Info("the placeholder is there already: nothing to push")
-			d.Log.Info(there.Digest)
+			d.Log.Info(pushText(image.Result{AlreadyThere: true, Digest: there.Digest}, r.Tags))
 			return result, nil
 		}
 		if _, missing := errors.AsType[*ecr.ImageNotFoundError](err); !missing {
