@@ -44,7 +44,7 @@ func run(ctx context.Context, environ []string, stdout io.Writer, transport http
 
 	config, err := input.Load(ctx, envconfig.MapLookuper(variables))
 	if err != nil {
-		return fail(console, log, err)
+		return fail(ctx, console, log, err)
 	}
 	if config.Pipeline.Debug {
 		level.Set(slog.LevelDebug)
@@ -58,7 +58,7 @@ func run(ctx context.Context, environ []string, stdout io.Writer, transport http
 		console.Send(vso.SetVariable(o.Name, o.Value))
 	}
 	if err != nil {
-		return fail(console, log, err)
+		return fail(ctx, console, log, err)
 	}
 	if config.Inputs.Summary && !config.Inputs.DryRun {
 		if err := summarise(console, config.Pipeline.TempDirectory, result); err != nil {
@@ -303,11 +303,11 @@ func conclude(console *vso.Console, log *slog.Logger, result deploy.Result) int 
 
 // fail ends a run that could not be carried out, with one issue for each thing
 // that is wrong.
-func fail(console *vso.Console, log *slog.Logger, err error) int {
+func fail(ctx context.Context, console *vso.Console, log *slog.Logger, err error) int {
 	var first string
 	told := map[string]bool{} // services may share a mistake, as in a file
 	for _, one := range each(err) {
-		message, hint := explain(one)
+		message, hint := explain(ctx, one)
 		if told[message] {
 			continue
 		}
@@ -340,9 +340,10 @@ func each(err error) []error {
 	return all
 }
 
-// explain says what went wrong in plain words, and what to do about it.
-func explain(err error) (message, hint string) {
-	if errors.Is(err, context.Canceled) {
+// explain says what went wrong in plain words, and what to do about it. Only
+// the run's own context says that it was the run which was cancelled.
+func explain(ctx context.Context, err error) (message, hint string) {
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		return "the run was cancelled", ""
 	}
 	if with, ok := errors.AsType[interface {

@@ -47,7 +47,11 @@ func (d *Deployer) goBack(ctx context.Context, log *slog.Logger, s *servicePlan,
 	}
 	switch v := w.Verdict(); {
 	case w.Err() != nil:
-		text := fmt.Sprintf("the way back to %s goes on in %s, and how it ends was not seen: %s", rollout.ShortARN(to), deployer(s.service), w.Err())
+		unseen := w.Err().Error()
+		if ctx.Err() != nil {
+			unseen = "the run was cancelled"
+		}
+		text := fmt.Sprintf("the way back to %s goes on in %s, and how it ends was not seen: %s", rollout.ShortARN(to), deployer(s.service), unseen)
 		log.Warn(text)
 		result.Reason = why + "; " + text
 	case v.Outcome == rollout.RolledBack, v.Outcome == rollout.Succeeded && back.known().TaskDefinition == to:
