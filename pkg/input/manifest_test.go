@@ -131,6 +131,21 @@ func TestManifestKeepsTheRules(t *testing.T) {
 		t.Errorf("execution is %v, want Node20_1 and Node24 of index.js", m.Execution)
 	}
 
+	// Who fills in the form has something to click, which is where the extension says.
+	var extension struct{ Links struct{ Home struct{ URI string } } }
+	data, err := os.ReadFile("../../vss-extension.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(data, &extension); err != nil {
+		t.Fatal(err)
+	}
+	documentation := extension.Links.Home.URI + "#readme"
+	match("helpUrl", "^https://[^/ ]+/[^ ]+$", m.HelpURL)
+	if m.HelpURL != documentation || !strings.HasPrefix(m.HelpMarkDown, "[Learn more about this task]("+documentation+")") {
+		t.Errorf("helpUrl is %s, helpMarkDown %q, want links to %s", m.HelpURL, m.HelpMarkDown, documentation)
+	}
+
 	for i, g := range m.Groups {
 		if first, _ := m.group(g.Name); g.Name == "" || g.DisplayName == "" || first != m.Groups[i] {
 			t.Errorf("group %q needs a name of its own and a display name", g.Name)
