@@ -150,7 +150,7 @@ func (d *Deployer) prepare(ctx context.Context, p *plan, s *servicePlan, imageKn
 // fit revises the task definition of a service, and checks that the service can
 // run the result.
 func (p *plan) fit(s *servicePlan, imageKnown bool) error {
-	problems := append(p.impossible(s), p.twoImages(s))
+	problems := append(p.impossible(s), p.twoImages(s), p.checkSize(s))
 	platforms := map[string][]rollout.Platform{s.container: p.imageFor(s).platforms}
 	for container, c := range p.further {
 		platforms[container] = c.platforms
@@ -160,12 +160,9 @@ func (p *plan) fit(s *servicePlan, imageKnown bool) error {
 		mistakes = slices.DeleteFunc(mistakes, isAboutContainer)
 	}
 	definition := s.lineage.base
-	if len(mistakes) == 0 {
+	if len(mistakes) == 0 && imageKnown {
 		definition = s.target
-		problems = append(problems, p.checkSize(s))
-		if imageKnown {
-			problems = append(problems, p.checkTurn(s))
-		}
+		problems = append(problems, p.checkTurn(s))
 	}
 	return errors.Join(slices.Concat(problems, mistakes, rollout.Check(s.service, definition, platforms))...)
 }

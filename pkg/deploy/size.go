@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"ecsdeploy/pkg/rollout"
+	"ecsdeploy/pkg/taskdef"
 )
 
 // fargateMemory is what Fargate's tasks may have beside an amount of CPU: MiB,
@@ -63,17 +64,23 @@ func wrongSize(fargate bool, cpu, memory float64) string {
 // checkSize refuses a size that no task can have, where it is a new one: what
 // ECS has registered it took.
 func (p *plan) checkSize(s *servicePlan) error {
-	cpu, memory := s.target.Size()
-	if was, had := s.lineage.base.Size(); s.lineage.base.ARN() != "" && cpu == was && memory == had {
+	base, change := s.lineage.base, p.request.Change
+	// Alone, so that what else is wrong with the change hides nothing.
+	sized, err := base.Revise(taskdef.Change{CPU: change.CPU, Memory: change.Memory})
+	if err != nil {
+		return nil // too large a document, which is told of the whole change
+	}
+	cpu, memory := sized.Size()
+	if was, had := base.Size(); base.ARN() != "" && cpu == was && memory == had {
 		return nil
 	}
-	fargate := s.service.Fargate || slices.Contains(s.target.RequiresCompatibilities(), "FARGATE")
+	fargate := s.service.Fargate || slices.Contains(base.RequiresCompatibilities(), "FARGATE")
 	problem := wrongSize(fargate, cpu, memory)
 	if problem == "" {
 		return nil
 	}
 	input, advice := "taskDefinition", "correct cpu and memory in it, or set the inputs cpu and memory"
-	if change := p.request.Change; cmp.Or(change.CPU, change.Memory) != "" {
+	if cmp.Or(change.CPU, change.Memory) != "" {
 		input, advice = "memory", "1024 units are 1 vCPU, 1024 MiB are 1 GB; set the inputs cpu and memory together"
 		if change.CPU != "" {
 			input = "cpu"
