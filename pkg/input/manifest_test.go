@@ -132,7 +132,9 @@ func TestManifestKeepsTheRules(t *testing.T) {
 	}
 
 	// Who fills in the form has something to click, which is where the extension says.
-	var extension struct{ Links struct{ Home struct{ URI string } } }
+	var extension struct {
+		Links struct{ Home struct{ URI string } }
+	}
 	data, err := os.ReadFile("../../vss-extension.json")
 	if err != nil {
 		t.Fatal(err)
