@@ -38,6 +38,8 @@ type client struct {
 	// Some make one with the first upload; ECR may end the connection then.
 	unknown atomic.Bool
 
+	answered atomic.Bool // the registry is where it is looked for
+
 	mu      sync.Mutex
 	authed  http.RoundTripper // nil before the first request
 	guessed bool              // authed comes of a guess, not of a handshake
@@ -244,8 +246,12 @@ func (c *client) send(ctx context.Context, op operation, req *http.Request, ok .
 	}
 	resp, err := hc.Do(req.WithContext(ctx))
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", op.name, stalledOr(ctx, redact(err)))
+		if err = stalledOr(ctx, redact(err)); c.answered.Load() {
+			err = lostError{err}
+		}
+		return nil, fmt.Errorf("%s: %w", op.name, err)
 	}
+	c.answered.Store(true)
 	for _, s := range ok {
 		if resp.StatusCode == s {
 			if guess {

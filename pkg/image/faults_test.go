@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -151,6 +152,58 @@ var faultCases = []faultCase{
 	{"denied", func(*testRegistry) []fault {
 		return []fault{{"POST", 1 << 20, answer(403, "DENIED", "not authorized to perform: ecr:InitiateLayerUpload")}}
 	}, time.Second, "not allowed to start the upload of a layer"},
+}
+
+// A registry that is being replaced refuses connections for a while. One that was
+// never there is probably a mistake.
+func TestConnectionsRefused(t *testing.T) {
+	path := write(t, "a.tar", docker20(t, newSample(t, amd64, rawLayer(t, 1, 100_000))))
+	for _, c := range []struct {
+		name   string
+		from   string // the first request that is refused
+		away   time.Duration
+		within time.Duration
+		fails  bool
+	}{
+		{"in the middle", "PUT blobs", 20 * time.Second, time.Minute, false},
+		{"from the beginning", "GET manifests", 20 * time.Second, 5 * time.Second, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				m := open(t, path, Options{})
+				defer m.Close()
+				start := time.Now()
+				registry := &absent{inner: direct{newTestRegistry()}, from: c.from, away: c.away}
+				_, err := Push(t.Context(), m, Target{Repository: "registry.test/app", Tags: []string{"1"}, Transport: registry, Auth: &authn.Basic{Username: "AWS", Password: "token"}}, PushOptions{})
+				if took := time.Since(start); took > c.within || (err != nil) != c.fails {
+					t.Errorf("%v after %s", err, took)
+				}
+			})
+		})
+	}
+}
+
+// absent refuses connections for a while, beginning with a kind of request.
+type absent struct {
+	inner http.RoundTripper
+	from  string
+	away  time.Duration
+
+	mu   sync.Mutex
+	left time.Time
+}
+
+func (a *absent) RoundTrip(r *http.Request) (*http.Response, error) {
+	a.mu.Lock()
+	if a.left.IsZero() && requestKind(r) == a.from {
+		a.left = time.Now()
+	}
+	gone := !a.left.IsZero() && time.Since(a.left) < a.away
+	a.mu.Unlock()
+	if gone {
+		return nil, &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
+	}
+	return a.inner.RoundTrip(r)
 }
 
 func TestFaults(t *testing.T) {

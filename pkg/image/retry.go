@@ -26,7 +26,7 @@ import (
 // cut off is worth as much.
 const (
 	maxTries      = 8
-	fewTries      = 3 // for what is probably a mistake: a host that is not there
+	fewTries      = 3 // for what is probably a mistake: a host that was never there
 	firstPause    = 500 * time.Millisecond
 	longestPause  = 20 * time.Second
 	maxRetryAfter = 2 * time.Minute
@@ -57,6 +57,7 @@ func judge(err error) verdict {
 		handshake *transport.Error
 		source    *sourceError
 		end       finalError
+		lost      lostError
 		dns       *net.DNSError
 		unknownCA x509.UnknownAuthorityError
 		badHost   x509.HostnameError
@@ -79,6 +80,8 @@ func judge(err error) verdict {
 		return judgeStatus(handshake.StatusCode, codes)
 	case errors.Is(err, context.Canceled), errors.As(err, &unknownCA), errors.As(err, &badHost), errors.As(err, &badCert):
 		return verdict{}
+	case errors.As(err, &lost):
+		return again
 	case errors.As(err, &dns) && dns.IsNotFound, errors.Is(err, syscall.ECONNREFUSED):
 		return few
 	}
@@ -124,6 +127,12 @@ func judgeStatus(status int, codes []string) verdict {
 type finalError struct{ error }
 
 func (e finalError) Unwrap() error { return e.error }
+
+// lostError is an error on the way to a registry that has answered before: it may
+// be starting anew.
+type lostError struct{ error }
+
+func (e lostError) Unwrap() error { return e.error }
 
 func final(format string, args ...any) error { return finalError{fmt.Errorf(format, args...)} }
 
