@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -299,11 +300,11 @@ func TestPushReusesLayers(t *testing.T) {
 }
 
 // A registry that has the blob in another repository is asked to take it from
-// there; one that does not do so opens an upload instead.
+// there; one that does not do so opens an upload instead, or is asked for one.
 func TestPushMounts(t *testing.T) {
 	f := layoutFiles{}
 	f.seal(t, f.manifest(t, newSample(t, amd64, rawLayer(t, 1, 200_000)), false))
-	for _, mounts := range []bool{true, false} {
+	for _, way := range []string{"mounts", "uploads", "refuses"} {
 		g := newTestRegistry()
 		repo := g.serve(t)
 		if _, err := Push(t.Context(), open(t, f.directory(t), Options{}), Target{Repository: repo, Tags: []string{"1"}}, PushOptions{}); err != nil {
@@ -311,19 +312,24 @@ func TestPushMounts(t *testing.T) {
 		}
 		// The test registry keeps the blobs of all repositories in one place:
 		// make it deny that.
-		g.faults = []fault{{"HEAD blobs", 2, answer(404, "", "")}, {"POST blobs", 2, func(w http.ResponseWriter, r *http.Request) {
-			if q := r.URL.Query(); q.Get("from") != "app" || !strings.HasPrefix(q.Get("mount"), "sha256:") {
-				t.Errorf("upload started with %s", r.URL.RawQuery)
+		asked := atomic.Int32{}
+		g.faults = []fault{{"HEAD blobs", 2, answer(404, "", "")}, {"POST blobs", 1 << 20, func(w http.ResponseWriter, r *http.Request) {
+			q := r.URL.Query()
+			if q.Get("from") == "app" && strings.HasPrefix(q.Get("mount"), "sha256:") {
+				asked.Add(1)
 			}
-			if mounts {
+			switch {
+			case way == "mounts":
 				w.WriteHeader(http.StatusCreated)
-				return
+			case way == "refuses" && q.Has("mount"):
+				answer(403, "DENIED", "")(w, r)
+			default:
+				g.inner.ServeHTTP(w, r)
 			}
-			g.inner.ServeHTTP(w, r)
 		}}}
 		r, err := Push(t.Context(), open(t, "docker://"+repo+":1", Options{}), Target{Repository: repo + "/copy", Tags: []string{"1"}}, PushOptions{})
-		if err != nil || (r.Reused == r.Layers) != mounts || (r.SentBytes == 0) != mounts {
-			t.Errorf("mounts %t: %+v %v", mounts, r, err)
+		if mounts := way == "mounts"; err != nil || asked.Load() != 2 || (r.Reused == r.Layers) != mounts || (r.SentBytes == 0) != mounts {
+			t.Errorf("%s, asked %d times: %+v %v", way, asked.Load(), r, err)
 		}
 	}
 }

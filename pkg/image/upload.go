@@ -97,6 +97,11 @@ func (c *client) begin(ctx context.Context, d v1.Descriptor, from string, ask bo
 		wg.Go(func() { o.there, asking = c.exists(ctx, d.Digest) })
 	}
 	o.session, o.mounted, err = c.start(ctx, d.Digest, from)
+	var refused *statusError
+	if from != "" && errors.As(err, &refused) && (refused.Status == http.StatusForbidden || refused.Status == http.StatusNotFound) {
+		// Taking a blob from a repository can need rights that sending it does not.
+		o.session, o.mounted, err = c.start(ctx, v1.Hash{}, "")
+	}
 	wg.Wait()
 	if o.there {
 		return o, nil
