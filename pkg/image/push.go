@@ -345,7 +345,7 @@ func (p *push) blobs(ctx context.Context, c *content, there *inventory, early *h
 	if u := c.unbuilt; u != nil {
 		config := v1.Descriptor{Digest: digestOf(u.config), Size: int64(len(u.config))}
 		addBlob(blob{desc: config, open: bytesOpener(u.config)})
-		d := newDeflater()
+		d := newCompressor(gzipCodec())
 		for _, l := range u.uploads() {
 			add(l.size, l.diffID, func(ctx context.Context, q *part) (v1.Descriptor, bool, error) {
 				return p.layer(ctx, there, d, l, q)
@@ -381,7 +381,7 @@ func (p *push) blob(ctx context.Context, there *inventory, b blob, early *headSt
 }
 
 // layer makes sure that the repository has a layer of an unbuilt image.
-func (p *push) layer(ctx context.Context, there *inventory, d *deflater, l layer, q *part) (v1.Descriptor, bool, error) {
+func (p *push) layer(ctx context.Context, there *inventory, d *compressor, l layer, q *part) (v1.Descriptor, bool, error) {
 	if l.known != nil {
 		return p.blob(ctx, there, blob{desc: *l.known, open: l.open}, nil, q)
 	}

@@ -273,7 +273,7 @@ func (c *client) verify(ctx context.Context, b blob) error {
 }
 
 // uploadRaw compresses a layer into the registry and returns what it has become.
-func (c *client) uploadRaw(ctx context.Context, d *deflater, l layer, p *part) (desc v1.Descriptor, reused bool, err error) {
+func (c *client) uploadRaw(ctx context.Context, d *compressor, l layer, p *part) (desc v1.Descriptor, reused bool, err error) {
 	var known *v1.Descriptor // once the layer was compressed to its end
 	err = c.persist(ctx, "layer "+l.diffID.String(), func(ctx context.Context) error {
 		p.restart()
@@ -282,10 +282,10 @@ func (c *client) uploadRaw(ctx context.Context, d *deflater, l layer, p *part) (
 			return err
 		}
 		defer raw.Close()
-		z := d.gzip(raw, l.size, l.diffID, p.read)
+		z := d.compress(raw, l.size, l.diffID, p.read)
 		defer z.Close()
 
-		lead := new(bytes.Buffer)
+		lead := bytes.NewBuffer(make([]byte, 0, leadSize+bytes.MinRead)) // it need not grow
 		if _, err := io.CopyN(lead, z, leadSize); err == io.EOF {
 			b := blob{desc: v1.Descriptor{Digest: digestOf(lead.Bytes()), Size: int64(lead.Len())}, open: bytesOpener(lead.Bytes())}
 			desc = b.desc

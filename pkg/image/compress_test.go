@@ -14,9 +14,9 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
 
-func deflate(t testing.TB, d *deflater, raw []byte) []byte {
+func deflate(t testing.TB, d *compressor, raw []byte) []byte {
 	t.Helper()
-	z := d.gzip(bytes.NewReader(raw), int64(len(raw)), digestOf(raw), func(int) {})
+	z := d.compress(bytes.NewReader(raw), int64(len(raw)), digestOf(raw), func(int) {})
 	defer z.Close()
 	b, err := io.ReadAll(z)
 	if err != nil {
@@ -26,9 +26,9 @@ func deflate(t testing.TB, d *deflater, raw []byte) []byte {
 }
 
 func TestGzipRoundTrip(t *testing.T) {
-	for _, size := range []int{0, 1, 32 << 10, deflateBlock - 1, deflateBlock, deflateBlock + 1, 5*deflateBlock + 7} {
+	for _, size := range []int{0, 1, 32 << 10, gzipBlock - 1, gzipBlock, gzipBlock + 1, 5*gzipBlock + 7} {
 		raw := rawLayer(t, byte(size), size)[:size]
-		r, err := gzip.NewReader(bytes.NewReader(deflate(t, newDeflater(), raw)))
+		r, err := gzip.NewReader(bytes.NewReader(deflate(t, newCompressor(gzipCodec()), raw)))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -44,12 +44,12 @@ func TestGzipRoundTrip(t *testing.T) {
 // however the source hands out its bytes.
 func TestGzipIsDeterministic(t *testing.T) {
 	raw := rawLayer(t, 1, 1<<20+7)
-	want := digestOf(deflate(t, workers(1), raw))
+	want := digestOf(deflate(t, workers(1, gzipCodec()), raw))
 	const golden = "sha256:74f1e908f3c29a81c050bc824c069bb6cf390d01980aeb9ee9a813a72736f804"
 	if want.String() != golden {
 		t.Errorf("layers compress to other bytes than those of earlier versions: %s, want %s", want, golden)
 	}
-	busy := workers(7)
+	busy := workers(7, gzipCodec())
 	var wg sync.WaitGroup
 	for i := range 4 {
 		wg.Go(func() {
@@ -67,7 +67,7 @@ func TestGzipIsDeterministic(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	z := busy.gzip(iotest.HalfReader(bytes.NewReader(raw)), int64(len(raw)), digestOf(raw), func(int) {})
+	z := busy.compress(iotest.HalfReader(bytes.NewReader(raw)), int64(len(raw)), digestOf(raw), func(int) {})
 	defer z.Close()
 	got, err := io.ReadAll(z)
 	if err != nil || digestOf(got) != want {
@@ -78,12 +78,12 @@ func TestGzipIsDeterministic(t *testing.T) {
 func TestGzipErrors(t *testing.T) {
 	raw := rawLayer(t, 1, 1<<20)
 	broken := errors.New("broken disk")
-	z := newDeflater().gzip(io.MultiReader(bytes.NewReader(raw), iotest.ErrReader(broken)), int64(len(raw)), digestOf(raw), func(int) {})
+	z := newCompressor(gzipCodec()).compress(io.MultiReader(bytes.NewReader(raw), iotest.ErrReader(broken)), int64(len(raw)), digestOf(raw), func(int) {})
 	if _, err := io.Copy(io.Discard, z); !errors.Is(err, broken) {
 		t.Errorf("%v", err)
 	}
 	z.Close()
-	z = newDeflater().gzip(bytes.NewReader(raw[1:]), int64(len(raw)), digestOf(raw), func(int) {})
+	z = newCompressor(gzipCodec()).compress(bytes.NewReader(raw[1:]), int64(len(raw)), digestOf(raw), func(int) {})
 	if _, err := io.Copy(io.Discard, z); err == nil || !strings.Contains(err.Error(), "damaged") {
 		t.Errorf("%v", err)
 	}
@@ -110,7 +110,7 @@ func (w *watched) Read(p []byte) (int, error) {
 func TestGzipClosedEarly(t *testing.T) {
 	for _, read := range []int64{0, 1, 100_000} {
 		w := &watched{Reader: rand.NewChaCha8([32]byte{}), t: t}
-		z := newDeflater().gzip(w, 0, v1.Hash{}, func(int) {})
+		z := newCompressor(gzipCodec()).compress(w, 0, v1.Hash{}, func(int) {})
 		if _, err := io.CopyN(io.Discard, z, read); err != nil {
 			t.Fatal(err)
 		}
@@ -123,10 +123,10 @@ func TestGzipClosedEarly(t *testing.T) {
 
 func BenchmarkGzip(b *testing.B) {
 	raw := rawLayer(b, 1, 32<<20)
-	d := newDeflater()
+	d := newCompressor(gzipCodec())
 	b.SetBytes(int64(len(raw)))
 	for b.Loop() {
-		z := d.gzip(bytes.NewReader(raw), int64(len(raw)), digestOf(raw), func(int) {})
+		z := d.compress(bytes.NewReader(raw), int64(len(raw)), digestOf(raw), func(int) {})
 		io.Copy(io.Discard, z)
 		z.Close()
 	}
