@@ -1,14 +1,16 @@
 package image
 
-// Compressing layers: gzip in one pass on all cores. A layer is cut into blocks of a
+// Compressing layers in one pass on all cores. A layer is cut into blocks of a
 // fixed size that are compressed independently and put together in order. The
 // result depends only on the bytes: not on the number of cores, nor on timing.
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"fmt"
 	"hash"
 	"hash/crc32"
 	"io"
@@ -17,21 +19,44 @@ import (
 	"sync"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/klauspost/compress/flate"
+	"github.com/klauspost/compress/zstd"
+)
+
+// Compression is a format for layers that are not compressed yet.
+type Compression string
+
+// The compressions. Every engine and scanner reads Gzip; reading Zstd takes
+// containerd 1.5, Docker 23 or podman.
+const (
+	Gzip Compression = "gzip" // the default
+	Zstd Compression = "zstd"
 )
 
 // codec makes a compressed layer of a raw one: a head, what each block is
 // compressed to by itself, and a tail. The last block may be empty.
 type codec struct {
-	block   int // bytes of the raw layer
-	head    []byte
-	encoder func() (encoder, error)
-	tail    func(crc, size uint32) []byte // of the raw layer
+	mediaType types.MediaType // empty for gzip: the manifest's decides about it
+	block     int             // bytes of the raw layer
+	head      []byte
+	encoder   func() (encoder, error)
+	tail      func(crc, size uint32) []byte // of the raw layer
 }
 
 // encoder appends to dst what a block is compressed to. It is used for one block
 // after the other, of whatever layers.
 type encoder func(dst, block []byte, last bool) ([]byte, error)
+
+func (c Compression) codec() (codec, error) {
+	switch c {
+	case Gzip, "":
+		return gzipCodec(gzipLevel, gzipBlock), nil
+	case Zstd:
+		return zstdCodec(zstdLevel, zstdBlock), nil
+	}
+	return codec{}, fmt.Errorf("compression %q is neither %s nor %s", c, Gzip, Zstd)
+}
 
 // What the bytes, and so the digests, of compressed layers depend on. Changing
 // any of these makes every layer a new one to every registry.
@@ -39,20 +64,29 @@ type encoder func(dst, block []byte, last bool) ([]byte, error)
 // Level 2 of gzip is as fast as level 1 and its layers are some percent smaller.
 // Blocks of this size gain less than one percent by knowing the end of the
 // block before them, and cost a tenth more time.
+//
+// Zstd's fastest level takes less time than level 2 of gzip, and makes layers
+// about as small as level 6. The next one takes a third to a half more time,
+// more than gzip, for 3 to 6 percent. Blocks of half this size are 2 to 4 percent
+// larger; of twice this size they are 1 to 2 percent smaller, and a push takes a
+// third more memory. BenchmarkCompress measures it.
 const (
 	gzipLevel = 2
 	gzipBlock = 256 << 10
+
+	zstdLevel = zstd.SpeedFastest
+	zstdBlock = 512 << 10
 )
 
 // gzipCodec makes one member of blocks that end on a byte's boundary (RFC 1951,
 // section 2, and RFC 1952, section 2.3). Its header is without name and time, as
 // Go and Docker write it.
-func gzipCodec() codec {
+func gzipCodec(level, block int) codec {
 	return codec{
-		block: gzipBlock,
+		block: block,
 		head:  []byte{0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff},
 		encoder: func() (encoder, error) {
-			w, err := flate.NewWriter(nil, gzipLevel)
+			w, err := flate.NewWriter(nil, level)
 			return func(dst, block []byte, last bool) ([]byte, error) {
 				out := bytes.NewBuffer(dst)
 				w.Reset(out)
@@ -70,6 +104,24 @@ func gzipCodec() codec {
 		tail: func(crc, size uint32) []byte {
 			return binary.LittleEndian.AppendUint32(binary.LittleEndian.AppendUint32(nil, crc), size)
 		},
+	}
+}
+
+// zstdCodec makes a frame of each block: frames one after the other hold what
+// they hold together (RFC 8878, section 3.1). They go without checksums, since
+// whoever pulls a layer compares two digests of it.
+func zstdCodec(level zstd.EncoderLevel, block int) codec {
+	return codec{
+		mediaType: types.OCILayerZStd,
+		block:     block,
+		encoder: func() (encoder, error) {
+			// The window stands before the level, which would else cut a frame into
+			// smaller pieces.
+			w, err := zstd.NewWriter(nil, zstd.WithWindowSize(block), zstd.WithEncoderLevel(level),
+				zstd.WithEncoderConcurrency(1), zstd.WithLowerEncoderMem(true), zstd.WithEncoderCRC(false))
+			return func(dst, block []byte, _ bool) ([]byte, error) { return w.EncodeAll(block, dst), nil }, err
+		},
+		tail: func(_, _ uint32) []byte { return nil },
 	}
 }
 
@@ -343,6 +395,14 @@ func (z *compressedReader) Close() error {
 	z.stopOnce.Do(func() { close(z.stop) })
 	z.feeding.Wait()
 	return nil
+}
+
+// idle says so if a compression is asked for that has nothing to do.
+func (p *push) idle(ctx context.Context, c *content) {
+	raw := func(l layer) bool { return l.known == nil && l.format == formatTar }
+	if p.options.Compression == Zstd && (c.unbuilt == nil || !slices.ContainsFunc(c.unbuilt.layers, raw)) {
+		p.log.InfoContext(ctx, "the layers of the image go to the registry as they are: compression zstd has no effect")
+	}
 }
 
 func hashOf(h hash.Hash) v1.Hash {

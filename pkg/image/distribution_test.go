@@ -9,14 +9,11 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
-
-	"github.com/google/go-containerregistry/pkg/name"
-	"github.com/google/go-containerregistry/pkg/v1/remote"
-	"github.com/google/go-containerregistry/pkg/v1/validate"
 )
 
 // The reference registry of the distribution project, as its own process: a
-// raw archive, which we compress, and an index, which we do not touch.
+// raw archive, which we compress either way, and an index, which we do not
+// touch.
 func TestDistributionRegistry(t *testing.T) {
 	binary := os.Getenv("ECSDEPLOY_TEST_REGISTRY")
 	if binary == "" {
@@ -25,44 +22,36 @@ func TestDistributionRegistry(t *testing.T) {
 	address := serveDistribution(t, binary)
 
 	s := newSample(t, amd64, rawLayer(t, 1, 3_000_000), rawLayer(t, 2, 1000))
-	raw := Target{Repository: address + "/raw", Tags: []string{"17", "extra"}}
-	first := pushFile(t, write(t, "app.tar", docker20(t, s)), raw)
-	if again := pushFile(t, write(t, "app.tar", docker20(t, s)), raw); !again.AlreadyThere || again.Digest != first.Digest {
-		t.Errorf("the second push: %+v, want nothing pushed and digest %s", again, first.Digest)
-	}
-	for _, tag := range raw.Tags {
-		ref, err := name.ParseReference(raw.Repository + ":" + tag)
-		if err != nil {
-			t.Fatal(err)
+	for _, compression := range []Compression{Gzip, Zstd} {
+		raw := Target{Repository: address + "/" + string(compression), Tags: []string{"17", "extra"}}
+		o := PushOptions{Compression: compression}
+		first := pushFile(t, write(t, "app.tar", docker20(t, s)), raw, o)
+		if again := pushFile(t, write(t, "app.tar", docker20(t, s)), raw, o); !again.AlreadyThere || again.Digest != first.Digest {
+			t.Errorf("the second push: %+v, want nothing pushed and digest %s", again, first.Digest)
 		}
-		image, err := remote.Image(ref)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := validate.Image(image); err != nil {
-			t.Errorf("%s: %v", ref, err)
-		}
-		if id, err := image.ConfigName(); err != nil || id.String() != s.id() {
-			t.Errorf("%s has image ID %s, want %s (%v)", ref, id, s.id(), err)
+		for _, tag := range raw.Tags {
+			if d, id := pull(t, raw.Repository+":"+tag); d.Digest.String() != first.Digest || id != s.id() {
+				t.Errorf("%s:%s is %s with image ID %s, want %s with %s", raw.Repository, tag, d.Digest, id, first.Digest, s.id())
+			}
 		}
 	}
 
 	files := layoutFiles{}
 	root := files.index(t, files.manifest(t, s, false), files.manifest(t, newSample(t, arm64, rawLayer(t, 3, 5000)), false))
-	pushed := pushFile(t, files.seal(t, root).directory(t), Target{Repository: address + "/index", Tags: []string{"17"}})
+	pushed := pushFile(t, files.seal(t, root).directory(t), Target{Repository: address + "/index", Tags: []string{"17"}}, PushOptions{})
 	if pushed.Digest != root.Digest.String() {
 		t.Errorf("the index was pushed as %s, want %s byte for byte", pushed.Digest, root.Digest)
 	}
 }
 
-func pushFile(t *testing.T, path string, target Target) Result {
+func pushFile(t *testing.T, path string, target Target, o PushOptions) Result {
 	t.Helper()
 	m, err := Open(t.Context(), path, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer m.Close()
-	result, err := Push(t.Context(), m, target, PushOptions{})
+	result, err := Push(t.Context(), m, target, o)
 	if err != nil {
 		t.Fatal(err)
 	}

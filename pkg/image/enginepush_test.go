@@ -4,8 +4,10 @@ package image
 // the image is handed out and pushed all the same.
 
 import (
+	"bytes"
 	"encoding/base64"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"testing"
@@ -68,11 +70,15 @@ func TestEnginePushes(t *testing.T) {
 				return answer
 			}
 			var last Progress
+			var log bytes.Buffer
 			m := open(t, "app:1", e.listen(t))
 			r, err := Push(t.Context(), m, Target{Repository: repo, Tags: []string{"7", "latest"}, Auth: &authn.Basic{Username: "AWS", Password: "secret"}},
-				PushOptions{StallTimeout: 300 * time.Millisecond, Progress: func(p Progress) { last = p }})
+				PushOptions{StallTimeout: 300 * time.Millisecond, Progress: func(p Progress) { last = p }, Compression: Zstd, Logger: slog.New(slog.NewTextHandler(&log, nil))})
 			if err != nil {
 				t.Fatal(err)
+			}
+			if n := strings.Count(log.String(), "compression zstd has no effect"); n != 1 {
+				t.Errorf("the log says %d times that there is nothing to compress: %s", n, &log)
 			}
 			if r.Digest != root.Digest.String() || r.URI != repo+":7" || e.pushes != c.pushes || e.exports != c.exports {
 				t.Errorf("%+v after %d pushes and %d exports", r, e.pushes, e.exports)

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
 // reuseWorld is a repository with an image that another tool has compressed,
@@ -202,14 +203,29 @@ func TestReuseOfVanishedLayers(t *testing.T) {
 	})
 }
 
-// A base whose layers are compressed with zstd makes the manifest one of OCI's.
-func TestReuseOfZstd(t *testing.T) {
-	d := digestOf([]byte("x"))
-	u := &unbuilt{config: []byte("{}"), layers: []layer{{diffID: d, format: formatTar}}}
-	there := newInventory()
-	there.arrived(v1.Descriptor{Digest: d, MediaType: "application/vnd.oci.image.layer.v1.tar+zstd"}, d, true)
-	docs, err := u.manifest(there)
-	if err != nil || docs[0].desc.MediaType != "application/vnd.oci.image.manifest.v1+json" || !strings.Contains(string(docs[0].raw), "application/vnd.oci.image.config.v1+json") {
-		t.Errorf("%s %v", docs[0].raw, err)
+// A layer that the repository has stays as it is, however this push compresses
+// the others; and the manifest calls all of them by OCI's names.
+func TestReuseAcrossCompressions(t *testing.T) {
+	shared := rawLayer(t, 1, 300_000)
+	for before, now := range map[Compression]Compression{Gzip: Zstd, Zstd: Gzip} {
+		repo := newTestRegistry().serve(t)
+		push := func(seed byte, tag string, o PushOptions) (sample, Result) {
+			s := newSample(t, amd64, shared, rawLayer(t, seed, 50_000))
+			r, err := Push(t.Context(), open(t, write(t, "a.tar", docker20(t, s)), Options{}), Target{Repository: repo, Tags: []string{tag}}, o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return s, r
+		}
+		_, first := push(2, "base", PushOptions{Compression: before})
+		next, second := push(3, "next", PushOptions{Compression: now, Base: base("base")})
+		if d, id := pull(t, second.URI); id != next.id() || d.MediaType != types.OCIManifestSchema1 {
+			t.Errorf("%s on %s: pushed %s with image ID %s, want an OCI manifest with %s", now, before, d.MediaType, id, next.id())
+		}
+		named := map[Compression]types.MediaType{Gzip: types.OCILayer, Zstd: types.OCILayerZStd}
+		was, is := layersOf(t, first.URI), layersOf(t, second.URI)
+		if second.Reused != 1 || is[0].Digest != was[0].Digest || is[0].MediaType != named[before] || is[1].MediaType != named[now] {
+			t.Errorf("%s on %s: layers %+v, reused %d", now, before, is, second.Reused)
+		}
 	}
 }

@@ -66,6 +66,9 @@ type PushOptions struct {
 	// about each. What it says may be wrong: a blob that turns out not to be
 	// there is sent.
 	Available func(ctx context.Context, digests []string) (map[string]bool, error)
+	// Compression is what layers are compressed with that are not yet; empty is
+	// Gzip. Layers that are, or that the repository has, stay as they are.
+	Compression Compression
 	// Concurrency is how many layers are in flight; 0 is 6.
 	Concurrency int
 	// StallTimeout is how long an upload may move no bytes before it is
@@ -186,6 +189,7 @@ func (p *push) run(ctx context.Context) (Result, error) {
 		have := s.Tags[i].have
 		return p.publish(ctx, s, []document{{have.desc, have.raw}})
 	}
+	p.idle(ctx, c)
 	there := newInventory()
 	p.take(ctx, there, c, stored)
 	for repairs := 0; ; repairs++ {
@@ -225,6 +229,7 @@ func (p *push) byEngine(ctx context.Context, s State) (r Result, ok bool, err er
 		p.log.InfoContext(ctx, "the engine's own push did not succeed, handing the image out instead", "error", err)
 		return Result{}, false, nil
 	}
+	p.idle(ctx, &content{})
 	s.Tags[0].have = have
 	r, err = p.publish(ctx, s, []document{{have.desc, have.raw}})
 	return r, err == nil, err
@@ -345,7 +350,11 @@ func (p *push) blobs(ctx context.Context, c *content, there *inventory, early *h
 	if u := c.unbuilt; u != nil {
 		config := v1.Descriptor{Digest: digestOf(u.config), Size: int64(len(u.config))}
 		addBlob(blob{desc: config, open: bytesOpener(u.config)})
-		d := newCompressor(gzipCodec())
+		to, err := p.options.Compression.codec()
+		if err != nil {
+			return nil, err
+		}
+		d := newCompressor(to)
 		for _, l := range u.uploads() {
 			add(l.size, l.diffID, func(ctx context.Context, q *part) (v1.Descriptor, bool, error) {
 				return p.layer(ctx, there, d, l, q)
@@ -422,6 +431,18 @@ func (u *unbuilt) uploads() []layer {
 	return ls
 }
 
+// ociType is what a layer of a Docker manifest is in an OCI manifest (OCI image
+// specification, media-types.md, "Compatibility Matrix").
+func ociType(t types.MediaType) types.MediaType {
+	switch t {
+	case types.DockerLayer:
+		return types.OCILayer
+	case types.DockerForeignLayer:
+		return types.OCIRestrictedLayer
+	}
+	return t
+}
+
 // manifest writes the manifest that "docker push" writes: of Docker's schema 2,
 // which every engine and scanner reads; or OCI's, where a layer asks for it.
 func (u *unbuilt) manifest(there *inventory) ([]document, error) {
@@ -439,12 +460,14 @@ func (u *unbuilt) manifest(there *inventory) ([]document, error) {
 	}
 	m := v1.Manifest{SchemaVersion: 2, MediaType: types.DockerManifestSchema2, Layers: layers}
 	m.Config = v1.Descriptor{MediaType: types.DockerConfigJSON, Digest: digestOf(u.config), Size: int64(len(u.config))}
-	gzip := types.DockerLayer
 	if oci {
-		m.MediaType, m.Config.MediaType, gzip = types.OCIManifestSchema1, types.OCIConfigJSON, types.OCILayer
+		m.MediaType, m.Config.MediaType = types.OCIManifestSchema1, types.OCIConfigJSON
 	}
 	for i := range layers {
-		layers[i].MediaType = cmp.Or(layers[i].MediaType, gzip)
+		layers[i].MediaType = cmp.Or(layers[i].MediaType, types.DockerLayer)
+		if oci {
+			layers[i].MediaType = ociType(layers[i].MediaType)
+		}
 	}
 	raw, err := json.MarshalIndent(m, "", "   ")
 	if err != nil {

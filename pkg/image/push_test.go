@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"log/slog"
 	"net/http"
 	"os"
 	"slices"
@@ -220,23 +221,77 @@ func TestPushForeignLayers(t *testing.T) {
 	manifest := toJSON(t, []any{map[string]any{"Config": "c", "Layers": []string{"gone", "l"}, "LayerSources": map[string]any{digestOf(s.layers[0]).String(): foreign}}})
 	archive := tarOf(t, tarEntry{name: "c", data: s.config}, tarEntry{name: "l", data: s.layers[1]}, tarEntry{name: "manifest.json", data: manifest})
 
-	g := newTestRegistry()
-	repo := g.serve(t)
-	r, err := Push(t.Context(), open(t, write(t, "a.tar", archive), Options{}), Target{Repository: repo, Tags: []string{"1"}}, PushOptions{})
-	if err != nil {
-		t.Fatal(err)
+	for compression, want := range map[Compression][2]types.MediaType{
+		Gzip: {types.DockerForeignLayer, types.DockerLayer},
+		Zstd: {types.OCIRestrictedLayer, types.OCILayerZStd},
+	} {
+		repo := newTestRegistry().serve(t)
+		r, err := Push(t.Context(), open(t, write(t, "a.tar", archive), Options{}), Target{Repository: repo, Tags: []string{"1"}}, PushOptions{Compression: compression})
+		if err != nil {
+			t.Fatal(err)
+		}
+		l := layersOf(t, r.URI)
+		if l[0].Digest != foreign.Digest || l[0].URLs[0] != foreign.URLs[0] || l[0].MediaType != want[0] || l[1].MediaType != want[1] {
+			t.Errorf("%s: layers: %+v", compression, l)
+		}
+		if r.Layers != 2 { // the config and the other layer
+			t.Errorf("%s: uploaded %d blobs, want 2", compression, r.Layers)
+		}
 	}
-	ref, _ := name.ParseReference(r.URI)
-	img, err := remote.Image(ref)
-	if err != nil {
-		t.Fatal(err)
+}
+
+// With zstd, what is compressed here becomes an OCI image of zstd layers, and
+// nothing else changes: not the image ID, not what is compressed already.
+func TestPushZstd(t *testing.T) {
+	s := newSample(t, amd64, rawLayer(t, 1, 5*big), rawLayer(t, 2, 70_000), rawLayer(t, 2, 70_000), nil)
+	oci := layoutFiles{}
+	root := oci.manifest(t, s, false)
+	oci.seal(t, root)
+	packed := docker25(t, s, false)
+	cases := []struct {
+		name, path string
+		digest     string // of an image that stays as it is
+	}{
+		{"docker up to 24", write(t, "a.tar", docker20(t, s)), ""},
+		{"docker from 25, classic store", write(t, "a.tar", docker25(t, s, true)), ""},
+		{"podman", write(t, "a.tar", podmanArchive(t, s)), ""},
+		{"docker from 25, containerd store", write(t, "a.tar", packed), root.Digest.String()},
+		{"OCI layout", oci.directory(t), root.Digest.String()},
 	}
-	m, err := img.Manifest()
-	if err != nil || m.Layers[0].Digest != foreign.Digest || m.Layers[0].URLs[0] != foreign.URLs[0] || m.Layers[1].MediaType != types.DockerLayer {
-		t.Errorf("layers: %+v %v", m.Layers, err)
+	built := map[string]bool{}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			repo := newTestRegistry().serve(t)
+			var log bytes.Buffer
+			r, err := Push(t.Context(), open(t, c.path, Options{}), Target{Repository: repo, Tags: []string{"7"}},
+				PushOptions{Compression: Zstd, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+			if err != nil {
+				t.Fatal(err)
+			}
+			d, id := pull(t, r.URI) // unpacks every layer and compares it with the config
+			if id != s.id() || d.MediaType != types.OCIManifestSchema1 {
+				t.Errorf("pushed %s with image ID %s, want %s with %s", d.MediaType, id, types.OCIManifestSchema1, s.id())
+			}
+			idle := strings.Contains(log.String(), "compression zstd has no effect")
+			if c.digest != "" {
+				if r.Digest != c.digest || !idle {
+					t.Errorf("pushed %s, want %s; the log says %q", r.Digest, c.digest, &log)
+				}
+				return
+			}
+			built[r.Digest] = true
+			for i, l := range layersOf(t, r.URI) {
+				if l.MediaType != types.OCILayerZStd {
+					t.Errorf("layer %d is %s", i, l.MediaType)
+				}
+			}
+			if log.Len() > 0 {
+				t.Errorf("the log says %q", &log)
+			}
+		})
 	}
-	if r.Layers != 2 { // the config and the other layer
-		t.Errorf("uploaded %d blobs, want 2", r.Layers)
+	if len(built) != 1 {
+		t.Errorf("archives of one image became manifests with different digests: %v", built)
 	}
 }
 

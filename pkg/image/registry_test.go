@@ -22,6 +22,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/registry"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/google/go-containerregistry/pkg/v1/validate"
 )
 
@@ -273,6 +274,10 @@ func fetch(t testing.TB, ref string, how []validate.Option, options []remote.Opt
 	if slices.ContainsFunc(m.Layers, isRawLayer) {
 		how = append(how, validate.Fast) // the library wants to unpack every layer
 	}
+	if len(how) == 0 && slices.ContainsFunc(m.Layers, func(l v1.Descriptor) bool { return l.MediaType == types.OCILayerZStd }) {
+		how = append(how, validate.Fast) // it takes every layer for gzip
+		unpack(t, img)
+	}
 	if err := validate.Image(img, how...); err != nil {
 		t.Fatalf("validate %s: %v", ref, err)
 	}
@@ -281,6 +286,31 @@ func fetch(t testing.TB, ref string, how []validate.Option, options []remote.Opt
 		t.Fatal(err)
 	}
 	return got.Descriptor, h.String()
+}
+
+// unpack compares the layers, whatever they are compressed with, with what the
+// config says of them.
+func unpack(t testing.TB, img v1.Image) {
+	t.Helper()
+	config, err := img.ConfigFile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	layers, err := img.Layers()
+	if err != nil || len(layers) != len(config.RootFS.DiffIDs) {
+		t.Fatalf("%d layers, the config lists %d: %v", len(layers), len(config.RootFS.DiffIDs), err)
+	}
+	for i, l := range layers {
+		r, err := l.Uncompressed()
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, _, err := v1.SHA256(r)
+		r.Close()
+		if err != nil || got != config.RootFS.DiffIDs[i] {
+			t.Fatalf("layer %d unpacks to %s, want %s: %v", i, got, config.RootFS.DiffIDs[i], err)
+		}
+	}
 }
 
 // as is errors.As with the type as a parameter.

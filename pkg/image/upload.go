@@ -287,7 +287,7 @@ func (c *client) uploadRaw(ctx context.Context, d *compressor, l layer, p *part)
 
 		lead := bytes.NewBuffer(make([]byte, 0, leadSize+bytes.MinRead)) // it need not grow
 		if _, err := io.CopyN(lead, z, leadSize); err == io.EOF {
-			b := blob{desc: v1.Descriptor{Digest: digestOf(lead.Bytes()), Size: int64(lead.Len())}, open: bytesOpener(lead.Bytes())}
+			b := blob{desc: v1.Descriptor{MediaType: d.codec.mediaType, Digest: digestOf(lead.Bytes()), Size: int64(lead.Len())}, open: bytesOpener(lead.Bytes())}
 			desc = b.desc
 			reused, err = c.uploadBlob(ctx, b, false, nil, func() {}, p.sent)
 			if err != nil {
@@ -320,7 +320,7 @@ func (c *client) uploadRaw(ctx context.Context, d *compressor, l layer, p *part)
 		if err != nil {
 			return err
 		}
-		desc = v1.Descriptor{Digest: hashOf(sum), Size: compressed.read()}
+		desc = v1.Descriptor{MediaType: d.codec.mediaType, Digest: hashOf(sum), Size: compressed.read()}
 		known = &desc
 		if session, err = location(resp); err != nil {
 			return err
