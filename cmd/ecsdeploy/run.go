@@ -211,6 +211,7 @@ func request(config input.Config) deploy.Request {
 		Repository:       in.Repository,
 		Tags:             in.Tags,
 		CreateRepository: in.CreateRepository,
+		Compression:      image.Compression(in.Compression),
 		Container:        in.Container,
 		Images:           map[string]string{},
 		TaskDefinition:   in.TaskDefinition,

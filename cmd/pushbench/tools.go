@@ -23,10 +23,10 @@ import (
 	"ecsdeploy/pkg/image"
 )
 
-// pushImage pushes: SOURCE REPOSITORY TAG [BASE].
+// pushImage pushes: SOURCE REPOSITORY TAG [BASE [COMPRESSION]].
 func pushImage(ctx context.Context, args []string, stdout io.Writer) (err error) {
 	if len(args) < 3 {
-		return errors.New("want SOURCE REPOSITORY TAG [BASE]")
+		return errors.New("want SOURCE REPOSITORY TAG [BASE [COMPRESSION]]")
 	}
 	m, err := image.Open(ctx, args[0], image.Options{Environ: os.LookupEnv})
 	if err != nil {
@@ -34,8 +34,11 @@ func pushImage(ctx context.Context, args []string, stdout io.Writer) (err error)
 	}
 	defer func() { err = errors.Join(err, m.Close()) }()
 	var o image.PushOptions
-	if len(args) > 3 {
+	if len(args) > 3 && args[3] != "" {
 		o.Base = func(context.Context) (string, error) { return args[3], nil }
+	}
+	if len(args) > 4 {
+		o.Compression = image.Compression(args[4])
 	}
 	r, err := image.Push(ctx, m, image.Target{Repository: args[1], Tags: []string{args[2]}}, o)
 	if err == nil {
@@ -115,6 +118,8 @@ func (b *benchmark) allTools() []*tool {
 	return []*tool{
 		{name: "ours", archive: ours, layout: ours,
 			copy: func(from, r string) []string { return ours("docker://"+from, r) }},
+		{name: "ours, zstd",
+			archive: func(path, r string) []string { return append(ours(path, r), "", "zstd") }},
 		{name: "crane", program: "crane",
 			archive: func(p, r string) []string { return []string{"push", p, r + ":1"} },
 			layout:  func(p, r string) []string { return []string{"push", p, r + ":1"} },

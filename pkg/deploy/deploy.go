@@ -32,6 +32,7 @@ type Request struct {
 	Repository       string
 	Tags             []string // the first is the one that is rolled out
 	CreateRepository bool
+	Compression      image.Compression // of layers that are not compressed yet
 
 	Services       []Service
 	Container      string

@@ -154,8 +154,9 @@ func (d *Deployer) push(ctx context.Context, p *plan, result *Image) error {
 		Available: func(ctx context.Context, digests []string) (map[string]bool, error) {
 			return d.ECR.CheckLayers(ctx, *p.repository, digests)
 		},
-		Logger:   d.Log,
-		Progress: d.pushProgress(r),
+		Compression: r.Compression,
+		Logger:      d.Log,
+		Progress:    d.pushProgress(r),
 	})
 	if err != nil {
 		return fmt.Errorf("push %s to %s: %w", p.source.Describe().Ref, p.repository.URI, err)

@@ -60,6 +60,7 @@ type Inputs struct {
 
 	Image            string // reference, path, or docker:// reference; may be empty for Rollout
 	Platform         string // os/arch[/variant], or empty
+	Compression      string // gzip, zstd
 	Repository       string // name or full URI
 	Tags             []string
 	CreateRepository bool

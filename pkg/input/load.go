@@ -146,6 +146,7 @@ func (l *loader) inputs(in *Inputs, f, defaults *fields) {
 
 	in.Image = one(l, "image", f.Image, parseImageFor(in.Command))
 	in.Platform = one(l, "platform", f.Platform, parsePlatform)
+	in.Compression = one(l, "compression", f.Compression, parseChoice("gzip", "zstd"))
 	in.Repository = one(l, "repository", f.Repository, parseRepository)
 	in.Tags = list(l, "tags", f.Tags, parseTag, itself)
 	in.CreateRepository = one(l, "createRepository", f.CreateRepository, parseBool)
