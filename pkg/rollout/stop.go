@@ -28,7 +28,7 @@ func (c *Client) Stop(ctx context.Context, serviceDeployment string) error {
 type Hook struct {
 	Deployment string // ARN of the service deployment
 	ID         string
-	Started    Started // to be watched once it goes on
+	Started    Started // to be followed once the hook is answered
 }
 
 // Hook returns the lifecycle hook at which the service's deployment waits. id
@@ -54,6 +54,7 @@ func (c *Client) Hook(ctx context.Context, s Service, id string) (Hook, error) {
 		return Hook{}, &Problem{Input: "hookId", Message: fmt.Sprintf("the deployment of service %s waits at hook %s, not at %s", s.Name, d.HookID, id),
 			Advice: "leave hookId empty to answer the hook that waits"}
 	}
+	started.Answered = d.HookID
 	return Hook{arn, d.HookID, started}, nil
 }
 

@@ -47,6 +47,9 @@ type Target struct {
 	// UntilTraffic is set when the end is not waited for, but that all production
 	// traffic is on the new revision: what follows is hours of baking.
 	UntilTraffic bool
+	// Answered is the lifecycle hook that was answered before the deployment was
+	// followed, and that ECS may call waiting for a little longer.
+	Answered string
 }
 
 // State is what is known of a deployment after a poll.
@@ -145,7 +148,7 @@ func judgePinned(t Target, d ServiceDeployment, newer string) Verdict {
 		}
 		return Verdict{Failed, d.why("the deployment was stopped")}
 	case "PENDING", "IN_PROGRESS":
-		if d.HookID != "" {
+		if d.HookID != "" && d.HookID != t.Answered {
 			return Verdict{Paused, "a lifecycle hook waits for a decision: " + d.HookID}
 		}
 		if t.UntilTraffic && d.shifted() {

@@ -56,6 +56,10 @@ func TestJudge(t *testing.T) {
 		{"stop requested goes on", ours, State{Service: stable, Pinned: pinned("STOP_REQUESTED")}, "", ""},
 		{"a status of the future goes on", ours, State{Service: stable, Pinned: pinned("HALF_SUCCESSFUL")}, "", ""},
 		{"paused at a hook", ours, State{Service: stable, Pinned: &ServiceDeployment{Status: "IN_PROGRESS", HookID: "hook-1"}}, Paused, "hook-1"},
+		{"a hook that was answered does not pause, whatever ECS still says", Target{ID: "ecs-svc/2", TaskDefinition: ourRevision, Answered: "hook-1"},
+			State{Service: stable, Pinned: &ServiceDeployment{Status: "IN_PROGRESS", HookID: "hook-1"}}, "", ""},
+		{"the next hook does", Target{ID: "ecs-svc/2", TaskDefinition: ourRevision, Answered: "hook-1"},
+			State{Service: stable, Pinned: &ServiceDeployment{Status: "IN_PROGRESS", HookID: "hook-2"}}, Paused, "hook-2"},
 		{"a hook of a finished deployment does not pause", ours, State{Service: stable, Pinned: &ServiceDeployment{Status: "SUCCESSFUL", HookID: "hook-1"}}, Succeeded, ""},
 
 		// Traffic that is shifted before the deployment ends.
