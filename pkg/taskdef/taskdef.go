@@ -225,8 +225,8 @@ func (d Definition) String() string {
 // ChooseContainer finds the application's container.
 //
 // It is the one called name where a name is given; else the one whose image is
-// from repository, a registry host and repository name whose tag or digest does
-// not count; else the only essential one; else the only one. Where several
+// from repository, the name of one in whatever registry or a registry's host and
+// the name, whose tag or digest does not count; else the only essential one; else the only one. Where several
 // images are from the repository, the only essential one among them counts.
 // Anything else is a [*Mistake] that lists the containers.
 func (d Definition) ChooseContainer(name, repository string) (string, error) {
@@ -250,7 +250,8 @@ func (d Definition) chooseContainer(input, name, repository string) (string, err
 		want, _ := SplitImage(repository)
 		from := filter(all, func(c Container) bool {
 			have, _ := SplitImage(c.Image)
-			return have == want
+			_, name, _ := strings.Cut(have, "/")
+			return have == want || name == want
 		})
 		if len(from) > 0 {
 			candidates = from

@@ -202,6 +202,7 @@ func TestChooseContainer(t *testing.T) {
 		{"a name comes before the repository", "firelens", "log_router", ecr + "shop/orders", "log_router", ""},
 		{"a name that is not there", "firelens", "web", "", "", `input container: no container "web" in orders:3; it has log_router, orders`},
 		{"by its repository, whose digest does not count", "firelens", "", ecr + "shop/orders", "orders", ""},
+		{"by its repository's name alone", "firelens", "", "shop/orders", "orders", ""},
 		{"nor does the tag of either", "fargate", "", ecr + "chat-app:1", "app", ""},
 		{"a port is not a tag", "bridge", "", "registry.example.com:5000/shop/legacy", "application", ""},
 		{"another registry is another repository", "bridge", "", "registry.example.com/shop/legacy", "webserver", ""},
