@@ -143,6 +143,7 @@ type compressor struct {
 	workers int
 	coders  free[coder]
 	blocks  free[block]
+	leads   free[bytes.Buffer]
 
 	mu      sync.Mutex
 	busy    int
@@ -336,6 +337,17 @@ func (c *compressor) empty() *block {
 // buffer is for a block, raw or compressed; what cannot be compressed grows a
 // little.
 func (c *compressor) buffer() []byte { return make([]byte, 0, c.codec.block+c.codec.block>>10) }
+
+// lead returns an empty buffer for the beginning of a compressed layer. It need
+// not grow.
+func (c *compressor) lead() *bytes.Buffer {
+	b := c.leads.get()
+	if b == nil {
+		b = bytes.NewBuffer(make([]byte, 0, leadSize+bytes.MinRead))
+	}
+	b.Reset()
+	return b
+}
 
 // work compresses one block. The buffer that was raw is the worker's next one.
 func (c *compressor) work(b *block) {

@@ -130,8 +130,8 @@ func TestCompressIsDeterministic(t *testing.T) {
 	}
 }
 
-// Encoders count the bytes that they were ever given, in 31 bits: what happens
-// after the last of them shows in no byte either.
+// Encoders number what they were ever given, and zstd's begins again after some
+// 4000 blocks: that shows in no byte either.
 func TestCompressWithAWornEncoder(t *testing.T) {
 	for _, c := range compressions {
 		to := codecOf(t, c.name)
@@ -153,9 +153,9 @@ func TestCompressWithAWornEncoder(t *testing.T) {
 			want = append(want, out)
 		}
 		var got []byte
-		for i := range 70_000 {
+		for i := range 5000 {
 			which := 0
-			if i%1000 == 0 {
+			if i%100 == 0 {
 				which = 1
 			}
 			if got, err = worn(got[:0], blocks[which], false); err != nil || !bytes.Equal(got, want[which]) {

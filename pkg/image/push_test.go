@@ -243,7 +243,7 @@ func TestPushForeignLayers(t *testing.T) {
 // With zstd, what is compressed here becomes an OCI image of zstd layers, and
 // nothing else changes: not the image ID, not what is compressed already.
 func TestPushZstd(t *testing.T) {
-	s := newSample(t, amd64, rawLayer(t, 1, 5*big), rawLayer(t, 2, 70_000), rawLayer(t, 2, 70_000), nil)
+	s := newSample(t, amd64, rawLayer(t, 1, big), rawLayer(t, 2, 70_000), rawLayer(t, 2, 70_000), nil)
 	oci := layoutFiles{}
 	root := oci.manifest(t, s, false)
 	oci.seal(t, root)

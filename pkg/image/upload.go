@@ -7,7 +7,6 @@ package image
 // specification, "Pushing blobs"; go-containerregistry issue 431).
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -285,7 +284,8 @@ func (c *client) uploadRaw(ctx context.Context, d *compressor, l layer, p *part)
 		z := d.compress(raw, l.size, l.diffID, p.read)
 		defer z.Close()
 
-		lead := bytes.NewBuffer(make([]byte, 0, leadSize+bytes.MinRead)) // it need not grow
+		lead := d.lead()
+		defer d.leads.put(lead)
 		if _, err := io.CopyN(lead, z, leadSize); err == io.EOF {
 			b := blob{desc: v1.Descriptor{MediaType: d.codec.mediaType, Digest: digestOf(lead.Bytes()), Size: int64(lead.Len())}, open: bytesOpener(lead.Bytes())}
 			desc = b.desc
