@@ -46,7 +46,7 @@ func TestJudge(t *testing.T) {
 		{"throttled with another status", status(400, "TOOMANYREQUESTS"), tryAgain},
 		{"server error", status(500), tryAgain},
 		{"unavailable", status(503), tryAgain},
-		{"not implemented", status(501), giveUp},
+		{"a method that it does not have", status(501), giveUp},
 		{"session gone", status(404, "BLOB_UPLOAD_UNKNOWN"), tryAgain},
 		{"session broken", status(416), tryAgain},
 		{"bytes changed on the way", status(400, "DIGEST_INVALID"), tryAgain},

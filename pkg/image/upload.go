@@ -215,15 +215,15 @@ func (c *client) uploadBlob(ctx context.Context, b blob, absent bool, early *ope
 		if b.host != c.repo.RegistryStr() || !first {
 			from = ""
 		}
-		o, err := early, error(nil)
+		o := early
 		if early = nil; o == nil {
-			var fresh opening
-			fresh, err = c.begin(ctx, b.desc, from, !absent || !first)
-			o = &fresh
+			begun, err := c.begin(ctx, b.desc, from, !absent || !first)
+			if err != nil {
+				return err
+			}
+			o = &begun
 		}
 		switch {
-		case err != nil:
-			return err
 		case o.there:
 			// At a later try it is an upload whose answer was lost.
 			reused = first
@@ -233,7 +233,7 @@ func (c *client) uploadBlob(ctx context.Context, b blob, absent bool, early *ope
 			return nil
 		}
 		first = false
-		err = c.put(ctx, o.session, b.desc, func(ctx context.Context) (*body, error) {
+		err := c.put(ctx, o.session, b.desc, func(ctx context.Context) (*body, error) {
 			r, err := b.open(ctx)
 			return newBody(r, nil, count), err
 		})

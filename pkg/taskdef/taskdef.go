@@ -225,9 +225,10 @@ func (d Definition) String() string {
 // ChooseContainer finds the application's container.
 //
 // It is the one called name where a name is given; else the one whose image is
-// from repository, the name of one in whatever registry or a registry's host and
-// the name, whose tag or digest does not count; else the only essential one; else the only one. Where several
-// images are from the repository, the only essential one among them counts.
+// from repository, whose tag or digest does not count: host/name, or the name
+// alone, of whatever registry; else the only essential one; else the only one.
+// Where several images are from the repository, the only essential one among
+// them counts.
 // Anything else is a [*Mistake] that lists the containers.
 func (d Definition) ChooseContainer(name, repository string) (string, error) {
 	return d.chooseContainer(containerInput, name, repository)
