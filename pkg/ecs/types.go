@@ -155,8 +155,8 @@ type Breaker struct {
 // Hook is a lifecycle hook of a deployment.
 type Hook struct {
 	ID      string
-	Pause   bool   // it waits for ContinueServiceDeployment
-	Waiting bool   // it waits now (AWAITING_ACTION)
+	Pause   bool // it waits for ContinueServiceDeployment
+	Waiting bool // it waits now (AWAITING_ACTION)
 	Status  string
 	Expires time.Time
 	Timeout string // CONTINUE or ROLLBACK: what ECS does when it expires
