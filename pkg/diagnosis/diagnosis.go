@@ -98,11 +98,17 @@ type UnhealthyTargets struct {
 // Note is something that could not be read, and why.
 type Note struct {
 	What   Unread
-	Name   string // of the container or the target group; empty for the others
-	Detail string // log group, log driver, or number of tasks: what What asks for
+	Name   string // of the container, the target group or the task definition; empty for the others
+	Detail string // of a log: the log group, or the log driver; of tasks: how many were read
 	Why    Obstacle
-	Action string // IAM action that it requires
-	Text   string // AWS's own words; may be empty
+	Text   string // AWS's own words; of [Refused] and [Unexpected]
+
+	// Of [Denied]: the IAM action that is required; the policy that decided, empty
+	// where AWS does not say; and whether that policy denies the action, so that
+	// allowing it elsewhere does not help.
+	Action   string
+	Policy   string
+	Explicit bool
 }
 
 // Unread is the kind of thing that could not be read.
@@ -134,12 +140,12 @@ const (
 )
 
 const (
-	maxCauses  = 4   // that a diagnosis shows
-	maxTargets = 3   // groups of targets
-	maxAlarms  = 10  // names
-	maxNotes   = 5   //
-	maxReason  = 500 // runes of a reason
-	fewTasks   = 3   // ids that a cause names
-	logLines   = 20  // of a cause
-	logRunes   = 300 // of a line
+	maxCauses  = 4    // that a diagnosis shows
+	maxTargets = 3    // groups of targets
+	maxAlarms  = 10   // names
+	maxNotes   = 5    //
+	maxReason  = 1000 // runes of a reason
+	fewTasks   = 3    // ids that a cause names
+	logLines   = 20   // of a cause
+	logRunes   = 300  // of a line
 )

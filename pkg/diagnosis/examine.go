@@ -6,11 +6,11 @@ package diagnosis
 // hint.go.
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -48,16 +48,11 @@ type Source interface {
 type Examiner struct {
 	source Source
 	config aws.Config // for CloudWatch Logs and the load balancers
-
-	mu     sync.Mutex
-	checks map[string]check // by ARN of the task definition
 }
 
 // New returns an examiner that reads tasks from source, and logs and load
 // balancers with the identity and the region of cfg.
-func New(source Source, cfg aws.Config) *Examiner {
-	return &Examiner{source: source, config: cfg, checks: map[string]check{}}
-}
+func New(source Source, cfg aws.Config) *Examiner { return &Examiner{source, cfg} }
 
 // Diagnose finds out why tasks of the subject did not stay up. It never fails:
 // what cannot be read, for want of a permission or of time, is one of the Notes.
@@ -178,31 +173,23 @@ func (x *examination) note(n Note) {
 // because returns n with the reason for which a call failed. action is the
 // permission that it requires where the error does not name another.
 func (n Note) because(err error, action string) Note {
-	var api smithy.APIError
-	hasCode := errors.As(err, &api)
 	switch {
-	case hasCode && (api.ErrorCode() == "AccessDeniedException" || api.ErrorCode() == "AccessDenied" || api.ErrorCode() == "UnauthorizedOperation"):
-		n.Why, n.Action, n.Text = Denied, action, normalise(api.ErrorMessage())
-		if m := deniedAction.FindStringSubmatch(api.ErrorMessage()); m != nil {
-			n.Action = m[1]
-		} else if op, ok := errors.AsType[*smithy.OperationError](err); ok && op.Operation() != "" {
-			service, _, _ := strings.Cut(action, ":")
-			n.Action = service + ":" + op.Operation()
+	case ecs.Classify(err) == ecs.Denied:
+		n.Why, n.Action = Denied, action
+		if d, ok := ecs.DenialOf(err); ok {
+			n.Action, n.Explicit, n.Policy = d.Action, d.Explicit, d.Policy
 		}
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		n.Why = NoAnswer
-	case hasCode && api.ErrorMessage() != "":
-		n.Why, n.Text = Refused, normalise(api.ErrorMessage())
-	case hasCode:
-		n.Why, n.Text = Refused, api.ErrorCode()
 	default:
-		n.Why, n.Text = Refused, normalise(err.Error())
+		n.Why, n.Text = Refused, err.Error()
+		if api, ok := errors.AsType[smithy.APIError](err); ok {
+			n.Text = cmp.Or(api.ErrorMessage(), api.ErrorCode())
+		}
+		n.Text = normalise(n.Text)
 	}
 	return n
 }
-
-// deniedAction is how IAM names the action that it did not allow.
-var deniedAction = regexp.MustCompile(`not authorized to perform: ([\w-]+:\w+)`)
 
 // readTasks reads the subject's tasks, and how their containers are defined.
 func (x *examination) readTasks(ctx context.Context) {

@@ -19,8 +19,8 @@ import (
 // is false where anything else could not be read: the numbers are then too low, if
 // anything.
 //
-// It makes two calls for up to 100 tasks, one for each target group, and, once for
-// each task definition, one for the health checks of its containers.
+// It makes two calls for up to 100 tasks and one for each target group, and asks
+// the source for the task definition where ECS does not know a task's health.
 func (e *Examiner) Health(ctx context.Context, cluster, deploymentID string, targetGroups []string) (healthy, total int, known bool) {
 	if deploymentID == "" {
 		return 0, 0, false
@@ -84,17 +84,10 @@ const (
 	hasCheck
 )
 
-// check says whether a container of a task definition has a health check. A
-// registered revision never changes, so that it is read once.
+// check says whether a container of a task definition has a health check.
 func (e *Examiner) check(ctx context.Context, arn string) (found check) {
 	if arn == "" {
 		return unknownCheck
-	}
-	e.mu.Lock()
-	found = e.checks[arn]
-	e.mu.Unlock()
-	if found != unknownCheck {
-		return found
 	}
 	guard(func() {
 		definition, err := e.source.Definition(ctx, arn)
@@ -112,9 +105,6 @@ func (e *Examiner) check(ctx context.Context, arn string) (found check) {
 			}
 		}
 	})
-	e.mu.Lock()
-	e.checks[arn] = found
-	e.mu.Unlock()
 	return found
 }
 

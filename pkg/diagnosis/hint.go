@@ -1,14 +1,15 @@
 package diagnosis
 
-// Hints: what AWS says of a task, an event or a target, answered in plain
-// words with what to check. Pure, and data: a hint is a row of a table, the
-// first row that fits wins, and where none fits there is no hint, because a
-// wrong one costs a night. The texts to recognise are those of
+// Hints: what a text of AWS about a task, an event or a target means, and what to
+// check. Pure, and data: a hint is a row of a table, the first row that fits wins,
+// and where none fits there is no hint, because a wrong one misleads. The texts to
+// recognise are those of
 //
 //   - https://docs.aws.amazon.com/AmazonECS/latest/userguide/stopped-task-error-codes.html
 //   - https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_cannot_pull_image.html
 //   - https://docs.aws.amazon.com/AmazonECS/latest/developerguide/cannot-start-container.html
 //   - https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-event-messages-list.html
+//   - https://docs.aws.amazon.com/AmazonECS/latest/developerguide/api_failures_messages.html
 //   - https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_TargetHealth.html
 //
 // and, for exit codes, https://repost.aws/knowledge-center/ecs-task-stopped.
@@ -53,6 +54,10 @@ const (
 )
 
 var taskHints = []hint{
+	// What a policy denies cannot be allowed by another one.
+	{reason: `explicit(ly)? den(y|ied)`,
+		text: "a policy denies the call explicitly, and no further permission overrides that: change the policy that the reason names"},
+
 	// Wrong architecture: refused when pulled, or only when started.
 	{reason: `descriptor matching platform|no match(ing manifest)? for (platform|linux|windows)|image operating system .* cannot be used`,
 		text: "the image is for another platform than the task: build it with --platform for the architecture in the task definition's runtimePlatform (absent means linux/amd64 on Fargate)"},
@@ -73,6 +78,8 @@ var taskHints = []hint{
 	{reason: `cannotpull`, text: "the image could not be pulled: check its name, the execution role's rights in ECR, and the task's route to the registry"},
 
 	// Secrets and the registry's token, before anything is pulled.
+	{reason: `throttlingexception|rate exceeded`,
+		text: "AWS throttled the calls that a task makes when it starts: ECS retries; many tasks that start at once need a higher quota of the service that the reason names"},
 	{reason: `ecs was unable to assume the role|unable to assume (the )?(task |execution )*role|failed to assume role`,
 		text: "ECS cannot assume the task role or execution role: " + passHint},
 	{reason: `accessdenied.*\bkms\b|\bkms\b.*accessdenied`,
@@ -106,36 +113,43 @@ var taskHints = []hint{
 	{reason: `efs.*no such file or directory`,
 		text: "the directory to mount does not exist on the EFS file system: check rootDirectory or the access point"},
 	{reason: `efs utils|mount\.nfs4|efs volumes`,
-		text: "the EFS volume could not be mounted: its security group must let the task's in on port 2049, and it needs a mount target in the task's availability zone"},
+		text: "the EFS volume could not be mounted: its security group must allow the task's on port 2049, and it needs a mount target in the task's availability zone"},
 	{reason: `cannotcreatevolume|failed to create volume`, text: "a volume could not be created: check the task definition's volumes"},
 
 	// Network and capacity.
 	{reason: `insufficientfreeaddresses|(not|insufficient|no).*(free|available) (ip )?address`,
 		text: "the subnet has no free addresses, and each task takes one: give the service more or larger subnets, or lower maximumPercent"},
-	{reason: `network interface (provisioning|limit)|networkinterfacelimit|resource:eni|\benis?\b.*(limit|attachment|available)`,
-		text: "no network interface could be had for the task: check the quota of interfaces in the region, on EC2 the instance type's limit (awsvpcTrunking raises it), and the subnet's free addresses"},
-	{reason: `capacity is unavailable|insufficient capacity|insufficientinstancecapacity`,
-		text: "AWS has no capacity for the task there at the moment: try again later, add subnets in other availability zones, or take FARGATE beside FARGATE_SPOT"},
+	{reason: `network interface (provisioning|limit)|networkinterfacelimit|resource:eni|unused device index|\benis?\b.*(limit|attachment|available)`,
+		text: "no network interface was available for the task: check the quota of interfaces in the region, on EC2 the instance type's limit (awsvpcTrunking raises it), and the subnet's free addresses"},
+	{reason: `unable to launch instance.*(unauthorizedoperation|not authorized)`,
+		text: "ECS may not launch instances for the capacity provider: its infrastructure role needs the action that the reason names, such as iam:PassRole for the role of the instance profile"},
+	{reason: `\w+(count|limit)exceeded`,
+		text: "a quota of EC2 in the account is reached: see Service Quotas (vCPUs of on-demand or Spot instances), or end other instances"},
+	{reason: `unfulfillablecapacity|insufficient\w*capacity|unable to launch instance`,
+		text: "EC2 has no capacity for the capacity provider's instance types at the moment; ECS retries: allow more instance types and availability zones, or on-demand instances beside Spot"},
+	{reason: `capacity is unavailable|insufficient capacity`,
+		text: "AWS has no capacity for the task there at the moment; ECS retries: add subnets in other availability zones, or use FARGATE beside FARGATE_SPOT"},
 	{reason: `spot task was interrupted|spot interruption`, text: spotHint},
 	{stopCode: "SpotInterruption", text: spotHint},
 	{stopCode: "TerminationNotice", text: spotHint},
-	{stopCode: "InfrastructureHealth", text: "AWS replaced the task because of the machine underneath: not the revision's fault, deploy again"},
-	{reason: `no container instances were found`,
-		text: "the cluster has no EC2 instances: add some, or use a capacity provider or Fargate"},
-	{reason: `no container instance met.*insufficient (cpu|memory)`,
+	{stopCode: "InfrastructureHealth", text: hostHint},
+	{reason: `maintenance|unhealthy host|host ec2`, text: hostHint},
+	{reason: `no container instances were found|no active instances|empty capacity provider`,
+		text: "the cluster has no EC2 instances at the moment: a capacity provider with managed scaling adds some; otherwise add instances, or use Fargate"},
+	{reason: `no container instance met.*insufficient (cpu|memory)|\bresource:(cpu|memory|gpu)`,
 		text: "no instance has room for one more task: add instances, lower the task's cpu or memory, or lower minimumHealthyPercent so that old tasks make room first"},
-	{reason: `no container instance met.*(port|registered)`,
+	{reason: `no container instance met.*(port|registered)|\bresource:ports?`,
 		text: "the task's host port is taken on every instance: use dynamic ports (hostPort 0) or awsvpc, add instances, or lower minimumHealthyPercent"},
-	{reason: `no container instance met.*attribute`,
+	{reason: `no container instance met.*attribute|placement constraint|(^|taskfailedtostart: )(attribute|location)\b`,
 		text: "no instance has an attribute that the task needs: check placement constraints, the log driver, runtimePlatform and the subnets' availability zones"},
-	{reason: `no container instance met.*agent`,
-		text: "the ECS agent on the nearest instance is not connected: check the instance"},
+	{reason: `no container instance met.*agent|(^|taskfailedtostart: )agent\b`,
+		text: "the ECS agent on the instance is not connected: check the instance"},
 	{reason: `no container instance met`, text: "no instance of the cluster can take the task: compare the task's cpu, memory, ports and constraints with the instances"},
 	{reason: `limit on the number of|above your limit|quota`,
 		text: "a quota of the account is reached: see Service Quotas for Fargate (vCPUs), or stop other tasks"},
 	{reason: `minimumhealthypercent or maximumpercent|service deployment configuration`,
 		text: "minimumHealthyPercent and maximumPercent leave ECS no room to start or stop a task: lower the one or raise the other"},
-	{reason: `operations are being throttled`, text: "the account's API limits hold ECS up: it goes on by itself"},
+	{reason: `operations are being throttled`, text: "ECS is throttled by the account's API limits and retries"},
 	{reason: `register targets.*(vpc|not in the target group)`,
 		text: "the target group belongs to another VPC than the tasks: create it in the service's VPC"},
 	{reason: `register targets.*(target type|instance id|ip address|not valid|must be)`,
@@ -145,15 +159,15 @@ var taskHints = []hint{
 
 	// Health checks.
 	{reason: `failed elb health checks`, under: young,
-		text: "the load balancer's health check failed: if the application needs longer to come up, raise the service's healthCheckGracePeriodSeconds; otherwise check that it listens on the container port on 0.0.0.0, the health check's path and expected codes, and that the security group lets the load balancer in"},
+		text: "the load balancer's health check failed: if the application needs longer to come up, raise the service's healthCheckGracePeriodSeconds; otherwise check that it listens on the container port on 0.0.0.0, the health check's path and expected codes, and that the security group allows the load balancer"},
 	{reason: `failed elb health checks`,
-		text: "the load balancer's health check failed: check that the application listens on the container port on 0.0.0.0, the health check's path and expected codes, and that the security group lets the load balancer in"},
+		text: "the load balancer's health check failed: check that the application listens on the container port on 0.0.0.0, the health check's path and expected codes, and that the security group allows the load balancer"},
 	{reason: `container health check`,
-		text: "the health check in the task definition failed: run its command inside the image (is curl or wget there?), and give a slow start more startPeriod"},
+		text: "the health check in the task definition failed: check that its command works in the image (curl or wget must be installed there), and raise startPeriod for a slow start"},
 
 	// How the container ended.
 	{reason: `outofmemory`,
-		text: "out of memory: the container used more than its limit; raise memory, or let the process use less (a runtime's heap has a limit of its own)"},
+		text: "out of memory: the container used more than its limit; raise memory, or limit what the process uses (a runtime has a limit of its own for its heap)"},
 	{reason: `executable file not found|exec:? .*no such file`, text: notFound},
 	{log: `exec:? .*no such file or directory|executable file not found`, text: notFound},
 	{reason: `permission denied`, text: "the container's command may not be executed: set its x bit, or check the user it runs as"},
@@ -163,21 +177,21 @@ var taskHints = []hint{
 		text: "the container was not up in time: check the task's network, the image's size and, on EC2, the load of the instance"},
 	{reason: `cannotstartcontainer`, text: "the container could not be started: check its command, entry point, working directory, user and mounts"},
 	{reason: `cannotcreatecontainer`, text: "the container could not be created: check its mounts, links, devices and name"},
-	{stopCode: "UserInitiated", text: "somebody, or another tool, stopped the task"},
-	{stopCode: "EssentialContainerExited", exit: "0", text: "the process ended by itself, without an error: a service's container has to keep running; is this the right command?"},
+	{stopCode: "UserInitiated", text: "a user or another tool stopped the task"},
+	{stopCode: "EssentialContainerExited", exit: "0", text: "the process exited without an error, but a service's container has to keep running: check that the command is the right one"},
 	{exit: "126", text: "the command was found but could not be executed: check its x bit and its interpreter"},
 	{exit: "127", text: notFound},
-	{exit: "137", text: "killed (SIGKILL); ECS does not say that it was for memory: check the memory in use, and whether the process ignores SIGTERM when it is stopped"},
+	{exit: "137", text: "killed by SIGKILL, and ECS does not report a lack of memory: check the memory in use, and whether the process ignores SIGTERM when it is stopped"},
 	{exit: "139", text: "segmentation fault: the process crashed in native code; check the architecture, native libraries and the base image"},
-	{exit: "143", text: "ended by SIGTERM: something asked it to stop; see what did"},
-	{exit: "≠0", log: `.`, text: "the process ended by itself with an error: its log says why"},
-	{exit: "≠0", text: "the process ended by itself with an error, and no log of it could be read here: look at its output, and check its configuration and secrets"},
+	{exit: "143", text: "the process was stopped by SIGTERM: check what stopped it"},
+	{exit: "≠0", log: `.`, text: "the process exited with an error: see its log"},
+	{exit: "≠0", text: "the process exited with an error, and its log could not be read: check its output, configuration and secrets"},
 
 	// What ends a deployment of CodeDeploy's whose tasks are up: the error codes
 	// https://docs.aws.amazon.com/codedeploy/latest/APIReference/API_ErrorInformation.html
 	{reason: `alarm_active`,
-		text: "an alarm that the deployment group watches went off while the traffic was shifted or after it: see its metric since then, and the application's log"},
-	{reason: `hook_execution_failure`, text: "a Lambda function that the AppSpec names as a hook found the new tasks wanting, or failed itself: see its log"},
+		text: "an alarm of the deployment group went off while the traffic was shifted or after it: see its metric since then, and the application's log"},
+	{reason: `hook_execution_failure`, text: "a Lambda function that the AppSpec names as a hook rejected the new tasks or failed itself: see its log"},
 
 	// Tasks that have not ended. The states:
 	// https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-lifecycle-explanation.html
@@ -190,7 +204,8 @@ var taskHints = []hint{
 const (
 	wrongArchitecture = "the program is built for another architecture: build the image with --platform for the one in the task definition's runtimePlatform (absent means linux/amd64 on Fargate)"
 	notFound          = "the container's command was not found: check command and entryPoint, the path, and that a script's first line names an interpreter that the image has (and does not end in CRLF)"
-	spotHint          = "Spot took the capacity back: not the revision's fault; keep a base of FARGATE or on-demand instances if it happens often"
+	hostHint          = "AWS ended the task because of the host that it ran on, which is not caused by the revision: ECS replaces it"
+	spotHint          = "Spot reclaimed the capacity, which is not caused by the revision: keep a base of FARGATE or on-demand instances if it happens often"
 )
 
 // targetHints are about a target of a load balancer: reason codes of
@@ -205,9 +220,9 @@ var targetHints = []hint{
 	{reason: `responsecodemismatch|with these codes`,
 		text: "the application answers the health check, but not with the expected code: check the target group's health check path and success codes"},
 	{reason: `target\.timeout|timed out`,
-		text: "no answer in time: does the security group let the load balancer in, does the application listen on that port on 0.0.0.0, and is it fast enough?"},
+		text: "no answer in time: check that the security group allows the load balancer, that the application listens on that port on 0.0.0.0, and that it answers fast enough"},
 	{reason: `failedhealthchecks|health checks failed|unhealthythreshold`,
-		text: "the connection was refused or the answer malformed: does the application listen on that port on 0.0.0.0, and does the protocol (HTTP or HTTPS) fit?"},
+		text: "the connection was refused or the answer malformed: check that the application listens on that port on 0.0.0.0, and that the protocol (HTTP or HTTPS) is the same"},
 	{reason: `healthcheckdisabled`, text: "health checks of the target group are disabled"},
 	{reason: `ipunusable`, text: "the target's address belongs to a load balancer: check the subnets"},
 	{reason: `invalidstate`, text: "the instance is stopped or terminated"},

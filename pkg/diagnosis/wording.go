@@ -222,8 +222,8 @@ func (n Note) subject() string {
 func (n Note) obstacle() string {
 	switch n.Why {
 	case Denied:
-		if containsFold(n.Text, "explicit deny") {
-			return "access denied: " + n.Text // it names the policy, which no further permission overrides
+		if n.Explicit {
+			return fmt.Sprintf("access denied (%s is denied by %s)", n.Action, cmp.Or(n.Policy, "a policy"))
 		}
 		return "access denied (requires " + n.Action + ")"
 	case NoAnswer:
