@@ -16,8 +16,9 @@ package diagnosis
 
 import (
 	"regexp"
+	"slices"
 	"strconv"
-	"strings"
+	"sync"
 	"time"
 )
 
@@ -34,10 +35,28 @@ type clue struct {
 type hint struct {
 	stopCode string        // one stop code
 	reason   string        // a regular expression, in any case of letters
-	exit     string        // exit codes, separated by spaces; "≠0" is every failure
+	exit     string        // an exit code; "≠0" is every failure
 	log      string        // a regular expression, in any case, for one line
 	under    time.Duration // no task ran longer
 	text     string
+
+	reasonPattern, logPattern *regexp.Regexp // compiled; nil where there is none
+}
+
+// compiled returns a table whose patterns are compiled when it is first asked for:
+// most runs have nothing to explain, and should not pay for it.
+func compiled(table []hint) func() []hint {
+	return sync.OnceValue(func() []hint {
+		for i := range table {
+			if h := &table[i]; h.reason != "" {
+				h.reasonPattern = regexp.MustCompile("(?i)" + h.reason)
+			}
+			if h := &table[i]; h.log != "" {
+				h.logPattern = regexp.MustCompile("(?i)" + h.log)
+			}
+		}
+		return table
+	})
 }
 
 // noRoute is how a connection fails that a missing route, NAT gateway, VPC
@@ -53,7 +72,7 @@ const (
 	passHint  = "the role must exist, trust ecs-tasks.amazonaws.com, and whoever deploys needs iam:PassRole for it"
 )
 
-var taskHints = []hint{
+var taskHints = compiled([]hint{
 	// What a policy denies cannot be allowed by another one.
 	{reason: `explicit(ly)? den(y|ied)`,
 		text: "a policy denies the call explicitly, and no further permission overrides that: change the policy that the reason names"},
@@ -199,7 +218,7 @@ var taskHints = []hint{
 	{reason: `^still pending`, text: "the image is being pulled, or containers wait for one another (dependsOn)"},
 	{reason: `^still activating`, text: "the task is being registered with the load balancer or service discovery, or containers wait for one another to become healthy"},
 	{reason: `^running`, text: "ECS counts a task when its container health check passes and its load balancer target is healthy: check both, and what the application waits for"},
-}
+})
 
 const (
 	wrongArchitecture = "the program is built for another architecture: build the image with --platform for the one in the task definition's runtimePlatform (absent means linux/amd64 on Fargate)"
@@ -210,7 +229,7 @@ const (
 
 // targetHints are about a target of a load balancer: reason codes of
 // DescribeTargetHealth, and their wording in ECS's events.
-var targetHints = []hint{
+var targetHints = compiled([]hint{
 	{reason: `not enabled for the load balancer|availability zone`,
 		text: "the load balancer has no subnet in the task's availability zone: enable that zone, or keep the service out of it"},
 	{reason: `not configured to receive traffic|notinuse`,
@@ -229,11 +248,11 @@ var targetHints = []hint{
 	{reason: `elb\.(registrationinprogress|initialhealthchecking)`,
 		text: "the load balancer has not checked the target often enough yet: interval × healthy threshold is how long that takes"},
 	{reason: `internalerror`, text: "an error of the load balancer itself"},
-}
+})
 
 // hintFor returns the text of the first row of table that fits, or "".
-func hintFor(table []hint, c clue) string {
-	for _, h := range table {
+func hintFor(table func() []hint, c clue) string {
+	for _, h := range table() {
 		if h.fits(c) {
 			return h.text
 		}
@@ -244,9 +263,9 @@ func hintFor(table []hint, c clue) string {
 func (h hint) fits(c clue) bool {
 	switch {
 	case h.stopCode != "" && h.stopCode != c.stopCode,
-		h.reason != "" && !occurs(h.reason, c.reason),
+		h.reasonPattern != nil && !h.reasonPattern.MatchString(c.reason),
 		h.exit != "" && !h.fitsExit(c.exit),
-		h.log != "" && !occurs(h.log, strings.Join(c.log, "\n")),
+		h.logPattern != nil && !slices.ContainsFunc(c.log, h.logPattern.MatchString),
 		h.under != 0 && (c.ran == 0 || c.ran >= h.under):
 		return false
 	}
@@ -257,19 +276,5 @@ func (h hint) fitsExit(code *int) bool {
 	if code == nil {
 		return false
 	}
-	if h.exit == "≠0" {
-		return *code != 0
-	}
-	for one := range strings.FieldsSeq(h.exit) {
-		if one == strconv.Itoa(*code) {
-			return true
-		}
-	}
-	return false
-}
-
-// occurs compiles pattern when it is asked for: the table is needed once, by a
-// run that failed, and no other run should pay for it.
-func occurs(pattern, text string) bool {
-	return regexp.MustCompile("(?i)" + pattern).MatchString(text)
+	return h.exit == "≠0" && *code != 0 || h.exit == strconv.Itoa(*code)
 }

@@ -1,7 +1,6 @@
 package diagnosis
 
 import (
-	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -145,14 +144,14 @@ func TestHints(t *testing.T) {
 		if tt.want == "" && got != "" || !strings.Contains(got, tt.want) {
 			t.Errorf("%s: hint %q, want …%s…", tt.name, got, tt.want)
 		}
-		for i, h := range taskHints {
+		for _, h := range taskHints() {
 			if h.fits(tt.clue) {
-				said[taskHints[i].reason+"/"+h.stopCode+"/"+h.exit+"/"+h.log+"/"+h.under.String()] = true
+				said[h.reason+"/"+h.stopCode+"/"+h.exit+"/"+h.log+"/"+h.under.String()] = true
 				break
 			}
 		}
 	}
-	for _, h := range taskHints {
+	for _, h := range taskHints() {
 		if !said[h.reason+"/"+h.stopCode+"/"+h.exit+"/"+h.log+"/"+h.under.String()] {
 			t.Errorf("no text above leads to the row %q %q %q %q: %s", h.stopCode, h.reason, h.exit, h.log, h.text)
 		}
@@ -184,21 +183,16 @@ func TestTargetHints(t *testing.T) {
 		}
 		said[got] = true
 	}
-	for _, h := range targetHints {
+	for _, h := range targetHints() {
 		if !said[h.text] {
 			t.Errorf("no text above leads to the row %q: %s", h.reason, h.text)
 		}
 	}
 }
 
-func TestHintPatternsCompile(t *testing.T) {
-	for _, table := range [][]hint{taskHints, targetHints} {
+func TestHintRows(t *testing.T) {
+	for _, table := range [][]hint{taskHints(), targetHints()} {
 		for _, h := range table {
-			for _, pattern := range []string{h.reason, h.log} {
-				if _, err := regexp.Compile("(?i)" + pattern); err != nil {
-					t.Errorf("%q: %v", pattern, err)
-				}
-			}
 			if h.text == "" || h.reason+h.stopCode+h.exit+h.log == "" {
 				t.Errorf("a row without a text, or one that fits everything: %+v", h)
 			}
