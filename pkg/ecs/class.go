@@ -139,6 +139,9 @@ func Classify(err error) Class {
 	if _, ok := errors.AsType[*incomplete](err); ok {
 		return Broken
 	}
+	if _, ok := errors.AsType[*garbled](err); ok {
+		return Broken
+	}
 	if api, ok := errors.AsType[smithy.APIError](err); ok && api.ErrorCode() != "" {
 		return classOfAnswer(api, statusOf(err))
 	}
@@ -218,6 +221,9 @@ func classOfConnection(err error) Class {
 func unsent(err error) bool {
 	if _, ok := errors.AsType[*smithy.OperationError](err); ok {
 		return true // a call for the credentials, made before the one that needs them
+	}
+	if _, ok := errors.AsType[*garbled](err); ok {
+		return false
 	}
 	if op, ok := errors.AsType[*net.OpError](err); ok && (op.Op == "dial" || op.Op == "proxyconnect") {
 		return true

@@ -13,6 +13,7 @@ package ecs
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -52,6 +53,8 @@ const window = 20 * time.Millisecond
 
 // New returns a client for the region and identity of cfg.
 func New(cfg aws.Config) *Client {
+	cfg = cfg.Copy()
+	cfg.APIOptions = append(slices.Clip(cfg.APIOptions), survive)
 	c := &Client{
 		api:         ecs.NewFromConfig(cfg),
 		cfg:         cfg,
@@ -69,7 +72,8 @@ func New(cfg aws.Config) *Client {
 func (c *Client) Region() string { return c.cfg.Region }
 
 // Config is the configuration of the client, for clients of other services in
-// the same region and with the same identity.
+// the same region and with the same identity. A reply at which the SDK panics is
+// an error for them too.
 func (c *Client) Config() aws.Config { return c.cfg }
 
 // serviceReadings returns the coalescer for the services of a cluster.

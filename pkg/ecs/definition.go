@@ -59,7 +59,7 @@ func (c *Client) Fresh(ctx context.Context, ref string) (taskdef.Definition, err
 		return taskdef.Definition{}, err
 	}
 	d, err := c.stored("DescribeTaskDefinition", body)
-	if err == nil && !answers(d, ref) {
+	if err == nil && !isAnswer(d, ref) {
 		err = &incomplete{"DescribeTaskDefinition", fmt.Sprintf("it is about %s", d)}
 	}
 	if err != nil {
@@ -68,8 +68,8 @@ func (c *Client) Fresh(ctx context.Context, ref string) (taskdef.Definition, err
 	return d, nil
 }
 
-// answers reports whether d is what ref asks for.
-func answers(d taskdef.Definition, ref string) bool {
+// isAnswer reports whether d is what ref asks for.
+func isAnswer(d taskdef.Definition, ref string) bool {
 	name := ShortARN(ref)
 	return name == d.String() || name == d.Family()
 }

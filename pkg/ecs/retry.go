@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
+	"github.com/aws/smithy-go/middleware"
 )
 
 // limits bound one call with all its attempts.
@@ -141,6 +142,9 @@ func cut(err error) bool {
 // unreadable reports whether an attempt was answered with a result that could
 // not be read to its end.
 func unreadable(err error) bool {
+	if _, ok := errors.AsType[*garbled](err); ok {
+		return true
+	}
 	status := statusOf(err)
 	return err != nil && status >= http.StatusOK && status < http.StatusMultipleChoices
 }
@@ -214,6 +218,26 @@ func (e *unanswered) Unwrap() []error {
 		return []error{e.end}
 	}
 	return []error{e.last, e.end}
+}
+
+// garbled is a reply at which the SDK panicked, such as a time that is "NaN".
+type garbled struct{ reason any }
+
+func (e *garbled) Error() string { return fmt.Sprintf("the answer could not be read: %v", e.reason) }
+
+// survive makes a panic of the SDK while it reads a reply the error of the
+// attempt.
+func survive(stack *middleware.Stack) error {
+	return stack.Deserialize.Add(middleware.DeserializeMiddlewareFunc("Survive", func(
+		ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler,
+	) (out middleware.DeserializeOutput, meta middleware.Metadata, err error) {
+		defer func() {
+			if v := recover(); v != nil {
+				err = &garbled{v}
+			}
+		}()
+		return next.HandleDeserialize(ctx, in)
+	}), middleware.Before)
 }
 
 var _ aws.RetryerV2 = (*tries)(nil)
