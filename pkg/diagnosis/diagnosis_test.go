@@ -258,12 +258,12 @@ no log of container app: the task definition gives it no logConfiguration`,
 		},
 		{
 			name: "no capacity", scenario: "no-capacity", containers: containers(``), length: 3 * time.Minute,
-			want: `N times: was unable to place a task. Reason: Capacity is unavailable at this time. Please try again later or in a different availability zone.
+			want: `3 times: was unable to place a task. Reason: Capacity is unavailable at this time. Please try again later or in a different availability zone.
   hint: AWS has no capacity for the task there at the moment; ECS retries: add subnets in other availability zones, or use FARGATE beside FARGATE_SPOT`,
 		},
 		{
 			name: "no addresses", scenario: "no-address", containers: containers(``), length: 2 * time.Minute,
-			want: `N tasks stopped: Unexpected EC2 error while attempting to Create Network Interface with public IP assignment disabled in subnet 'subnet-0a1b2c3d': InsufficientFreeAddressesInSubnet (TaskFailedToStart)
+			want: `6 tasks stopped: Unexpected EC2 error while attempting to Create Network Interface with public IP assignment disabled in subnet 'subnet-0a1b2c3d': InsufficientFreeAddressesInSubnet (TaskFailedToStart)
   hint: the subnet has no free addresses, and each task takes one: give the service more or larger subnets, or lower maximumPercent`,
 		},
 		{
@@ -275,7 +275,7 @@ could not read the running tasks: access denied (requires ecs:ListTasks)`,
 		{
 			name: "no right to describe tasks", scenario: "rollback", containers: containers(``), length: time.Hour,
 			before: func(a *account) { a.Fail("ecs:DescribeTasks", emulator.Denied()) },
-			want: `could not read the stopped tasks: access denied (requires ecs:DescribeTasks)`,
+			want:   `could not read the stopped tasks: access denied (requires ecs:DescribeTasks)`,
 		},
 		{
 			name: "no right to read logs", scenario: "rollback", containers: containers(`, "logConfiguration": ` + logging), length: time.Hour,

@@ -34,23 +34,23 @@ func (x *examination) readLogs(ctx context.Context) {
 	}
 }
 
-// readLog gives one cause the last lines of the container that failed.
-func (x *examination) readLog(ctx context.Context, cause *group) []Note {
+// readLog gives one cause the last lines of the container that failed, from one of
+// the tasks in which it ran.
+func (x *examination) readLog(ctx context.Context, cause *group) (notes []Note) {
 	failed := cause.Failed()
 	if failed == nil || x.definitions == nil {
 		return nil
 	}
-	source, unread := x.logSource(failed.Name)
-	if unread != nil {
-		return unread
-	}
 	ctx, cancel := context.WithTimeout(ctx, readLimit)
 	defer cancel()
-	var notes []Note
 	for _, t := range cause.tasks[:min(len(cause.tasks), logTries)] {
 		i := slices.IndexFunc(t.Containers, func(c types.Container) bool { return aws.ToString(c.Name) == failed.Name })
 		if i < 0 || t.Containers[i].ExitCode == nil && aws.ToString(t.LastStatus) != "RUNNING" {
 			continue // it never ran, and so wrote nothing
+		}
+		source, unread := x.logSource(failed.Name)
+		if unread != nil {
+			return unread
 		}
 		id := ecs.ShortARN(aws.ToString(t.TaskArn))
 		lines, err := x.lastLines(ctx, source, source.stream(failed.Name, id, aws.ToString(t.Containers[i].RuntimeId)))
