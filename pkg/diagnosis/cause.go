@@ -38,8 +38,9 @@ func causesOf(groups []group) []Cause {
 }
 
 func stopCauses(tasks []types.Task, essential map[string]bool) []group {
+	reasons := normalised{} // hundreds of tasks may end in the same words
 	return grouped(tasks, essential, func(t types.Task) (Cause, bool) {
-		reason := normalise(aws.ToString(t.StoppedReason))
+		reason := reasons.of(t.StoppedReason)
 		if surplus.MatchString(reason) {
 			return Cause{}, false
 		}
@@ -86,13 +87,13 @@ func grouped(tasks []types.Task, essential map[string]bool, part func(types.Task
 	tasks = slices.Clone(tasks)
 	slices.SortStableFunc(tasks, func(a, b types.Task) int { return ended(b).Compare(ended(a)) })
 	var groups []group
-	index := map[string]int{}
+	index, reasons := map[string]int{}, normalised{}
 	for _, t := range tasks {
 		cause, counts := part(t)
 		if !counts {
 			continue
 		}
-		cause.Containers = containerEnds(t, essential)
+		cause.Containers = containerEnds(t, essential, reasons)
 		key := cause.StopCode
 		if f := cause.Failed(); f != nil {
 			if unexplained.MatchString(cause.Reason) && f.Reason != "" {
@@ -143,11 +144,11 @@ func ran(t types.Task) time.Duration {
 }
 
 // containerEnds says how a task's containers ended, and which took it down.
-func containerEnds(t types.Task, essential map[string]bool) []ContainerEnd {
+func containerEnds(t types.Task, essential map[string]bool, reasons normalised) []ContainerEnd {
 	ends := make([]ContainerEnd, len(t.Containers))
 	failed, worst := -1, 0
 	for i, c := range t.Containers {
-		ends[i] = ContainerEnd{Name: aws.ToString(c.Name), Reason: normalise(aws.ToString(c.Reason))}
+		ends[i] = ContainerEnd{Name: aws.ToString(c.Name), Reason: reasons.of(c.Reason)}
 		if c.HealthStatus != types.HealthStatusUnknown {
 			ends[i].Health = string(c.HealthStatus)
 		}

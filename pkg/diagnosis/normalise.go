@@ -40,6 +40,22 @@ func normalise(text string) string {
 	return clip(strings.TrimSpace(text), maxReason)
 }
 
+// normalised keeps what texts became, by the texts.
+type normalised map[string]string
+
+// of is the normalised text; that of nil is empty.
+func (n normalised) of(text *string) string {
+	if text == nil {
+		return ""
+	}
+	result, known := n[*text]
+	if !known {
+		result = normalise(*text)
+		n[*text] = result
+	}
+	return result
+}
+
 // clip cuts text to at most n runes, the last of which says that it did.
 func clip(text string, n int) string {
 	if utf8.RuneCountInString(text) <= n {
