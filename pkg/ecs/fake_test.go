@@ -91,6 +91,9 @@ func configOver(t http.RoundTripper) aws.Config {
 		Region:      "eu-west-1",
 		Credentials: credentials.NewStaticCredentialsProvider("AKIAIOSFODNN7EXAMPLE", "secret", ""),
 		HTTPClient:  &http.Client{Transport: t},
+		// As package session sets them; calls have limits of their own.
+		RetryMode:        aws.RetryModeStandard,
+		RetryMaxAttempts: 8,
 	}
 }
 

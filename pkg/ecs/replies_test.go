@@ -8,7 +8,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -231,12 +233,15 @@ func TestRepliesAreRead(t *testing.T) {
 	}
 }
 
-// replacements are what stands in for a value of a reply.
-var replacements = []string{
-	`null`, `true`, `0`, `-1`, `2147483648`, `99999999999999999999`, `1e400`, `-1e-400`, `1.5`, `""`, `"NaN"`, `"Infinity"`, `"x"`, `[]`, `{}`, `[null]`, `[[]]`, `[{}]`, `{"x": null}`,
-	`"##vso[task.complete result=Succeeded]\r\n\u0000\ud800"`,
-	nested(100),
-}
+// Every value of a reply is replaced by each of the likely ones, and by some of
+// the unlikely, other ones for each value.
+var (
+	likely   = []string{`null`, `"x"`, `-1`, `{}`, `[]`, `[null]`}
+	unlikely = []string{
+		`true`, `0`, `2147483648`, `99999999999999999999`, `1e400`, `-1e-400`, `1.5`, `""`, `"NaN"`, `"Infinity"`, `[[]]`, `[{}]`, `{"x": null}`,
+		`"##vso[task.complete result=Succeeded]\r\n\u0000\ud800"`, nested(100),
+	}
+)
 
 func nested(depth int) string {
 	return strings.Repeat(`[{"a":`, depth) + `1` + strings.Repeat(`}]`, depth)
@@ -257,16 +262,22 @@ func mutants(reply string, yield func(string)) {
 		}
 		yield(strings.Replace(string(text), marker, replacement, 1))
 	}
+	turn := 0
 	var visit func(value any, set func(any))
 	visit = func(value any, set func(any)) {
 		set("\x01")
-		for _, replacement := range replacements {
+		for _, replacement := range likely {
 			render(replacement)
+		}
+		for range 4 {
+			render(unlikely[turn%len(unlikely)])
+			turn++
 		}
 		set(value)
 		switch value := value.(type) {
 		case map[string]any:
-			for name, member := range value {
+			for _, name := range slices.Sorted(maps.Keys(value)) {
+				member := value[name]
 				delete(value, name)
 				render("")
 				value[name] = member

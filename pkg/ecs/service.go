@@ -4,6 +4,7 @@ package ecs
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -22,8 +23,12 @@ import (
 // exist, is a [*mistake.Error] that is absent and offers similar names.
 func (c *Client) Service(ctx context.Context, cluster, name string) (Service, error) {
 	s, err := c.serviceReadings(cluster).get(ctx, name)
-	if err != nil && ctx.Err() != nil && err == ctx.Err() {
-		return s, during(describing(cluster, name), err)
+	if _, missing := errors.AsType[*absent](err); missing {
+		// Looked for here, so that others of the same call do not wait for it.
+		return Service{}, c.noService(ctx, cluster, name)
+	}
+	if err != nil && err == ctx.Err() {
+		return Service{}, during(describing(cluster, name), err)
 	}
 	return s, err
 }
@@ -79,19 +84,22 @@ func (c *Client) describeSome(ctx context.Context, cluster string, names []strin
 	if codeOf(err) == "ClusterNotFoundException" {
 		return all[string, Service](names, c.noCluster(ctx, cluster, err)), nil
 	}
+	if codeOf(err) == "ServiceNotFoundException" && len(names) == 1 {
+		return all[string, Service](names, &absent{apiMessage(err)}), nil
+	}
 	if err != nil {
 		return nil, err
 	}
 	results := map[string]result[Service]{}
 	for _, name := range names {
-		s, err := c.described(ctx, cluster, name, out, len(names) == 1)
+		s, err := described(cluster, name, out, len(names) == 1)
 		results[name] = result[Service]{s, err}
 	}
 	return results, nil
 }
 
 // described finds one service in a reply.
-func (c *Client) described(ctx context.Context, cluster, name string, out *ecs.DescribeServicesOutput, alone bool) (Service, error) {
+func described(cluster, name string, out *ecs.DescribeServicesOutput, alone bool) (Service, error) {
 	for _, d := range out.Services {
 		if aws.ToString(d.ServiceArn) == name || aws.ToString(d.ServiceName) == ShortARN(name) {
 			s, err := serviceFrom(cluster, "DescribeServices", d)
@@ -104,7 +112,7 @@ func (c *Client) described(ctx context.Context, cluster, name string, out *ecs.D
 			continue
 		}
 		if aws.ToString(f.Reason) == "MISSING" {
-			return Service{}, c.noService(ctx, cluster, name)
+			return Service{}, &absent{failureText(f)}
 		}
 		return Service{}, during(describing(cluster, name), &incomplete{"DescribeServices", failureText(f)})
 	}

@@ -61,6 +61,10 @@ func TestServiceMistakes(t *testing.T) {
 				t.Errorf("Service(%s, %s): class %s, want gone", tt.cluster, tt.service, Classify(err))
 			}
 		}
+		a.Fail("ecs:DescribeServices", emulator.Fault{Code: "ServiceNotFoundException", Message: "Service not found.", Times: 1})
+		if _, err := a.Service(t.Context(), "dev", "web"); !mistake.Absent(err) {
+			t.Errorf("by the code: %v, want it absent", err)
+		}
 		a.Fail("ecs:ListServices", emulator.Fault{Hang: true})
 		begin := time.Now()
 		_, err := a.Service(t.Context(), "dev", "wbe")
