@@ -201,7 +201,7 @@ var dependency = regexp.MustCompile(`(?i)dependency|depends on`)
 
 // withHint returns c with the hint for all that is known of it by now.
 func (c Cause) withHint() Cause {
-	k := clue{stopCode: c.StopCode, reason: c.Reason, log: c.Log, ran: c.Ran}
+	k := symptoms{stopCode: c.StopCode, reason: c.Reason, log: c.Log, ran: c.Ran}
 	if f := c.Failed(); f != nil {
 		k.exit = f.ExitCode
 		if f.Reason != c.Reason {
@@ -289,7 +289,7 @@ func addTarget(groups []UnhealthyTargets, t UnhealthyTargets) []UnhealthyTargets
 			return groups
 		}
 	}
-	t.Count, t.Hint = 1, hintFor(targetHints, clue{reason: t.Reason})
+	t.Count, t.Hint = 1, hintFor(targetHints, symptoms{reason: t.Reason})
 	return append(groups, t)
 }
 

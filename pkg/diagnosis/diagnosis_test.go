@@ -420,6 +420,7 @@ func TestOnlyOurTargets(t *testing.T) {
 		{"none of ours runs", examination{complete: true}, "10.0.1.9", false},
 		{"our tasks tell no address", examination{complete: true, running: []types.Task{{}}}, "10.0.1.9", true},
 		{"our tasks could not be read", examination{}, "10.0.1.9", true},
+		{"ours, by its attachment", examination{complete: true, running: []types.Task{{Attachments: []types.Attachment{{Details: []types.KeyValuePair{{}, {Name: aws.String("IPv6Address"), Value: aws.String("2001:db8:0:0::1")}}}}}}}, "2001:db8::1", true},
 		{"an instance", examination{complete: true, running: []types.Task{task("10.0.1.1")}}, "i-0381a63c79abcf413", true},
 	} {
 		if got := tt.x.registered(tt.id); got != tt.want {

@@ -141,11 +141,9 @@ type containerDefinition struct {
 	}
 }
 
-// option is one of the options of the container's log driver.
+// option is one of the options of the container's log driver, of which there has
+// to be one.
 func (c containerDefinition) option(name string) string {
-	if c.LogConfiguration == nil {
-		return ""
-	}
 	text, _ := c.LogConfiguration.Options[name].(string)
 	return text
 }
@@ -236,8 +234,8 @@ func (x *examination) tasks(ctx context.Context, status types.DesiredStatus, lim
 	}
 	tasks, all, err := x.source.Tasks(ctx, x.subject.Cluster, x.subject.DeploymentID, string(status), limit)
 	for _, t := range tasks {
-		// A rollback takes up an earlier deployment, whose id it keeps: what that
-		// one's tasks ended of is another story.
+		// A rollback revives the id of an earlier deployment: tasks that ended
+		// before it began are not about it.
 		at := ended(t)
 		early := status == types.DesiredStatusStopped && !at.IsZero() && at.Before(x.subject.Since)
 		if by := aws.ToString(t.StartedBy); (by == "" || by == x.subject.DeploymentID) && !early {
@@ -282,8 +280,8 @@ func (x *examination) findCauses() {
 // back, deleted the task set that they belonged to.
 func (c Cause) byRollback() bool { return containsFold(c.Reason, "task set was deleted") }
 
-// known says whether a task is one of the subject's, as far as that is known.
-func (x *examination) known(task string) bool {
+// belongs says whether a task is one of the subject's, as far as that is known.
+func (x *examination) belongs(task string) bool {
 	is := func(t types.Task) bool { return ecs.ShortARN(aws.ToString(t.TaskArn)) == task }
 	return !x.complete || slices.ContainsFunc(x.stopped, is) || slices.ContainsFunc(x.running, is)
 }

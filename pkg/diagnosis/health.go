@@ -4,6 +4,7 @@ package diagnosis
 
 import (
 	"context"
+	"net/netip"
 	"slices"
 	"sync"
 
@@ -133,7 +134,8 @@ func balanced(t types.Task, targets []target) bool {
 // task has none of its own, one of the instance's ports that it uses.
 func carries(r target, t types.Task) bool {
 	if own := addresses(t); len(own) > 0 {
-		return slices.Contains(own, aws.ToString(r.Target.Id))
+		address, err := netip.ParseAddr(aws.ToString(r.Target.Id))
+		return err == nil && slices.Contains(own, address)
 	}
 	for _, c := range t.Containers {
 		for _, b := range c.NetworkBindings {

@@ -22,8 +22,8 @@ import (
 	"time"
 )
 
-// clue is what a hint is chosen by.
-type clue struct {
+// symptoms are what a hint is chosen by.
+type symptoms struct {
 	stopCode string        // types.TaskStopCode; empty for events and tasks that go on
 	reason   string        // what ECS says of the task and of the container that failed
 	exit     *int          // of the container that failed
@@ -251,7 +251,7 @@ var targetHints = compiled([]hint{
 })
 
 // hintFor returns the text of the first row of table that fits, or "".
-func hintFor(table func() []hint, c clue) string {
+func hintFor(table func() []hint, c symptoms) string {
 	for _, h := range table() {
 		if h.fits(c) {
 			return h.text
@@ -260,7 +260,7 @@ func hintFor(table func() []hint, c clue) string {
 	return ""
 }
 
-func (h hint) fits(c clue) bool {
+func (h hint) fits(c symptoms) bool {
 	switch {
 	case h.stopCode != "" && h.stopCode != c.stopCode,
 		h.reasonPattern != nil && !h.reasonPattern.MatchString(c.reason),

@@ -86,7 +86,7 @@ func (x *examination) unhealthyTargets() []UnhealthyTargets {
 			Reason: normalise(clause(string(t.TargetHealth.Reason), aws.ToString(t.TargetHealth.Description))),
 		})
 	}
-	for _, g := range unhealthyEvents(x.subject.Events, x.subject.Since, x.known) {
+	for _, g := range unhealthyEvents(x.subject.Events, x.subject.Since, x.belongs) {
 		if !shown[g.Group] {
 			groups = append(groups, g)
 		}
@@ -98,31 +98,40 @@ func (x *examination) unhealthyTargets() []UnhealthyTargets {
 // registered says whether a target can be one of the subject's. Addresses are
 // compared with those of its running tasks; an instance carries anybody's tasks.
 func (x *examination) registered(id string) bool {
-	if _, err := netip.ParseAddr(id); err != nil || !x.complete {
+	target, err := netip.ParseAddr(id)
+	if err != nil || !x.complete {
 		return true
 	}
 	addressed := false
 	for _, t := range x.running {
-		for _, address := range addresses(t) {
-			if address == id {
-				return true
-			}
-			addressed = true
+		own := addresses(t)
+		if slices.Contains(own, target) {
+			return true
 		}
+		addressed = addressed || len(own) > 0
 	}
 	return len(x.running) > 0 && !addressed
 }
 
 // addresses lists the addresses of a task's own network interfaces; none where it
 // uses those of its instance.
-func addresses(t types.Task) []string {
-	var all []string
+func addresses(t types.Task) []netip.Addr {
+	var all []netip.Addr
+	add := func(text *string) {
+		if a, err := netip.ParseAddr(aws.ToString(text)); err == nil {
+			all = append(all, a)
+		}
+	}
 	for _, c := range t.Containers {
 		for _, i := range c.NetworkInterfaces {
-			for _, address := range []*string{i.PrivateIpv4Address, i.Ipv6Address} {
-				if aws.ToString(address) != "" {
-					all = append(all, *address)
-				}
+			add(i.PrivateIpv4Address)
+			add(i.Ipv6Address)
+		}
+	}
+	for _, a := range t.Attachments { // until the containers are created, only this one has them
+		for _, d := range a.Details {
+			if name := aws.ToString(d.Name); name == "privateIPv4Address" || name == "IPv6Address" {
+				add(d.Value)
 			}
 		}
 	}
