@@ -19,9 +19,9 @@ func TestHints(t *testing.T) {
 	)
 	said := map[string]bool{}
 	for _, tt := range []struct {
-		name string
+		name     string
 		symptoms symptoms
-		want string // in the hint; "" is no hint at all
+		want     string // in the hint; "" is no hint at all
 	}{
 		// Pulling.
 		{"no such tag", symptoms{started, "CannotPullContainerError: pull image manifest has been retried: failed to resolve ref 123456789012.dkr.ecr.eu-west-1.amazonaws.com/chat-app:17: 123456789012.dkr.ecr.eu-west-1.amazonaws.com/chat-app:17: not found", nil, nil, 0}, "there is no such image"},

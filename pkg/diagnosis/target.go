@@ -7,6 +7,7 @@ import (
 	"context"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -130,7 +131,7 @@ func addresses(t types.Task) []netip.Addr {
 	}
 	for _, a := range t.Attachments { // until the containers are created, only this one has them
 		for _, d := range a.Details {
-			if name := aws.ToString(d.Name); name == "privateIPv4Address" || name == "IPv6Address" {
+			if name := strings.ToLower(aws.ToString(d.Name)); strings.HasSuffix(name, "ipv4address") || strings.HasSuffix(name, "ipv6address") {
 				add(d.Value)
 			}
 		}
