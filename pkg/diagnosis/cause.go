@@ -96,7 +96,7 @@ func grouped(tasks []types.Task, essential map[string]bool, part func(types.Task
 		cause.Containers = containerEnds(t, essential, reasons)
 		key := cause.StopCode
 		if f := cause.Failed(); f != nil {
-			if unexplained.MatchString(cause.Reason) && f.Reason != "" {
+			if cause.Unexplained() && f.Reason != "" {
 				cause.Reason = f.Reason
 			}
 			key += "\x00" + f.Name + "\x00" + f.Reason + "\x00" + exitText(f.ExitCode)

@@ -47,6 +47,22 @@ type Diagnosis struct {
 	Notes []Note
 }
 
+// Main returns what the diagnosis comes to: the first cause, or the first group of
+// unhealthy targets where those say more; nil for both where it found no reason.
+func (d Diagnosis) Main() (*Cause, *UnhealthyTargets) {
+	var first *Cause
+	for i, c := range d.Causes {
+		if !c.byRollback() {
+			first = &d.Causes[i]
+			break
+		}
+	}
+	if len(d.Targets) > 0 && (first == nil || !first.outweighsTargets()) {
+		return nil, &d.Targets[0]
+	}
+	return first, nil
+}
+
 // Cause is one reason for which tasks ended, or for which there are none.
 type Cause struct {
 	Count    int      // of tasks, or of events
@@ -74,6 +90,16 @@ func (c Cause) Failed() *ContainerEnd {
 		}
 	}
 	return nil
+}
+
+// Unexplained reports whether ECS says no more than that tasks failed to start.
+func (c Cause) Unexplained() bool { return unexplained.MatchString(c.Reason) }
+
+// outweighsTargets reports whether the cause says more than an unhealthy target
+// does: the load balancer knows more of its check than ECS, and a task that waits
+// has no reason of its own.
+func (c Cause) outweighsTargets() bool {
+	return c.Event || c.StopCode != "" && !containsFold(c.Reason, "elb health checks")
 }
 
 // ContainerEnd is how one container of a task ended.

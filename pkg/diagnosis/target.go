@@ -84,7 +84,7 @@ func (x *examination) unhealthyTargets() []UnhealthyTargets {
 			Group:  t.group,
 			Port:   int(aws.ToInt32(t.Target.Port)),
 			State:  string(t.TargetHealth.State),
-			Reason: normalise(clause(string(t.TargetHealth.Reason), aws.ToString(t.TargetHealth.Description))),
+			Reason: normalise(strings.Trim(string(t.TargetHealth.Reason)+": "+aws.ToString(t.TargetHealth.Description), ": ")),
 		})
 	}
 	for _, g := range unhealthyEvents(x.subject.Events, x.subject.Since, x.belongs) {

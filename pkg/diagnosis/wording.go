@@ -73,27 +73,14 @@ func (d Diagnosis) Rest() string {
 // Why is what the diagnosis comes to in one clause, and what to do about it;
 // both are empty where it found no reason.
 func (d Diagnosis) Why() (because, hint string) {
-	var first Cause
-	for _, c := range d.Causes {
-		if !c.byRollback() {
-			first = c
-			break
-		}
-	}
+	cause, targets := d.Main()
 	switch {
-	case len(d.Targets) > 0 && !first.outweighsTargets():
-		return d.Targets[0].Title(), d.Targets[0].Hint
-	case first.Count > 0:
-		return first.Clause(), first.Hint
+	case targets != nil:
+		return targets.Title(), targets.Hint
+	case cause != nil:
+		return cause.Clause(), cause.Hint
 	}
 	return "", ""
-}
-
-// outweighsTargets reports whether the cause says more than an unhealthy target
-// does: the load balancer knows more of its check than ECS, and a task that waits
-// has no reason of its own.
-func (c Cause) outweighsTargets() bool {
-	return c.Event || c.StopCode != "" && !containsFold(c.Reason, "elb health checks")
 }
 
 // Clause is the cause within a sentence: how the container ended that took the
@@ -101,7 +88,7 @@ func (c Cause) outweighsTargets() bool {
 func (c Cause) Clause() string {
 	f := c.Failed()
 	switch {
-	case f != nil && f.ExitCode != nil && (c.StopCode == string(types.TaskStopCodeEssentialContainerExited) || c.StopCode != "" && unexplained.MatchString(c.Reason)):
+	case f != nil && f.ExitCode != nil && (c.StopCode == string(types.TaskStopCodeEssentialContainerExited) || c.StopCode != "" && c.Unexplained()):
 		return clause(exited(*f), strings.TrimSuffix(f.Reason, "."))
 	case c.StopCode == "" && !c.Event:
 		return plural(c.Count, "task") + " " + cmp.Or(c.Reason, noReason)
@@ -236,11 +223,8 @@ func (n Note) obstacle() string {
 
 // clause adds a reason to what is said, where there is one.
 func clause(what, reason string) string {
-	switch {
-	case reason == "":
+	if reason == "" {
 		return what
-	case what == "":
-		return reason
 	}
 	return what + ": " + reason
 }
