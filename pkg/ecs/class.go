@@ -231,10 +231,7 @@ func unsent(err error) bool {
 	if _, ok := errors.AsType[*net.DNSError](err); ok {
 		return true
 	}
-	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-		return true
-	}
-	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
+	if untrusted(err) {
 		return true
 	}
 	if _, ok := errors.AsType[*smithyhttp.RequestSendError](err); ok {
@@ -247,4 +244,13 @@ func unsent(err error) bool {
 		return false
 	}
 	return !cut(err) && statusOf(err) == 0 && codeOf(err) == ""
+}
+
+// untrusted reports whether the host's certificate was not accepted.
+func untrusted(err error) bool {
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return true
+	}
+	_, ok := errors.AsType[x509.UnknownAuthorityError](err)
+	return ok
 }

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"slices"
 	"time"
@@ -67,7 +68,7 @@ func call[I, O any](ctx context.Context, what string, l limits, op operation[I, 
 		return out, nil
 	}
 	failed := &callError{during: what, err: err, ambiguous: l.change && tries.acted}
-	if end := cmp.Or(ctx.Err(), own.Err()); end != nil {
+	if end := cmp.Or(ctx.Err(), own.Err()); end != nil && (cut(err) || errors.Is(err, end)) {
 		failed.err = &unanswered{end: end, last: tries.answer}
 	}
 	return nil, failed
@@ -151,9 +152,10 @@ func unreadable(err error) bool {
 
 // passes reports whether the next attempt may succeed. The SDK reads all
 // attempts of a call into one result, so after one that it could not read to its
-// end the whole call is made again instead.
+// end the whole call is made again instead. A host that does not exist, and a
+// certificate that is not trusted, stay so.
 func passes(err error) bool {
-	if unreadable(err) {
+	if name, ok := errors.AsType[*net.DNSError](err); unreadable(err) || untrusted(err) || ok && name.IsNotFound {
 		return false
 	}
 	if skewed, ok := errors.AsType[interface {

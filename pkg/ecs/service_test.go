@@ -3,10 +3,13 @@ package ecs
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -409,6 +412,8 @@ func TestUpdateFailures(t *testing.T) {
 		{name: "429", faults: times(2, says(429, "")), calls: 3, ok: true},
 		{name: "refused connection", faults: times(3, fault{err: errRefused}), calls: 4, ok: true},
 		{name: "throttled for ever", faults: times(99, answers(400, "ThrottlingException", "Rate exceeded")), calls: 10, class: Throttled},
+		{name: "no such host", faults: times(1, fault{err: &net.DNSError{Err: "no such host", Name: "ecs.eu-nowhere-1.amazonaws.com", IsNotFound: true}}), calls: 1, class: Broken},
+		{name: "certificate", faults: times(1, fault{err: &tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}}), calls: 1, class: Broken},
 		{name: "denied", faults: times(1, answers(400, "AccessDeniedException", "no")), calls: 1, class: Denied},
 		{name: "not active", faults: times(1, answers(400, "ServiceNotActiveException", "Service was not ACTIVE.")), calls: 1, class: Gone},
 		{name: "invalid", faults: times(1, answers(400, "InvalidParameterException", "no")), calls: 1, class: Invalid},
@@ -491,4 +496,27 @@ func TestUpdateIsCancelled(t *testing.T) {
 			t.Errorf("without an answer: %v, ambiguous %t", err, Ambiguous(err))
 		}
 	})
+}
+
+// TestErrorsSpeakPlainly: an error says during which call, on what, and what AWS
+// or the connection said, without the SDK's wrapping.
+func TestErrorsSpeakPlainly(t *testing.T) {
+	tests := []struct {
+		fault fault
+		want  string
+	}{
+		{answers(400, "InvalidParameterException", "Services cannot be empty."), "describe service web in cluster dev: Services cannot be empty."},
+		{answers(400, "InvalidParameterException", ""), "describe service web in cluster dev: InvalidParameterException"},
+		{says(400, "<html>"), "describe service web in cluster dev: the answer could not be read (HTTP status 400): "},
+		{fault{err: &net.DNSError{Err: "no such host", Name: "x", IsNotFound: true}}, `describe service web in cluster dev: Post "https://ecs.eu-west-1.amazonaws.com/": lookup x: no such host`},
+	}
+	for _, tt := range tests {
+		synctest.Test(t, func(t *testing.T) {
+			c := New(configOver(&trouble{faults: map[string][]fault{"DescribeServices": times(9, tt.fault)}}))
+			_, err := c.Service(t.Context(), "arn:aws:ecs:eu-west-1:123456789012:cluster/dev", "web")
+			if err == nil || !strings.HasPrefix(err.Error(), tt.want) || strings.Contains(err.Error(), "operation error") {
+				t.Errorf("%v\nwant %s", err, tt.want)
+			}
+		})
+	}
 }
