@@ -1,4 +1,4 @@
-package rollout
+package deploy
 
 import (
 	"strings"
@@ -16,7 +16,7 @@ func TestCheckController(t *testing.T) {
 		"EXTERNAL":    "deployment controller EXTERNAL",
 		"LATER":       "deployment controller LATER",
 	} {
-		problems := Check(Service{Name: "web", Controller: controller}, taskdef.Definition{}, nil)
+		problems := check(ecs.Service{Name: "web", Controller: controller}, taskdef.Definition{}, nil)
 		switch {
 		case want == "" && len(problems) > 0:
 			t.Errorf("%s: %v, want no problem", controller, problems)

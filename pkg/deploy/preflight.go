@@ -1,4 +1,4 @@
-package rollout
+package deploy
 
 // What can be known before anything is changed: pure checks over what was read.
 
@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"ecsdeploy/pkg/ecs"
+	"ecsdeploy/pkg/mistake"
 	"ecsdeploy/pkg/taskdef"
 )
 
@@ -16,21 +18,14 @@ type Platform struct{ OS, Architecture string }
 
 func (p Platform) String() string { return p.OS + "/" + p.Architecture }
 
-// Check returns every reason why a deployment of d to s cannot go well.
+// check returns every reason why a deployment of d to s cannot go well.
 // platforms holds, by container, the platforms of its new image where they
 // are known.
-func Check(s Service, d taskdef.Definition, platforms map[string][]Platform) []error {
+func check(s ecs.Service, d taskdef.Definition, platforms map[string][]Platform) []error {
 	var problems []error
-	if p := checkController(s); p != nil {
-		problems = append(problems, p)
-	}
-	if status := d.Status(); status != "" && status != "ACTIVE" {
-		problems = append(problems, &Problem{Input: "taskDefinition", Message: fmt.Sprintf("%s is %s; ECS starts tasks only from an ACTIVE revision", ShortARN(d.ARN()), status),
-			Advice: "give latest, or another revision"})
-	}
 	if s.Fargate && len(d.RequiresCompatibilities()) > 0 && !slices.Contains(d.RequiresCompatibilities(), "FARGATE") {
-		problems = append(problems, &Problem{Input: "taskDefinition", Message: fmt.Sprintf("service %s runs on Fargate, %s requires %s", s.Name, d.Family(), strings.Join(d.RequiresCompatibilities(), ", ")),
-			Advice: "give the family that belongs to the service"})
+		problems = append(problems, mistake.New(mistake.TaskDefinition, "give the family that belongs to the service",
+			"service %s runs on Fargate, %s requires %s", s.Name, d.Family(), strings.Join(d.RequiresCompatibilities(), ", ")))
 	}
 	for _, container := range d.Containers() {
 		if have := platforms[container.Name]; len(have) > 0 {
@@ -42,23 +37,16 @@ func Check(s Service, d taskdef.Definition, platforms map[string][]Platform) []e
 	return problems
 }
 
-func checkController(s Service) *Problem {
-	switch s.Controller {
-	case "ECS", "CODE_DEPLOY":
-		return nil
-	default:
-		return &Problem{Input: "services", Message: fmt.Sprintf("service %s has the deployment controller %s: a third party places its tasks, so UpdateService cannot; the controller ECS or CODE_DEPLOY was expected", s.Name, s.Controller),
-			Advice: "deploy it with the system that owns its task sets"}
-	}
-}
-
 // checkPlatform compares an image's platforms with the task definition's
 // runtimePlatform. Where that is absent Fargate takes Linux on x86_64; EC2
 // takes whatever the instance is, which is not known here.
 //
 // https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RuntimePlatform.html
-func checkPlatform(s Service, d taskdef.Definition, container string, have []Platform) *Problem {
+func checkPlatform(s ecs.Service, d taskdef.Definition, container string, have []Platform) error {
 	os, arch := d.RuntimePlatform()
+	if s.Express { // ECS detects the architecture of the image and takes that
+		return nil
+	}
 	if os == "" && arch == "" && !s.Fargate && !slices.Contains(d.RequiresCompatibilities(), "FARGATE") {
 		return nil
 	}
@@ -76,8 +64,8 @@ func checkPlatform(s Service, d taskdef.Definition, container string, have []Pla
 	for i, p := range have {
 		names[i] = p.String()
 	}
-	return &Problem{Input: "image", Message: fmt.Sprintf("container %s of service %s needs an image for %s, this one is for %s", container, s.Name, want, strings.Join(names, ", ")),
-		Advice: fmt.Sprintf("build with --platform %s, or set runtimePlatform in the task definition (now %s)", want, runtimeWords(os, arch))}
+	return mistake.New(mistake.Platform, fmt.Sprintf("build with --platform %s, or set runtimePlatform in the task definition (now %s)", want, runtimeWords(os, arch)),
+		"container %s of service %s needs an image for %s, this one is for %s", container, s.Name, want, strings.Join(names, ", "))
 }
 
 func runtimeWords(os, arch string) string {
