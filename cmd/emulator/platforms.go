@@ -20,21 +20,8 @@ import (
 	"ecsdeploy/pkg/emulator/agent"
 )
 
-// runner starts the executable of one platform.
-type runner struct {
-	platform string   // in Node's words, as files are named: linux-arm64
-	programs []string // of which the first that is on the PATH runs it; none: it runs by itself
-	windows  bool
-}
-
-// runners is in the order of .ci/platforms. What has no entry, as macOS, cannot be run on another system.
-var runners = []runner{
-	{platform: "linux-x64", programs: []string{"qemu-x86_64"}},
-	{platform: "linux-arm64", programs: []string{"qemu-aarch64"}},
-	{platform: "linux-arm", programs: []string{"qemu-arm"}},
-	{platform: "win32-x64", programs: []string{"wine64", "wine"}, windows: true},
-	{platform: "win32-ia32", programs: []string{"wine32", "wine"}, windows: true},
-}
+// processors are the emulators of qemu-user, by the platform that they run.
+var processors = map[string]string{"linux-x64": "qemu-x86_64", "linux-arm64": "qemu-aarch64", "linux-arm": "qemu-arm"}
 
 // native is this machine's platform, in Node's words.
 func native() string {
@@ -76,13 +63,13 @@ func platforms(ctx context.Context, args []string, stdout, stderr io.Writer) err
 	if err != nil || len(executables) == 0 {
 		return fmt.Errorf("no executables in %s; \"./build.sh package\" makes them", *bin)
 	}
-	stop, err := startWine(ctx, dir)
+	wine, err := newWindows(ctx, dir)
 	if err != nil {
 		return err
 	}
-	defer stop()
+	defer wine.stop()
 
-	const row = "%-13s  %-28s  %-14s  %-16s  %-18s  %s\n"
+	const row = "%-13s  %-24s  %-12s  %-12s  %-16s  %s\n"
 	fmt.Fprintf(stdout, row, "platform", "run by", "starts", "input errors", "push and rollout", "cancel")
 	failed := false
 	for _, executable := range executables {
@@ -91,14 +78,14 @@ func platforms(ctx context.Context, args []string, stdout, stderr io.Writer) err
 			return err
 		}
 		t := trial{platform: strings.TrimSuffix(strings.TrimPrefix(filepath.Base(executable), "ecsdeploy-"), ".exe")}
-		if err := t.prepare(dir, executable, *node, *windowsNode); err != nil {
+		if err := t.prepare(dir, executable, *node, *windowsNode, wine); err != nil {
 			return err
 		}
 		if t.node == "" {
 			fmt.Fprintf(stdout, row, t.platform, t.by, "-", "-", "-", "-")
 			continue
 		}
-		t.play(ctx, *vsix)
+		t.play(ctx, *vsix, stderr)
 		failed = failed || t.failed
 		fmt.Fprintf(stdout, row, t.platform, t.by, t.results[0], t.results[1], t.results[2], t.results[3])
 	}
@@ -109,39 +96,45 @@ func platforms(ctx context.Context, args []string, stdout, stderr io.Writer) err
 }
 
 // prepare finds out how to run the executable; t.node stays empty where this machine cannot.
-func (t *trial) prepare(dir, executable, node, windowsNode string) error {
+func (t *trial) prepare(dir, executable, node, windowsNode string, wine windows) error {
 	if t.platform == native() {
 		t.node, t.by = node, "this machine, index.js"
 		return nil
 	}
-	t.by = "not run on this machine"
-	for _, r := range runners {
-		if r.platform != t.platform {
-			continue
+	program, arguments, windows := "", executable, strings.HasPrefix(t.platform, "win32-")
+	switch {
+	case windows && wine.program == "" && t.platform != "win32-arm64":
+		t.by = "needs wine"
+	case t.platform == "win32-x64":
+		t.by, program = "wine", wine.program
+		if windowsNode != "" {
+			t.by, arguments = "wine, node.exe, index.js", windowsNode
 		}
-		for _, program := range r.programs {
-			path, err := exec.LookPath(program)
-			if err != nil {
-				continue
-			}
-			t.by = program
-			script := wrapper(path, executable, r.windows)
-			if r.windows && windowsNode != "" && t.platform == "win32-x64" {
-				t.by += ", index.js"
-				script = wrapper(path, windowsNode, true) // it gets the path of index.js from the agent
-			}
-			t.node = filepath.Join(dir, t.platform)
-			return os.WriteFile(t.node, []byte(script), 0o755)
+	case t.platform == "win32-ia32" && wine.bits32:
+		t.by, program = "wine", wine.program
+	case t.platform == "win32-ia32":
+		t.by = "needs wine32"
+	case processors[t.platform] != "":
+		path, err := exec.LookPath(processors[t.platform])
+		if err != nil {
+			t.by = "needs " + processors[t.platform]
+			return nil
 		}
-		t.by = "needs " + strings.Join(r.programs, " or ")
+		t.by, program = filepath.Base(path), path
+	default:
+		t.by = "cannot be run here"
 	}
-	return nil
+	if program == "" {
+		return nil
+	}
+	t.node = filepath.Join(dir, t.platform)
+	return os.WriteFile(t.node, []byte(wrapper(program, arguments, windows)), 0o755)
 }
 
-// wrapper is a script that the agent starts in Node's place. Windows programs get the paths that the agent sets as paths
+// wrapper is a script that the agent starts in Node's place. It is Bash's, which hands on variables whose names have dashes. Windows programs get the paths that the agent sets as paths
 // on wine's drive Z, which is the root of this file system; the agent could not read those of a summary.
 func wrapper(program, executable string, windows bool) string {
-	lines := []string{"#!/bin/sh", `export ECSDEPLOY_TASK_FOLDER="${1%/*}"`}
+	lines := []string{"#!/usr/bin/env bash", `export ECSDEPLOY_TASK_FOLDER="${1%/*}"`}
 	arguments := ""
 	if windows {
 		for _, name := range []string{"AGENT_TEMPDIRECTORY", "SYSTEM_DEFAULTWORKINGDIRECTORY", "PIPELINE_WORKSPACE"} {
@@ -155,38 +148,13 @@ func wrapper(program, executable string, windows bool) string {
 	return strings.Join(append(lines, fmt.Sprintf("exec '%s' '%s'%s", program, executable, arguments)), "\n") + "\n"
 }
 
-// startWine sets up a Windows of its own below dir, where wine is installed. Its server is started ahead of the runs, for
-// the agent takes for a process left behind whatever they start.
-func startWine(ctx context.Context, dir string) (stop func(), err error) {
-	wine := ""
-	for _, name := range []string{"wine64", "wine"} {
-		if path, err := exec.LookPath(name); err == nil && wine == "" {
-			wine = path
-		}
-	}
-	if wine == "" {
-		return func() {}, nil
-	}
-	prefix := filepath.Join(dir, "wine")
-	for name, value := range map[string]string{"WINEPREFIX": prefix, "WINEDEBUG": "-all", "DISPLAY": ""} {
-		if err := os.Setenv(name, value); err != nil {
-			return nil, err
-		}
-	}
-	if out, err := exec.CommandContext(ctx, wine, "wineboot", "--init").CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("wineboot: %w: %s", err, out)
-	}
-	return func() {
-		_ = exec.Command(wine, "wineboot", "--kill").Run() // best effort: the folder goes in any case
-	}, nil
-}
-
 // play puts the platform through the runs.
-func (t *trial) play(ctx context.Context, vsix string) {
+func (t *trial) play(ctx context.Context, vsix string, stderr io.Writer) {
 	note := func(took time.Duration, err error) {
 		if err != nil {
 			t.failed = true
-			t.results = append(t.results, "FAILED: "+err.Error())
+			t.results = append(t.results, "no")
+			fmt.Fprintf(stderr, "%s: %v\n", t.platform, err)
 			return
 		}
 		t.results = append(t.results, fmt.Sprintf("yes, %.1f s", took.Seconds()))
@@ -213,8 +181,11 @@ func (t *trial) play(ctx context.Context, vsix string) {
 		began := time.Now()
 		scenario, err := emulator.ParseScenario(run.scenario)
 		if err == nil {
-			a := attempt{scenario: scenario, cancel: run.cancel, vsix: vsix, node: t.node, speed: 30, out: io.Discard}
-			err = a.run(ctx)
+			var log strings.Builder
+			a := attempt{scenario: scenario, cancel: run.cancel, vsix: vsix, node: t.node, speed: 30, out: &log}
+			if err = a.run(ctx); err != nil {
+				err = fmt.Errorf("%w; its log:\n%s", err, log.String())
+			}
 		}
 		note(time.Since(began), err)
 	}
