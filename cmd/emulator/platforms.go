@@ -102,6 +102,10 @@ func (t *trial) prepare(dir, executable, node, windowsNode string, wine windows)
 		return nil
 	}
 	program, arguments, windows := "", executable, strings.HasPrefix(t.platform, "win32-")
+	var environ []string
+	if windows {
+		environ = wine.environ()
+	}
 	switch {
 	case windows && wine.program == "" && t.platform != "win32-arm64":
 		t.by = "needs wine"
@@ -128,13 +132,17 @@ func (t *trial) prepare(dir, executable, node, windowsNode string, wine windows)
 		return nil
 	}
 	t.node = filepath.Join(dir, t.platform)
-	return os.WriteFile(t.node, []byte(wrapper(program, arguments, windows)), 0o755)
+	return os.WriteFile(t.node, []byte(wrapper(program, arguments, windows, environ)), 0o755)
 }
 
-// wrapper is a script that the agent starts in Node's place. It is Bash's, which hands on variables whose names have dashes. Windows programs get the paths that the agent sets as paths
-// on wine's drive Z, which is the root of this file system; the agent could not read those of a summary.
-func wrapper(program, executable string, windows bool) string {
+// wrapper is a script that the agent starts in Node's place. It is Bash's, which hands on variables whose names have
+// dashes. Windows programs get the paths that the agent sets as paths on wine's drive Z, which is the root of this file
+// system; the agent could not read those of a summary.
+func wrapper(program, executable string, windows bool, environ []string) string {
 	lines := []string{"#!/usr/bin/env bash", `export ECSDEPLOY_TASK_FOLDER="${1%/*}"`}
+	for _, entry := range environ {
+		lines = append(lines, "export '"+entry+"'")
+	}
 	arguments := ""
 	if windows {
 		for _, name := range []string{"AGENT_TEMPDIRECTORY", "SYSTEM_DEFAULTWORKINGDIRECTORY", "PIPELINE_WORKSPACE"} {

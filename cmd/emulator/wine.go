@@ -20,7 +20,7 @@ type windows struct {
 }
 
 // newWindows sets one up below dir, if wine is on the PATH. Its server is started ahead of the runs, for the agent takes
-// for a process left behind whatever they start. The environment that wine reads is set for this process and its children.
+// for a process left behind whatever they start.
 func newWindows(ctx context.Context, dir string) (windows, error) {
 	w := windows{prefix: filepath.Join(dir, "wine")}
 	for _, name := range []string{"wine64", "/usr/lib/wine/wine64", "wine"} {
@@ -31,12 +31,7 @@ func newWindows(ctx context.Context, dir string) (windows, error) {
 	if w.program == "" {
 		return w, nil
 	}
-	for name, value := range map[string]string{"WINEPREFIX": w.prefix, "WINEDEBUG": "-all", "DISPLAY": ""} {
-		if err := os.Setenv(name, value); err != nil {
-			return w, err
-		}
-	}
-	if out, err := exec.CommandContext(ctx, w.program, "wineboot", "--init").CombinedOutput(); err != nil {
+	if out, err := w.command(ctx, "wineboot", "--init").CombinedOutput(); err != nil {
 		return w, fmt.Errorf("wineboot: %w: %s", err, out)
 	}
 	_, err := os.Stat(filepath.Join(w.prefix, "drive_c", "windows", "syswow64", "ntdll.dll"))
@@ -51,10 +46,21 @@ func newWindows(ctx context.Context, dir string) (windows, error) {
 	return w, nil
 }
 
+// environ is what makes wine use this installation, without messages of its own.
+func (w windows) environ() []string {
+	return []string{"WINEPREFIX=" + w.prefix, "WINEDEBUG=-all", "DISPLAY="}
+}
+
+func (w windows) command(ctx context.Context, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, w.program, args...)
+	cmd.Env = append(os.Environ(), w.environ()...)
+	return cmd
+}
+
 // stop ends what wine has left running. The folder goes in any case.
 func (w windows) stop() {
 	if w.program != "" {
-		_ = exec.Command(w.program, "wineboot", "--kill").Run()
+		_ = w.command(context.Background(), "wineboot", "--kill").Run()
 	}
 }
 
