@@ -30,6 +30,7 @@ func TestImports(t *testing.T) {
 		"task":                   {}, // tests of the shim
 		"cmd/emulator":           {"pkg/emulator", "pkg/emulator/agent"},
 		"cmd/pushbench":          {"pkg/image"},
+		"cmd/inventory":          {},
 		"pkg/emulator":           {},
 		"pkg/placeholder/server": {},
 		"pkg/placeholder":        {},
