@@ -16,7 +16,7 @@ func TestImports(t *testing.T) {
 	allowed := map[string][]string{
 		"cmd/ecsdeploy":          {"pkg/deploy", "pkg/vso", "pkg/input", "pkg/session", "pkg/report", "pkg/image", "pkg/ecr", "pkg/rollout", "pkg/taskdef", "pkg/placeholder"},
 		"pkg/report":             {"pkg/deploy", "pkg/rollout", "pkg/taskdef"},
-		"pkg/deploy":             {"pkg/image", "pkg/ecr", "pkg/rollout", "pkg/taskdef"},
+		"pkg/deploy":             {"pkg/image", "pkg/ecr", "pkg/mistake", "pkg/rollout", "pkg/taskdef"},
 		"pkg/rollout":            {"pkg/taskdef"},
 		"pkg/vso":                {},
 		"pkg/input":              {"pkg/mistake"},

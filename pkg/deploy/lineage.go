@@ -131,7 +131,8 @@ func (d *Deployer) fileOrRevision(ctx context.Context, ref string) (taskdef.Defi
 	data, err := os.ReadFile(path)
 	switch {
 	case err == nil:
-		return taskdef.ParseFile(ref, data)
+		definition, err := taskdef.ParseFile(ref, data)
+		return definition, named(err)
 	case looksLikeFile(ref):
 		return taskdef.Definition{}, &rollout.Problem{Input: "taskDefinition", Message: err.Error(),
 			Advice: "give a path relative to $(System.DefaultWorkingDirectory), or latest, running, family:revision, an ARN"}

@@ -15,6 +15,7 @@ import (
 
 	"ecsdeploy/pkg/ecr"
 	"ecsdeploy/pkg/image"
+	"ecsdeploy/pkg/mistake"
 	"ecsdeploy/pkg/rollout"
 	"ecsdeploy/pkg/taskdef"
 )
@@ -172,13 +173,36 @@ func (p *plan) fit(s *servicePlan, imageKnown bool) error {
 func (s Service) mistakes(err error) []error {
 	var all []error
 	for _, one := range joined(err) {
-		if m, ok := errors.AsType[*taskdef.Mistake](one); ok {
-			all = append(all, &rollout.Problem{Input: m.Input, Message: "service " + s.Name + ": " + m.Message, Advice: m.Hint()})
+		if m, ok := errors.AsType[*mistake.Error](one); ok {
+			all = append(all, &rollout.Problem{Input: inputOf[m.Kind], Message: "service " + s.Name + ": " + m.Text, Advice: m.Hint()})
 		} else {
 			all = append(all, fmt.Errorf("service %s: %w", s.Name, one))
 		}
 	}
 	return all
+}
+
+// inputOf names the input in which a task definition's mistakes of a kind are made.
+var inputOf = map[mistake.Kind]string{
+	mistake.Container:      "container",
+	mistake.FurtherImage:   "images",
+	mistake.Variable:       "environment",
+	mistake.Removal:        "removeEnvironment",
+	mistake.Secret:         "secrets",
+	mistake.Command:        "containerCommand",
+	mistake.TaskDefinition: "taskDefinition",
+}
+
+// named gives the mistakes that were joined into err the names of their inputs.
+func named(err error) error {
+	var all []error
+	for _, one := range mistake.Each(err) {
+		if m, ok := errors.AsType[*mistake.Error](one); ok {
+			one = m.In(inputOf[m.Kind])
+		}
+		all = append(all, one)
+	}
+	return errors.Join(all...)
 }
 
 func isAboutContainer(err error) bool {
