@@ -16,7 +16,6 @@ import (
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/authn"
-	"github.com/sethvargo/go-envconfig"
 
 	"ecsdeploy/pkg/deploy"
 	"ecsdeploy/pkg/ecr"
@@ -42,7 +41,7 @@ func run(ctx context.Context, environ []string, stdout io.Writer, transport http
 	level := new(slog.LevelVar)
 	log := slog.New(console.Handler(level))
 
-	config, err := input.Load(ctx, envconfig.MapLookuper(variables))
+	config, err := input.Load(ctx, variables)
 	if err != nil {
 		return fail(ctx, console, log, err)
 	}
@@ -128,7 +127,7 @@ func execute(ctx context.Context, config input.Config, variables map[string]stri
 	case input.Rollback:
 		return deployer.RollBack(ctx, r, in.BuildID)
 	case input.Resume:
-		return deployer.Resume(ctx, r, in.HookID, in.RollbackAction)
+		return deployer.Resume(ctx, r, in.HookID, in.Action == input.ActionRollback)
 	default:
 		return deployer.Run(ctx, r)
 	}
@@ -212,9 +211,8 @@ func request(config input.Config) deploy.Request {
 		Tags:             in.Tags,
 		CreateRepository: in.CreateRepository,
 		Compression:      image.Compression(in.Compression),
-		Container:        in.Container,
 		Images:           map[string]string{},
-		TaskDefinition:   in.TaskDefinition,
+		TaskDefinition:   string(in.TaskDefinition),
 		Change: taskdef.Change{
 			CPU:     in.CPU,
 			Memory:  in.Memory,
@@ -225,15 +223,18 @@ func request(config input.Config) deploy.Request {
 		PinDigest:    in.PinDigest,
 		Wait:         in.Wait,
 		Timeout:      in.Timeout,
-		UntilTraffic: in.UntilTraffic,
+		UntilTraffic: in.WaitUntil == input.UntilTraffic,
 		DryRun:       in.DryRun,
 
 		Origin:            origin(config.Pipeline),
 		WhenBusy:          deploy.Busy(in.WhenBusy),
-		AllowOlderBuild:   in.AllowOlderBuild,
+		AllowOlderBuild:   in.OlderBuild == input.OlderAllow,
 		MaxFailedTasks:    in.MaxFailedTasks,
-		RollbackOnFailure: in.RollbackOnFailure,
-		RollbackOnCancel:  in.RollbackOnCancel,
+		RollbackOnFailure: in.OnFailure == input.RecoverRollback,
+		RollbackOnCancel:  in.OnCancel == input.RecoverRollback,
+	}
+	if len(in.Containers) > 0 {
+		r.Container = in.Containers[0]
 	}
 	for _, s := range in.Services {
 		r.Services = append(r.Services, deploy.Service{Cluster: s.Cluster, Name: s.Name})
