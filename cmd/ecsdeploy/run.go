@@ -226,7 +226,7 @@ func request(config input.Config) deploy.Request {
 		UntilTraffic: in.WaitUntil == input.UntilTraffic,
 		DryRun:       in.DryRun,
 
-		Origin:            origin(config.Pipeline),
+		Origin:            origin(config.Build, config.Pipeline),
 		WhenBusy:          deploy.Busy(in.WhenBusy),
 		AllowOlderBuild:   in.OlderBuild == input.OlderAllow,
 		MaxFailedTasks:    in.MaxFailedTasks,
@@ -234,13 +234,17 @@ func request(config input.Config) deploy.Request {
 		RollbackOnCancel:  in.OnCancel == input.RecoverRollback,
 	}
 	if len(in.Containers) > 0 {
-		r.Container = in.Containers[0]
+		r.Container, r.Change.ImageContainers = in.Containers[0], in.Containers[1:]
 	}
 	for _, s := range in.Services {
 		r.Services = append(r.Services, deploy.Service{Cluster: s.Cluster, Name: s.Name})
 	}
 	for _, i := range in.Images {
-		r.Images[i.Container] = i.Image
+		if i.Image == input.SelfReference {
+			r.Change.ImageContainers = append(r.Change.ImageContainers, i.Container)
+		} else {
+			r.Images[i.Container] = i.Image
+		}
 	}
 	for _, v := range in.Environment {
 		r.Change.Environment = append(r.Change.Environment, taskdef.Variable(v))
@@ -254,12 +258,11 @@ func request(config input.Config) deploy.Request {
 	return r
 }
 
-// origin says which run of which pipeline this is. A classic release counts as
-// a run of the pipeline that built its primary artifact.
-func origin(p input.Pipeline) taskdef.Provenance {
-	o := taskdef.Provenance{BuildID: p.BuildID, Commit: p.SourceVersion}
-	if p.DefinitionName != "" {
-		o.Pipeline = p.CollectionURI + p.Project + "/" + p.DefinitionName
+// origin says which build of which pipeline the image comes from.
+func origin(b input.Build, p input.Pipeline) taskdef.Provenance {
+	o := taskdef.Provenance{BuildID: b.ID, Commit: b.Commit, PipelineID: b.Key()}
+	if b.Definition != "" {
+		o.Pipeline = p.CollectionURI + b.Project + "/" + b.Definition
 	}
 	return o
 }

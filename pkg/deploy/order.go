@@ -8,11 +8,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strconv"
 	"time"
 
 	"ecsdeploy/pkg/rollout"
-	"ecsdeploy/pkg/taskdef"
 )
 
 // Busy says what to do when another deployment of the service is in flight.
@@ -53,23 +51,12 @@ func (p *plan) checkTurn(s *servicePlan) error {
 		return nil
 	}
 	running, known := s.running.Provenance()
-	if ours := p.origin(); known && olderBuild(ours, running) {
+	if ours := p.origin(); known && ours.OlderThan(running) {
 		return &rollout.Problem{Input: "olderBuild",
 			Message: fmt.Sprintf("service %s runs build %s of this pipeline, which is newer than build %s", s.name.Name, running.BuildID, ours.BuildID),
 			Advice:  "command rollback goes back on purpose; olderBuild: allow lets any build through"}
 	}
 	return nil
-}
-
-// olderBuild reports whether a is an earlier build than b. Builds are compared
-// only within one pipeline, and only by ids that are numbers: others have no order.
-func olderBuild(a, b taskdef.Provenance) bool {
-	if a.Pipeline == "" || a.Pipeline != b.Pipeline {
-		return false
-	}
-	x, errX := strconv.ParseUint(a.BuildID, 10, 64)
-	y, errY := strconv.ParseUint(b.BuildID, 10, 64)
-	return errX == nil && errY == nil && x < y
 }
 
 // settle brings the plan of a service up to date before it is changed: a push

@@ -17,9 +17,10 @@ import (
 //
 // Whether what stands before the first colon of a name is a container or a part
 // of the name is known only with the task definition: ConnectionStrings:Default
-// is a name in .NET. Where the definition has no container called Container, both
-// parts together, with the colon, are the name of a variable of the container
-// that gets the new image. Container is empty where the name has no such part.
+// is a name in .NET. Where the definition has no container called Container, and
+// that has an upper-case letter, both parts together, with the colon, are the name
+// of a variable of the container that gets the new image; see taskdef.Variable.
+// Container is empty where the name has no such part.
 type Variable struct{ Container, Name, Value string }
 
 // VariableName names an environment variable of a container, as in [Variable].
