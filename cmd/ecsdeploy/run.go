@@ -109,6 +109,8 @@ func execute(ctx context.Context, config input.Config, variables map[string]stri
 		},
 		Console: console,
 		Log:     log,
+
+		Variables: input.VariableLookup(variables),
 	}
 	in, r := config.Inputs, request(config)
 	switch in.Command {

@@ -76,6 +76,8 @@ type Deployer struct {
 	Images  image.Options // how source images are found
 	Console Console
 	Log     *slog.Logger
+
+	Variables taskdef.Lookup // of the pipeline, for the files of task definitions; may be nil
 }
 
 // Result is what a run did, complete up to where it ended.

@@ -131,7 +131,7 @@ func (d *Deployer) fileOrRevision(ctx context.Context, ref string) (taskdef.Defi
 	data, err := os.ReadFile(path)
 	switch {
 	case err == nil:
-		definition, err := taskdef.ParseFile(ref, data)
+		definition, err := taskdef.ParseFile(ref, data, d.Variables)
 		return definition, named(err)
 	case looksLikeFile(ref):
 		return taskdef.Definition{}, &rollout.Problem{Input: "taskDefinition", Message: err.Error(),

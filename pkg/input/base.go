@@ -5,6 +5,8 @@ package input
 import (
 	"regexp"
 	"strings"
+
+	"ecsdeploy/pkg/mistake"
 )
 
 // TaskDefinition says what a new revision is made from: one of the words below,
@@ -72,7 +74,7 @@ func parseTaskDefinition(text string) (TaskDefinition, error) {
 		}
 	case t == LatestRevision, t == RunningRevision, isRevision(text), documentFile.MatchString(text):
 	case isName(text):
-		if near := nearest(text, []string{string(LatestRevision), string(RunningRevision)}); near != "" {
+		if near := mistake.Nearest(text, []string{string(LatestRevision), string(RunningRevision)}); near != "" {
 			return "", wrong("did you mean "+near+"? Values are case-sensitive", "%s is none of latest, running, family, family:revision, an ARN, the path of a JSON or YAML file", shown(text))
 		}
 	default:

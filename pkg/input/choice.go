@@ -7,6 +7,8 @@ package input
 import (
 	"slices"
 	"strings"
+
+	"ecsdeploy/pkg/mistake"
 )
 
 // Compression is how layers are compressed that the build left uncompressed.
@@ -76,46 +78,9 @@ func oneOf[T ~string](words ...T) func(string) (T, error) {
 			names[i] = string(w)
 		}
 		hint := "write one of the words as listed"
-		if near := nearest(text, names); near != "" {
+		if near := mistake.Nearest(text, names); near != "" {
 			hint = "did you mean " + near + "? Values are case-sensitive"
 		}
 		return "", wrong(hint, "%s is none of %s", shown(text), strings.Join(names, ", "))
 	}
-}
-
-// nearest returns the word that text probably stands for: it differs by case,
-// by blanks around it, or by one letter; empty where there is none.
-func nearest(text string, words []string) string {
-	text = strings.ToLower(strings.TrimSpace(text))
-	for _, w := range words {
-		if strings.ToLower(w) == text {
-			return w
-		}
-	}
-	for _, w := range words {
-		if oneLetterOff(text, strings.ToLower(w)) {
-			return w
-		}
-	}
-	return ""
-}
-
-// oneLetterOff reports whether one letter more, less, other or exchanged with
-// its neighbour makes one word of the other.
-func oneLetterOff(a, b string) bool {
-	if len(a) > len(b) {
-		a, b = b, a
-	}
-	if len(b)-len(a) > 1 || a == b {
-		return false
-	}
-	i := 0
-	for i < len(a) && a[i] == b[i] {
-		i++
-	}
-	if len(a) < len(b) {
-		return a[i:] == b[i+1:]
-	}
-	return a[i+1:] == b[i+1:] ||
-		i+1 < len(a) && a[i] == b[i+1] && a[i+1] == b[i] && a[i+2:] == b[i+2:]
 }

@@ -71,17 +71,9 @@ func Parse(data []byte) (Definition, error) {
 }
 
 func newDefinition(doc value) (Definition, error) {
-	if inner := doc.get("taskDefinition"); inner.kind == object {
-		if tags := doc.get("tags"); tags.kind == list {
-			inner = inner.with("tags", tags)
-		}
-		doc = inner
-	}
+	doc = unwrapped(doc)
 	if doc.kind != object {
 		return Definition{}, fmt.Errorf("%sexpected an object with containerDefinitions, found %s", doc.at(), doc.kind)
-	}
-	if doc.get("ContainerDefinitions").kind != missing {
-		return Definition{}, fmt.Errorf("%sContainerDefinitions: members of the ECS API begin in lower case (containerDefinitions); this looks like a CloudFormation template", doc.get("ContainerDefinitions").at())
 	}
 	if doc.get("family").str() == "" {
 		return Definition{}, fmt.Errorf("%sno family: it names the task definition that gets the new revision", doc.at())
@@ -102,6 +94,18 @@ func newDefinition(doc value) (Definition, error) {
 		seen[name] = true
 	}
 	return Definition{doc}, nil
+}
+
+// unwrapped takes a definition out of an answer of ECS, with its tags.
+func unwrapped(doc value) value {
+	inner := doc.get("taskDefinition")
+	if inner.kind != object {
+		return doc
+	}
+	if tags := doc.get("tags"); tags.kind == list {
+		inner = inner.with("tags", tags)
+	}
+	return inner
 }
 
 // ARN is the ARN of the registered revision, "" for a definition from a file. A
