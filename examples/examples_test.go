@@ -17,7 +17,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/sethvargo/go-envconfig"
 	"go.yaml.in/yaml/v3"
 
 	"ecsdeploy/examples"
@@ -210,7 +209,7 @@ func TestStepsAsTheTaskLoadsThem(t *testing.T) {
 				}
 				environ["INPUT_"+strings.ToUpper(in.Name)] = p.expand(t, value)
 			}
-			cfg, err := input.Load(context.Background(), envconfig.MapLookuper(environ))
+			cfg, err := input.Load(context.Background(), environ)
 			if err != nil {
 				t.Errorf("%s:%d: %v", p.name, s.line, err)
 			}

@@ -16,7 +16,6 @@ import (
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/authn"
-	"github.com/sethvargo/go-envconfig"
 
 	"ecsdeploy/pkg/deploy"
 	"ecsdeploy/pkg/ecr"
@@ -44,12 +43,15 @@ func run(ctx context.Context, environ []string, stdout io.Writer, transport http
 	level := new(slog.LevelVar)
 	log := slog.New(console.Handler(level))
 
-	config, err := input.Load(ctx, envconfig.MapLookuper(variables))
+	config, err := input.Load(ctx, variables)
 	if err != nil {
 		return fail(ctx, console, log, err)
 	}
 	if config.Pipeline.Debug {
 		level.Set(slog.LevelDebug)
+	}
+	for _, warning := range config.Inputs.Warnings {
+		issue(log, slog.LevelWarn, warning.Error(), warning.Hint())
 	}
 	if len(config.Inputs.Ignored) > 0 {
 		log.Info(fmt.Sprintf("command %s does not use: %s", config.Inputs.Command, strings.Join(config.Inputs.Ignored, ", ")))
@@ -85,6 +87,9 @@ func execute(ctx context.Context, config input.Config, variables map[string]stri
 	if err != nil {
 		return deploy.Result{}, err
 	}
+	if err := config.Inputs.Conflicts(cfg.Region, ""); err != nil {
+		return deploy.Result{}, err
+	}
 	if transport == nil {
 		if transport, err = registryTransport(variables["AWS_CA_BUNDLE"]); err != nil {
 			return deploy.Result{}, err
@@ -92,6 +97,9 @@ func execute(ctx context.Context, config input.Config, variables map[string]stri
 	}
 	who, err := session.Whoami(ctx, cfg)
 	if err != nil {
+		return deploy.Result{}, err
+	}
+	if err := config.Inputs.Conflicts(cfg.Region, who.Account); err != nil {
 		return deploy.Result{}, err
 	}
 	log.Info(fmt.Sprintf("%s in %s (times are UTC)", who.ARN, cfg.Region))
@@ -113,6 +121,8 @@ func execute(ctx context.Context, config input.Config, variables map[string]stri
 			Logger:           log,
 		},
 		View: report.NewLog(console, log),
+
+		Variables: input.VariableLookup(variables),
 	}
 	in, r := config.Inputs, request(config)
 	switch in.Command {
@@ -131,11 +141,7 @@ func execute(ctx context.Context, config input.Config, variables map[string]stri
 	case input.Rollback:
 		return deployer.RollBack(ctx, r, in.BuildID)
 	case input.Resume:
-		action := rollout.Continue
-		if in.RollbackAction {
-			action = rollout.RollBack
-		}
-		return deployer.Resume(ctx, r, in.HookID, action)
+		return deployer.Resume(ctx, r, in.HookID, rollout.Action(in.Action))
 	default:
 		return deployer.Run(ctx, r)
 	}
@@ -219,9 +225,8 @@ func request(config input.Config) deploy.Request {
 		Tags:             in.Tags,
 		CreateRepository: in.CreateRepository,
 		Compression:      image.Compression(in.Compression),
-		Container:        in.Container,
 		Images:           map[string]string{},
-		TaskDefinition:   in.TaskDefinition,
+		TaskDefinition:   string(in.TaskDefinition),
 		Change: taskdef.Change{
 			CPU:     in.CPU,
 			Memory:  in.Memory,
@@ -232,22 +237,28 @@ func request(config input.Config) deploy.Request {
 		PinDigest:    in.PinDigest,
 		Wait:         in.Wait,
 		Timeout:      in.Timeout,
-		Until:        until(in.UntilTraffic),
+		Until:        rollout.Until(in.WaitUntil),
 		TimeoutGiven: in.TimeoutGiven,
 		DryRun:       in.DryRun,
 
-		Origin:            origin(config.Pipeline),
+		Containers:        in.Containers,
+		Rerun:             config.Pipeline.Rerun(),
+		Origin:            origin(config.Build, config.Pipeline),
 		WhenBusy:          deploy.Busy(in.WhenBusy),
-		AllowOlderBuild:   in.AllowOlderBuild,
+		AllowOlderBuild:   in.OlderBuild == input.OlderAllow,
 		MaxFailedTasks:    in.MaxFailedTasks,
-		RollbackOnFailure: in.RollbackOnFailure,
-		RollbackOnCancel:  in.RollbackOnCancel,
+		RollbackOnFailure: in.OnFailure == input.RecoverRollback,
+		RollbackOnCancel:  in.OnCancel == input.RecoverRollback,
 	}
 	for _, s := range in.Services {
 		r.Services = append(r.Services, deploy.Service{Cluster: s.Cluster, Name: s.Name})
 	}
 	for _, i := range in.Images {
-		r.Images[i.Container] = i.Image
+		if i.Image == input.SelfReference {
+			r.Change.ImageContainers = append(r.Change.ImageContainers, i.Container)
+		} else {
+			r.Images[i.Container] = i.Image
+		}
 	}
 	for _, v := range in.Environment {
 		r.Change.Environment = append(r.Change.Environment, taskdef.Variable(v))
@@ -261,19 +272,11 @@ func request(config input.Config) deploy.Request {
 	return r
 }
 
-func until(traffic bool) rollout.Until {
-	if traffic {
-		return rollout.UntilTraffic
-	}
-	return rollout.UntilCompleted
-}
-
-// origin says which run of which pipeline this is. A classic release counts as
-// a run of the pipeline that built its primary artifact.
-func origin(p input.Pipeline) taskdef.Provenance {
-	o := taskdef.Provenance{BuildID: p.BuildID, Commit: p.SourceVersion}
-	if p.DefinitionName != "" {
-		o.Pipeline = p.CollectionURI + p.Project + "/" + p.DefinitionName
+// origin says which build of which pipeline the image comes from.
+func origin(b input.Build, p input.Pipeline) taskdef.Provenance {
+	o := taskdef.Provenance{BuildID: b.ID, Commit: b.Commit, PipelineID: b.Key()}
+	if b.Definition != "" {
+		o.Pipeline = p.CollectionURI + b.Project + "/" + b.Definition
 	}
 	return o
 }

@@ -4,6 +4,8 @@ package input
 
 import (
 	"fmt"
+	"strings"
+	"unicode"
 
 	"ecsdeploy/pkg/mistake"
 )
@@ -13,11 +15,15 @@ func wrong(hint, format string, args ...any) error {
 	return mistake.New("", hint, format, args...)
 }
 
-// shown is a value in an error message: quoted, and not longer than a line.
+// shown is a value in an error message: as typed, in quotation marks, and not
+// longer than a line. Only what cannot be printed is escaped.
 func shown(value string) string {
 	const limit = 80
 	if runes := []rune(value); len(runes) > limit {
 		value = string(runes[:limit]) + "…"
 	}
-	return fmt.Sprintf("%q", value)
+	if strings.ContainsFunc(value, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return fmt.Sprintf("%q", value)
+	}
+	return `"` + value + `"`
 }
