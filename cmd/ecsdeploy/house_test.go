@@ -14,7 +14,7 @@ import (
 // whom among our own packages.
 func TestImports(t *testing.T) {
 	allowed := map[string][]string{
-		"cmd/ecsdeploy":          {"pkg/deploy", "pkg/vso", "pkg/input", "pkg/session", "pkg/report", "pkg/image", "pkg/ecr", "pkg/rollout", "pkg/taskdef", "pkg/placeholder"},
+		"cmd/ecsdeploy":          {"pkg/deploy", "pkg/vso", "pkg/guard", "pkg/input", "pkg/session", "pkg/report", "pkg/image", "pkg/ecr", "pkg/rollout", "pkg/taskdef", "pkg/placeholder"},
 		"pkg/report":             {"pkg/deploy", "pkg/rollout", "pkg/taskdef"},
 		"pkg/deploy":             {"pkg/image", "pkg/ecr", "pkg/rollout", "pkg/taskdef"},
 		"pkg/rollout":            {"pkg/taskdef"},
@@ -25,6 +25,7 @@ func TestImports(t *testing.T) {
 		"pkg/ecr":                {"pkg/mistake"},
 		"pkg/taskdef":            {"pkg/mistake"},
 		"pkg/mistake":            {},
+		"pkg/guard":              {},
 		"task":                   {}, // tests of the shim
 		"cmd/emulator":           {"pkg/emulator", "pkg/emulator/agent"},
 		"cmd/pushbench":          {"pkg/image"},

@@ -46,8 +46,9 @@ func Secrets(environ []string) []string {
 
 // Private lists the names of the variables that belong to the task alone and
 // that no child process (a credential helper of Docker, say) may see: inputs,
-// service connections, secrets, secure files, variables of the task, and AWS's
-// secret variables of the pipeline. VSTS_PROCESS_LOOKUP_ID, by which the agent
+// service connections, secrets, secure files, variables of the task, what its
+// start script says, and AWS's secret variables of the pipeline.
+// VSTS_PROCESS_LOOKUP_ID, by which the agent
 // finds orphans, and the environment that the agent itself was started with stay.
 func Private(environ []string) []string {
 	var names []string
@@ -63,7 +64,7 @@ func Private(environ []string) []string {
 
 const endpointParameter = endpointAuth + "PARAMETER_"
 
-var privatePrefixes = []string{inputPrefix, "ENDPOINT_", secretPrefix, "SECUREFILE_", "VSTS_TASKVARIABLE_"}
+var privatePrefixes = []string{inputPrefix, "ENDPOINT_", secretPrefix, "SECUREFILE_", "VSTS_TASKVARIABLE_", "ECSDEPLOY_"}
 
 // secretVariables hold secrets under names of their own: pipeline variables that
 // should have been secret, and those of the AWS SDK.
