@@ -1,10 +1,12 @@
 package main
 
 import (
+	"encoding/json"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -84,6 +86,43 @@ func TestLoggingCommandsHaveOneHome(t *testing.T) {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestSettableVariables holds what the task may set to what it does set, as the
+// transcripts show it: what is not on the list of task.json, no text from outside
+// can set either.
+func TestSettableVariables(t *testing.T) {
+	manifest, err := os.ReadFile("../../task/task.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var task struct {
+		Restrictions struct {
+			SettableVariables struct{ Allowed []string }
+		}
+	}
+	if err := json.Unmarshal(manifest, &task); err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob("testdata/*.txtar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var set []string
+	for _, file := range files {
+		transcript, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range regexp.MustCompile(`task\.setvariable variable=([^;\]]*)`).FindAllSubmatch(transcript, -1) {
+			set = append(set, string(m[1]))
+		}
+	}
+	slices.Sort(set)
+	set = slices.Compact(set)
+	if allowed := slices.Sorted(slices.Values(task.Restrictions.SettableVariables.Allowed)); !slices.Equal(allowed, set) {
+		t.Errorf("task.json allows %q, the transcripts set %q", allowed, set)
 	}
 }
 

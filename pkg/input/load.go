@@ -12,10 +12,14 @@ import (
 )
 
 // Load reads and checks everything. The error joins one [*Error] for each
-// mistake. The Config that comes with an error holds what could be read: it may
+// mistake; where a variable of the pipeline can have replaced an input, that is the
+// only one, since nothing else is certain. The Config that comes with an error holds what could be read: it may
 // be used to tell in which run the mistakes were made, and for nothing else.
 func Load(ctx context.Context, lookup envconfig.Lookuper) (Config, error) {
 	set := onlySet(lookup)
+	if err := overridden(set); err != nil {
+		return Config{}, err
+	}
 	decode := func(target any, from envconfig.Lookuper) error {
 		return envconfig.ProcessWith(ctx, &envconfig.Config{Target: target, Lookuper: from})
 	}
@@ -32,6 +36,7 @@ func Load(ctx context.Context, lookup envconfig.Lookuper) (Config, error) {
 		return cfg, err
 	}
 
+	cfg.Pipeline.CollectionURI = withoutUserinfo(cfg.Pipeline.CollectionURI)
 	debug, _ := set.Lookup("SYSTEM_DEBUG")
 	cfg.Pipeline.Debug = strings.EqualFold(debug, "true")
 

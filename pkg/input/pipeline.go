@@ -2,7 +2,11 @@
 
 package input
 
-import "time"
+import (
+	"net/url"
+	"strings"
+	"time"
+)
 
 // Pipeline is what the agent says of the run. Anything may be empty: classic
 // releases, YAML pipelines and older servers do not set the same variables.
@@ -27,7 +31,7 @@ type Pipeline struct {
 	StageName string `env:"SYSTEM_STAGENAME"`
 	JobName   string `env:"SYSTEM_JOBNAME, default=$AGENT_JOBNAME"`
 
-	CollectionURI string `env:"SYSTEM_COLLECTIONURI, default=$SYSTEM_TEAMFOUNDATIONCOLLECTIONURI"`
+	CollectionURI string `env:"SYSTEM_COLLECTIONURI, default=$SYSTEM_TEAMFOUNDATIONCOLLECTIONURI"` // without userinfo
 	Project       string `env:"SYSTEM_TEAMPROJECT"`
 	ProjectID     string `env:"SYSTEM_TEAMPROJECTID"`
 
@@ -35,6 +39,24 @@ type Pipeline struct {
 	WorkingDirectory string `env:"SYSTEM_DEFAULTWORKINGDIRECTORY"` // relative paths start here
 
 	Debug bool // System.Debug is true: debug lines are shown
+}
+
+// withoutUserinfo takes the user and password out of a URL: the URL becomes part of
+// tags that everybody can read.
+func withoutUserinfo(address string) string {
+	u, err := url.Parse(address)
+	if err == nil && u.User == nil {
+		return address
+	}
+	if err == nil {
+		u.User = nil
+		return u.String()
+	}
+	scheme, rest, ok := strings.Cut(address, "://") // not readable as a URL: an @ ends the userinfo all the same
+	if at := strings.LastIndexByte(rest, '@'); ok && at >= 0 {
+		return scheme + "://" + rest[at+1:]
+	}
+	return address
 }
 
 // InRelease reports whether the run is a classic release.
