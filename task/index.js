@@ -168,7 +168,7 @@ function executable() {
     content = content || unpacked(entry);
     try { write(file, content); } catch (err) { problems.push(err.message); }
     if (intact(file, entry)) return file; // unpacked now, or by another job meanwhile
-    problems.push(`${file} cannot be run`);
+    problems.push(`${file} cannot be run, as on a file system mounted with noexec`);
   }
   throw new Error(`EcsDeploy could not unpack its executable: ${problems.join('; ')}.`);
 }

@@ -258,24 +258,20 @@ func FuzzPack(f *testing.F) {
 	f.Add([]byte(`{"linux-x64":{"pack":"../../index.js","offset":0,"length":5,"sha256":""}}`), []byte("\x0b\x02\x80started\x03"), 7)
 	f.Add([]byte(nil), []byte("\xff\xff"), 3)
 	f.Add([]byte(`{"__proto__":{"linux-x64":{}}}`), []byte(nil), 0)
+	bin := pack(f, program, runtime.GOOS)
 	f.Fuzz(func(t *testing.T, index, stream []byte, at int) {
-		bin := pack(t, program, runtime.GOOS)
+		s := newShim(t, nodePaths()[0], "", bin)
 		for name, bytes := range map[string][]byte{"index.json": index, arch() + ".br": stream} {
-			file := filepath.Join(bin, name)
+			file := filepath.Join(s.bin(), name)
 			content, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
+			s.must(err)
 			if name == "index.json" && len(bytes) > 0 {
 				content = bytes
 			} else if len(bytes) > 0 { // overwritten at some place
 				copy(content[uint(at)%uint(len(content)):], bytes)
 			}
-			if err := os.WriteFile(file, content, 0o644); err != nil {
-				t.Fatal(err)
-			}
+			s.must(os.WriteFile(file, content, 0o644))
 		}
-		s := newShim(t, nodePaths()[0], "", bin)
 		out := s.run()
 		failed := strings.Count(out, "##vso[task.complete result=Failed]")
 		if started := strings.Contains(out, "started\n"); started && out != "started\n" || !started && failed != 1 {

@@ -9,12 +9,15 @@ import (
 	"time"
 
 	"github.com/sethvargo/go-envconfig"
+
+	"ecsdeploy/pkg/mistake"
 )
 
-// Load reads and checks everything. The error joins one [*Error] for each
+// Load reads and checks everything. The error joins one [*mistake.Error] for each
 // mistake; where a variable of the pipeline can have replaced an input, that is the
-// only one, since nothing else is certain. The Config that comes with an error holds what could be read: it may
-// be used to tell in which run the mistakes were made, and for nothing else.
+// only one, since nothing else is certain. The Config that comes with an error
+// holds what could be read: it may be used to tell in which run the mistakes were
+// made, and for nothing else.
 func Load(ctx context.Context, lookup envconfig.Lookuper) (Config, error) {
 	set := onlySet(lookup)
 	if err := overridden(set); err != nil {
@@ -79,9 +82,9 @@ type loader struct {
 }
 
 func (l *loader) fail(name string, line int, err error) {
-	e := &Error{Input: name, Line: line, Problem: err.Error()}
-	if p, ok := errors.AsType[*problem](err); ok {
-		e.hint = p.hint
+	e := &mistake.Error{Input: name, Line: line, Text: err.Error()}
+	if m, ok := errors.AsType[*mistake.Error](err); ok {
+		e.Advice = m.Advice
 	}
 	l.mistakes = append(l.mistakes, e)
 }
