@@ -31,14 +31,16 @@ import (
 	"ecsdeploy/pkg/vso"
 )
 
-// run does what environ asks for and returns the exit code. Requests to AWS and
-// to registries go through transport; nil is the network.
+// run does what environ asks for, prints to stdout, and returns the exit code.
 func run(ctx context.Context, environ []string, stdout io.Writer, transport http.RoundTripper) int {
-	console := vso.NewConsole(stdout)
+	return runOn(ctx, environ, vso.NewConsole(stdout), transport)
+}
+
+// runOn is [run] on a console. Requests to AWS and to registries go through
+// transport; nil is the network.
+func runOn(ctx context.Context, environ []string, console *vso.Console, transport http.RoundTripper) int {
 	// Before anything else is printed: what is masked now stays masked.
-	for _, secret := range input.Secrets(environ) {
-		console.Send(vso.SetSecret(secret)...)
-	}
+	console.Mask(input.Secrets(environ)...)
 	variables := lookup(environ)
 	level := new(slog.LevelVar)
 	log := slog.New(console.Handler(level))

@@ -14,11 +14,16 @@ import (
 	"ecsdeploy/pkg/mistake"
 )
 
-// Load reads and checks everything from an environment. The error joins one [*mistake.Error] for each
-// thing that is wrong. The Config that comes with an error holds what could be read: it may
-// be used to tell in which run the mistakes were made, and for nothing else.
+// Load reads and checks everything from an environment. The error joins one
+// [*mistake.Error] for each mistake; where a variable of the pipeline can have
+// replaced an input, that is the only one, since nothing else is certain. The
+// Config that comes with an error holds what could be read: it may be used to tell
+// in which run the mistakes were made, and for nothing else.
 func Load(ctx context.Context, variables map[string]string) (Config, error) {
 	set := onlySet(envconfig.MapLookuper(variables))
+	if err := overridden(set); err != nil {
+		return Config{}, err
+	}
 	decode := func(target any, from envconfig.Lookuper) error {
 		return envconfig.ProcessWith(ctx, &envconfig.Config{Target: target, Lookuper: from})
 	}
@@ -35,6 +40,7 @@ func Load(ctx context.Context, variables map[string]string) (Config, error) {
 		return cfg, err
 	}
 
+	cfg.Pipeline.CollectionURI = withoutUserinfo(cfg.Pipeline.CollectionURI)
 	debug, _ := set.Lookup("SYSTEM_DEBUG")
 	cfg.Pipeline.Debug = strings.EqualFold(debug, "true")
 

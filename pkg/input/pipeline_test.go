@@ -190,3 +190,20 @@ func TestVariableLookup(t *testing.T) {
 		}
 	}
 }
+
+// The collection's URL becomes part of tags: what authorizes its bearer does not.
+func TestCollectionWithoutUserinfo(t *testing.T) {
+	for address, want := range map[string]string{
+		"https://dev.azure.com/org/":               "https://dev.azure.com/org/",
+		"https://dev.azure.com/my%20org/":          "https://dev.azure.com/my%20org/",
+		"https://user:pat@tfs.example.com/tfs/DC/": "https://tfs.example.com/tfs/DC/",
+		"https://pat@tfs.example.com:8080/tfs/":    "https://tfs.example.com:8080/tfs/",
+		"https://user:p%zz@tfs.example.com/":       "https://tfs.example.com/",
+		"https://user:p/w@tfs.example.com/":        "https://tfs.example.com/",
+	} {
+		got, err := load(t, append(slices.Clone(push), "SYSTEM_COLLECTIONURI", address)...)
+		if err != nil || got.Pipeline.CollectionURI != want {
+			t.Errorf("%s: got %s, %v, want %s", address, got.Pipeline.CollectionURI, err, want)
+		}
+	}
+}
