@@ -14,13 +14,15 @@ import (
 // whom among our own packages.
 func TestImports(t *testing.T) {
 	allowed := map[string][]string{
-		"cmd/ecsdeploy":          {"pkg/deploy", "pkg/vso", "pkg/input", "pkg/session", "pkg/report", "pkg/image", "pkg/ecr", "pkg/rollout", "pkg/taskdef", "pkg/placeholder"},
+		"cmd/ecsdeploy":          {"pkg/deploy", "pkg/vso", "pkg/input", "pkg/session", "pkg/network", "pkg/azdo", "pkg/report", "pkg/image", "pkg/ecr", "pkg/rollout", "pkg/taskdef", "pkg/placeholder"},
 		"pkg/report":             {"pkg/deploy", "pkg/rollout", "pkg/taskdef"},
 		"pkg/deploy":             {"pkg/image", "pkg/ecr", "pkg/rollout", "pkg/taskdef"},
 		"pkg/rollout":            {"pkg/taskdef"},
 		"pkg/vso":                {},
 		"pkg/input":              {"pkg/mistake"},
-		"pkg/session":            {"pkg/mistake"},
+		"pkg/session":            {"pkg/mistake", "pkg/network"},
+		"pkg/azdo":               {"pkg/mistake"},
+		"pkg/network":            {},
 		"pkg/image":              {"pkg/mistake"},
 		"pkg/ecr":                {"pkg/mistake"},
 		"pkg/taskdef":            {"pkg/mistake"},
@@ -34,6 +36,7 @@ func TestImports(t *testing.T) {
 		"pkg/placeholder/build":  {"pkg/placeholder"},
 		"examples":               {},
 		"pkg/emulator/agent":     {},
+		"pkg/emulator/azdo":      {},
 	}
 	const module = "ecsdeploy/"
 	out, err := exec.Command("go", "list", "-f", `{{.ImportPath}} {{join .Imports " "}}`, module+"...").Output()

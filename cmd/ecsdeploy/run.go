@@ -5,7 +5,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -22,6 +21,7 @@ import (
 	"ecsdeploy/pkg/ecr"
 	"ecsdeploy/pkg/image"
 	"ecsdeploy/pkg/input"
+	"ecsdeploy/pkg/network"
 	"ecsdeploy/pkg/placeholder"
 	"ecsdeploy/pkg/report"
 	"ecsdeploy/pkg/rollout"
@@ -39,21 +39,33 @@ func run(ctx context.Context, environ []string, stdout io.Writer, transport http
 		console.Send(vso.SetSecret(secret)...)
 	}
 	variables := lookup(environ)
+	settings, unusable := network.Read(func(name string) (string, bool) { v, ok := variables[name]; return v, ok })
+	if settings != nil {
+		for _, secret := range settings.Secrets {
+			console.Send(vso.SetSecret(secret)...)
+		}
+	}
 	level := new(slog.LevelVar)
 	log := slog.New(console.Handler(level))
 
 	config, err := input.Load(ctx, envconfig.MapLookuper(variables))
-	if err != nil {
+	if err = errors.Join(err, unusable); err != nil {
 		return fail(ctx, console, log, err)
 	}
 	if config.Pipeline.Debug {
 		level.Set(slog.LevelDebug)
 	}
+	for _, warning := range settings.Warnings {
+		log.Warn(warning)
+	}
+	for _, line := range settings.Describe() {
+		log.Debug(line)
+	}
 	if len(config.Inputs.Ignored) > 0 {
 		log.Info(fmt.Sprintf("command %s does not use: %s", config.Inputs.Command, strings.Join(config.Inputs.Ignored, ", ")))
 	}
 
-	result, err := execute(ctx, config, variables, transport, console, log)
+	result, err := execute(ctx, config, variables, settings, transport, console, log)
 	for _, o := range report.Outputs(result) {
 		console.Send(vso.SetVariable(o.Name, o.Value))
 	}
@@ -73,9 +85,14 @@ func run(ctx context.Context, environ []string, stdout io.Writer, transport http
 const taskFolder = "ECSDEPLOY_TASK_FOLDER"
 
 // execute connects the parts and runs the command.
-func execute(ctx context.Context, config input.Config, variables map[string]string, transport http.RoundTripper, console *vso.Console, log *slog.Logger) (deploy.Result, error) {
+func execute(ctx context.Context, config input.Config, variables map[string]string, settings *network.Settings, transport http.RoundTripper, console *vso.Console, log *slog.Logger) (deploy.Result, error) {
 	options := sessionOptions(config)
 	options.Logger = log
+	options.Network = settings
+	options.Mask = func(secret string) { console.Send(vso.SetSecret(secret)...) }
+	if devops, err := azureDevOps(config, settings, transport, options.Mask); err == nil && devops.HasOIDC() {
+		options.IDToken = devops.IDToken
+	}
 	if transport != nil {
 		options.HTTPClient = &http.Client{Transport: transport}
 	}
@@ -84,9 +101,9 @@ func execute(ctx context.Context, config input.Config, variables map[string]stri
 		return deploy.Result{}, err
 	}
 	if transport == nil {
-		if transport, err = registryTransport(variables["AWS_CA_BUNDLE"]); err != nil {
-			return deploy.Result{}, err
-		}
+		registries := image.NewTransport(nil)
+		settings.Apply(registries.Transport)
+		transport = registries
 	}
 	who, err := session.Whoami(ctx, cfg)
 	if err != nil {
@@ -134,26 +151,6 @@ func execute(ctx context.Context, config input.Config, variables map[string]stri
 	}
 }
 
-// registryTransport trusts whom the system trusts and, behind a proxy that
-// inspects TLS, whom the AWS SDK is told to trust by AWS_CA_BUNDLE.
-func registryTransport(bundle string) (http.RoundTripper, error) {
-	if bundle == "" {
-		return image.NewTransport(nil), nil
-	}
-	pem, err := os.ReadFile(bundle)
-	if err != nil {
-		return nil, fmt.Errorf("AWS_CA_BUNDLE: %w", err)
-	}
-	roots, err := x509.SystemCertPool()
-	if err != nil {
-		roots = x509.NewCertPool() // the system has none
-	}
-	if !roots.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("AWS_CA_BUNDLE: %s has no certificate in PEM form", bundle)
-	}
-	return image.NewTransport(roots), nil
-}
-
 // handOver writes the current images as files for the tools of infrastructure.
 func handOver(log *slog.Logger, directory string, images []deploy.CurrentImage) error {
 	directory = filepath.Join(directory, "ecs-deploy")
@@ -182,9 +179,10 @@ func sessionOptions(config input.Config) session.Options {
 			Region: config.AWS.Region,
 		},
 	}
-	o.Variables.Role.Duration = config.AWS.MaxDuration
+	o.Variables.MaxDuration = config.AWS.MaxDuration
 	if c := config.Inputs.Connection; c != nil {
 		o.Connection = &session.Connection{
+			ID:      c.ID,
 			Keys:    keys(c.AccessKeyID, c.SecretAccessKey, c.SessionToken),
 			Role:    role(c.AssumeRoleARN, c.RoleSessionName, c.ExternalID),
 			UseOIDC: c.UseOIDC,

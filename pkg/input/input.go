@@ -47,6 +47,7 @@ type Config struct {
 	Inputs   Inputs
 	Pipeline Pipeline
 	AWS      Variables
+	Server   Server
 }
 
 // Inputs are the inputs of the task, each valid by itself and together with the

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"strings"
-	"time"
 
 	"github.com/sethvargo/go-envconfig"
 )
@@ -28,10 +27,12 @@ func Load(ctx context.Context, lookup envconfig.Lookuper) (Config, error) {
 		decode(&defaults, noInputs(set)),
 		decode(&cfg.Pipeline, set),
 		decode(&cfg.AWS, orSecret(set)),
+		decode(&cfg.Server, set),
 	); err != nil {
 		return cfg, err
 	}
 
+	cfg.Server.Token = jobToken(set)
 	debug, _ := set.Lookup("SYSTEM_DEBUG")
 	cfg.Pipeline.Debug = strings.EqualFold(debug, "true")
 
@@ -262,13 +263,6 @@ func itself(s string) string { return s }
 
 // variables checks those AWS variables of the pipeline that no input replaces.
 func (l *loader) variables(v *Variables, f *fields) {
-	if text, ok := l.lookup.Lookup("AWS_ROLECREDENTIAL_MAXDURATION"); ok {
-		seconds, err := parseSeconds(text)
-		if err != nil {
-			l.fail("", 0, wrong("STS grants sessions from 15 minutes to 12 hours", "variable aws.rolecredential.maxduration: %v", err))
-		}
-		v.MaxDuration = time.Duration(seconds) * time.Second
-	}
 	if v.Region != "" && f.Region == "" {
 		if _, err := parseRegion(v.Region); err != nil {
 			l.fail("", 0, wrong("for instance eu-west-1", "variable AWS.Region: %v", err))
