@@ -17,6 +17,8 @@ type agentIdentity struct {
 	keys    bool   // AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY
 	web     bool   // AWS_WEB_IDENTITY_TOKEN_FILE
 	region  string // AWS_REGION or AWS_DEFAULT_REGION
+
+	configFile, credentialsFile string // AWS_CONFIG_FILE, AWS_SHARED_CREDENTIALS_FILE
 }
 
 // readAgent reads the variables as the SDK does. What is malformed in them is
@@ -28,6 +30,9 @@ func readAgent() agentIdentity {
 		keys:    env.Credentials.HasKeys(),
 		web:     env.WebIdentityTokenFilePath != "",
 		region:  env.Region,
+
+		configFile:      env.SharedConfigFile,
+		credentialsFile: env.SharedCredentialsFile,
 	}
 	switch {
 	case a.keys:
@@ -52,7 +57,14 @@ func (a agentIdentity) profileFirst(ctx context.Context, log *slog.Logger) bool 
 	if a.profile == "" || !a.web || a.keys {
 		return false
 	}
-	p, err := config.LoadSharedConfigProfile(ctx, a.profile)
+	p, err := config.LoadSharedConfigProfile(ctx, a.profile, func(o *config.LoadSharedConfigOptions) {
+		if a.configFile != "" {
+			o.ConfigFiles = []string{a.configFile}
+		}
+		if a.credentialsFile != "" {
+			o.CredentialsFiles = []string{a.credentialsFile}
+		}
+	})
 	if err != nil {
 		return true // naming it lets the SDK say what is wrong with it
 	}
