@@ -46,13 +46,20 @@ func newClouds(t *testing.T) *clouds {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.aws.Close() })
-	if c.client, err = azdo.New(azdo.Options{
+	c.client = newAzureDevOps(t, c)
+	return c
+}
+
+func newAzureDevOps(t *testing.T, c *clouds) *azdo.Client {
+	t.Helper()
+	client, err := azdo.New(azdo.Options{
 		CollectionURL: c.devops.CollectionURL(), Project: c.devops.Project(), Token: c.devops.Token(),
 		OIDC: azdo.OIDC{RequestURI: c.devops.OIDCRequestURI()}, Transport: c,
-	}); err != nil {
+	})
+	if err != nil {
 		t.Fatal(err)
 	}
-	return c
+	return client
 }
 
 func (c *clouds) RoundTrip(r *http.Request) (*http.Response, error) {

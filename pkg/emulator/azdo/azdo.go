@@ -34,8 +34,9 @@ type Options struct {
 	// Issuer of OIDC tokens; "" means https://vstoken.dev.azure.com/ and a GUID.
 	Issuer string
 
-	Project string // "" means Example
-	Token   string // of the job; "" means "job-token"
+	Project  string // "" means Example
+	Pipeline string // "" means chat-app
+	Token    string // of the job; "" means "job-token"
 
 	Refusal Refusal // of a request without the job's token
 }
@@ -182,7 +183,7 @@ func New(o Options) *Server {
 	o.URL = strings.TrimRight(cmp.Or(o.URL, "https://dev.azure.com/example"), "/")
 	o.ReleaseURL = strings.TrimRight(cmp.Or(o.ReleaseURL, "https://vsrm.dev.azure.com/example"), "/")
 	o.Issuer = cmp.Or(o.Issuer, "https://vstoken.dev.azure.com/"+tenantID)
-	o.Project, o.Token = cmp.Or(o.Project, "Example"), cmp.Or(o.Token, "job-token")
+	o.Project, o.Pipeline, o.Token = cmp.Or(o.Project, "Example"), cmp.Or(o.Pipeline, "chat-app"), cmp.Or(o.Token, "job-token")
 	return &Server{
 		o: o, key: sync.OnceValue(newKey),
 		builds: map[int]*Build{}, workItems: map[int]WorkItem{}, releases: map[int]*Release{},

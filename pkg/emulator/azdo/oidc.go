@@ -32,7 +32,7 @@ func (s *Server) Subject(connectionID string) string {
 func (s *Server) subject(connectionID string) string {
 	organization := s.o.URL[strings.LastIndexByte(s.o.URL, '/')+1:]
 	if connectionID == "" {
-		return fmt.Sprintf("p://%s/%s/chat-app", organization, s.o.Project)
+		return fmt.Sprintf("p://%s/%s/%s", organization, s.o.Project, s.o.Pipeline)
 	}
 	return fmt.Sprintf("sc://%s/%s/%s", organization, s.o.Project, s.connections[strings.ToLower(connectionID)])
 }
