@@ -5,11 +5,31 @@ package main
 import (
 	"net/http"
 	"strconv"
+	"sync"
 
 	"ecsdeploy/pkg/azdo"
 	"ecsdeploy/pkg/input"
 	"ecsdeploy/pkg/network"
+	"ecsdeploy/pkg/vso"
 )
+
+// masker returns a function that has the agent mask a secret, the first time it
+// hears of it. The known ones are masked already.
+func masker(console *vso.Console, known []string) func(secret string) {
+	var mu sync.Mutex
+	masked := map[string]bool{"": true}
+	for _, secret := range known {
+		masked[secret] = true
+	}
+	return func(secret string) {
+		mu.Lock()
+		defer mu.Unlock()
+		if !masked[secret] {
+			masked[secret] = true
+			console.Send(vso.SetSecret(secret)...)
+		}
+	}
+}
 
 // azureDevOps returns the client of this run. The error says what the agent did
 // not give; no deployment fails because of it.

@@ -35,14 +35,16 @@ import (
 func run(ctx context.Context, environ []string, stdout io.Writer, transport http.RoundTripper) int {
 	console := vso.NewConsole(stdout)
 	// Before anything else is printed: what is masked now stays masked.
-	for _, secret := range input.Secrets(environ) {
+	secrets := input.Secrets(environ)
+	for _, secret := range secrets {
 		console.Send(vso.SetSecret(secret)...)
 	}
+	mask := masker(console, secrets)
 	variables := lookup(environ)
 	settings, unusable := network.Read(func(name string) (string, bool) { v, ok := variables[name]; return v, ok })
 	if settings != nil {
 		for _, secret := range settings.Secrets {
-			console.Send(vso.SetSecret(secret)...)
+			mask(secret)
 		}
 	}
 	level := new(slog.LevelVar)
@@ -65,7 +67,7 @@ func run(ctx context.Context, environ []string, stdout io.Writer, transport http
 		log.Info(fmt.Sprintf("command %s does not use: %s", config.Inputs.Command, strings.Join(config.Inputs.Ignored, ", ")))
 	}
 
-	result, err := execute(ctx, config, variables, settings, transport, console, log)
+	result, err := execute(ctx, config, variables, settings, mask, transport, console, log)
 	for _, o := range report.Outputs(result) {
 		console.Send(vso.SetVariable(o.Name, o.Value))
 	}
@@ -85,12 +87,12 @@ func run(ctx context.Context, environ []string, stdout io.Writer, transport http
 const taskFolder = "ECSDEPLOY_TASK_FOLDER"
 
 // execute connects the parts and runs the command.
-func execute(ctx context.Context, config input.Config, variables map[string]string, settings *network.Settings, transport http.RoundTripper, console *vso.Console, log *slog.Logger) (deploy.Result, error) {
+func execute(ctx context.Context, config input.Config, variables map[string]string, settings *network.Settings, mask func(string), transport http.RoundTripper, console *vso.Console, log *slog.Logger) (deploy.Result, error) {
 	options := sessionOptions(config)
 	options.Logger = log
 	options.Network = settings
-	options.Mask = func(secret string) { console.Send(vso.SetSecret(secret)...) }
-	if devops, err := azureDevOps(config, settings, transport, options.Mask); err == nil && devops.HasOIDC() {
+	options.Mask = mask
+	if devops, err := azureDevOps(config, settings, transport, mask); err == nil && devops.HasOIDC() {
 		options.IDToken = devops.IDToken
 	}
 	if transport != nil {

@@ -40,8 +40,8 @@ type Settings struct {
 	// passwords.
 	Warnings []string
 
-	// Secrets are the passwords of proxies, in every form in which they are
-	// sent. They are to be masked before anything else is printed.
+	// Secrets are the passwords of proxies: plain, as they stand in URLs, and as
+	// they are sent. They are to be masked before anything else is printed.
 	Secrets []string
 
 	https, http, agent proxy
@@ -131,9 +131,6 @@ func (s *Settings) secret(user *url.Userinfo) {
 	}
 	s.Secrets = append(s.Secrets, password,
 		base64.StdEncoding.EncodeToString([]byte(user.Username()+":"+password)))
-	if escaped := url.QueryEscape(password); escaped != password {
-		s.Secrets = append(s.Secrets, escaped)
-	}
 	if escaped := strings.TrimPrefix(url.UserPassword("", password).String(), ":"); escaped != password {
 		s.Secrets = append(s.Secrets, escaped)
 	}

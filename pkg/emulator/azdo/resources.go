@@ -97,7 +97,10 @@ func (s *Server) between(r request) (builds []*Build, top int, err error) {
 	}
 	top = 50
 	if text := r.query.Get("$top"); text != "" {
-		if top, err = number(text, "$top"); err != nil {
+		if top, err = number(text, "$top"); err == nil && top < 0 {
+			err = refuse(http.StatusBadRequest, "VssPropertyValidationException", "$top %d is negative", top)
+		}
+		if err != nil {
 			return nil, 0, err
 		}
 	}
