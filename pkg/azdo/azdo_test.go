@@ -90,7 +90,7 @@ func TestNew(t *testing.T) {
 func TestBetween(t *testing.T) {
 	both(t, func(t *testing.T, s *emulator.Server) {
 		page := s.CollectionURL() + "Example/"
-		d := newClient(t, s).Between(t.Context(), 10, 12)
+		d := newClient(t, s).Between(t.Context(), "", 10, 12)
 		if len(d.Problems) != 0 {
 			t.Fatalf("problems %v", d.Problems)
 		}
@@ -110,11 +110,15 @@ func TestBetween(t *testing.T) {
 			t.Errorf("pull requests %+v", d.PullRequests)
 		}
 
-		back := newClient(t, s).Between(t.Context(), 12, 10)
+		back := newClient(t, s).Between(t.Context(), "", 12, 10)
 		if !back.Removed || len(back.Changes) != 2 || back.From.ID != 12 {
 			t.Errorf("back: %+v", back)
 		}
-		if same := newClient(t, s).Between(t.Context(), 12, 12); len(same.Changes)+len(same.Problems) != 0 {
+		other := newClient(t, s).Between(t.Context(), "Other", 10, 12)
+		if e, ok := errors.AsType[*azdo.Error](errors.Join(other.Problems...)); !ok || !e.Denied || !strings.Contains(e.Text, "VS800075") {
+			t.Errorf("another project: %v", other.Problems)
+		}
+		if same := newClient(t, s).Between(t.Context(), "", 12, 12); len(same.Changes)+len(same.Problems) != 0 {
 			t.Errorf("same: %+v", same)
 		}
 	})
@@ -124,8 +128,8 @@ func TestBetween(t *testing.T) {
 func TestRequests(t *testing.T) {
 	s := newServer(t, emulator.Options{})
 	c := newClient(t, s)
-	c.Between(t.Context(), 10, 12)
-	c.Between(t.Context(), 10, 12)
+	c.Between(t.Context(), "", 10, 12)
+	c.Between(t.Context(), "", 10, 12)
 	options := 0
 	for _, r := range s.Requests() {
 		if r.Method == http.MethodOptions {
@@ -145,7 +149,7 @@ func TestBetweenCapped(t *testing.T) {
 		b.WorkItems = append(b.WorkItems, 1000+i)
 	}
 	s.AddBuild(b)
-	d := newClient(t, s).Between(t.Context(), 12, 13)
+	d := newClient(t, s).Between(t.Context(), "", 12, 13)
 	if len(d.Changes) != azdo.MaxChanges || !d.MoreChanges || len(d.WorkItems) != azdo.MaxWorkItems || !d.MoreWorkItems || len(d.Problems) != 0 {
 		t.Errorf("%d changes, %d work items, %v", len(d.Changes), len(d.WorkItems), d.Problems)
 	}
@@ -157,22 +161,22 @@ func TestBetweenProblems(t *testing.T) {
 		s.AddBuild(emulator.Build{ID: 9, DefinitionID: 17, Repository: "chat", Deleted: true})
 		c := newClient(t, s)
 
-		d := c.Between(t.Context(), 1, 12)
+		d := c.Between(t.Context(), "", 1, 12)
 		if gone, ok := errors.AsType[*azdo.GoneError](errors.Join(d.Problems...)); !ok || gone.Build != 1 || len(d.Problems) != 1 {
 			t.Errorf("a build that is gone: %v", d.Problems)
 		}
-		d = c.Between(t.Context(), 9, 12)
+		d = c.Between(t.Context(), "", 9, 12)
 		if len(d.Problems) != 0 || !d.From.Deleted || len(d.Changes) != 2 {
 			t.Errorf("a deleted build: %+v", d)
 		}
-		d = c.Between(t.Context(), 12, 13)
+		d = c.Between(t.Context(), "", 12, 13)
 		if other, ok := errors.AsType[*azdo.OtherRepositoryError](errors.Join(d.Problems...)); !ok || other.From != "chat" || other.To != "other" {
 			t.Errorf("another repository: %v", d.Problems)
 		}
 
 		s.Deny("View work items in this node")
 		s.Deny("Read")
-		d = c.Between(t.Context(), 10, 12)
+		d = c.Between(t.Context(), "", 10, 12)
 		if len(d.Problems) != 2 || len(d.Changes) != 2 || len(d.WorkItems) != 2 || d.WorkItems[0].Title != "" {
 			t.Fatalf("denied titles and pull requests: %+v", d)
 		}
@@ -372,9 +376,9 @@ func TestBudget(t *testing.T) {
 		c := newClient(t, s)
 		s.Fail(emulator.Fault{Path: "/", Hang: true})
 		start := time.Now()
-		d := c.Between(t.Context(), 10, 12)
+		d := c.Between(t.Context(), "", 10, 12)
 		err := c.AddTags(t.Context(), 12, "a")
-		d2 := c.Between(t.Context(), 10, 12)
+		d2 := c.Between(t.Context(), "", 10, 12)
 		if took := time.Since(start); took != 10*time.Second {
 			t.Errorf("took %v", took)
 		}
@@ -487,7 +491,7 @@ func FuzzAnswers(f *testing.F) {
 		s.Fail(emulator.Fault{Path: "GET ", Status: status, ContentType: contentType, Body: body})
 		s.Fail(emulator.Fault{Path: "POST ", Status: status, ContentType: contentType, Body: body})
 		c := newClient(t, s)
-		for _, err := range c.Between(t.Context(), 10, 12).Problems {
+		for _, err := range c.Between(t.Context(), "", 10, 12).Problems {
 			if !strings.HasPrefix(err.Error(), "Azure DevOps: ") {
 				t.Errorf("%v", err)
 			}

@@ -4,6 +4,7 @@ package azdo
 // values, with caps.
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -42,6 +43,8 @@ type Difference struct {
 	// Problems say why something is missing: [*GoneError],
 	// [*OtherRepositoryError] and [*Error].
 	Problems []error
+
+	project string
 }
 
 // Build is one build.
@@ -98,10 +101,11 @@ func (e *OtherRepositoryError) Error() string {
 
 // Between returns what lies between the build that runs and the one that comes:
 // the changes after from, up to and including to. Where to is the older one, as
-// in a rollback, it is what is taken out. It never fails: what could not be found
-// out is in Problems. It makes up to five calls.
-func (c *Client) Between(ctx context.Context, from, to int) Difference {
-	d := Difference{From: Build{ID: from}, To: Build{ID: to}, Removed: to < from}
+// in a rollback, it is what is taken out. The project is that of the builds, by
+// name or id; an empty one is the run's. Between never fails: what could not be
+// found out is in Problems. It makes up to five calls.
+func (c *Client) Between(ctx context.Context, project string, from, to int) Difference {
+	d := Difference{From: Build{ID: from}, To: Build{ID: to}, Removed: to < from, project: cmp.Or(project, c.o.Project)}
 	if from == to {
 		return d
 	}
@@ -128,7 +132,7 @@ func (c *Client) readBuilds(ctx context.Context, client *build.ClientImpl, d *Di
 	var list []build.Build
 	err := c.call(ctx, fmt.Sprintf("builds %d and %d", d.From.ID, d.To.ID), viewBuilds, func(ctx context.Context) error {
 		out, err := client.GetBuilds(ctx, build.GetBuildsArgs{
-			Project:       &c.o.Project,
+			Project:       &d.project,
 			BuildIds:      &[]int{d.From.ID, d.To.ID},
 			DeletedFilter: &build.QueryDeletedOptionValues.IncludeDeleted,
 		})
@@ -146,7 +150,7 @@ func (c *Client) readBuilds(ctx context.Context, client *build.ClientImpl, d *Di
 			d.problem(&GoneError{b.ID})
 			continue
 		}
-		*b = c.build(list[i])
+		*b = c.build(d.project, list[i])
 	}
 	if len(d.Problems) > 0 {
 		return false
@@ -165,7 +169,7 @@ func (b Build) repository() string {
 	return b.RepositoryID
 }
 
-func (c *Client) build(b build.Build) Build {
+func (c *Client) build(project string, b build.Build) Build {
 	definition, repository := value(b.Definition), value(b.Repository)
 	return Build{
 		ID:             value(b.Id),
@@ -178,23 +182,23 @@ func (c *Client) build(b build.Build) Build {
 		Commit:         value(b.SourceVersion),
 		Branch:         value(b.SourceBranch),
 		Deleted:        value(b.Deleted),
-		URL:            c.BuildURL(value(b.Id)),
+		URL:            c.BuildURL(project, value(b.Id)),
 	}
 }
 
-// BuildURL is the page of a build of this project.
-func (c *Client) BuildURL(id int) string {
-	return c.page("_build/results?buildId=" + strconv.Itoa(id))
+// BuildURL is the page of a build of a project; an empty one is the run's.
+func (c *Client) BuildURL(project string, id int) string {
+	return c.page(cmp.Or(project, c.o.Project), "_build/results?buildId="+strconv.Itoa(id))
 }
 
-func (c *Client) page(path string) string {
-	return c.base + "/" + url.PathEscape(c.o.Project) + "/" + path
+func (c *Client) page(project, path string) string {
+	return c.base + "/" + url.PathEscape(project) + "/" + path
 }
 
 func (c *Client) readChanges(ctx context.Context, client *build.ClientImpl, d *Difference, older, newer int) {
 	top := MaxChanges + 1 // one more than is shown, because the answer does not say that there are more
 	d.problem(c.call(ctx, fmt.Sprintf("changes between builds %d and %d", older, newer), viewBuilds, func(ctx context.Context) error {
-		list, err := client.GetChangesBetweenBuilds(ctx, build.GetChangesBetweenBuildsArgs{Project: &c.o.Project, FromBuildId: &older, ToBuildId: &newer, Top: &top})
+		list, err := client.GetChangesBetweenBuilds(ctx, build.GetChangesBetweenBuildsArgs{Project: &d.project, FromBuildId: &older, ToBuildId: &newer, Top: &top})
 		if err != nil {
 			return err
 		}
@@ -219,7 +223,7 @@ func (c *Client) readWorkItems(ctx context.Context, client *build.ClientImpl, d 
 	top := MaxWorkItems + 1
 	var ids []int
 	failed := d.problem(c.call(ctx, fmt.Sprintf("work items between builds %d and %d", older, newer), viewBuilds, func(ctx context.Context) error {
-		list, err := client.GetWorkItemsBetweenBuilds(ctx, build.GetWorkItemsBetweenBuildsArgs{Project: &c.o.Project, FromBuildId: &older, ToBuildId: &newer, Top: &top})
+		list, err := client.GetWorkItemsBetweenBuilds(ctx, build.GetWorkItemsBetweenBuildsArgs{Project: &d.project, FromBuildId: &older, ToBuildId: &newer, Top: &top})
 		if err != nil {
 			return err
 		}
@@ -239,13 +243,13 @@ func (c *Client) readWorkItems(ctx context.Context, client *build.ClientImpl, d 
 		return
 	}
 	for _, id := range ids {
-		d.WorkItems = append(d.WorkItems, WorkItem{ID: id, URL: c.page("_workitems/edit/" + strconv.Itoa(id))})
+		d.WorkItems = append(d.WorkItems, WorkItem{ID: id, URL: c.page(d.project, "_workitems/edit/"+strconv.Itoa(id))})
 	}
 	fields := []string{"System.WorkItemType", "System.Title", "System.State"}
 	d.problem(c.call(ctx, "titles of work items", viewWorkItems, func(ctx context.Context) error {
 		boards := &workitemtracking.ClientImpl{Client: c.client(c.base)}
 		list, err := boards.GetWorkItems(ctx, workitemtracking.GetWorkItemsArgs{
-			Project: &c.o.Project, Ids: &ids, Fields: &fields, ErrorPolicy: &workitemtracking.WorkItemErrorPolicyValues.Omit,
+			Project: &d.project, Ids: &ids, Fields: &fields, ErrorPolicy: &workitemtracking.WorkItemErrorPolicyValues.Omit,
 		})
 		if err != nil {
 			return err
@@ -274,7 +278,7 @@ func (c *Client) readPullRequests(ctx context.Context, d *Difference) {
 	d.problem(c.call(ctx, "pull requests of the changes", readCode, func(ctx context.Context) error {
 		repos := &git.ClientImpl{Client: c.client(c.base)}
 		out, err := repos.GetPullRequestQuery(ctx, git.GetPullRequestQueryArgs{
-			Project:      &c.o.Project,
+			Project:      &d.project,
 			RepositoryId: &d.To.RepositoryID,
 			Queries: &git.GitPullRequestQuery{Queries: &[]git.GitPullRequestQueryInput{
 				{Items: &commits, Type: &git.GitPullRequestQueryTypeValues.LastMergeCommit},
@@ -309,7 +313,7 @@ func (d *Difference) addPullRequest(c *Client, p git.GitPullRequest) {
 		ID:     id,
 		Title:  value(p.Title),
 		Author: value(value(p.CreatedBy).DisplayName),
-		URL:    c.page("_git/" + url.PathEscape(repository) + "/pullrequest/" + strconv.Itoa(id)),
+		URL:    c.page(d.project, "_git/"+url.PathEscape(repository)+"/pullrequest/"+strconv.Itoa(id)),
 	})
 }
 

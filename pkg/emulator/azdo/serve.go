@@ -45,7 +45,10 @@ type handler struct {
 }
 
 func (s *Server) locations() []location {
-	released := "7.1"
+	newest := "7.1"
+	if s.o.OnPremises {
+		newest = "7.0" // Azure DevOps Server 2022
+	}
 	build := func(id, template string, version int, methods map[string]handler) location {
 		return location{ID: id, Area: "build", ResourceName: resourceOf(template), RouteTemplate: template, ResourceVersion: version, methods: methods}
 	}
@@ -85,9 +88,9 @@ func (s *Server) locations() []location {
 			methods:       map[string]handler{"POST": {"serviceConnectionId", "", (*Server).oidcToken}}})
 	}
 	for i := range all {
-		all[i].MinVersion, all[i].MaxVersion = "2.0", "7.1"
+		all[i].MinVersion, all[i].MaxVersion = "2.0", newest
 		if all[i].ReleasedVersion == "" {
-			all[i].ReleasedVersion = released
+			all[i].ReleasedVersion = newest
 		}
 	}
 	return all
