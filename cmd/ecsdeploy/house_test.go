@@ -16,7 +16,7 @@ import (
 // whom among our own packages.
 func TestImports(t *testing.T) {
 	allowed := map[string][]string{
-		"cmd/ecsdeploy":          {"pkg/deploy", "pkg/vso", "pkg/guard", "pkg/input", "pkg/session", "pkg/report", "pkg/image", "pkg/ecr", "pkg/ecs", "pkg/rollout", "pkg/taskdef", "pkg/placeholder", "pkg/mistake"},
+		"cmd/ecsdeploy":          {"pkg/deploy", "pkg/vso", "pkg/guard", "pkg/input", "pkg/session", "pkg/network", "pkg/azdo", "pkg/report", "pkg/image", "pkg/ecr", "pkg/ecs", "pkg/rollout", "pkg/taskdef", "pkg/placeholder", "pkg/mistake"},
 		"pkg/report":             {"pkg/deploy", "pkg/rollout", "pkg/diagnosis", "pkg/ecs", "pkg/image", "pkg/taskdef", "pkg/mistake"},
 		"pkg/deploy":             {"pkg/image", "pkg/ecr", "pkg/ecs", "pkg/rollout", "pkg/diagnosis", "pkg/taskdef", "pkg/mistake"},
 		"pkg/rollout":            {"pkg/ecs", "pkg/diagnosis", "pkg/mistake"},
@@ -24,7 +24,9 @@ func TestImports(t *testing.T) {
 		"pkg/ecs":                {"pkg/taskdef", "pkg/mistake"},
 		"pkg/vso":                {},
 		"pkg/input":              {"pkg/mistake"},
-		"pkg/session":            {"pkg/mistake"},
+		"pkg/session":            {"pkg/mistake", "pkg/network"},
+		"pkg/azdo":               {"pkg/mistake"},
+		"pkg/network":            {},
 		"pkg/image":              {"pkg/mistake"},
 		"pkg/ecr":                {"pkg/mistake"},
 		"pkg/taskdef":            {"pkg/mistake"},
@@ -40,6 +42,7 @@ func TestImports(t *testing.T) {
 		"pkg/placeholder/build":  {"pkg/placeholder"},
 		"examples":               {},
 		"pkg/emulator/agent":     {},
+		"pkg/emulator/azdo":      {},
 	}
 	const module = "ecsdeploy/"
 	out, err := exec.Command("go", "list", "-f", `{{.ImportPath}} {{join .Imports " "}}`, module+"...").Output()

@@ -59,6 +59,7 @@ type Emulator struct {
 
 	codedeploy codeDeployState
 	sessions   map[string]*session // by access key id
+	federation federation
 }
 
 // New makes an emulator with nothing in it.

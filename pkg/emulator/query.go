@@ -22,6 +22,7 @@ type queryService struct {
 	namespace  string // of the XML
 	operations map[string]func(*Emulator, *http.Request, url.Values) (any, error)
 	resource   func(form url.Values) string
+	unsigned   map[string]bool // operations that take no signature
 }
 
 // serveQuery answers as the service that the request is signed for; one that is not signed for any is taken to be for STS.
@@ -112,7 +113,10 @@ func (e *Emulator) answerQuery(svc *queryService, r *http.Request, form url.Valu
 	if form.Get("Version") != svc.version || do == nil {
 		return nil, apiErrorf("InvalidAction", "Could not find operation %s for version %s", name, orDefault(form.Get("Version"), "NO_VERSION_SPECIFIED"))
 	}
-	principal, err := e.authenticate(r, svc.name)
+	principal, err := "anonymous", error(nil)
+	if !svc.unsigned[name] {
+		principal, err = e.authenticate(r, svc.name)
+	}
 	if err != nil {
 		if api := err.(*apiError); strings.HasSuffix(api.code, "TokenException") || strings.HasPrefix(api.code, "Unrecognized") {
 			return nil, &apiError{http.StatusForbidden, map[string]string{

@@ -47,9 +47,11 @@ func stsService() *queryService {
 		name: "sts", version: "2011-06-15", namespace: "https://sts.amazonaws.com/doc/2011-06-15/",
 		resource: func(form url.Values) string { return orDefault(form.Get("RoleArn"), "*") },
 		operations: map[string]func(*Emulator, *http.Request, url.Values) (any, error){
-			"GetCallerIdentity": (*Emulator).getCallerIdentity,
-			"AssumeRole":        (*Emulator).assumeRole,
+			"GetCallerIdentity":         (*Emulator).getCallerIdentity,
+			"AssumeRole":                (*Emulator).assumeRole,
+			"AssumeRoleWithWebIdentity": (*Emulator).assumeRoleWithWebIdentity,
 		},
+		unsigned: map[string]bool{"AssumeRoleWithWebIdentity": true},
 	}
 }
 
@@ -105,20 +107,24 @@ func (e *Emulator) assumeRole(_ *http.Request, form url.Values) (any, error) {
 		}
 		seconds = n
 	}
+	user, credentials := e.startSession(m[1], m[2], name, seconds)
+	return stsAssumedRole{user, credentials}, nil
+}
+
+// startSession hands out credentials of a role of an account.
+func (e *Emulator) startSession(account, role, name string, seconds int) (stsUser, stsCredentials) {
 	expires := time.Now().Add(time.Duration(seconds) * time.Second)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	id := strings.ToUpper(e.id(taskID))
 	s := &session{
-		arn:     fmt.Sprintf("arn:aws:sts::%s:assumed-role/%s/%s", m[1], m[2], name),
+		arn:     fmt.Sprintf("arn:aws:sts::%s:assumed-role/%s/%s", account, role, name),
 		userID:  "AROA" + id[:17] + ":" + name,
 		token:   "emulator/" + e.id(taskID) + e.id(taskID),
 		expires: expires,
 	}
 	key := "ASIA" + id[17:32] + "X"
 	e.sessions[key] = s
-	return stsAssumedRole{
-		AssumedRoleUser: stsUser{Arn: s.arn, AssumedRoleID: s.userID},
-		Credentials:     stsCredentials{key, e.id(taskID) + "emulator", s.token, expires.UTC().Format(time.RFC3339)},
-	}, nil
+	return stsUser{Arn: s.arn, AssumedRoleID: s.userID},
+		stsCredentials{key, e.id(taskID) + "emulator", s.token, expires.UTC().Format(time.RFC3339)}
 }

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/sethvargo/go-envconfig"
 
@@ -36,11 +35,13 @@ func Load(ctx context.Context, variables map[string]string) (Config, error) {
 		decode(&defaults, noInputs(set)),
 		decode(&cfg.Pipeline, set),
 		decode(&cfg.AWS, orSecret(set)),
+		decode(&cfg.Server, set),
 	); err != nil {
 		return cfg, err
 	}
 
 	cfg.Pipeline.CollectionURI = withoutUserinfo(cfg.Pipeline.CollectionURI)
+	cfg.Server.Token = jobToken(set)
 	debug, _ := set.Lookup("SYSTEM_DEBUG")
 	cfg.Pipeline.Debug = strings.EqualFold(debug, "true")
 
@@ -344,13 +345,6 @@ func itself(s string) string { return s }
 
 // variables checks those AWS variables of the pipeline that no input replaces.
 func (l *loader) variables(v *Variables, f *fields) {
-	if text, ok := l.lookup.Lookup("AWS_ROLECREDENTIAL_MAXDURATION"); ok {
-		seconds, err := parseSeconds(text)
-		if err != nil {
-			l.fail("", 0, wrong("STS grants sessions from 15 minutes to 12 hours", "variable aws.rolecredential.maxduration: %v", err))
-		}
-		v.MaxDuration = time.Duration(seconds) * time.Second
-	}
 	if v.Region != "" && f.Region == "" {
 		region, err := parseRegion(v.Region)
 		if err != nil {

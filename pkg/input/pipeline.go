@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 )
 
 // Pipeline is what the agent says of the run. Anything may be empty: classic
@@ -208,12 +207,12 @@ func parseAlias(text string) (string, error) {
 // and so on. AccessKeyID and SecretAccessKey are both set or both empty, unless
 // there is a service connection.
 type Variables struct {
-	AccessKeyID     string        `env:"AWS_ACCESSKEYID"`
-	SecretAccessKey Secret        `env:"AWS_SECRETACCESSKEY"`
-	SessionToken    Secret        `env:"AWS_SESSIONTOKEN"`
-	AssumeRoleARN   string        `env:"AWS_ASSUMEROLEARN"`
-	ExternalID      string        `env:"AWS_EXTERNALID"`
-	RoleSessionName string        `env:"AWS_ROLESESSIONNAME"`
-	Region          string        `env:"AWS_REGION"`
-	MaxDuration     time.Duration // aws.rolecredential.maxduration, 15 minutes to 12 hours; 0 when unset
+	AccessKeyID     string `env:"AWS_ACCESSKEYID"`
+	SecretAccessKey Secret `env:"AWS_SECRETACCESSKEY"`
+	SessionToken    Secret `env:"AWS_SESSIONTOKEN"`
+	AssumeRoleARN   string `env:"AWS_ASSUMEROLEARN"`
+	ExternalID      string `env:"AWS_EXTERNALID"`
+	RoleSessionName string `env:"AWS_ROLESESSIONNAME"`
+	Region          string `env:"AWS_REGION"`
+	MaxDuration     string `env:"AWS_ROLECREDENTIAL_MAXDURATION"` // seconds, as given; the session checks it
 }
