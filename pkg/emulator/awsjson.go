@@ -138,6 +138,7 @@ func (e *Emulator) answer(svc *awsService, name string, r *http.Request, body []
 	defer e.mu.Unlock()
 	e.advance(c.now)
 	out, err := op.do(e, c)
+	e.noteViews(c.now)
 	if err != nil {
 		return nil, err
 	}

@@ -27,6 +27,10 @@ type deployment struct {
 	retry    time.Time
 	release  *release // the service deployment that it carries out; nil for a task set
 	shipment string   // id of the deployment of CodeDeploy that made the task set
+	rounds   int      // how often tasks of it were started
+
+	completedShown time.Time // when its completion is seen in the service's list
+	reasonBefore   string    // what that list says until then
 }
 
 // revision is a service revision: what runs, at one point of the service's history.
@@ -60,6 +64,10 @@ type release struct {
 	alarms                     string   // status of their monitoring
 	triggered                  []string // names of alarms that went off
 	interloped                 bool
+
+	listed                   time.Time // from when ListServiceDeployments has it
+	recordLag, completionLag time.Duration
+	views                    []view // where recordLag is not zero: what it looked like
 
 	// Of a release that shifts traffic, and in part of one that bakes.
 	stage     string
@@ -95,6 +103,11 @@ func (r *release) finish(status, reason string, now time.Time) {
 			*monitor = "MONITORING_COMPLETE"
 		}
 	}
+}
+
+// blocking says whether the old tasks go before an early success.
+func (r *release) blocking() bool {
+	return r.configuration.object("earlySuccessCriteria").str("sourceServiceRevisionCleanup") == "BLOCKING"
 }
 
 func (s *service) primary() *deployment {
@@ -143,6 +156,7 @@ func (e *Emulator) deploy(s *service, now time.Time) {
 		arn: strings.Replace(s.arn, ":service/", ":service-deployment/", 1) + "/" + e.id(releaseID), service: s,
 		status: "PENDING", created: now, updated: now, target: rev, configuration: copyOf(s.doc.object("deploymentConfiguration")), breaker: "DISABLED", alarms: "DISABLED",
 	}
+	e.drawLags(rel)
 	rel.steps = trafficSteps(rel.configuration)
 	if enabled, _, _ := s.breaker(); enabled {
 		rel.breaker = "MONITORING"
@@ -176,6 +190,9 @@ func (s *service) groupsFor(shifts bool) []string {
 	}
 	var groups []string
 	for i, lb := range s.doc.objects("loadBalancers") {
+		if !lb.has("targetGroupArn") {
+			continue // a Classic Load Balancer has instances, no target groups
+		}
 		group, alternate := lb.str("targetGroupArn"), lb.object("advancedConfiguration").str("alternateTargetGroupArn")
 		if i < len(used) && alternate != "" && (shifts && used[i] == group || !shifts && used[i] == alternate) {
 			group = alternate
@@ -192,7 +209,7 @@ func (d *deployment) progress(state, reason string, now time.Time) {
 // platformVersion is what LATEST stands for on Fargate.
 const platformVersion = "1.4.0"
 
-func (s *service) describeDeployment(d *deployment) object {
+func (s *service) describeDeployment(d *deployment, now time.Time) object {
 	desired := s.desired
 	if d.status != "PRIMARY" || d.state == "FAILED" {
 		desired = 0
@@ -205,7 +222,9 @@ func (s *service) describeDeployment(d *deployment) object {
 	o := object{
 		"id": d.id, "status": d.status, "taskDefinition": d.revision.definition.arn, "createdAt": epoch(d.created), "updatedAt": epoch(d.updated),
 		"desiredCount": desired, "pendingCount": s.count(d, "PENDING"), "runningCount": s.count(d, "RUNNING"), "failedTasks": d.failed,
-		"rolloutState": d.state, "rolloutStateReason": d.reason,
+	}
+	if !s.classic() { // the reference: rolloutState is not returned for services behind a Classic Load Balancer
+		o["rolloutState"], o["rolloutStateReason"] = d.shownState(now)
 	}
 	for _, m := range []string{"capacityProviderStrategy", "launchType", "platformVersion", "platformFamily", "networkConfiguration", "serviceConnectConfiguration", "volumeConfigurations", "vpcLatticeConfigurations"} {
 		o.put(m, d.revision.settings[m])
@@ -240,6 +259,7 @@ func weight(percent float64) json.Number {
 	return json.Number(strconv.FormatFloat(percent, 'f', 1, 64))
 }
 
+// describe is the service deployment as it is; callers of the API see that of [release.seen].
 func (r *release) describe() object {
 	s := r.service
 	_, _, threshold := s.breaker()
@@ -257,7 +277,9 @@ func (r *release) describe() object {
 	if r.alarms != "DISABLED" {
 		o["alarms"] = object{"status": r.alarms, "alarmNames": r.configuration.object("alarms")["alarmNames"], "triggeredAlarmNames": anys(r.triggered)}
 	}
-	o.put("lifecycleStage", r.stage)
+	if r.shifts() { // a rolling update has no stages: https://github.com/kayac/ecspresso/pull/1064
+		o.put("lifecycleStage", r.stage)
+	}
 	if r.hooks != nil {
 		var details []any
 		for _, h := range r.hooks {
@@ -302,7 +324,7 @@ func (e *Emulator) listServiceDeployments(c *call) (object, error) {
 		return nil, err
 	}
 	s := cl.service(c.in.str("service"))
-	if s == nil {
+	if s == nil || s.status == "INACTIVE" {
 		return nil, apiErrorf("ServiceNotFoundException", "Service not found.")
 	}
 	if n := c.in.number("maxResults", 20); n < 1 || n > 100 {
@@ -311,6 +333,10 @@ func (e *Emulator) listServiceDeployments(c *call) (object, error) {
 	var chosen []*release
 	created, statuses := c.in.object("createdAt"), c.in.strings("status")
 	for _, r := range s.releases {
+		if r.listed.After(c.now) {
+			continue
+		}
+		r = r.seen(c.now)
 		at := r.created.Truncate(time.Millisecond) // the precision of timestamps on the wire
 		if after := timeOf(created["after"]); !after.IsZero() && at.Before(after.Truncate(time.Millisecond)) {
 			continue
@@ -354,6 +380,18 @@ func (e *Emulator) findRelease(arn string) *release {
 	return nil
 }
 
+// deletedService says whether an ARN of a service deployment or revision names a service that was deleted.
+func (e *Emulator) deletedService(arn string) bool {
+	for _, cl := range e.ecs.clusters {
+		for _, s := range cl.services {
+			if prefix := strings.Join(strings.Split(s.arn, "/")[1:], "/") + "/"; s.status != "ACTIVE" && strings.Contains(arn, "/"+prefix) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // maxDescribed is how many service deployments or revisions one call describes.
 const maxDescribed = 20
 
@@ -380,7 +418,9 @@ func (e *Emulator) describeServiceDeployments(c *call) (object, error) {
 	found, failures := []any{}, []any{}
 	for _, arn := range arns {
 		if r := e.findRelease(arn); r != nil {
-			found = append(found, r.describe())
+			found = append(found, r.seen(c.now).describe())
+		} else if e.deletedService(arn) {
+			return nil, apiErrorf("ServiceNotFoundException", "Service not found.")
 		} else {
 			failures = append(failures, failure(arn, "MISSING"))
 		}
@@ -406,6 +446,9 @@ next:
 				}
 			}
 		}
+		if e.deletedService(arn) {
+			return nil, apiErrorf("ServiceNotFoundException", "Service not found.")
+		}
 		failures = append(failures, failure(arn, "MISSING"))
 	}
 	return object{"serviceRevisions": found, "failures": failures}, nil
@@ -423,7 +466,12 @@ func (e *Emulator) stopServiceDeployment(c *call) (object, error) {
 	if r == nil {
 		return nil, apiErrorf("ServiceDeploymentNotFoundException", "Service deployment not found.")
 	}
-	if r.status != "PENDING" && r.status != "IN_PROGRESS" {
+	switch r.status {
+	case "PENDING", "IN_PROGRESS":
+	case "STOP_REQUESTED", "ROLLBACK_REQUESTED", "ROLLBACK_IN_PROGRESS":
+		// The developer guide, stop-service-deployment: stopping a deployment in these states continues the rollback.
+		return object{"serviceDeploymentArn": r.arn}, nil
+	default: // code and words are not known for certain
 		return nil, apiErrorf("ConflictException", "Cannot stop a service deployment with the status %s.", r.status)
 	}
 	r.status, r.updated = "ROLLBACK_REQUESTED", c.now

@@ -118,7 +118,7 @@ func (e *Emulator) createService(c *call) (object, error) {
 		}
 		e.firstTaskSet(s, td, c.now)
 	}
-	return object{"service": e.describeService(s, true)}, nil
+	return object{"service": e.describeService(s, c.now, true)}, nil
 }
 
 // checkPlacement refuses a task definition that cannot run where the service or task is to run.
@@ -166,6 +166,11 @@ func onFargate(doc object) bool {
 
 func (s *service) fargate() bool      { return onFargate(s.doc) }
 func (s *service) controller() string { return s.doc.object("deploymentController").str("type") }
+
+// classic says whether the service is behind a Classic Load Balancer.
+func (s *service) classic() bool {
+	return slices.ContainsFunc(s.doc.objects("loadBalancers"), func(lb object) bool { return lb.has("loadBalancerName") })
+}
 
 // service finds a service by name or ARN; nil where there is none.
 func (cl *cluster) service(ref string) *service {
@@ -258,7 +263,7 @@ func (e *Emulator) updateService(c *call) (object, error) {
 	if changed && s.controller() == "ECS" {
 		e.deploy(s, c.now)
 	}
-	return object{"service": e.describeService(s, true)}, nil
+	return object{"service": e.describeService(s, c.now, true)}, nil
 }
 
 func article(word string) string {
@@ -283,7 +288,7 @@ func (e *Emulator) describeServices(c *call) (object, error) {
 	found, failures := []any{}, []any{}
 	for _, ref := range refs {
 		if s := cl.service(ref); s != nil {
-			found = append(found, e.describeService(s, slices.Contains(c.in.strings("include"), "TAGS")))
+			found = append(found, e.describeService(s, c.now, slices.Contains(c.in.strings("include"), "TAGS")))
 		} else {
 			failures = append(failures, failure(e.arn("ecs", "service/"+cl.name+"/"+nameOf(ref)), "MISSING"))
 		}
@@ -291,7 +296,7 @@ func (e *Emulator) describeServices(c *call) (object, error) {
 	return object{"services": found, "failures": failures}, nil
 }
 
-func (e *Emulator) describeService(s *service, tags bool) object {
+func (e *Emulator) describeService(s *service, now time.Time, tags bool) object {
 	o := object{
 		"serviceArn": s.arn, "serviceName": s.name, "clusterArn": s.cluster.arn, "status": s.status,
 		"desiredCount": s.desired, "runningCount": s.count(nil, "RUNNING"), "pendingCount": s.count(nil, "PENDING"),
@@ -314,10 +319,10 @@ func (e *Emulator) describeService(s *service, tags bool) object {
 	case "ECS":
 		deployments := []any{}
 		for _, d := range s.deployments {
-			deployments = append(deployments, s.describeDeployment(d))
+			deployments = append(deployments, s.describeDeployment(d, now))
 		}
 		o["deployments"] = deployments
-		if len(s.releases) > 0 {
+		if len(s.releases) > 0 && !e.behaviour.NoCurrentDeployment {
 			o["currentServiceDeployment"] = s.releases[0].arn
 		}
 		var current []any
@@ -365,15 +370,22 @@ func (e *Emulator) deleteService(c *call) (object, error) {
 	if s.desired > 0 && !c.in.flag("force") {
 		return nil, apiErrorf("InvalidParameterException", "The service cannot be stopped while it is scaled above 0.")
 	}
+	e.deleteNow(s, c.now)
+	return object{"service": e.describeService(s, c.now, false)}, nil
+}
+
+// deleteNow begins the end of a service: it drains its tasks. Its deployments and revisions go with it: describing them answers
+// ServiceNotFoundException from then on.
+func (e *Emulator) deleteNow(s *service, now time.Time) {
 	s.status, s.desired, s.steady = "DRAINING", 0, false
 	for _, r := range s.releases {
-		r.finish("STOPPED", "", c.now)
+		r.finish("STOPPED", "", now)
 	}
 	for _, t := range s.tasks(nil) {
-		e.stop(t, c.now, "ServiceSchedulerInitiated", "Service was deleted")
+		e.stop(t, now, "ServiceSchedulerInitiated", "Service was deleted")
 	}
 	e.ecs.busy = true
-	return object{"service": e.describeService(s, false)}, nil
+	s.releases, s.revisions = nil, nil
 }
 
 // maxEvents is how many events DescribeServices returns: the last 100.

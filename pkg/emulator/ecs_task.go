@@ -46,6 +46,7 @@ type container struct {
 	status, health, reason string
 	exitCode               *int
 	essential              bool
+	consistent             bool // every task of a service revision runs the digest that the first one resolved
 }
 
 // step is one change in the life of a task.
@@ -104,7 +105,7 @@ func (e *Emulator) newTask(cl *cluster, td *taskDefinition, now time.Time) *task
 	t := &task{id: id, attachment: e.id(uuidID), arn: e.arn("ecs", "task/"+cl.name+"/"+id), number: e.ecs.launched, cluster: cl, definition: td, created: now, version: 1, status: "PROVISIONING", health: "UNKNOWN", doc: object{}}
 	for _, c := range td.doc.objects("containerDefinitions") {
 		t.containers = append(t.containers, &container{
-			name: c.str("name"), image: c.str("image"), essential: c.flag("essential"), status: "PENDING", health: "UNKNOWN",
+			name: c.str("name"), image: c.str("image"), essential: c.flag("essential"), consistent: c.str("versionConsistency") != "disabled", status: "PENDING", health: "UNKNOWN",
 			arn: e.arn("ecs", "container/"+cl.name+"/"+id+"/"+e.id(uuidID)), runtime: fmt.Sprintf("%s-%010d", id, e.rand.IntN(1e9)),
 		})
 	}

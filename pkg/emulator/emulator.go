@@ -36,6 +36,9 @@ type Options struct {
 	// FutureMembers names members that the emulated service knows and the SDK's model does not, so that a test can show that a field AWS
 	// adds next year survives. Each is a bare name ("gpuSlices"), accepted in any structure with any value.
 	FutureMembers []string
+
+	// Behaviour is how the services behave where AWS leaves it open; [Emulator.Behave] changes it.
+	Behaviour Behaviour
 }
 
 // Emulator is the emulated services and all their state. It is safe for concurrent use. Make it inside the synctest bubble it is used in.
@@ -50,12 +53,15 @@ type Emulator struct {
 
 	mu       sync.Mutex // guards everything below
 	rand     *rand.Rand // ids; seeded alike every time, so that runs can be compared
+	chance   *rand.Rand // what [Behaviour] leaves to chance
 	requests []Request
-	faults   []*fault
-	scripts  []script
-	registry registryState
-	ecs      ecsState
-	logs     logsState
+
+	behaviour Behaviour
+	faults    []*fault
+	scripts   []script
+	registry  registryState
+	ecs       ecsState
+	logs      logsState
 
 	codedeploy codeDeployState
 	sessions   map[string]*session // by access key id
@@ -93,6 +99,7 @@ func New(o Options) (*Emulator, error) {
 		"CodeDeploy_20141006":                  codeDeployService(),
 	}
 	e.queries = map[string]*queryService{"sts": stsService(), "elasticloadbalancing": elbService()}
+	e.behaviour, e.chance = o.Behaviour, rand.New(rand.NewPCG(o.Behaviour.Seed, 2))
 	e.registry.init()
 	e.ecs.init()
 	e.logs.init()

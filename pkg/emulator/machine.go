@@ -85,6 +85,7 @@ func (e *Emulator) tick(now time.Time) (busy bool) {
 			busy = true
 		}
 	}
+	e.noteViews(now)
 	return busy
 }
 
@@ -92,19 +93,22 @@ func (e *Emulator) tick(now time.Time) (busy bool) {
 func (e *Emulator) launch(t *task, fate Fate, now time.Time) {
 	t.fate = fate
 	at := func(d time.Duration) time.Time { return now.Add(e.scaled(d)) }
-	started, pulled := startup, provision+pull
+	provisioned, started, pulled := provision, startup, provision+pull
 	if fate.Start > 0 {
 		started = max(fate.Start, pulled)
-		if fate.Reason != "" && fate.ExitAfter == 0 { // it is the pull that takes so long
+		switch {
+		case fate.neverStarts() && !fate.pullFails(): // it waits for its place, in PROVISIONING
+			provisioned, pulled = started, started
+		case fate.neverStarts(): // it is the pull that takes so long
 			pulled = started
 		}
 	}
-	t.after(at(provision), func(t *task, now time.Time) {
-		t.become("PENDING")
-		if fate.Reason != "" && fate.ExitAfter == 0 && !strings.HasPrefix(fate.Reason, "Cannot") {
+	t.after(at(provisioned), func(t *task, now time.Time) {
+		if fate.neverStarts() && !fate.pullFails() {
 			e.fail(t, now, orDefault(fate.StopCode, "TaskFailedToStart"), t.fill(fate.Reason), func(*container) {})
 			return
 		}
+		t.become("PENDING")
 		t.pullStarted = now
 	})
 	t.after(at(pulled), func(t *task, now time.Time) { e.pulled(t, fate, now) })
@@ -114,18 +118,18 @@ func (e *Emulator) launch(t *task, fate Fate, now time.Time) {
 // pulled is the end of pulling: every image is there, or the task ends.
 func (e *Emulator) pulled(t *task, fate Fate, now time.Time) {
 	t.pullStopped = now
-	if fate.Reason != "" && fate.ExitAfter == 0 {
+	if fate.neverStarts() {
 		reason, main := t.fill(fate.Reason), t.containers[t.main()]
 		e.fail(t, now, orDefault(fate.StopCode, "TaskFailedToStart"), reason, func(c *container) {
 			if c == main {
-				c.reason, c.exitCode = orDefault(fate.ContainerReason, reason), fate.Exit
+				c.reason, c.exitCode = orDefault(t.fill(fate.ContainerReason), reason), fate.Exit
 			}
 		})
 		return
 	}
 	for _, c := range t.containers {
 		image := c.image
-		if t.revision != nil && t.revision.digests[c.name] != "" { // version consistency: a deployment's tasks all run what the first one did
+		if t.revision != nil && t.revision.digests[c.name] != "" && c.consistent { // version consistency: a deployment's tasks all run what the first one did
 			repository, _ := cutTag(image)
 			image = repository + "@" + t.revision.digests[c.name]
 		}
@@ -142,7 +146,7 @@ func (e *Emulator) pulled(t *task, fate Fate, now time.Time) {
 		if !runs {
 			c.reason = wrongPlatform
 		}
-		if t.revision != nil {
+		if t.revision != nil && c.consistent {
 			t.revision.digests[c.name] = digest
 		}
 	}
@@ -337,13 +341,17 @@ func (e *Emulator) reconcile(s *service, now time.Time) {
 		d = s.primary()
 	}
 	e.countFailures(s, now)
-	if enabled, back, threshold := s.breaker(); enabled && d.state == "IN_PROGRESS" && d.failed >= threshold {
+	if enabled, back, threshold := s.breaker(); enabled && d.state == "IN_PROGRESS" && !d.release.final() && d.failed >= threshold {
 		d.release.breaker = "TRIGGERED"
 		e.failDeployment(s, d, now, breakerTripped, back)
 		d = s.primary()
 	}
 	if e.alarmed(s, d, now) {
 		d = s.primary()
+	}
+	if sc := d.revision.scenario; sc.Deletion > 0 && d.state == "IN_PROGRESS" && now.Sub(d.release.created) >= e.scaled(sc.Deletion) {
+		e.deleteNow(s, now)
+		return
 	}
 	if sc := d.revision.scenario; sc.Interloper > 0 && d.state == "IN_PROGRESS" && !d.release.interloped && now.Sub(d.release.created) >= e.scaled(sc.Interloper) {
 		d.release.interloped = true
@@ -397,8 +405,17 @@ func (e *Emulator) countFailures(s *service, now time.Time) {
 			}
 		}
 		d.retry = now.Add(e.scaled(min(time.Duration(max(d.failed, 1))*10*time.Second, 5*time.Minute)))
+		if attempts := d.revision.scenario.Attempts; attempts != nil {
+			d.retry = d.created.Add(e.scaled(never))
+			if d.rounds <= len(attempts) {
+				d.retry = d.created.Add(e.scaled(attempts[d.rounds-1]))
+			}
+		}
 	}
 }
+
+// never is longer than any deployment is looked at.
+const never = 365 * 24 * time.Hour
 
 // resets says whether a healthy task sets the circuit breaker's count back: by default it does.
 func (s *service) resets() bool {
@@ -463,6 +480,7 @@ func (e *Emulator) startTasks(s *service, d *deployment, n int, now time.Time) {
 		fmt.Fprintf(&started, " (task %s)", t.id)
 	}
 	if count > 0 {
+		d.rounds++
 		set := ""
 		if s.controller() == "CODE_DEPLOY" {
 			set = ", taskSet " + d.id
@@ -509,6 +527,9 @@ func (e *Emulator) scaleIn(s *service, d *deployment, now time.Time) {
 		if len(own) < s.desired && len(own)+len(old) >= upper {
 			surplus = max(surplus, len(old)-(upper-s.desired), 1)
 		}
+		if enough, enabled := s.early(d.release); enabled && ready >= enough {
+			surplus = len(old)
+		}
 		for _, t := range old {
 			switch {
 			case surplus <= 0:
@@ -541,6 +562,7 @@ func (e *Emulator) settle(s *service, d *deployment, now time.Time) {
 			return o != d && len(s.tasks(o)) == 0 && (o != blue || r.stage != reconcileService)
 		})
 	}
+	e.succeedEarly(s, d, now)
 	ready := 0
 	for _, t := range s.tasks(nil) {
 		if t.startedBy != d.id || !t.ready {
@@ -558,17 +580,11 @@ func (e *Emulator) settle(s *service, d *deployment, now time.Time) {
 	if d.state == "IN_PROGRESS" && r.shifts() && r.stage != cleanUp {
 		return
 	}
-	if d.state == "IN_PROGRESS" && !r.shifts() && r.rollback == nil && r.bake() > 0 {
-		if r.stage != bakeTime {
-			r.stage, r.entered, r.updated = bakeTime, now, now
-		}
-		if now.Sub(r.entered) < e.scaled(r.bake()) {
-			return
-		}
+	if d.state == "IN_PROGRESS" && !r.shifts() && r.rollback == nil && !r.final() && e.bakes(r, now) {
+		return
 	}
 	if d.state == "IN_PROGRESS" {
-		d.revision.production, d.revision.test = 100, 100
-		d.progress("COMPLETED", "ECS deployment "+d.id+" completed.", now)
+		d.complete(now)
 		e.event(s, now, "(deployment "+d.id+") deployment completed.")
 		s.proven[d.revision.definition.arn] = true
 		if r.status == "ROLLBACK_IN_PROGRESS" {
@@ -577,6 +593,54 @@ func (e *Emulator) settle(s *service, d *deployment, now time.Time) {
 			r.finish("SUCCESSFUL", "", now)
 		}
 	}
+}
+
+// bakes says whether a rolling update is still being watched after its tasks are all healthy.
+func (e *Emulator) bakes(r *release, now time.Time) bool {
+	if r.bake() == 0 {
+		return false
+	}
+	if r.stage != bakeTime {
+		r.stage, r.entered, r.updated = bakeTime, now, now
+	}
+	return now.Sub(r.entered) < e.scaled(r.bake())
+}
+
+// succeedEarly is the end of a rolling update for which a part of the tasks is enough. Its circuit breaker and alarms no longer apply then, and the
+// service goes on to its full count.
+// https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DeploymentEarlySuccessCriteria.html
+func (e *Emulator) succeedEarly(s *service, d *deployment, now time.Time) {
+	r := d.release
+	enough, enabled := s.early(r)
+	if !enabled || r.final() || d.state != "IN_PROGRESS" || s.ready(d) < enough {
+		return
+	}
+	if r.blocking() && len(s.tasks(nil)) > len(s.tasks(d)) {
+		return
+	}
+	if e.bakes(r, now) {
+		return
+	}
+	d.complete(now)
+	e.event(s, now, "(deployment "+d.id+") deployment completed.")
+	s.proven[d.revision.definition.arn] = true
+	r.finish("SUCCESSFUL", "", now)
+}
+
+// complete is the moment in which a deployment has succeeded. The service's list says so later by the lag that was drawn.
+func (d *deployment) complete(now time.Time) {
+	d.revision.production, d.revision.test = 100, 100
+	d.reasonBefore, d.completedShown = d.reason, now.Add(d.release.completionLag)
+	d.progress("COMPLETED", "ECS deployment "+d.id+" completed.", now)
+}
+
+// early is the number of healthy tasks that is enough for a rolling update to be successful, and whether it is declared so before the rest are.
+func (s *service) early(r *release) (enough int, enabled bool) {
+	criteria := r.configuration.object("earlySuccessCriteria")
+	if !criteria.flag("enable") || r.shifts() || r.rollback != nil {
+		return 0, false
+	}
+	return int(math.Ceil(float64(s.desired*criteria.number("healthyPercent", 100)) / 100)), true
 }
 
 // cause is why a deployment fails, in the words of the places that say it.
@@ -591,7 +655,7 @@ var (
 // alarmed ends the deployment when an alarm that it watches goes off.
 func (e *Emulator) alarmed(s *service, d *deployment, now time.Time) bool {
 	r, alarm := d.release, d.revision.scenario.Alarm
-	if alarm == nil || r.alarms != "MONITORING" || d.state != "IN_PROGRESS" || r.rollback != nil {
+	if alarm == nil || r.final() || r.alarms != "MONITORING" || d.state != "IN_PROGRESS" || r.rollback != nil {
 		return false
 	}
 	since := r.started
@@ -641,7 +705,10 @@ func (e *Emulator) failDeployment(s *service, d *deployment, now time.Time, why 
 		again = s.deployments[i]
 		s.deployments = slices.Delete(s.deployments, i, i+1)
 	} else {
-		again = &deployment{id: id, revision: target, created: now}
+		again = &deployment{id: id, revision: target, created: target.created}
+	}
+	if e.behaviour.NewCreationTime {
+		again.created = now
 	}
 	again.status, again.release, again.failed = "PRIMARY", r, 0
 	again.progress("IN_PROGRESS", "ECS deployment circuit breaker: rolling back to deploymentId "+id+".", now)

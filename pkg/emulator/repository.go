@@ -205,7 +205,7 @@ func (e *Emulator) putImage(r *repository, body []byte, mediaType, tag, digest s
 		}
 	}
 	if had, ok := r.tagged[tag]; ok {
-		if had == actual {
+		if had == actual && !(r.immutable(tag) && e.behaviour.RefuseRepeatedPut) {
 			return r.images[actual], true, nil
 		}
 		if r.immutable(tag) {

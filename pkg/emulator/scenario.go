@@ -35,12 +35,49 @@ type Scenario struct {
 	// Interloper, where given, is how long after the deployment's start somebody else moves the service to a revision of theirs.
 	Interloper time.Duration
 
+	// Deletion, where given, is how long after the deployment's start somebody else deletes the service.
+	Deletion time.Duration
+
+	// Desired, where given, is the service's desiredCount from when the scenario is set.
+	Desired *int
+
+	// EarlySuccess, where given, is when a rolling update of the service is successful, from when the scenario is set.
+	EarlySuccess *EarlySuccess
+
+	// ClassicBalancer puts the service behind a Classic Load Balancer from when the scenario is set.
+	ClassicBalancer bool
+
+	// Attempts, where given, are how long after the deployment's creation its failed tasks are replaced: once for each entry, and never again
+	// after the last. Nil means seconds that grow to five minutes; tasks whose image cannot be pulled have been seen to come minutes apart.
+	Attempts []time.Duration
+
 	// ThrottleEvery, where given, throttles every so many ECS calls.
 	ThrottleEvery int
 }
 
 // Breaker is a deployment circuit breaker.
-type Breaker struct{ Enable, Rollback bool }
+type Breaker struct {
+	Enable, Rollback bool
+	Threshold        int  // tasks that fail; 0 is ECS's default, half the desired count but at least 3 and at most 200
+	Cumulative       bool // a healthy task does not set the count back
+}
+
+func (b *Breaker) configuration() object {
+	o := object{"enable": b.Enable, "rollback": b.Rollback}
+	if b.Threshold > 0 {
+		o["thresholdConfiguration"] = object{"type": "COUNT", "value": b.Threshold}
+	}
+	if b.Cumulative {
+		o["resetOnHealthyTask"] = false
+	}
+	return o
+}
+
+// EarlySuccess is when a rolling update is successful before all its tasks are healthy.
+type EarlySuccess struct {
+	Percent  int  // of the desired count that must be healthy
+	Deferred bool // the old tasks go afterwards
+}
 
 // Strategy is a deployment strategy: the deploymentConfiguration of a service but for the circuit breaker and the alarms. A minute is 60 s of emulated time.
 type Strategy struct {
@@ -81,8 +118,8 @@ type Fate struct {
 	Start    time.Duration // from launch until its containers run; 0 means 20 s
 	Unplaced Unplaced      // no task is started at all
 
-	// Reason is why ECS ends the task, in full: so long after it started as ExitAfter says, or before its containers ran. What begins with
-	// "Cannot" comes when the image has been pulled or should have been, and is the main container's reason too.
+	// Reason is why ECS ends the task, in full: so long after it started as ExitAfter says, or before its containers ran. Where it or
+	// ContainerReason begins with "Cannot" that is when the image has been pulled or should have been, and it is the main container's reason too.
 	Reason   string
 	StopCode string // empty: TaskFailedToStart before its containers ran, ServiceSchedulerInitiated after
 
@@ -95,6 +132,12 @@ type Fate struct {
 	Target         Target   // what the load balancer says of it then
 	Starting       bool     // it runs, and its health stays unknown
 	Log            []string // what its main container writes
+}
+
+// neverStarts says whether the task ends before its containers run, and pullFails that pulling the image is what fails.
+func (f Fate) neverStarts() bool { return f.Reason != "" && f.ExitAfter == 0 }
+func (f Fate) pullFails() bool {
+	return strings.HasPrefix(f.Reason, "Cannot") || strings.HasPrefix(f.ContainerReason, "Cannot")
 }
 
 // Unplaced is why there is no place for a task.
@@ -122,7 +165,7 @@ func exit(code int) *int { return &code }
 
 // ParseScenario returns the scenario of that name; "" is the default one. The error lists the names there are.
 func ParseScenario(name string) (Scenario, error) {
-	all := Scenarios()
+	all := append(Scenarios(), Strict()...)
 	var names []string
 	for _, s := range all {
 		if s.Name == name || name == "" {
@@ -200,7 +243,25 @@ func (e *Emulator) configure(s *service, sc Scenario) {
 	}
 	change := object{}
 	if b := sc.Breaker; b != nil {
-		change["deploymentCircuitBreaker"] = object{"enable": b.Enable, "rollback": b.Rollback}
+		change["deploymentCircuitBreaker"] = b.configuration()
+	}
+	if n := sc.Desired; n != nil && s.desired != *n {
+		s.desired, s.steady, e.ecs.busy = *n, false, true
+	}
+	if es := sc.EarlySuccess; es != nil {
+		cleanup := "BLOCKING"
+		if es.Deferred {
+			cleanup = "DEFERRED"
+		}
+		change["minimumHealthyPercent"] = min(es.Percent, s.doc.object("deploymentConfiguration").number("minimumHealthyPercent", 100))
+		change["earlySuccessCriteria"] = object{"enable": true, "healthyPercent": es.Percent, "sourceServiceRevisionCleanup": cleanup}
+	}
+	if sc.ClassicBalancer {
+		var balancers []any
+		for _, lb := range s.doc.objects("loadBalancers") {
+			balancers = append(balancers, object{"loadBalancerName": s.name, "containerName": lb["containerName"], "containerPort": lb["containerPort"]})
+		}
+		s.doc.put("loadBalancers", balancers)
 	}
 	if a := sc.Alarm; a != nil {
 		change["alarms"] = object{"alarmNames": []any{a.Name}, "enable": true, "rollback": true}
