@@ -38,6 +38,7 @@ type call struct {
 	host      string // the registry's host, as the caller reaches this server
 	scheme    string
 	principal string // ARN of who signed
+	change    Change // what the record says of it
 }
 
 // apiError is an error answer of a service.
@@ -121,8 +122,9 @@ func (e *Emulator) answer(svc *awsService, name string, r *http.Request, body []
 	if err != nil {
 		return nil, apiErrorf("SerializationException", "%v", err)
 	}
-	action := svc.name + ":" + name
-	if err := e.injected(r.Context(), action, principal, func() string { return svc.resource(e, name, in) }); err != nil {
+	resource := svc.resource(e, name, in)
+	fault, err := e.injected(r.Context(), Call{time.Now(), svc.name, name, principal, resource, body})
+	if err != nil {
 		return nil, err
 	}
 	if err := svc.rules.check(op.input, in, e.future); err != nil {
@@ -133,12 +135,33 @@ func (e *Emulator) answer(svc *awsService, name string, r *http.Request, body []
 	}
 	host, scheme := e.registryHost(r)
 	c := &call{now: time.Now(), in: in, host: host, scheme: scheme, principal: principal}
+	c.change.Lost = fault != nil && fault.Lost
+	out, err := e.performNow(svc, name, c)
+	if lost := fault.answered(r.Context()); lost != nil {
+		return nil, lost
+	}
+	return out, err
+}
 
+func (e *Emulator) performNow(svc *awsService, name string, c *call) (object, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.advance(c.now)
+	return e.perform(svc, name, c)
+}
+
+// perform acts on a call that is valid, and puts it on record. It must be called with e.mu held, the state being that of the call's time.
+func (e *Emulator) perform(svc *awsService, name string, c *call) (object, error) {
+	op, action := svc.operations[name], svc.name+":"+name
+	if changes(name) {
+		c.change.Time, c.change.Caller, c.change.Operation, c.change.Resource = c.now, c.principal, action, svc.resource(e, name, c.in)
+		defer func() { e.noteChange(c.change) }()
+	}
 	out, err := op.do(e, c)
 	e.noteViews(c.now)
+	if api, ok := err.(*apiError); ok {
+		c.change.Error = api.code
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -11,7 +11,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 )
 
-func (w *world) state(s types.Service) types.DeploymentRolloutState { return s.Deployments[0].RolloutState }
+func (w *world) state(s types.Service) types.DeploymentRolloutState {
+	return s.Deployments[0].RolloutState
+}
 
 // TestStrictScenarios plays each of the scenarios that are kept apart, and looks at how its service deployment ends.
 func TestStrictScenarios(t *testing.T) {

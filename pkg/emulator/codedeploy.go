@@ -46,6 +46,8 @@ type shipment struct {
 	doc          object // as created
 	status       string // Created, InProgress, Ready, Succeeded, Failed, Stopped
 	creator      string
+	caller       string // principal
+	stoppedBy    string // principal; "" is nobody
 	created      time.Time
 	started      time.Time
 	completed    time.Time
@@ -360,6 +362,8 @@ func (e *Emulator) createDeployment(c *call) (object, error) {
 		}
 	}
 	d := e.newShipment(g, s, "user", c.now)
+	d.caller = c.principal
+	c.change.Deployment, c.change.Effect = d.id, "started"
 	d.spec, d.doc = spec, copyOf(c.in)
 	d.doc["deploymentConfigName"] = configuration
 	g.application.keep(d.doc.object("revision"), c.now)
@@ -564,6 +568,8 @@ func (e *Emulator) stopDeployment(c *call) (object, error) {
 	if c.in.has("autoRollbackEnabled") {
 		back = c.in.flag("autoRollbackEnabled")
 	}
+	d.stoppedBy = c.principal
+	c.change.Deployment, c.change.Effect = d.id, "stopped"
 	e.endShipment(d, "Stopped", "MANUAL_STOP", fmt.Sprintf("The deployment %s was stopped by %s.", d.id, c.principal), back, c.now)
 	return object{"status": "Succeeded", "statusMessage": "No more deployment events will be sent."}, nil
 }

@@ -15,9 +15,10 @@ import (
 type ecsState struct {
 	clusters []*cluster
 	families map[string]*family
-	ticked   time.Time // the machine has run up to here
-	busy     bool      // something is under way: ticks must not be skipped
-	launched int       // tasks, ever
+	history  []*release // every service deployment ever, also of deleted services
+	ticked   time.Time  // the machine has run up to here
+	busy     bool       // something is under way: ticks must not be skipped
+	launched int        // tasks, ever
 }
 
 func (s *ecsState) init() { s.families = map[string]*family{} }

@@ -65,6 +65,9 @@ type release struct {
 	triggered                  []string // names of alarms that went off
 	interloped                 bool
 
+	caller, stoppedBy string // principals: who started it, and who asked for its end
+	supersededBy      string // id of the deployment that took its place
+
 	listed                   time.Time // from when ListServiceDeployments has it
 	recordLag, completionLag time.Duration
 	views                    []view // where recordLag is not zero: what it looked like
@@ -136,7 +139,7 @@ func (s *service) breaker() (enable, rollback bool, threshold int) {
 }
 
 // deploy starts a deployment of what the service's document now says.
-func (e *Emulator) deploy(s *service, now time.Time) {
+func (e *Emulator) deploy(s *service, caller string, now time.Time) {
 	td, err := e.findTaskDefinition(s.doc.str("taskDefinition"))
 	if err != nil {
 		return // checked before
@@ -153,7 +156,7 @@ func (e *Emulator) deploy(s *service, now time.Time) {
 		service: s, definition: td, created: now, digests: map[string]string{}, scenario: scenario, settings: s.settings(),
 	}
 	rel := &release{
-		arn: strings.Replace(s.arn, ":service/", ":service-deployment/", 1) + "/" + e.id(releaseID), service: s,
+		arn: strings.Replace(s.arn, ":service/", ":service-deployment/", 1) + "/" + e.id(releaseID), service: s, caller: caller,
 		status: "PENDING", created: now, updated: now, target: rev, configuration: copyOf(s.doc.object("deploymentConfiguration")), breaker: "DISABLED", alarms: "DISABLED",
 	}
 	e.drawLags(rel)
@@ -168,6 +171,9 @@ func (e *Emulator) deploy(s *service, now time.Time) {
 	for _, d := range s.deployments {
 		d.status = "ACTIVE"
 		rel.sources = append(rel.sources, d.revision)
+		if !d.release.final() {
+			d.release.supersededBy = "ecs-svc/" + number
+		}
 		d.release.finish("STOPPED", "Service deployment was stopped because a new service deployment was started.", now)
 	}
 	if old == nil && !rel.shifts() {
@@ -177,6 +183,7 @@ func (e *Emulator) deploy(s *service, now time.Time) {
 	d.progress("IN_PROGRESS", "ECS deployment "+d.id+" in progress.", now)
 	s.deployments = append([]*deployment{d}, s.deployments...)
 	s.releases = append([]*release{rel}, s.releases...)
+	e.ecs.history = append(e.ecs.history, rel)
 	s.revisions = append([]*revision{rev}, s.revisions...)
 	s.steady = false
 	e.ecs.busy = true
@@ -469,12 +476,14 @@ func (e *Emulator) stopServiceDeployment(c *call) (object, error) {
 	switch r.status {
 	case "PENDING", "IN_PROGRESS":
 	case "STOP_REQUESTED", "ROLLBACK_REQUESTED", "ROLLBACK_IN_PROGRESS":
+		c.change.Deployment, c.change.Effect = "ecs-svc/"+r.target.id, "continued its rollback"
 		// The developer guide, stop-service-deployment: stopping a deployment in these states continues the rollback.
 		return object{"serviceDeploymentArn": r.arn}, nil
 	default: // code and words are not known for certain
 		return nil, apiErrorf("ConflictException", "Cannot stop a service deployment with the status %s.", r.status)
 	}
-	r.status, r.updated = "ROLLBACK_REQUESTED", c.now
+	r.status, r.updated, r.stoppedBy = "ROLLBACK_REQUESTED", c.now, c.principal
+	c.change.Deployment, c.change.Effect = "ecs-svc/"+r.target.id, "stopped"
 	r.reason = "Service deployment rollback was requested by a user."
 	e.ecs.busy = true
 	return object{"serviceDeploymentArn": r.arn}, nil

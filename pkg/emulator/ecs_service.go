@@ -110,7 +110,8 @@ func (e *Emulator) createService(c *call) (object, error) {
 	cl.services = append(slices.DeleteFunc(cl.services, func(o *service) bool { return o.name == name }), s)
 	switch controller {
 	case "ECS":
-		e.deploy(s, c.now)
+		e.deploy(s, c.principal, c.now)
+		c.change.Deployment, c.change.Effect = s.primary().id, "created"
 	case "CODE_DEPLOY":
 		td, err := e.findTaskDefinition(s.doc.str("taskDefinition"))
 		if err != nil {
@@ -259,9 +260,11 @@ func (e *Emulator) updateService(c *call) (object, error) {
 	if n := in.number("desiredCount", s.desired); n != s.desired {
 		s.desired, s.steady = n, false
 		e.ecs.busy = true
+		c.change.Effect = "scaled"
 	}
 	if changed && s.controller() == "ECS" {
-		e.deploy(s, c.now)
+		e.deploy(s, c.principal, c.now)
+		c.change.Deployment, c.change.Effect = s.primary().id, "started"
 	}
 	return object{"service": e.describeService(s, c.now, true)}, nil
 }
@@ -371,6 +374,7 @@ func (e *Emulator) deleteService(c *call) (object, error) {
 		return nil, apiErrorf("InvalidParameterException", "The service cannot be stopped while it is scaled above 0.")
 	}
 	e.deleteNow(s, c.now)
+	c.change.Effect = "deleted"
 	return object{"service": e.describeService(s, c.now, false)}, nil
 }
 

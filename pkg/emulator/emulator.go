@@ -55,13 +55,18 @@ type Emulator struct {
 	rand     *rand.Rand // ids; seeded alike every time, so that runs can be compared
 	chance   *rand.Rand // what [Behaviour] leaves to chance
 	requests []Request
+	changes  []Change
 
 	behaviour Behaviour
 	faults    []*fault
-	scripts   []script
-	registry  registryState
-	ecs       ecsState
-	logs      logsState
+
+	interposed  func(Call) *Fault
+	interposing sync.Mutex // held while interposed is called; never with mu
+
+	scripts  []script
+	registry registryState
+	ecs      ecsState
+	logs     logsState
 
 	codedeploy codeDeployState
 	sessions   map[string]*session // by access key id

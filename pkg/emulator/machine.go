@@ -745,10 +745,11 @@ func (e *Emulator) interlope(s *service, d *deployment, now time.Time) {
 		base = d.release.sources[0].definition
 	}
 	doc := copyOf(base.doc)
-	td := e.addRevision(base.family, doc, "arn:aws:iam::"+e.account+":user/somebody-else", now)
+	td := e.addRevision(base.family, doc, e.stranger(), now)
 	s.doc["taskDefinition"] = td.arn
 	scripted := e.scripts
 	e.scripts = nil // theirs goes well
-	e.deploy(s, now)
+	e.deploy(s, e.stranger(), now)
 	e.scripts = scripted
+	e.noteChange(Change{Time: now, Caller: e.stranger(), Operation: "ecs:UpdateService", Resource: s.arn, Deployment: s.primary().id, Effect: "started"})
 }

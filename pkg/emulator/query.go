@@ -121,7 +121,7 @@ func (e *Emulator) answerQuery(svc *queryService, r *http.Request, form url.Valu
 		}
 		return nil, err
 	}
-	err = e.injected(r.Context(), svc.name+":"+name, principal, func() string { return svc.resource(form) })
+	fault, err := e.injected(r.Context(), Call{time.Now(), svc.name, name, principal, svc.resource(form), nil})
 	if api, ok := err.(*apiError); ok { // the Query protocol has older names
 		switch api.code {
 		case "AccessDeniedException":
@@ -134,7 +134,11 @@ func (e *Emulator) answerQuery(svc *queryService, r *http.Request, form url.Valu
 	if err != nil {
 		return nil, err
 	}
-	return do(e, r, form)
+	out, err := do(e, r, form)
+	if lost := fault.answered(r.Context()); lost != nil {
+		return nil, lost
+	}
+	return out, err
 }
 
 // members reads a list of the Query protocol: Name.member.1, Name.member.2 …

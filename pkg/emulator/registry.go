@@ -9,10 +9,12 @@
 package emulator
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -86,14 +88,28 @@ func (e *Emulator) serveRegistry(w http.ResponseWriter, r *http.Request) {
 				req.Operation, handle = op.name, op.do
 			}
 		}
-		if err := e.injected(r.Context(), "registry:"+req.Operation, "", func() string { return "" }); err != nil {
+		fault, err := e.injected(r.Context(), Call{Time: time.Now(), Service: "registry", Operation: req.Operation})
+		if err != nil {
 			return err
 		}
 		if err := e.authorizeRegistry(w, r); err != nil {
 			return err
 		}
 		e.registryHost(r)
-		return handle(e, w, r, route)
+		if fault == nil {
+			return handle(e, w, r, route)
+		}
+		answer := &heldAnswer{header: http.Header{}}
+		err = handle(e, answer, r, route)
+		if lost := fault.answered(r.Context()); lost != nil {
+			return lost
+		}
+		if err == nil {
+			maps.Copy(w.Header(), answer.header)
+			w.WriteHeader(answer.status)
+			w.Write(answer.body.Bytes())
+		}
+		return err
 	}()
 	if err == nil {
 		return
@@ -466,6 +482,26 @@ func (e *Emulator) listTags(w http.ResponseWriter, r *http.Request, rt route) er
 	}
 	w.Header().Set("Content-Type", "application/json")
 	return json.NewEncoder(w).Encode(map[string]any{"name": rt.repository, "tags": tags})
+}
+
+// heldAnswer is an answer that is held back until it is clear whether it is sent.
+type heldAnswer struct {
+	header http.Header
+	status int
+	body   bytes.Buffer
+}
+
+func (a *heldAnswer) Header() http.Header { return a.header }
+
+func (a *heldAnswer) WriteHeader(status int) {
+	if a.status == 0 {
+		a.status = status
+	}
+}
+
+func (a *heldAnswer) Write(p []byte) (int, error) {
+	a.WriteHeader(http.StatusOK)
+	return a.body.Write(p)
 }
 
 // countingBody counts what a request sent.

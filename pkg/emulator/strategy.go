@@ -353,9 +353,12 @@ func (e *Emulator) continueServiceDeployment(c *call) (object, error) {
 	r.updated, e.ecs.busy = c.now, true
 	if orDefault(c.in.str("action"), "CONTINUE") == "CONTINUE" {
 		h.status = "SUCCEEDED"
+		c.change.Deployment, c.change.Effect = "ecs-svc/"+r.target.id, "continued"
 		return object{"serviceDeploymentArn": r.arn}, nil
 	}
 	h.status = "FAILED"
+	r.stoppedBy = c.principal
+	c.change.Deployment, c.change.Effect = "ecs-svc/"+r.target.id, "rolled back"
 	if p := r.service.primary(); p != nil && p.release == r {
 		e.failDeployment(r.service, p, c.now, hookFailed(h.stage, ""), true)
 	}
