@@ -40,31 +40,32 @@ func ecsService() *awsService {
 		refuse:   refuseECS,
 		resource: ecsResource,
 		operations: map[string]operation{
-			"CreateCluster":              {schemas.CreateClusterRequest, schemas.CreateClusterResponse, (*Emulator).createCluster},
-			"DescribeClusters":           {schemas.DescribeClustersRequest, schemas.DescribeClustersResponse, (*Emulator).describeClusters},
-			"ListClusters":               {schemas.ListClustersRequest, schemas.ListClustersResponse, (*Emulator).listClusters},
-			"DeleteCluster":              {schemas.DeleteClusterRequest, schemas.DeleteClusterResponse, (*Emulator).deleteCluster},
-			"RegisterTaskDefinition":     {schemas.RegisterTaskDefinitionRequest, schemas.RegisterTaskDefinitionResponse, (*Emulator).registerTaskDefinition},
-			"DescribeTaskDefinition":     {schemas.DescribeTaskDefinitionRequest, schemas.DescribeTaskDefinitionResponse, (*Emulator).describeTaskDefinition},
-			"ListTaskDefinitions":        {schemas.ListTaskDefinitionsRequest, schemas.ListTaskDefinitionsResponse, (*Emulator).listTaskDefinitions},
-			"DeregisterTaskDefinition":   {schemas.DeregisterTaskDefinitionRequest, schemas.DeregisterTaskDefinitionResponse, (*Emulator).deregisterTaskDefinition},
-			"TagResource":                {schemas.TagResourceRequest, schemas.TagResourceResponse, (*Emulator).tagResource},
-			"UntagResource":              {schemas.UntagResourceRequest, schemas.UntagResourceResponse, (*Emulator).untagResource},
-			"ListTagsForResource":        {schemas.ListTagsForResourceRequest, schemas.ListTagsForResourceResponse, (*Emulator).listTagsForResource},
-			"CreateService":              {schemas.CreateServiceRequest, schemas.CreateServiceResponse, (*Emulator).createService},
-			"UpdateService":              {schemas.UpdateServiceRequest, schemas.UpdateServiceResponse, (*Emulator).updateService},
-			"DescribeServices":           {schemas.DescribeServicesRequest, schemas.DescribeServicesResponse, (*Emulator).describeServices},
-			"ListServices":               {schemas.ListServicesRequest, schemas.ListServicesResponse, (*Emulator).listServices},
-			"DeleteService":              {schemas.DeleteServiceRequest, schemas.DeleteServiceResponse, (*Emulator).deleteService},
-			"ListServiceDeployments":     {schemas.ListServiceDeploymentsRequest, schemas.ListServiceDeploymentsResponse, (*Emulator).listServiceDeployments},
-			"DescribeServiceDeployments": {schemas.DescribeServiceDeploymentsRequest, schemas.DescribeServiceDeploymentsResponse, (*Emulator).describeServiceDeployments},
-			"DescribeServiceRevisions":   {schemas.DescribeServiceRevisionsRequest, schemas.DescribeServiceRevisionsResponse, (*Emulator).describeServiceRevisions},
-			"ContinueServiceDeployment":  {schemas.ContinueServiceDeploymentRequest, schemas.ContinueServiceDeploymentResponse, (*Emulator).continueServiceDeployment},
-			"StopServiceDeployment":      {schemas.StopServiceDeploymentRequest, schemas.StopServiceDeploymentResponse, (*Emulator).stopServiceDeployment},
-			"ListTasks":                  {schemas.ListTasksRequest, schemas.ListTasksResponse, (*Emulator).listTasks},
-			"DescribeTasks":              {schemas.DescribeTasksRequest, schemas.DescribeTasksResponse, (*Emulator).describeTasks},
-			"RunTask":                    {schemas.RunTaskRequest, schemas.RunTaskResponse, (*Emulator).runTask},
-			"StopTask":                   {schemas.StopTaskRequest, schemas.StopTaskResponse, (*Emulator).stopTask},
+			"CreateCluster":                 {schemas.CreateClusterRequest, schemas.CreateClusterResponse, (*Emulator).createCluster},
+			"DescribeClusters":              {schemas.DescribeClustersRequest, schemas.DescribeClustersResponse, (*Emulator).describeClusters},
+			"ListClusters":                  {schemas.ListClustersRequest, schemas.ListClustersResponse, (*Emulator).listClusters},
+			"DeleteCluster":                 {schemas.DeleteClusterRequest, schemas.DeleteClusterResponse, (*Emulator).deleteCluster},
+			"RegisterTaskDefinition":        {schemas.RegisterTaskDefinitionRequest, schemas.RegisterTaskDefinitionResponse, (*Emulator).registerTaskDefinition},
+			"DescribeTaskDefinition":        {schemas.DescribeTaskDefinitionRequest, schemas.DescribeTaskDefinitionResponse, (*Emulator).describeTaskDefinition},
+			"ListTaskDefinitions":           {schemas.ListTaskDefinitionsRequest, schemas.ListTaskDefinitionsResponse, (*Emulator).listTaskDefinitions},
+			"DeregisterTaskDefinition":      {schemas.DeregisterTaskDefinitionRequest, schemas.DeregisterTaskDefinitionResponse, (*Emulator).deregisterTaskDefinition},
+			"TagResource":                   {schemas.TagResourceRequest, schemas.TagResourceResponse, (*Emulator).tagResource},
+			"UntagResource":                 {schemas.UntagResourceRequest, schemas.UntagResourceResponse, (*Emulator).untagResource},
+			"ListTagsForResource":           {schemas.ListTagsForResourceRequest, schemas.ListTagsForResourceResponse, (*Emulator).listTagsForResource},
+			"CreateService":                 {schemas.CreateServiceRequest, schemas.CreateServiceResponse, (*Emulator).createService},
+			"UpdateService":                 {schemas.UpdateServiceRequest, schemas.UpdateServiceResponse, (*Emulator).updateService},
+			"DescribeServices":              {schemas.DescribeServicesRequest, schemas.DescribeServicesResponse, (*Emulator).describeServices},
+			"ListServices":                  {schemas.ListServicesRequest, schemas.ListServicesResponse, (*Emulator).listServices},
+			"DeleteService":                 {schemas.DeleteServiceRequest, schemas.DeleteServiceResponse, (*Emulator).deleteService},
+			"DescribeExpressGatewayService": {schemas.DescribeExpressGatewayServiceRequest, schemas.DescribeExpressGatewayServiceResponse, (*Emulator).describeExpressGatewayService},
+			"ListServiceDeployments":        {schemas.ListServiceDeploymentsRequest, schemas.ListServiceDeploymentsResponse, (*Emulator).listServiceDeployments},
+			"DescribeServiceDeployments":    {schemas.DescribeServiceDeploymentsRequest, schemas.DescribeServiceDeploymentsResponse, (*Emulator).describeServiceDeployments},
+			"DescribeServiceRevisions":      {schemas.DescribeServiceRevisionsRequest, schemas.DescribeServiceRevisionsResponse, (*Emulator).describeServiceRevisions},
+			"ContinueServiceDeployment":     {schemas.ContinueServiceDeploymentRequest, schemas.ContinueServiceDeploymentResponse, (*Emulator).continueServiceDeployment},
+			"StopServiceDeployment":         {schemas.StopServiceDeploymentRequest, schemas.StopServiceDeploymentResponse, (*Emulator).stopServiceDeployment},
+			"ListTasks":                     {schemas.ListTasksRequest, schemas.ListTasksResponse, (*Emulator).listTasks},
+			"DescribeTasks":                 {schemas.DescribeTasksRequest, schemas.DescribeTasksResponse, (*Emulator).describeTasks},
+			"RunTask":                       {schemas.RunTaskRequest, schemas.RunTaskResponse, (*Emulator).runTask},
+			"StopTask":                      {schemas.StopTaskRequest, schemas.StopTaskResponse, (*Emulator).stopTask},
 		},
 	}
 }
@@ -111,6 +112,8 @@ func ecsResource(e *Emulator, op string, in object) string {
 	switch {
 	case strings.HasPrefix(in.str("service"), "arn:"):
 		return in.str("service")
+	case in.has("serviceArn"):
+		return in.str("serviceArn")
 	case in.has("service"):
 		return e.arn("ecs", "service/"+clusterName+"/"+in.str("service"))
 	case op == "CreateService":

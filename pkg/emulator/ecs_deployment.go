@@ -46,6 +46,8 @@ type revision struct {
 	test       float64           // and of the test traffic
 	scenario   Scenario
 	launched   int
+
+	architecture string // of an Express service, where it is not the task definition's
 }
 
 // release is a service deployment.
@@ -319,10 +321,12 @@ func (r *revision) describe() object {
 			resolved["loadBalancers"] = append(resolved.list("loadBalancers"), one)
 		}
 	}
-	return copyOf(r.settings.with(object{
+	o := r.settings.with(object{
 		"serviceRevisionArn": r.arn, "serviceArn": r.service.arn, "clusterArn": r.service.cluster.arn, "taskDefinition": r.definition.arn,
 		"createdAt": epoch(r.created), "guardDutyEnabled": false, "containerImages": images, "resolvedConfiguration": resolved,
-	}))
+	})
+	r.describeExpress(o)
+	return copyOf(o)
 }
 
 func (e *Emulator) listServiceDeployments(c *call) (object, error) {

@@ -25,6 +25,7 @@ type service struct {
 	events      []object      // newest first
 	steady      bool          // has said that it is
 	proven      map[string]bool
+	express     *Express // nil is a service whose resources the customer manages
 }
 
 // described are the members of a service's description that requests set and nothing else does.
@@ -225,6 +226,9 @@ func (e *Emulator) updateService(c *call) (object, error) {
 			return nil, apiErrorf("InvalidParameterException", "Cannot force a new deployment on services with %s %s deployment controller.", article(s.controller()), s.controller())
 		}
 	}
+	if err := s.checkExpress(in); err != nil {
+		return nil, err
+	}
 	if in.has("taskDefinition") {
 		td, err := e.usableTaskDefinition(in.str("taskDefinition"), "ClientException")
 		if err != nil {
@@ -312,6 +316,12 @@ func (e *Emulator) describeService(s *service, now time.Time, tags bool) object 
 		o.put(m, s.doc[m])
 	}
 	o.put("taskDefinition", s.doc.str("taskDefinition"))
+	if s.express != nil {
+		o["resourceManagementType"] = "ECS"
+		if s.express.NoTaskDefinition {
+			delete(o, "taskDefinition")
+		}
+	}
 	if s.fargate() || s.doc.has("loadBalancers") {
 		o.fill("healthCheckGracePeriodSeconds", 0)
 	}
@@ -352,6 +362,9 @@ func (e *Emulator) listServices(c *call) (object, error) {
 	}
 	arns := []string{}
 	for _, s := range cl.services {
+		if kind := c.in.str("resourceManagementType"); kind != "" && (kind == "ECS") != (s.express != nil) {
+			continue
+		}
 		if lt := c.in.str("launchType"); s.status == "ACTIVE" && (lt == "" || lt == s.doc.str("launchType")) {
 			arns = append(arns, s.arn)
 		}

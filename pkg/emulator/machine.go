@@ -133,7 +133,7 @@ func (e *Emulator) pulled(t *task, fate Fate, now time.Time) {
 			repository, _ := cutTag(image)
 			image = repository + "@" + t.revision.digests[c.name]
 		}
-		digest, runs, problem := e.resolve(image, t.definition.platform())
+		digest, runs, problem := e.resolve(image, e.detected(t, c, image))
 		if problem != "" {
 			e.fail(t, now, "TaskFailedToStart", problem, func(o *container) {
 				if o == c {
