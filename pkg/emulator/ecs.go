@@ -15,13 +15,14 @@ import (
 type ecsState struct {
 	clusters []*cluster
 	families map[string]*family
-	history  []*release // every service deployment ever, also of deleted services
-	ticked   time.Time  // the machine has run up to here
-	busy     bool       // something is under way: ticks must not be skipped
-	launched int        // tasks, ever
+	tokens   map[string]ranBefore // of RunTask, by client token
+	history  []*release           // every service deployment ever, also of deleted services
+	ticked   time.Time            // the machine has run up to here
+	busy     bool                 // something is under way: ticks must not be skipped
+	launched int                  // tasks, ever
 }
 
-func (s *ecsState) init() { s.families = map[string]*family{} }
+func (s *ecsState) init() { s.families, s.tokens = map[string]*family{}, map[string]ranBefore{} }
 
 type cluster struct {
 	name, arn string

@@ -63,10 +63,11 @@ type Emulator struct {
 	interposed  func(Call) *Fault
 	interposing sync.Mutex // held while interposed is called; never with mu
 
-	scripts  []script
-	registry registryState
-	ecs      ecsState
-	logs     logsState
+	scripts     []script
+	taskScripts []taskScript
+	registry    registryState
+	ecs         ecsState
+	logs        logsState
 
 	codedeploy codeDeployState
 	sessions   map[string]*session // by access key id

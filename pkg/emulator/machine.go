@@ -167,9 +167,7 @@ func (e *Emulator) startContainers(t *task, fate Fate, now time.Time) {
 			e.write(t, c, now, "exec /app: exec format error")
 			fate = Fate{Exit: exit(255), ContainerReason: fate.ContainerReason}
 		} else if i == t.main() {
-			for _, line := range fate.Log {
-				e.write(t, c, now, line)
-			}
+			e.writeAll(t, c, fate, now)
 		}
 	}
 	if fate.Exit != nil && fate.ExitAfter == 0 && fate.Reason == "" {
@@ -210,6 +208,17 @@ func (e *Emulator) startContainers(t *task, fate Fate, now time.Time) {
 		})
 	case fate.Exit != nil:
 		t.after(at(fate.ExitAfter), func(t *task, now time.Time) { e.exited(t, fate, now) })
+	}
+}
+
+// writeAll writes the lines of a container's log, at once or one after the other.
+func (e *Emulator) writeAll(t *task, c *container, fate Fate, now time.Time) {
+	for i, line := range fate.Log {
+		if i == 0 || fate.LogEvery == 0 {
+			e.write(t, c, now, line)
+			continue
+		}
+		t.after(now.Add(e.scaled(time.Duration(i)*fate.LogEvery)), func(t *task, now time.Time) { e.write(t, c, now, line) })
 	}
 }
 
@@ -308,6 +317,9 @@ func (e *Emulator) stop(t *task, now time.Time, code, reason string) {
 		for _, c := range t.containers {
 			if ran && c.exitCode == nil {
 				c.exitCode = exit(0)
+				if t.revision == nil && t.stopCode == "UserInitiated" {
+					c.exitCode = exit(143) // SIGTERM: nothing of a one-off command catches it
+				}
 			}
 			c.status = "STOPPED"
 		}

@@ -127,11 +127,12 @@ type Fate struct {
 	ExitAfter       time.Duration // … so long after it started; 0 means before the task was RUNNING
 	ContainerReason string        // why, in full; for most exit codes there is none
 
-	Unhealthy      bool     // it runs, fails its health checks and is replaced
-	ContainerCheck bool     // they are those of its task definition, not the load balancer's
-	Target         Target   // what the load balancer says of it then
-	Starting       bool     // it runs, and its health stays unknown
-	Log            []string // what its main container writes
+	Unhealthy      bool          // it runs, fails its health checks and is replaced
+	ContainerCheck bool          // they are those of its task definition, not the load balancer's
+	Target         Target        // what the load balancer says of it then
+	Starting       bool          // it runs, and its health stays unknown
+	Log            []string      // what its main container writes
+	LogEvery       time.Duration // between two lines of it; 0 is all at once, when it starts
 }
 
 // neverStarts says whether the task ends before its containers run, and pullFails that pulling the image is what fails.
