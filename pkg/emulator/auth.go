@@ -41,7 +41,7 @@ func (e *Emulator) authenticate(r *http.Request, service string) (string, error)
 	s := e.sessions[m[1]]
 	switch {
 	case s == nil:
-		return "arn:aws:iam::" + e.account + ":user/emulator", nil
+		return e.User(), nil
 	case r.Header.Get("X-Amz-Security-Token") != s.token:
 		return "", apiErrorf("UnrecognizedClientException", "The security token included in the request is invalid.")
 	case time.Now().After(s.expires):

@@ -133,6 +133,9 @@ func (e *Emulator) answer(svc *awsService, name string, r *http.Request, body []
 		}
 		return nil, err
 	}
+	if err := e.authorize(principal, e.needs(svc, name, in)); err != nil {
+		return nil, err
+	}
 	host, scheme := e.registryHost(r)
 	c := &call{now: time.Now(), in: in, host: host, scheme: scheme, principal: principal}
 	c.change.Lost = fault != nil && fault.Lost

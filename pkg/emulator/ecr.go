@@ -80,7 +80,7 @@ func (e *Emulator) registryHost(r *http.Request) (host, scheme string) {
 func (e *Emulator) getAuthorizationToken(c *call) (object, error) {
 	password := rand.Text() + rand.Text()
 	expires := c.now.Add(tokenLife)
-	e.registry.tokens[password] = expires
+	e.registry.tokens[password] = registryToken{expires, c.principal}
 	return object{"authorizationData": []any{object{
 		"authorizationToken": base64.StdEncoding.EncodeToString([]byte("AWS:" + password)),
 		"expiresAt":          epoch(expires),

@@ -8,7 +8,7 @@
 // a testing/synctest bubble a half-hour rollout takes milliseconds. How a rollout goes is decided by a [Scenario].
 //
 // What it does not do: it runs no containers; it checks that a request is signed, and for which region and service, but not the signature itself;
-// it evaluates no IAM policies ([Emulator.Fail] denies what a test wants denied); nothing but image layers outlives the process; services with
+// principals without policies may do everything ([Emulator.Restrict] gives them some); nothing but image layers outlives the process; services with
 // the EXTERNAL controller exist but are never rolled out; load balancers and alarms are names; and its timing is plausible, not AWS's.
 // In one way it is stricter than AWS, where the protocol lets a service ignore members it does not know: it refuses them, because a misspelt
 // member that is silently ignored is a bug that no test would find. [Options.FutureMembers] names the exceptions.
@@ -21,6 +21,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"ecsdeploy/pkg/emulator/iam"
 )
 
 // Options configures an [Emulator]. The zero value is a working one.
@@ -70,7 +72,8 @@ type Emulator struct {
 	logs        logsState
 
 	codedeploy codeDeployState
-	sessions   map[string]*session // by access key id
+	sessions   map[string]*session     // by access key id
+	policies   map[string][]iam.Policy // by principal; one without any is not restricted
 }
 
 // New makes an emulator with nothing in it.
@@ -88,6 +91,7 @@ func New(o Options) (*Emulator, error) {
 		store:    store,
 		rand:     rand.New(rand.NewPCG(20, 14)),
 		sessions: map[string]*session{},
+		policies: map[string][]iam.Policy{},
 	}
 	if e.speed <= 0 {
 		e.speed = 1

@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"ecsdeploy/pkg/emulator/iam"
 )
 
 // queryService is one of the services that speak the Query protocol.
@@ -131,6 +133,9 @@ func (e *Emulator) answerQuery(svc *queryService, r *http.Request, form url.Valu
 			api.code = "Throttling"
 		}
 	}
+	if err == nil && name != "GetCallerIdentity" { // which nobody can be denied
+		err = e.authorizeQuery(principal, svc.name+":"+name, svc.resource(form))
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -139,6 +144,16 @@ func (e *Emulator) answerQuery(svc *queryService, r *http.Request, form url.Valu
 		return nil, lost
 	}
 	return out, err
+}
+
+// authorizeQuery is authorize in the words of the services that speak the Query protocol: only an explicit denial is told.
+func (e *Emulator) authorizeQuery(principal, action, resource string) error {
+	err := e.authorize(principal, []iam.Request{{Action: action, Resource: resource, Context: map[string][]string{"aws:RequestedRegion": {e.region}}}})
+	if api, ok := err.(*apiError); ok {
+		message, _, _ := strings.Cut(api.message, " because no ")
+		return &apiError{http.StatusForbidden, "AccessDenied", message}
+	}
+	return err
 }
 
 // members reads a list of the Query protocol: Name.member.1, Name.member.2 …

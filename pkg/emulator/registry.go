@@ -92,7 +92,11 @@ func (e *Emulator) serveRegistry(w http.ResponseWriter, r *http.Request) {
 		if err != nil {
 			return err
 		}
-		if err := e.authorizeRegistry(w, r); err != nil {
+		principal, err := e.authorizeRegistry(w, r)
+		if err != nil {
+			return err
+		}
+		if err := e.authorizeRegistryAction(principal, req.Operation, route.repository); err != nil {
 			return err
 		}
 		e.registryHost(r)
@@ -187,11 +191,11 @@ func (e *Emulator) unsupported(http.ResponseWriter, *http.Request, route) error 
 	return &registryError{http.StatusMethodNotAllowed, "UNSUPPORTED", "The operation is unsupported."}
 }
 
-// authorizeRegistry checks the Basic credentials that GetAuthorizationToken hands out.
-func (e *Emulator) authorizeRegistry(w http.ResponseWriter, r *http.Request) error {
+// authorizeRegistry checks the Basic credentials that GetAuthorizationToken hands out, and returns whom they were handed to.
+func (e *Emulator) authorizeRegistry(w http.ResponseWriter, r *http.Request) (principal string, err error) {
 	user, password, ok := r.BasicAuth()
 	e.mu.Lock()
-	expires, known := e.registry.tokens[password]
+	token, known := e.registry.tokens[password]
 	e.mu.Unlock()
 	if !ok || user != "AWS" || !known {
 		scheme := "http"
@@ -199,12 +203,12 @@ func (e *Emulator) authorizeRegistry(w http.ResponseWriter, r *http.Request) err
 			scheme = "https"
 		}
 		w.Header().Set("Www-Authenticate", fmt.Sprintf(`Basic realm="%s://%s/",service="ecr.amazonaws.com"`, scheme, r.Host))
-		return &registryError{http.StatusUnauthorized, "UNAUTHORIZED", "Not Authorized"}
+		return "", &registryError{http.StatusUnauthorized, "UNAUTHORIZED", "Not Authorized"}
 	}
-	if time.Now().After(expires) {
-		return &registryError{http.StatusForbidden, "DENIED", "Your authorization token has expired. Reauthenticate and try again."}
+	if time.Now().After(token.expires) {
+		return "", &registryError{http.StatusForbidden, "DENIED", "Your authorization token has expired. Reauthenticate and try again."}
 	}
-	return nil
+	return token.principal, nil
 }
 
 func (e *Emulator) ping(w http.ResponseWriter, r *http.Request, _ route) error {

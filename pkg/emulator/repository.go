@@ -17,14 +17,20 @@ import (
 
 type registryState struct {
 	repositories map[string]*repository
-	tokens       map[string]time.Time // password → expiry
+	tokens       map[string]registryToken // by password
 	uploads      map[string]*upload
 	hosts        map[string]bool // names this server was reached by as a registry
 }
 
+// registryToken is what GetAuthorizationToken handed out.
+type registryToken struct {
+	expires   time.Time
+	principal string // whose permissions the registry checks
+}
+
 func (s *registryState) init() {
 	s.repositories = map[string]*repository{}
-	s.tokens = map[string]time.Time{}
+	s.tokens = map[string]registryToken{}
 	s.uploads = map[string]*upload{}
 	s.hosts = map[string]bool{}
 }
