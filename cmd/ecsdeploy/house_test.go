@@ -28,7 +28,8 @@ func TestImports(t *testing.T) {
 		"task":                   {}, // tests of the shim
 		"cmd/emulator":           {"pkg/emulator", "pkg/emulator/agent"},
 		"cmd/pushbench":          {"pkg/image"},
-		"pkg/emulator":           {},
+		"pkg/emulator":           {"pkg/emulator/iam"},
+		"pkg/emulator/iam":       {},
 		"pkg/placeholder/server": {},
 		"pkg/placeholder":        {},
 		"pkg/placeholder/build":  {"pkg/placeholder"},
