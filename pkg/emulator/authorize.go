@@ -74,7 +74,7 @@ func (e *Emulator) needs(svc *awsService, operation string, in object) []iam.Req
 	}
 	for _, role := range e.passedRoles(svc, operation, in) {
 		passing := request("iam:PassRole", role)
-		passing.Context = map[string][]string{"iam:PassedToService": {"ecs-tasks.amazonaws.com"}}
+		passing.Context = map[string][]string{"iam:PassedToService": {map[string]string{"ecs": "ecs-tasks.amazonaws.com", "events": "events.amazonaws.com"}[svc.name]}}
 		out = append(out, passing)
 	}
 	return out
@@ -154,6 +154,13 @@ func (e *Emulator) passedRoles(svc *awsService, operation string, in object) []s
 		from = append(from, in.object("overrides"))
 	}
 	var roles []string
+	if svc.name == "events" && operation == "PutTargets" {
+		for _, t := range in.objects("Targets") {
+			if role := t.str("RoleArn"); role != "" {
+				roles = append(roles, role)
+			}
+		}
+	}
 	for _, o := range from {
 		for _, m := range []string{"taskRoleArn", "executionRoleArn"} {
 			role := o.str(m)

@@ -72,6 +72,8 @@ type Emulator struct {
 	logs        logsState
 
 	codedeploy codeDeployState
+	events     eventBridge
+	scheduler  scheduler
 	sessions   map[string]*session     // by access key id
 	policies   map[string][]iam.Policy // by principal; one without any is not restricted
 }
@@ -102,7 +104,9 @@ func New(o Options) (*Emulator, error) {
 	for _, m := range o.FutureMembers {
 		e.future[m] = true
 	}
+	e.events.arn = e.arn
 	e.services = map[string]*awsService{
+		"AWSEvents":                            e.events.service(),
 		"AmazonEC2ContainerServiceV20141113":   ecsService(),
 		"AmazonEC2ContainerRegistry_V20150921": ecrService(),
 		"Logs_20140328":                        logsService(),
@@ -131,6 +135,8 @@ func (e *Emulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case r.URL.Path == "/v2" || strings.HasPrefix(r.URL.Path, "/v2/"):
 		e.serveRegistry(w, r)
+	case r.URL.Path == "/schedules" || strings.HasPrefix(r.URL.Path, "/schedules/"):
+		e.serveScheduler(w, r)
 	case r.Header.Get("X-Amz-Target") != "":
 		e.serveJSON(w, r)
 	case r.Method == http.MethodPost && strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded"):
