@@ -47,15 +47,11 @@ func Realistic(seed uint64) Behaviour {
 	}
 }
 
-// Behave sets how the services behave from now on. Deployments under way keep the lags that they have drawn.
-func (e *Emulator) Behave(b Behaviour) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.behaviour, e.chance = b, rand.New(rand.NewPCG(b.Seed, 2))
-}
+// behave sets how ECS behaves from now on.
+func (e *ECS) behave(b Behaviour) { e.behaviour, e.chance = b, rand.New(rand.NewPCG(b.Seed, 2)) }
 
 // drawLag returns a time between zero and limit. Zero limits draw nothing, so that switching one lag off leaves the others as they were.
-func (e *Emulator) drawLag(limit time.Duration) time.Duration {
+func (e *ECS) drawLag(limit time.Duration) time.Duration {
 	if limit <= 0 {
 		return 0
 	}
@@ -63,7 +59,7 @@ func (e *Emulator) drawLag(limit time.Duration) time.Duration {
 }
 
 // drawLags draws how far behind the views of a new service deployment are.
-func (e *Emulator) drawLags(r *release) {
+func (e *ECS) drawLags(r *release) {
 	b := e.behaviour
 	r.listed = r.created.Add(e.drawLag(b.ListLag))
 	r.recordLag, r.completionLag = e.drawLag(b.RecordLag), e.drawLag(b.CompletionLag)
@@ -116,8 +112,8 @@ func (r *release) seen(now time.Time) *release {
 }
 
 // noteViews keeps the views of all service deployments that are shown late.
-func (e *Emulator) noteViews(now time.Time) {
-	for _, cl := range e.ecs.clusters {
+func (e *ECS) noteViews(now time.Time) {
+	for _, cl := range e.clusters {
 		for _, s := range cl.services {
 			for _, r := range s.releases {
 				if r.recordLag > 0 {

@@ -11,9 +11,30 @@ import (
 	"time"
 )
 
-type codeDeployState struct {
+// CodeDeploy is AWS CodeDeploy, as far as services of ECS go.
+type CodeDeploy struct {
+	*Server
+	ecs          *ECS
 	applications []*application
 	deployments  []*shipment // newest first
+}
+
+func newCodeDeploy(server *Server, ecs *ECS) *CodeDeploy {
+	e := &CodeDeploy{Server: server, ecs: ecs}
+	ecs.turns = append(ecs.turns, e.turn)
+	server.handle("CodeDeploy_20141006", e.service())
+	return e
+}
+
+// turn brings every deployment that has not ended forward.
+func (e *CodeDeploy) turn(now time.Time) (busy bool) {
+	for _, d := range slices.Clone(e.deployments) {
+		if !d.final() {
+			e.advanceShipment(d, now)
+			busy = true
+		}
+	}
+	return busy
 }
 
 type application struct {
@@ -69,9 +90,9 @@ type lifecycleEvent struct {
 	diagnosis    string
 }
 
-func codeDeployService() *awsService {
+func (e *CodeDeploy) service() *awsService {
 	m := newCodeDeployModel()
-	op := func(name string, do func(*Emulator, *call) (object, error)) operation {
+	op := func(name string, do func(*call) (object, error)) operation {
 		out := unit
 		if codeDeployShapes[name+"Response"] != "" {
 			out = m[name+"Response"]
@@ -79,25 +100,25 @@ func codeDeployService() *awsService {
 		return operation{m[name+"Request"], out, do}
 	}
 	svc := &awsService{
-		name: "codedeploy", rules: codeDeployRules(), unknown: "UnknownOperationException", refuse: refuseCodeDeploy, resource: codeDeployResource,
+		name: "codedeploy", rules: codeDeployRules(), unknown: "UnknownOperationException", refuse: refuseCodeDeploy, resource: e.resource,
 		operations: map[string]operation{},
 	}
-	for name, do := range map[string]func(*Emulator, *call) (object, error){
-		"CreateApplication":         (*Emulator).createApplication,
-		"ListApplications":          (*Emulator).listApplications,
-		"CreateDeploymentGroup":     (*Emulator).createDeploymentGroup,
-		"ListDeploymentGroups":      (*Emulator).listDeploymentGroups,
-		"GetDeploymentGroup":        (*Emulator).getDeploymentGroup,
-		"BatchGetDeploymentGroups":  (*Emulator).batchGetDeploymentGroups,
-		"CreateDeployment":          (*Emulator).createDeployment,
-		"GetDeployment":             (*Emulator).getDeployment,
-		"ListDeployments":           (*Emulator).listDeployments,
-		"ListDeploymentTargets":     (*Emulator).listDeploymentTargets,
-		"BatchGetDeploymentTargets": (*Emulator).batchGetDeploymentTargets,
-		"GetDeploymentTarget":       (*Emulator).getDeploymentTarget,
-		"StopDeployment":            (*Emulator).stopDeployment,
-		"ContinueDeployment":        (*Emulator).continueDeployment,
-		"GetApplicationRevision":    (*Emulator).getApplicationRevision,
+	for name, do := range map[string]func(*call) (object, error){
+		"CreateApplication":         e.createApplication,
+		"ListApplications":          e.listApplications,
+		"CreateDeploymentGroup":     e.createDeploymentGroup,
+		"ListDeploymentGroups":      e.listDeploymentGroups,
+		"GetDeploymentGroup":        e.getDeploymentGroup,
+		"BatchGetDeploymentGroups":  e.batchGetDeploymentGroups,
+		"CreateDeployment":          e.createDeployment,
+		"GetDeployment":             e.getDeployment,
+		"ListDeployments":           e.listDeployments,
+		"ListDeploymentTargets":     e.listDeploymentTargets,
+		"BatchGetDeploymentTargets": e.batchGetDeploymentTargets,
+		"GetDeploymentTarget":       e.getDeploymentTarget,
+		"StopDeployment":            e.stopDeployment,
+		"ContinueDeployment":        e.continueDeployment,
+		"GetApplicationRevision":    e.getApplicationRevision,
 	} {
 		svc.operations[name] = op(name, do)
 	}
@@ -121,7 +142,7 @@ func refuseCodeDeploy(_ string, v violation) error {
 	return apiErrorf("ValidationException", "%s", v.Error())
 }
 
-func codeDeployResource(e *Emulator, _ string, in object) string {
+func (e *CodeDeploy) resource(_ string, in object) string {
 	switch {
 	case in.has("deploymentGroupName"):
 		return e.arn("codedeploy", "deploymentgroup:"+in.str("applicationName")+"/"+in.str("deploymentGroupName"))
@@ -131,8 +152,8 @@ func codeDeployResource(e *Emulator, _ string, in object) string {
 	return "*"
 }
 
-func (e *Emulator) application(name string) (*application, error) {
-	for _, a := range e.codedeploy.applications {
+func (e *CodeDeploy) application(name string) (*application, error) {
+	for _, a := range e.applications {
 		if a.name == name {
 			return a, nil
 		}
@@ -149,7 +170,7 @@ func (a *application) group(name string) (*deploymentGroup, error) {
 	return nil, apiErrorf("DeploymentGroupDoesNotExistException", "No Deployment Group found for name: %s", name)
 }
 
-func (e *Emulator) createApplication(c *call) (object, error) {
+func (e *CodeDeploy) createApplication(c *call) (object, error) {
 	name := c.in.str("applicationName")
 	if _, err := e.application(name); err == nil {
 		return nil, apiErrorf("ApplicationAlreadyExistsException", "Application already exists with the name: %s", name)
@@ -158,13 +179,13 @@ func (e *Emulator) createApplication(c *call) (object, error) {
 		return nil, apiErrorf("InvalidComputePlatformException", "The emulator has applications of the compute platform ECS only.")
 	}
 	a := &application{name: name, id: e.id(uuidID), platform: "ECS"}
-	e.codedeploy.applications = append(e.codedeploy.applications, a)
+	e.applications = append(e.applications, a)
 	return object{"applicationId": a.id}, nil
 }
 
-func (e *Emulator) listApplications(c *call) (object, error) {
+func (e *CodeDeploy) listApplications(c *call) (object, error) {
 	var names []string
-	for _, a := range e.codedeploy.applications {
+	for _, a := range e.applications {
 		names = append(names, a.name)
 	}
 	return pageOf(c, "applications", names)
@@ -181,7 +202,7 @@ func pageOf(c *call, member string, names []string) (object, error) {
 	return out, nil
 }
 
-func (e *Emulator) createDeploymentGroup(c *call) (object, error) {
+func (e *CodeDeploy) createDeploymentGroup(c *call) (object, error) {
 	a, err := e.application(c.in.str("applicationName"))
 	if err != nil {
 		return nil, err
@@ -226,8 +247,8 @@ func (e *Emulator) createDeploymentGroup(c *call) (object, error) {
 }
 
 // shippable finds the ECS service that a deployment group names.
-func (e *Emulator) shippable(ref object) (*service, error) {
-	cl := e.findCluster(ref.str("clusterName"))
+func (e *CodeDeploy) shippable(ref object) (*service, error) {
+	cl := e.ecs.findCluster(ref.str("clusterName"))
 	var s *service
 	if cl != nil {
 		s = cl.service(ref.str("serviceName"))
@@ -276,7 +297,7 @@ func (g *deploymentGroup) describe() object {
 	return o
 }
 
-func (e *Emulator) listDeploymentGroups(c *call) (object, error) {
+func (e *CodeDeploy) listDeploymentGroups(c *call) (object, error) {
 	a, err := e.application(c.in.str("applicationName"))
 	if err != nil {
 		return nil, err
@@ -293,7 +314,7 @@ func (e *Emulator) listDeploymentGroups(c *call) (object, error) {
 	return out, nil
 }
 
-func (e *Emulator) findGroup(in object) (*deploymentGroup, error) {
+func (e *CodeDeploy) findGroup(in object) (*deploymentGroup, error) {
 	a, err := e.application(in.str("applicationName"))
 	if err != nil {
 		return nil, err
@@ -301,7 +322,7 @@ func (e *Emulator) findGroup(in object) (*deploymentGroup, error) {
 	return a.group(in.str("deploymentGroupName"))
 }
 
-func (e *Emulator) getDeploymentGroup(c *call) (object, error) {
+func (e *CodeDeploy) getDeploymentGroup(c *call) (object, error) {
 	g, err := e.findGroup(c.in)
 	if err != nil {
 		return nil, err
@@ -309,7 +330,7 @@ func (e *Emulator) getDeploymentGroup(c *call) (object, error) {
 	return object{"deploymentGroupInfo": g.describe()}, nil
 }
 
-func (e *Emulator) batchGetDeploymentGroups(c *call) (object, error) {
+func (e *CodeDeploy) batchGetDeploymentGroups(c *call) (object, error) {
 	a, err := e.application(c.in.str("applicationName"))
 	if err != nil {
 		return nil, err
@@ -333,7 +354,7 @@ func (e *Emulator) batchGetDeploymentGroups(c *call) (object, error) {
 	return out, nil
 }
 
-func (e *Emulator) createDeployment(c *call) (object, error) {
+func (e *CodeDeploy) createDeployment(c *call) (object, error) {
 	if !c.in.has("deploymentGroupName") {
 		return nil, apiErrorf("DeploymentGroupNameRequiredException", "Deployment group name must be specified.")
 	}
@@ -356,7 +377,7 @@ func (e *Emulator) createDeployment(c *call) (object, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, d := range e.codedeploy.deployments {
+	for _, d := range e.deployments {
 		if d.group == g && !d.final() {
 			return nil, apiErrorf("DeploymentLimitExceededException", "The Deployment Group '%s' already has an active Deployment '%s'", g.name, d.id)
 		}
@@ -375,9 +396,9 @@ func (e *Emulator) createDeployment(c *call) (object, error) {
 }
 
 // newShipment adds a deployment to a group's.
-func (e *Emulator) newShipment(g *deploymentGroup, s *service, creator string, now time.Time) *shipment {
+func (e *CodeDeploy) newShipment(g *deploymentGroup, s *service, creator string, now time.Time) *shipment {
 	d := &shipment{id: "d-" + strings.ToUpper(e.id(taskID)[:9]), group: g, service: s, status: "Created", creator: creator, created: now, updated: now, doc: object{}}
-	e.codedeploy.deployments = append([]*shipment{d}, e.codedeploy.deployments...)
+	e.deployments = append([]*shipment{d}, e.deployments...)
 	g.attempted = d
 	e.ecs.busy = true
 	return d
@@ -388,11 +409,11 @@ func (d *shipment) final() bool {
 	return d.status == "Succeeded" || d.status == "Failed" || d.status == "Stopped"
 }
 
-func (e *Emulator) shipment(id string) (*shipment, error) {
+func (e *CodeDeploy) shipment(id string) (*shipment, error) {
 	if !strings.HasPrefix(id, "d-") || len(id) < 5 {
 		return nil, apiErrorf("InvalidDeploymentIdException", "Specified DeploymentId is not in the valid format: %s", id)
 	}
-	for _, d := range e.codedeploy.deployments {
+	for _, d := range e.deployments {
 		if d.id == id {
 			return d, nil
 		}
@@ -443,7 +464,7 @@ func (d *shipment) describe() object {
 	return copyOf(o)
 }
 
-func (e *Emulator) getDeployment(c *call) (object, error) {
+func (e *CodeDeploy) getDeployment(c *call) (object, error) {
 	d, err := e.shipment(c.in.str("deploymentId"))
 	if err != nil {
 		return nil, err
@@ -451,7 +472,7 @@ func (e *Emulator) getDeployment(c *call) (object, error) {
 	return object{"deploymentInfo": d.describe()}, nil
 }
 
-func (e *Emulator) listDeployments(c *call) (object, error) {
+func (e *CodeDeploy) listDeployments(c *call) (object, error) {
 	if c.in.has("applicationName") {
 		if !c.in.has("deploymentGroupName") {
 			return nil, apiErrorf("DeploymentGroupNameRequiredException", "Deployment group name must be specified.")
@@ -462,7 +483,7 @@ func (e *Emulator) listDeployments(c *call) (object, error) {
 	}
 	statuses, span := c.in.strings("includeOnlyStatuses"), c.in.object("createTimeRange")
 	var ids []string
-	for _, d := range e.codedeploy.deployments {
+	for _, d := range e.deployments {
 		switch start, end := timeOf(span["start"]), timeOf(span["end"]); {
 		case c.in.has("applicationName") && (d.group.application.name != c.in.str("applicationName") || d.group.name != c.in.str("deploymentGroupName")),
 			len(statuses) > 0 && !slices.Contains(statuses, d.status),
@@ -487,7 +508,7 @@ func (d *shipment) targetStatus() string {
 	return d.status
 }
 
-func (e *Emulator) listDeploymentTargets(c *call) (object, error) {
+func (e *CodeDeploy) listDeploymentTargets(c *call) (object, error) {
 	d, err := e.shipment(c.in.str("deploymentId"))
 	if err != nil {
 		return nil, err
@@ -503,7 +524,7 @@ func (e *Emulator) listDeploymentTargets(c *call) (object, error) {
 	return object{"targetIds": []any{d.targetID()}}, nil
 }
 
-func (e *Emulator) batchGetDeploymentTargets(c *call) (object, error) {
+func (e *CodeDeploy) batchGetDeploymentTargets(c *call) (object, error) {
 	d, err := e.shipment(c.in.str("deploymentId"))
 	if err != nil {
 		return nil, err
@@ -521,7 +542,7 @@ func (e *Emulator) batchGetDeploymentTargets(c *call) (object, error) {
 	return object{"deploymentTargets": targets}, nil
 }
 
-func (e *Emulator) getDeploymentTarget(c *call) (object, error) {
+func (e *CodeDeploy) getDeploymentTarget(c *call) (object, error) {
 	c.in["targetIds"] = []any{c.in.str("targetId")}
 	out, err := e.batchGetDeploymentTargets(c)
 	if err != nil {
@@ -556,7 +577,7 @@ func (d *shipment) target() object {
 	}}
 }
 
-func (e *Emulator) stopDeployment(c *call) (object, error) {
+func (e *CodeDeploy) stopDeployment(c *call) (object, error) {
 	d, err := e.shipment(c.in.str("deploymentId"))
 	if err != nil {
 		return nil, err
@@ -574,7 +595,7 @@ func (e *Emulator) stopDeployment(c *call) (object, error) {
 	return object{"status": "Succeeded", "statusMessage": "No more deployment events will be sent."}, nil
 }
 
-func (e *Emulator) continueDeployment(c *call) (object, error) {
+func (e *CodeDeploy) continueDeployment(c *call) (object, error) {
 	if !c.in.has("deploymentId") {
 		return nil, apiErrorf("DeploymentIdRequiredException", "At least one deployment ID must be specified.")
 	}
@@ -598,7 +619,7 @@ func (e *Emulator) continueDeployment(c *call) (object, error) {
 	return nil, nil
 }
 
-func (e *Emulator) getApplicationRevision(c *call) (object, error) {
+func (e *CodeDeploy) getApplicationRevision(c *call) (object, error) {
 	a, err := e.application(c.in.str("applicationName"))
 	if err != nil {
 		return nil, err

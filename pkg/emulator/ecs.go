@@ -5,12 +5,41 @@
 package emulator
 
 import (
+	"math/rand/v2"
 	"strings"
 	"time"
 	"unicode"
 
 	"github.com/aws/aws-sdk-go-v2/service/ecs/schemas"
 )
+
+// ECS is Amazon ECS: clusters, task definitions, services, deployments and tasks, and the machine that moves them on.
+type ECS struct {
+	*Server
+	ecsState
+	images imageSource
+	logs   *Logs
+	turns  []func(now time.Time) (busy bool) // of whoever else deploys to services: one at the end of each tick
+
+	behaviour   Behaviour
+	chance      *rand.Rand // what it leaves to chance
+	scripts     []script
+	taskScripts []taskScript
+}
+
+// imageSource is where tasks pull their images from.
+type imageSource interface {
+	// resolve says what is found for a platform: the image's digest, whether it runs there, and why it cannot be pulled.
+	resolve(reference string, want platform) (digest string, runs bool, problem string)
+}
+
+func newECS(server *Server, images imageSource, logs *Logs) *ECS {
+	e := &ECS{Server: server, images: images, logs: logs, chance: rand.New(rand.NewPCG(0, 2))}
+	e.init()
+	server.advance, server.acted = e.bringUp, e.noteViews
+	server.handle("AmazonEC2ContainerServiceV20141113", e.service())
+	return e
+}
 
 type ecsState struct {
 	clusters []*cluster
@@ -33,40 +62,44 @@ type cluster struct {
 	tasks     []*task
 }
 
-func ecsService() *awsService {
+func (e *ECS) service() *awsService {
 	return &awsService{
-		name:     "ecs",
-		rules:    ecsRules(),
-		unknown:  "UnknownOperationException",
-		refuse:   refuseECS,
-		resource: ecsResource,
+		name:      "ecs",
+		rules:     ecsRules(),
+		unknown:   "UnknownOperationException",
+		refuse:    refuseECS,
+		resource:  e.ecsResource,
+		resources: e.resources,
+		context:   e.ecsContext,
+		created:   e.created,
+		passed:    e.passedRoles,
 		operations: map[string]operation{
-			"CreateCluster":                 {schemas.CreateClusterRequest, schemas.CreateClusterResponse, (*Emulator).createCluster},
-			"DescribeClusters":              {schemas.DescribeClustersRequest, schemas.DescribeClustersResponse, (*Emulator).describeClusters},
-			"ListClusters":                  {schemas.ListClustersRequest, schemas.ListClustersResponse, (*Emulator).listClusters},
-			"DeleteCluster":                 {schemas.DeleteClusterRequest, schemas.DeleteClusterResponse, (*Emulator).deleteCluster},
-			"RegisterTaskDefinition":        {schemas.RegisterTaskDefinitionRequest, schemas.RegisterTaskDefinitionResponse, (*Emulator).registerTaskDefinition},
-			"DescribeTaskDefinition":        {schemas.DescribeTaskDefinitionRequest, schemas.DescribeTaskDefinitionResponse, (*Emulator).describeTaskDefinition},
-			"ListTaskDefinitions":           {schemas.ListTaskDefinitionsRequest, schemas.ListTaskDefinitionsResponse, (*Emulator).listTaskDefinitions},
-			"DeregisterTaskDefinition":      {schemas.DeregisterTaskDefinitionRequest, schemas.DeregisterTaskDefinitionResponse, (*Emulator).deregisterTaskDefinition},
-			"TagResource":                   {schemas.TagResourceRequest, schemas.TagResourceResponse, (*Emulator).tagResource},
-			"UntagResource":                 {schemas.UntagResourceRequest, schemas.UntagResourceResponse, (*Emulator).untagResource},
-			"ListTagsForResource":           {schemas.ListTagsForResourceRequest, schemas.ListTagsForResourceResponse, (*Emulator).listTagsForResource},
-			"CreateService":                 {schemas.CreateServiceRequest, schemas.CreateServiceResponse, (*Emulator).createService},
-			"UpdateService":                 {schemas.UpdateServiceRequest, schemas.UpdateServiceResponse, (*Emulator).updateService},
-			"DescribeServices":              {schemas.DescribeServicesRequest, schemas.DescribeServicesResponse, (*Emulator).describeServices},
-			"ListServices":                  {schemas.ListServicesRequest, schemas.ListServicesResponse, (*Emulator).listServices},
-			"DeleteService":                 {schemas.DeleteServiceRequest, schemas.DeleteServiceResponse, (*Emulator).deleteService},
-			"DescribeExpressGatewayService": {schemas.DescribeExpressGatewayServiceRequest, schemas.DescribeExpressGatewayServiceResponse, (*Emulator).describeExpressGatewayService},
-			"ListServiceDeployments":        {schemas.ListServiceDeploymentsRequest, schemas.ListServiceDeploymentsResponse, (*Emulator).listServiceDeployments},
-			"DescribeServiceDeployments":    {schemas.DescribeServiceDeploymentsRequest, schemas.DescribeServiceDeploymentsResponse, (*Emulator).describeServiceDeployments},
-			"DescribeServiceRevisions":      {schemas.DescribeServiceRevisionsRequest, schemas.DescribeServiceRevisionsResponse, (*Emulator).describeServiceRevisions},
-			"ContinueServiceDeployment":     {schemas.ContinueServiceDeploymentRequest, schemas.ContinueServiceDeploymentResponse, (*Emulator).continueServiceDeployment},
-			"StopServiceDeployment":         {schemas.StopServiceDeploymentRequest, schemas.StopServiceDeploymentResponse, (*Emulator).stopServiceDeployment},
-			"ListTasks":                     {schemas.ListTasksRequest, schemas.ListTasksResponse, (*Emulator).listTasks},
-			"DescribeTasks":                 {schemas.DescribeTasksRequest, schemas.DescribeTasksResponse, (*Emulator).describeTasks},
-			"RunTask":                       {schemas.RunTaskRequest, schemas.RunTaskResponse, (*Emulator).runTask},
-			"StopTask":                      {schemas.StopTaskRequest, schemas.StopTaskResponse, (*Emulator).stopTask},
+			"CreateCluster":                 {schemas.CreateClusterRequest, schemas.CreateClusterResponse, e.createCluster},
+			"DescribeClusters":              {schemas.DescribeClustersRequest, schemas.DescribeClustersResponse, e.describeClusters},
+			"ListClusters":                  {schemas.ListClustersRequest, schemas.ListClustersResponse, e.listClusters},
+			"DeleteCluster":                 {schemas.DeleteClusterRequest, schemas.DeleteClusterResponse, e.deleteCluster},
+			"RegisterTaskDefinition":        {schemas.RegisterTaskDefinitionRequest, schemas.RegisterTaskDefinitionResponse, e.registerTaskDefinition},
+			"DescribeTaskDefinition":        {schemas.DescribeTaskDefinitionRequest, schemas.DescribeTaskDefinitionResponse, e.describeTaskDefinition},
+			"ListTaskDefinitions":           {schemas.ListTaskDefinitionsRequest, schemas.ListTaskDefinitionsResponse, e.listTaskDefinitions},
+			"DeregisterTaskDefinition":      {schemas.DeregisterTaskDefinitionRequest, schemas.DeregisterTaskDefinitionResponse, e.deregisterTaskDefinition},
+			"TagResource":                   {schemas.TagResourceRequest, schemas.TagResourceResponse, e.tagResource},
+			"UntagResource":                 {schemas.UntagResourceRequest, schemas.UntagResourceResponse, e.untagResource},
+			"ListTagsForResource":           {schemas.ListTagsForResourceRequest, schemas.ListTagsForResourceResponse, e.listTagsForResource},
+			"CreateService":                 {schemas.CreateServiceRequest, schemas.CreateServiceResponse, e.createService},
+			"UpdateService":                 {schemas.UpdateServiceRequest, schemas.UpdateServiceResponse, e.updateService},
+			"DescribeServices":              {schemas.DescribeServicesRequest, schemas.DescribeServicesResponse, e.describeServices},
+			"ListServices":                  {schemas.ListServicesRequest, schemas.ListServicesResponse, e.listServices},
+			"DeleteService":                 {schemas.DeleteServiceRequest, schemas.DeleteServiceResponse, e.deleteService},
+			"DescribeExpressGatewayService": {schemas.DescribeExpressGatewayServiceRequest, schemas.DescribeExpressGatewayServiceResponse, e.describeExpressGatewayService},
+			"ListServiceDeployments":        {schemas.ListServiceDeploymentsRequest, schemas.ListServiceDeploymentsResponse, e.listServiceDeployments},
+			"DescribeServiceDeployments":    {schemas.DescribeServiceDeploymentsRequest, schemas.DescribeServiceDeploymentsResponse, e.describeServiceDeployments},
+			"DescribeServiceRevisions":      {schemas.DescribeServiceRevisionsRequest, schemas.DescribeServiceRevisionsResponse, e.describeServiceRevisions},
+			"ContinueServiceDeployment":     {schemas.ContinueServiceDeploymentRequest, schemas.ContinueServiceDeploymentResponse, e.continueServiceDeployment},
+			"StopServiceDeployment":         {schemas.StopServiceDeploymentRequest, schemas.StopServiceDeploymentResponse, e.stopServiceDeployment},
+			"ListTasks":                     {schemas.ListTasksRequest, schemas.ListTasksResponse, e.listTasks},
+			"DescribeTasks":                 {schemas.DescribeTasksRequest, schemas.DescribeTasksResponse, e.describeTasks},
+			"RunTask":                       {schemas.RunTaskRequest, schemas.RunTaskResponse, e.runTask},
+			"StopTask":                      {schemas.StopTaskRequest, schemas.StopTaskResponse, e.stopTask},
 		},
 	}
 }
@@ -108,7 +141,7 @@ func sentence(member string) string {
 }
 
 // ecsResource is the resource that IAM would name when it denies an operation.
-func ecsResource(e *Emulator, op string, in object) string {
+func (e *ECS) ecsResource(op string, in object) string {
 	clusterName := nameOf(orDefault(in.str("cluster"), "default"))
 	switch {
 	case strings.HasPrefix(in.str("service"), "arn:"):
@@ -146,9 +179,9 @@ func nameOf(s string) string {
 }
 
 // findCluster returns a cluster by name or ARN, "" being "default"; nil where there is none.
-func (e *Emulator) findCluster(ref string) *cluster {
+func (e *ECS) findCluster(ref string) *cluster {
 	ref = orDefault(ref, "default")
-	for _, c := range e.ecs.clusters {
+	for _, c := range e.clusters {
 		if c.name == ref || c.arn == ref {
 			return c
 		}
@@ -157,7 +190,7 @@ func (e *Emulator) findCluster(ref string) *cluster {
 }
 
 // activeCluster returns the cluster that an operation works on.
-func (e *Emulator) activeCluster(ref string) (*cluster, error) {
+func (e *ECS) activeCluster(ref string) (*cluster, error) {
 	c := e.findCluster(ref)
 	switch {
 	case c == nil:
@@ -168,7 +201,7 @@ func (e *Emulator) activeCluster(ref string) (*cluster, error) {
 	return c, nil
 }
 
-func (e *Emulator) createCluster(c *call) (object, error) {
+func (e *ECS) createCluster(c *call) (object, error) {
 	name := orDefault(c.in.str("clusterName"), "default")
 	if !resourceName.MatchString(name) {
 		return nil, apiErrorf("InvalidParameterException", "Invalid identifier: Identifier is for cluster %s", name)
@@ -179,7 +212,7 @@ func (e *Emulator) createCluster(c *call) (object, error) {
 	cl := e.findCluster(name)
 	if cl == nil {
 		cl = &cluster{name: name, arn: e.arn("ecs", "cluster/"+name)}
-		e.ecs.clusters = append(e.ecs.clusters, cl)
+		e.clusters = append(e.clusters, cl)
 	}
 	if cl.status != "ACTIVE" { // creating an existing one changes nothing
 		cl.status, cl.doc, cl.tags = "ACTIVE", object{}, c.in.list("tags")
@@ -230,7 +263,7 @@ func (cl *cluster) describe(include []string) object {
 // failure is one entry of a list of failures.
 func failure(arn, reason string) object { return object{"arn": arn, "reason": reason} }
 
-func (e *Emulator) describeClusters(c *call) (object, error) {
+func (e *ECS) describeClusters(c *call) (object, error) {
 	refs := c.in.strings("clusters")
 	if len(refs) == 0 {
 		refs = []string{"default"}
@@ -249,9 +282,9 @@ func (e *Emulator) describeClusters(c *call) (object, error) {
 	return object{"clusters": found, "failures": failures}, nil
 }
 
-func (e *Emulator) listClusters(c *call) (object, error) {
+func (e *ECS) listClusters(c *call) (object, error) {
 	arns := []string{}
-	for _, cl := range e.ecs.clusters {
+	for _, cl := range e.clusters {
 		if cl.status == "ACTIVE" {
 			arns = append(arns, cl.arn)
 		}
@@ -273,7 +306,7 @@ func listed(c *call, member string, arns []string) (object, error) {
 	return out, nil
 }
 
-func (e *Emulator) deleteCluster(c *call) (object, error) {
+func (e *ECS) deleteCluster(c *call) (object, error) {
 	cl, err := e.activeCluster(c.in.str("cluster"))
 	if err != nil {
 		return nil, err
@@ -319,7 +352,7 @@ func checkTags(in object, code string) error {
 }
 
 // tagged returns the tags of a resource, by ARN.
-func (e *Emulator) tagged(arn string) (*[]any, error) {
+func (e *ECS) tagged(arn string) (*[]any, error) {
 	switch {
 	case strings.Contains(arn, ":task-definition/"):
 		td, err := e.findTaskDefinition(arn)
@@ -328,7 +361,7 @@ func (e *Emulator) tagged(arn string) (*[]any, error) {
 		}
 		return &td.tags, nil
 	case strings.Contains(arn, ":service/"), strings.Contains(arn, ":cluster/"), strings.Contains(arn, ":task/"):
-		for _, cl := range e.ecs.clusters {
+		for _, cl := range e.clusters {
 			if cl.arn == arn {
 				return &cl.tags, nil
 			}
@@ -351,7 +384,7 @@ func (e *Emulator) tagged(arn string) (*[]any, error) {
 	return nil, apiErrorf("InvalidParameterException", "Invalid resource ARN: %s", arn)
 }
 
-func (e *Emulator) tagResource(c *call) (object, error) {
+func (e *ECS) tagResource(c *call) (object, error) {
 	if err := checkTags(c.in, "InvalidParameterException"); err != nil {
 		return nil, err
 	}
@@ -377,7 +410,7 @@ next:
 	return nil, nil
 }
 
-func (e *Emulator) untagResource(c *call) (object, error) {
+func (e *ECS) untagResource(c *call) (object, error) {
 	tags, err := e.tagged(c.in.str("resourceArn"))
 	if err != nil {
 		return nil, err
@@ -396,7 +429,7 @@ next:
 	return nil, nil
 }
 
-func (e *Emulator) listTagsForResource(c *call) (object, error) {
+func (e *ECS) listTagsForResource(c *call) (object, error) {
 	tags, err := e.tagged(c.in.str("resourceArn"))
 	if err != nil {
 		return nil, err

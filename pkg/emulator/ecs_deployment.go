@@ -141,7 +141,7 @@ func (s *service) breaker() (enable, rollback bool, threshold int) {
 }
 
 // deploy starts a deployment of what the service's document now says.
-func (e *Emulator) deploy(s *service, caller string, now time.Time) {
+func (e *ECS) deploy(s *service, caller string, now time.Time) {
 	td, err := e.findTaskDefinition(s.doc.str("taskDefinition"))
 	if err != nil {
 		return // checked before
@@ -185,10 +185,10 @@ func (e *Emulator) deploy(s *service, caller string, now time.Time) {
 	d.progress("IN_PROGRESS", "ECS deployment "+d.id+" in progress.", now)
 	s.deployments = append([]*deployment{d}, s.deployments...)
 	s.releases = append([]*release{rel}, s.releases...)
-	e.ecs.history = append(e.ecs.history, rel)
+	e.history = append(e.history, rel)
 	s.revisions = append([]*revision{rev}, s.revisions...)
 	s.steady = false
-	e.ecs.busy = true
+	e.busy = true
 }
 
 // groupsFor chooses the target groups of the next revision. One that shifts traffic gets those that the revision with the traffic does not have.
@@ -329,7 +329,7 @@ func (r *revision) describe() object {
 	return copyOf(o)
 }
 
-func (e *Emulator) listServiceDeployments(c *call) (object, error) {
+func (e *ECS) listServiceDeployments(c *call) (object, error) {
 	cl, err := e.activeCluster(c.in.str("cluster"))
 	if err != nil {
 		return nil, err
@@ -378,8 +378,8 @@ func (e *Emulator) listServiceDeployments(c *call) (object, error) {
 }
 
 // findRelease finds a service deployment by ARN; nil where there is none.
-func (e *Emulator) findRelease(arn string) *release {
-	for _, cl := range e.ecs.clusters {
+func (e *ECS) findRelease(arn string) *release {
+	for _, cl := range e.clusters {
 		for _, s := range cl.services {
 			for _, r := range s.releases {
 				if r.arn == arn {
@@ -392,8 +392,8 @@ func (e *Emulator) findRelease(arn string) *release {
 }
 
 // deletedService says whether an ARN of a service deployment or revision names a service that was deleted.
-func (e *Emulator) deletedService(arn string) bool {
-	for _, cl := range e.ecs.clusters {
+func (e *ECS) deletedService(arn string) bool {
+	for _, cl := range e.clusters {
 		for _, s := range cl.services {
 			if prefix := strings.Join(strings.Split(s.arn, "/")[1:], "/") + "/"; s.status != "ACTIVE" && strings.Contains(arn, "/"+prefix) {
 				return true
@@ -421,7 +421,7 @@ func checkARNs(arns []string, member, kind string) error {
 	return nil
 }
 
-func (e *Emulator) describeServiceDeployments(c *call) (object, error) {
+func (e *ECS) describeServiceDeployments(c *call) (object, error) {
 	arns := c.in.strings("serviceDeploymentArns")
 	if err := checkARNs(arns, "Service deployment arns", "service-deployment"); err != nil {
 		return nil, err
@@ -439,7 +439,7 @@ func (e *Emulator) describeServiceDeployments(c *call) (object, error) {
 	return object{"serviceDeployments": found, "failures": failures}, nil
 }
 
-func (e *Emulator) describeServiceRevisions(c *call) (object, error) {
+func (e *ECS) describeServiceRevisions(c *call) (object, error) {
 	arns := c.in.strings("serviceRevisionArns")
 	if err := checkARNs(arns, "Service revision arns", "service-revision"); err != nil {
 		return nil, err
@@ -447,7 +447,7 @@ func (e *Emulator) describeServiceRevisions(c *call) (object, error) {
 	found, failures := []any{}, []any{}
 next:
 	for _, arn := range arns {
-		for _, cl := range e.ecs.clusters {
+		for _, cl := range e.clusters {
 			for _, s := range cl.services {
 				for _, r := range s.revisions {
 					if r.arn == arn {
@@ -465,7 +465,7 @@ next:
 	return object{"serviceRevisions": found, "failures": failures}, nil
 }
 
-func (e *Emulator) stopServiceDeployment(c *call) (object, error) {
+func (e *ECS) stopServiceDeployment(c *call) (object, error) {
 	arn := c.in.str("serviceDeploymentArn")
 	if err := checkARNs([]string{arn}, "Service deployment arn", "service-deployment"); err != nil {
 		return nil, err
@@ -489,6 +489,16 @@ func (e *Emulator) stopServiceDeployment(c *call) (object, error) {
 	r.status, r.updated, r.stoppedBy = "ROLLBACK_REQUESTED", c.now, c.principal
 	c.change.Deployment, c.change.Effect = "ecs-svc/"+r.target.id, "stopped"
 	r.reason = "Service deployment rollback was requested by a user."
-	e.ecs.busy = true
+	e.busy = true
 	return object{"serviceDeploymentArn": r.arn}, nil
+}
+
+// port is the container port behind a target group.
+func (r *revision) port(group string) int {
+	for i, lb := range r.settings.objects("loadBalancers") {
+		if i < len(r.groups) && r.groups[i] == group {
+			return lb.number("containerPort", 0)
+		}
+	}
+	return 0
 }

@@ -13,7 +13,7 @@ import (
 // ScriptTasks sets what becomes of the next one-off tasks of a task definition family, by the names of cluster and family; "" is any. It goes
 // before what [Emulator.Script] says for every service. A fate that neither exits nor has a reason ends with exit code 0 after ten seconds, or, where
 // it is Starting, runs until it is stopped.
-func (e *Emulator) ScriptTasks(cluster, family string, s Scenario) {
+func (e *ECS) ScriptTasks(cluster, family string, s Scenario) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.advance(time.Now())
@@ -29,7 +29,7 @@ type taskScript struct {
 }
 
 // nextFate is what becomes of the next one-off task of a family; n counts the tasks of this request.
-func (e *Emulator) nextFate(cl *cluster, family string, n int) Fate {
+func (e *ECS) nextFate(cl *cluster, family string, n int) Fate {
 	for i := range slices.Backward(e.taskScripts) {
 		script := &e.taskScripts[i]
 		if (script.cluster == "" || script.cluster == cl.name) && (script.family == "" || script.family == family) {
@@ -46,7 +46,7 @@ type ranBefore struct {
 	tasks []*task
 }
 
-func (e *Emulator) runTask(c *call) (object, error) {
+func (e *ECS) runTask(c *call) (object, error) {
 	cl, err := e.activeCluster(c.in.str("cluster"))
 	if err != nil {
 		return nil, err
@@ -57,7 +57,7 @@ func (e *Emulator) runTask(c *call) (object, error) {
 	}
 	tasks, failures := []any{}, []any{}
 	token := c.in.str("clientToken")
-	if before, ok := e.ecs.tokens[token]; ok && token != "" {
+	if before, ok := e.tokens[token]; ok && token != "" {
 		if !reflect.DeepEqual(before.in, c.in) {
 			return nil, apiErrorf("ConflictException", "The RunTask request could not be processed due to conflicts: the client token was used with other parameters.")
 		}
@@ -77,14 +77,14 @@ func (e *Emulator) runTask(c *call) (object, error) {
 		ran, tasks = append(ran, t), append(tasks, t.describe(e, true))
 	}
 	if token != "" {
-		e.ecs.tokens[token] = ranBefore{copyOf(c.in), ran}
+		e.tokens[token] = ranBefore{copyOf(c.in), ran}
 	}
 	c.change.Effect = "ran"
 	return object{"tasks": tasks, "failures": failures}, nil
 }
 
 // runOne starts a one-off task.
-func (e *Emulator) runOne(cl *cluster, td *taskDefinition, c *call, fate Fate) *task {
+func (e *ECS) runOne(cl *cluster, td *taskDefinition, c *call, fate Fate) *task {
 	t := e.newTask(cl, td, c.now)
 	t.doc, t.startedBy = copyOf(c.in), c.in.str("startedBy")
 	t.tags = append(slices.Clone(c.in.list("tags")), ecsManaged(cl, c.in)...)
@@ -115,7 +115,7 @@ func ecsManaged(cl *cluster, in object) []any {
 }
 
 // runnable returns the task definition that a request asks to run, or why it is refused.
-func (e *Emulator) runnable(cl *cluster, in object) (*taskDefinition, error) {
+func (e *ECS) runnable(cl *cluster, in object) (*taskDefinition, error) {
 	invalid := func(format string, args ...any) (*taskDefinition, error) {
 		return nil, apiErrorf("InvalidParameterException", format, args...)
 	}
@@ -163,7 +163,7 @@ func (cl *cluster) hasInstances() bool {
 	return slices.ContainsFunc(cl.services, func(s *service) bool { return s.status == "ACTIVE" && !s.fargate() })
 }
 
-func (e *Emulator) stopTask(c *call) (object, error) {
+func (e *ECS) stopTask(c *call) (object, error) {
 	cl, err := e.activeCluster(c.in.str("cluster"))
 	if err != nil {
 		return nil, err

@@ -41,7 +41,7 @@ var releasing = []string{
 	"serviceConnectConfiguration", "volumeConfigurations", "vpcLatticeConfigurations",
 }
 
-func (e *Emulator) createService(c *call) (object, error) {
+func (e *ECS) createService(c *call) (object, error) {
 	invalid := func(format string, args ...any) (object, error) {
 		return nil, apiErrorf("InvalidParameterException", format, args...)
 	}
@@ -185,7 +185,7 @@ func (cl *cluster) service(ref string) *service {
 }
 
 // activeService returns the service that an operation changes.
-func (e *Emulator) activeService(c *call) (*service, error) {
+func (e *ECS) activeService(c *call) (*service, error) {
 	cl, err := e.activeCluster(c.in.str("cluster"))
 	if err != nil {
 		return nil, err
@@ -200,7 +200,7 @@ func (e *Emulator) activeService(c *call) (*service, error) {
 	return s, nil
 }
 
-func (e *Emulator) updateService(c *call) (object, error) {
+func (e *ECS) updateService(c *call) (object, error) {
 	s, err := e.activeService(c)
 	if err != nil {
 		return nil, err
@@ -263,7 +263,7 @@ func (e *Emulator) updateService(c *call) (object, error) {
 	s.doc = doc
 	if n := in.number("desiredCount", s.desired); n != s.desired {
 		s.desired, s.steady = n, false
-		e.ecs.busy = true
+		e.busy = true
 		c.change.Effect = "scaled"
 	}
 	if changed && s.controller() == "ECS" {
@@ -280,7 +280,7 @@ func article(word string) string {
 	return "a"
 }
 
-func (e *Emulator) describeServices(c *call) (object, error) {
+func (e *ECS) describeServices(c *call) (object, error) {
 	cl, err := e.activeCluster(c.in.str("cluster"))
 	if err != nil {
 		return nil, err
@@ -303,7 +303,7 @@ func (e *Emulator) describeServices(c *call) (object, error) {
 	return object{"services": found, "failures": failures}, nil
 }
 
-func (e *Emulator) describeService(s *service, now time.Time, tags bool) object {
+func (e *ECS) describeService(s *service, now time.Time, tags bool) object {
 	o := object{
 		"serviceArn": s.arn, "serviceName": s.name, "clusterArn": s.cluster.arn, "status": s.status,
 		"desiredCount": s.desired, "runningCount": s.count(nil, "RUNNING"), "pendingCount": s.count(nil, "PENDING"),
@@ -355,7 +355,7 @@ func (e *Emulator) describeService(s *service, now time.Time, tags bool) object 
 	return copyOf(o)
 }
 
-func (e *Emulator) listServices(c *call) (object, error) {
+func (e *ECS) listServices(c *call) (object, error) {
 	cl, err := e.activeCluster(c.in.str("cluster"))
 	if err != nil {
 		return nil, err
@@ -378,7 +378,7 @@ func (e *Emulator) listServices(c *call) (object, error) {
 	return out, nil
 }
 
-func (e *Emulator) deleteService(c *call) (object, error) {
+func (e *ECS) deleteService(c *call) (object, error) {
 	s, err := e.activeService(c)
 	if err != nil {
 		return nil, err
@@ -393,7 +393,7 @@ func (e *Emulator) deleteService(c *call) (object, error) {
 
 // deleteNow begins the end of a service: it drains its tasks. Its deployments and revisions go with it: describing them answers
 // ServiceNotFoundException from then on.
-func (e *Emulator) deleteNow(s *service, now time.Time) {
+func (e *ECS) deleteNow(s *service, now time.Time) {
 	s.status, s.desired, s.steady = "DRAINING", 0, false
 	for _, r := range s.releases {
 		r.finish("STOPPED", "", now)
@@ -401,7 +401,7 @@ func (e *Emulator) deleteNow(s *service, now time.Time) {
 	for _, t := range s.tasks(nil) {
 		e.stop(t, now, "ServiceSchedulerInitiated", "Service was deleted")
 	}
-	e.ecs.busy = true
+	e.busy = true
 	s.releases, s.revisions = nil, nil
 }
 
@@ -410,10 +410,10 @@ const maxEvents = 100
 
 // event puts a message on the service's list, in the words that ECS uses.
 // https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-event-messages-list.html
-func (e *Emulator) event(s *service, now time.Time, message string) { e.eventOf(s, "", now, message) }
+func (e *ECS) event(s *service, now time.Time, message string) { e.eventOf(s, "", now, message) }
 
 // eventOf is event with more behind the service's name: ", taskSet ecs-svc/…".
-func (e *Emulator) eventOf(s *service, more string, now time.Time, message string) {
+func (e *ECS) eventOf(s *service, more string, now time.Time, message string) {
 	s.events = append([]object{{"id": e.id(uuidID), "createdAt": epoch(now), "message": "(service " + s.name + more + ") " + message}}, s.events...)
 	if len(s.events) > maxEvents {
 		s.events = s.events[:maxEvents]

@@ -99,10 +99,10 @@ func (s *service) count(d *deployment, status string) int {
 }
 
 // newTask makes a task of a task definition; launch plans its life.
-func (e *Emulator) newTask(cl *cluster, td *taskDefinition, now time.Time) *task {
+func (e *ECS) newTask(cl *cluster, td *taskDefinition, now time.Time) *task {
 	id := e.id(taskID)
-	e.ecs.launched++
-	t := &task{id: id, attachment: e.id(uuidID), arn: e.arn("ecs", "task/"+cl.name+"/"+id), number: e.ecs.launched, cluster: cl, definition: td, created: now, version: 1, status: "PROVISIONING", health: "UNKNOWN", doc: object{}}
+	e.launched++
+	t := &task{id: id, attachment: e.id(uuidID), arn: e.arn("ecs", "task/"+cl.name+"/"+id), number: e.launched, cluster: cl, definition: td, created: now, version: 1, status: "PROVISIONING", health: "UNKNOWN", doc: object{}}
 	for _, c := range td.doc.objects("containerDefinitions") {
 		t.containers = append(t.containers, &container{
 			name: c.str("name"), image: c.str("image"), essential: c.flag("essential"), consistent: c.str("versionConsistency") != "disabled", status: "PENDING", health: "UNKNOWN",
@@ -110,7 +110,7 @@ func (e *Emulator) newTask(cl *cluster, td *taskDefinition, now time.Time) *task
 		})
 	}
 	cl.tasks = append(cl.tasks, t)
-	e.ecs.busy = true
+	e.busy = true
 	return t
 }
 
@@ -177,7 +177,7 @@ func (t *task) subnet() string {
 	return subnets[t.number%len(subnets)]
 }
 
-func (t *task) describe(e *Emulator, tags bool) object {
+func (t *task) describe(e *ECS, tags bool) object {
 	desired := "RUNNING"
 	if t.stopping || !t.live() {
 		desired = "STOPPED"
@@ -240,7 +240,7 @@ func (t *task) describe(e *Emulator, tags bool) object {
 	return copyOf(o)
 }
 
-func (e *Emulator) listTasks(c *call) (object, error) {
+func (e *ECS) listTasks(c *call) (object, error) {
 	cl, err := e.activeCluster(c.in.str("cluster"))
 	if err != nil {
 		return nil, err
@@ -295,7 +295,7 @@ func (cl *cluster) findTask(ref string) *task {
 	return nil
 }
 
-func (e *Emulator) describeTasks(c *call) (object, error) {
+func (e *ECS) describeTasks(c *call) (object, error) {
 	cl, err := e.activeCluster(c.in.str("cluster"))
 	if err != nil {
 		return nil, err

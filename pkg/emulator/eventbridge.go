@@ -10,10 +10,16 @@ import (
 	"github.com/aws/smithy-go"
 )
 
-// eventBridge is the state of EventBridge: the rules of each event bus.
-type eventBridge struct {
-	arn   func(service, resource string) string
+// EventBridge is the state of EventBridge: the rules of each event bus.
+type EventBridge struct {
+	*Server
 	rules []*rule
+}
+
+func newEventBridge(server *Server) *EventBridge {
+	b := &EventBridge{Server: server}
+	server.handle("AWSEvents", b.service())
+	return b
 }
 
 type rule struct {
@@ -25,7 +31,7 @@ type rule struct {
 // maxTargets is how many targets a rule can have.
 const maxTargets = 5
 
-func (b *eventBridge) service() *awsService {
+func (b *EventBridge) service() *awsService {
 	target := structureShape("Target", map[*smithy.Schema][]string{
 		textShape: {"Id", "Arn", "RoleArn", "Input", "InputPath"}, ecsParametersShape(): {"EcsParameters"},
 		documentShape: {"InputTransformer", "KinesisParameters", "RunCommandParameters", "BatchParameters", "SqsParameters", "HttpParameters", "RedshiftDataParameters",
@@ -36,9 +42,6 @@ func (b *eventBridge) service() *awsService {
 	member := []string{"Name", "Arn", "EventPattern", "State", "Description", "ScheduleExpression", "RoleArn", "ManagedBy", "EventBusName"}
 	ruleShape := structureShape("Rule", map[*smithy.Schema][]string{textShape: member})
 	shape := func(name string, of map[*smithy.Schema][]string) *smithy.Schema { return structureShape(name, of) }
-	do := func(f func(*call) (object, error)) func(*Emulator, *call) (object, error) {
-		return func(_ *Emulator, c *call) (object, error) { return f(c) }
-	}
 	return &awsService{
 		name: "events", unknown: "UnknownOperationException",
 		rules: rules{
@@ -50,7 +53,17 @@ func (b *eventBridge) service() *awsService {
 			limits: map[string]limit{"TargetList": {min: 1, max: 100}},
 		},
 		refuse: func(_ string, v violation) error { return apiErrorf("ValidationException", "%s", v.Error()) },
-		resource: func(_ *Emulator, operation string, in object) string {
+		passed: func(operation string, in object) (roles []string, to string) {
+			if operation == "PutTargets" {
+				for _, t := range in.objects("Targets") {
+					if role := t.str("RoleArn"); role != "" {
+						roles = append(roles, role)
+					}
+				}
+			}
+			return roles, "events.amazonaws.com"
+		},
+		resource: func(operation string, in object) string {
 			name := orDefault(in.str("Rule"), in.str("Name"))
 			if name == "" {
 				return b.arn("events", "rule/*")
@@ -59,19 +72,19 @@ func (b *eventBridge) service() *awsService {
 		},
 		operations: map[string]operation{
 			"PutRule": {shape("PutRuleRequest", map[*smithy.Schema][]string{textShape: {"Name", "ScheduleExpression", "EventPattern", "State", "Description", "RoleArn", "EventBusName"}, documentShape: {"Tags"}}),
-				shape("PutRuleResponse", map[*smithy.Schema][]string{textShape: {"RuleArn"}}), do(b.putRule)},
+				shape("PutRuleResponse", map[*smithy.Schema][]string{textShape: {"RuleArn"}}), b.putRule},
 			"ListRules": {shape("ListRulesRequest", map[*smithy.Schema][]string{textShape: {"NamePrefix", "EventBusName", "NextToken"}, numberShape: {"Limit"}}),
-				shape("ListRulesResponse", map[*smithy.Schema][]string{listShape("RuleResponseList", ruleShape): {"Rules"}, textShape: {"NextToken"}}), do(b.listRules)},
+				shape("ListRulesResponse", map[*smithy.Schema][]string{listShape("RuleResponseList", ruleShape): {"Rules"}, textShape: {"NextToken"}}), b.listRules},
 			"DescribeRule": {shape("DescribeRuleRequest", map[*smithy.Schema][]string{textShape: {"Name", "EventBusName"}}),
-				shape("DescribeRuleResponse", map[*smithy.Schema][]string{textShape: append(member, "CreatedBy")}), do(b.describeRule)},
+				shape("DescribeRuleResponse", map[*smithy.Schema][]string{textShape: append(member, "CreatedBy")}), b.describeRule},
 			"ListTargetsByRule": {shape("ListTargetsByRuleRequest", map[*smithy.Schema][]string{textShape: {"Rule", "EventBusName", "NextToken"}, numberShape: {"Limit"}}),
-				shape("ListTargetsByRuleResponse", map[*smithy.Schema][]string{targets: {"Targets"}, textShape: {"NextToken"}}), do(b.listTargets)},
+				shape("ListTargetsByRuleResponse", map[*smithy.Schema][]string{targets: {"Targets"}, textShape: {"NextToken"}}), b.listTargets},
 			"ListRuleNamesByTarget": {shape("ListRuleNamesByTargetRequest", map[*smithy.Schema][]string{textShape: {"TargetArn", "EventBusName", "NextToken"}, numberShape: {"Limit"}}),
-				shape("ListRuleNamesByTargetResponse", map[*smithy.Schema][]string{textsShape: {"RuleNames"}, textShape: {"NextToken"}}), do(b.listRuleNames)},
+				shape("ListRuleNamesByTargetResponse", map[*smithy.Schema][]string{textsShape: {"RuleNames"}, textShape: {"NextToken"}}), b.listRuleNames},
 			"PutTargets": {shape("PutTargetsRequest", map[*smithy.Schema][]string{textShape: {"Rule", "EventBusName"}, targets: {"Targets"}}),
-				shape("PutTargetsResponse", map[*smithy.Schema][]string{numberShape: {"FailedEntryCount"}, failed: {"FailedEntries"}}), do(b.putTargets)},
+				shape("PutTargetsResponse", map[*smithy.Schema][]string{numberShape: {"FailedEntryCount"}, failed: {"FailedEntries"}}), b.putTargets},
 			"RemoveTargets": {shape("RemoveTargetsRequest", map[*smithy.Schema][]string{textShape: {"Rule", "EventBusName"}, textsShape: {"Ids"}, flagShape: {"Force"}}),
-				shape("RemoveTargetsResponse", map[*smithy.Schema][]string{numberShape: {"FailedEntryCount"}, failed: {"FailedEntries"}}), do(b.removeTargets)},
+				shape("RemoveTargetsResponse", map[*smithy.Schema][]string{numberShape: {"FailedEntryCount"}, failed: {"FailedEntries"}}), b.removeTargets},
 		},
 	}
 }
@@ -87,7 +100,7 @@ func busPath(in object) string {
 	return ""
 }
 
-func (b *eventBridge) find(in object, member string) (*rule, error) {
+func (b *EventBridge) find(in object, member string) (*rule, error) {
 	for _, r := range b.rules {
 		if r.name == in.str(member) && r.bus == bus(in) {
 			return r, nil
@@ -96,7 +109,7 @@ func (b *eventBridge) find(in object, member string) (*rule, error) {
 	return nil, apiErrorf("ResourceNotFoundException", "Rule %s does not exist on EventBus %s.", in.str(member), bus(in))
 }
 
-func (b *eventBridge) putRule(c *call) (object, error) {
+func (b *EventBridge) putRule(c *call) (object, error) {
 	schedule := c.in.str("ScheduleExpression")
 	if schedule == "" && !c.in.has("EventPattern") {
 		return nil, apiErrorf("ValidationException", "Parameter(s) EventPattern or ScheduleExpression must be specified.")
@@ -117,7 +130,7 @@ func (b *eventBridge) putRule(c *call) (object, error) {
 	return object{"RuleArn": r.doc.str("Arn")}, nil
 }
 
-func (b *eventBridge) listRules(c *call) (object, error) {
+func (b *EventBridge) listRules(c *call) (object, error) {
 	var found []object
 	for _, r := range b.rules {
 		if r.bus == bus(c.in) && strings.HasPrefix(r.name, c.in.str("NamePrefix")) {
@@ -144,7 +157,7 @@ func paged[T any](c *call, member string, all []T) (object, error) {
 	return out, nil
 }
 
-func (b *eventBridge) describeRule(c *call) (object, error) {
+func (b *EventBridge) describeRule(c *call) (object, error) {
 	r, err := b.find(c.in, "Name")
 	if err != nil {
 		return nil, err
@@ -152,7 +165,7 @@ func (b *eventBridge) describeRule(c *call) (object, error) {
 	return copyOf(r.doc), nil
 }
 
-func (b *eventBridge) listTargets(c *call) (object, error) {
+func (b *EventBridge) listTargets(c *call) (object, error) {
 	r, err := b.find(c.in, "Rule")
 	if err != nil {
 		return nil, err
@@ -168,7 +181,7 @@ func copiesOf(in []object) []object {
 	return out
 }
 
-func (b *eventBridge) listRuleNames(c *call) (object, error) {
+func (b *EventBridge) listRuleNames(c *call) (object, error) {
 	var names []string
 	for _, r := range b.rules {
 		if r.bus == bus(c.in) && slices.ContainsFunc(r.targets, func(t object) bool { return t.str("Arn") == c.in.str("TargetArn") }) {
@@ -179,7 +192,7 @@ func (b *eventBridge) listRuleNames(c *call) (object, error) {
 }
 
 // putTargets adds targets, and replaces those whose id is there already as a whole: what is not sent again is gone.
-func (b *eventBridge) putTargets(c *call) (object, error) {
+func (b *EventBridge) putTargets(c *call) (object, error) {
 	r, err := b.find(c.in, "Rule")
 	if err != nil {
 		return nil, err
@@ -214,7 +227,7 @@ func (b *eventBridge) putTargets(c *call) (object, error) {
 	return object{"FailedEntryCount": 0, "FailedEntries": []any{}}, nil
 }
 
-func (b *eventBridge) removeTargets(c *call) (object, error) {
+func (b *EventBridge) removeTargets(c *call) (object, error) {
 	r, err := b.find(c.in, "Rule")
 	if err != nil {
 		return nil, err

@@ -5,10 +5,7 @@
 
 package emulator
 
-import (
-	"context"
-	"time"
-)
+import "time"
 
 // Express is what makes a service an Express service.
 type Express struct {
@@ -19,7 +16,7 @@ type Express struct {
 }
 
 // MakeExpress turns a service, by the names of cluster and service, into an Express service.
-func (e *Emulator) MakeExpress(cluster, service string, x Express) error {
+func (e *ECS) MakeExpress(cluster, service string, x Express) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	cl, err := e.activeCluster(cluster)
@@ -37,14 +34,6 @@ func (e *Emulator) MakeExpress(cluster, service string, x Express) error {
 	return nil
 }
 
-// ExpressDemo is Demo with an Express service.
-func (e *Emulator) ExpressDemo(ctx context.Context) error {
-	if err := e.Demo(ctx); err != nil {
-		return err
-	}
-	return e.MakeExpress(DemoCluster, DemoService, Express{NoTaskDefinition: true})
-}
-
 // checkExpress refuses what ECS manages itself. That it refuses is known, its words are not.
 func (s *service) checkExpress(in object) error {
 	if s.express == nil {
@@ -59,19 +48,19 @@ func (s *service) checkExpress(in object) error {
 }
 
 // detected is the architecture that an Express service's tasks run on: its image's, whatever the task definition says.
-func (e *Emulator) detected(t *task, c *container, image string) platform {
+func (e *ECS) detected(t *task, c *container, image string) platform {
 	want := t.definition.platform()
 	s := t.service()
 	if s == nil || s.express == nil {
 		return want
 	}
-	if _, runs, problem := e.resolve(image, want); runs && problem == "" {
+	if _, runs, problem := e.images.resolve(image, want); runs && problem == "" {
 		return want
 	}
 	for _, architecture := range []string{"amd64", "arm64"} {
 		other := want
 		other.Architecture = architecture
-		if _, runs, problem := e.resolve(image, other); runs && problem == "" {
+		if _, runs, problem := e.images.resolve(image, other); runs && problem == "" {
 			t.revision.architecture = map[string]string{"amd64": "X86_64", "arm64": "ARM64"}[architecture]
 			return other
 		}
@@ -90,9 +79,9 @@ func (r *revision) describeExpress(o object) {
 	}
 }
 
-func (e *Emulator) describeExpressGatewayService(c *call) (object, error) {
+func (e *ECS) describeExpressGatewayService(c *call) (object, error) {
 	arn := c.in.str("serviceArn")
-	for _, cl := range e.ecs.clusters {
+	for _, cl := range e.clusters {
 		for _, s := range cl.services {
 			if s.arn == arn && s.express != nil {
 				return object{"service": e.describeExpressService(s, c.now)}, nil
@@ -102,7 +91,7 @@ func (e *Emulator) describeExpressGatewayService(c *call) (object, error) {
 	return nil, apiErrorf("ResourceNotFoundException", "The specified resource is not found. Please check the resource ARN and try again.")
 }
 
-func (e *Emulator) describeExpressService(s *service, now time.Time) object {
+func (e *ECS) describeExpressService(s *service, now time.Time) object {
 	active := []any{}
 	for _, d := range s.deployments {
 		active = append(active, object{

@@ -62,14 +62,14 @@ type fault struct {
 
 // Fail makes calls of an operation fail: "ecs:UpdateService", "sts:AssumeRole", "registry:PutManifest" (see [Request]), or "ecs:*" for all of a
 // service. Faults of the same operation are taken one after the other.
-func (e *Emulator) Fail(operation string, f Fault) {
+func (e *Server) Fail(operation string, f Fault) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.faults = append(e.faults, &fault{Fault: f, action: operation})
 }
 
 // Mend ends all faults of an operation, given as it was to [Emulator.Fail].
-func (e *Emulator) Mend(operation string) {
+func (e *Server) Mend(operation string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	kept := e.faults[:0]
@@ -105,7 +105,7 @@ type Call struct {
 
 // Interpose has f called for every request before it is acted on, and before the faults of [Emulator.Fail]. What f returns, if not nil, becomes of
 // that call; its Times, Skip and Every do not count. f may use every method of the emulator, and is called by one request at a time. Nil ends it.
-func (e *Emulator) Interpose(f func(Call) *Fault) {
+func (e *Server) Interpose(f func(Call) *Fault) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.interposed = f
@@ -146,7 +146,7 @@ func pause(ctx context.Context, d time.Duration) error {
 }
 
 // faultOf is what becomes of a call: what the interposed function says, or the fault of [Emulator.Fail] that is due.
-func (e *Emulator) faultOf(c Call) *Fault {
+func (e *Server) faultOf(c Call) *Fault {
 	e.mu.Lock()
 	f := e.interposed
 	e.mu.Unlock()
@@ -164,7 +164,7 @@ func (e *Emulator) faultOf(c Call) *Fault {
 }
 
 // injected returns the error of the fault that is due for a call, an *apiError or errReset; where the call is acted on all the same, the fault itself.
-func (e *Emulator) injected(ctx context.Context, c Call) (*Fault, error) {
+func (e *Server) injected(ctx context.Context, c Call) (*Fault, error) {
 	f := e.faultOf(c)
 	if f == nil {
 		return nil, nil
@@ -213,7 +213,7 @@ func denial(principal, action, resource, because string) string {
 	return fmt.Sprintf("User: %s is not authorized to perform: %s on resource: %s %s", principal, action, resource, because)
 }
 
-func (e *Emulator) takeFault(action string) *fault {
+func (e *Server) takeFault(action string) *fault {
 	service, _, _ := strings.Cut(action, ":")
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -50,9 +50,9 @@ func (d DeploymentRecord) Final() bool { return !d.Ended.IsZero() }
 func (e *Emulator) History() History {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.advance(time.Now())
+	e.bringUp(time.Now())
 	h := History{Changes: slices.Clone(e.changes)}
-	for _, r := range e.ecs.history {
+	for _, r := range e.ECS.history {
 		d := DeploymentRecord{
 			Cluster: r.service.cluster.name, Service: r.service.name, ID: "ecs-svc/" + r.target.id, ARN: r.arn, TaskDefinition: r.target.definition.arn,
 			Digests: maps.Clone(r.target.digests), Caller: r.caller, StoppedBy: r.stoppedBy, SupersededBy: r.supersededBy,
@@ -98,7 +98,7 @@ func changes(operation string) bool {
 const maxChanges = 20_000
 
 // noteChange adds to the record. It must be called with e.mu held.
-func (e *Emulator) noteChange(c Change) {
+func (e *Server) noteChange(c Change) {
 	if len(e.changes) >= maxChanges {
 		e.changes = slices.Delete(e.changes, 0, maxChanges/2)
 	}

@@ -29,14 +29,9 @@ const (
 	keepStopped  = time.Hour        // how long a stopped task can be described
 )
 
-// scaled turns emulated time into real time.
-func (e *Emulator) scaled(d time.Duration) time.Duration {
-	return max(time.Duration(float64(d)/e.speed), 1)
-}
-
-// advance runs the machine up to now. While nothing is under way ticks are skipped.
-func (e *Emulator) advance(now time.Time) {
-	s, step := &e.ecs, e.scaled(tick)
+// bringUp runs the machine up to now. While nothing is under way ticks are skipped.
+func (e *ECS) bringUp(now time.Time) {
+	s, step := &e.ecsState, e.scaled(tick)
 	if s.ticked.IsZero() {
 		s.ticked = now
 	}
@@ -54,8 +49,8 @@ func (e *Emulator) advance(now time.Time) {
 }
 
 // tick does what is due at one moment, and says whether anything is still to come.
-func (e *Emulator) tick(now time.Time) (busy bool) {
-	for _, cl := range e.ecs.clusters {
+func (e *ECS) tick(now time.Time) (busy bool) {
+	for _, cl := range e.clusters {
 		for _, t := range cl.tasks {
 			for len(t.steps) > 0 && !t.steps[0].at.After(now) {
 				due := t.steps[0]
@@ -79,18 +74,15 @@ func (e *Emulator) tick(now time.Time) (busy bool) {
 			busy = busy || len(t.steps) > 0
 		}
 	}
-	for _, d := range slices.Clone(e.codedeploy.deployments) {
-		if !d.final() {
-			e.advanceShipment(d, now)
-			busy = true
-		}
+	for _, turn := range e.turns {
+		busy = turn(now) || busy
 	}
 	e.noteViews(now)
 	return busy
 }
 
 // launch plans the life of a new task by its fate.
-func (e *Emulator) launch(t *task, fate Fate, now time.Time) {
+func (e *ECS) launch(t *task, fate Fate, now time.Time) {
 	t.fate = fate
 	at := func(d time.Duration) time.Time { return now.Add(e.scaled(d)) }
 	provisioned, started, pulled := provision, startup, provision+pull
@@ -116,7 +108,7 @@ func (e *Emulator) launch(t *task, fate Fate, now time.Time) {
 }
 
 // pulled is the end of pulling: every image is there, or the task ends.
-func (e *Emulator) pulled(t *task, fate Fate, now time.Time) {
+func (e *ECS) pulled(t *task, fate Fate, now time.Time) {
 	t.pullStopped = now
 	if fate.neverStarts() {
 		reason, main := t.fill(fate.Reason), t.containers[t.main()]
@@ -133,7 +125,7 @@ func (e *Emulator) pulled(t *task, fate Fate, now time.Time) {
 			repository, _ := cutTag(image)
 			image = repository + "@" + t.revision.digests[c.name]
 		}
-		digest, runs, problem := e.resolve(image, e.detected(t, c, image))
+		digest, runs, problem := e.images.resolve(image, e.detected(t, c, image))
 		if problem != "" {
 			e.fail(t, now, "TaskFailedToStart", problem, func(o *container) {
 				if o == c {
@@ -159,7 +151,7 @@ func (e *Emulator) pulled(t *task, fate Fate, now time.Time) {
 const wrongPlatform = "exec format error"
 
 // startContainers is the moment in which the containers run.
-func (e *Emulator) startContainers(t *task, fate Fate, now time.Time) {
+func (e *ECS) startContainers(t *task, fate Fate, now time.Time) {
 	for i, c := range t.containers {
 		c.status = "RUNNING"
 		if c.reason == wrongPlatform {
@@ -212,7 +204,7 @@ func (e *Emulator) startContainers(t *task, fate Fate, now time.Time) {
 }
 
 // writeAll writes the lines of a container's log, at once or one after the other.
-func (e *Emulator) writeAll(t *task, c *container, fate Fate, now time.Time) {
+func (e *ECS) writeAll(t *task, c *container, fate Fate, now time.Time) {
 	for i, line := range fate.Log {
 		if i == 0 || fate.LogEvery == 0 {
 			e.write(t, c, now, line)
@@ -235,7 +227,7 @@ func (t *task) service() *service {
 }
 
 // exited is the end of the essential container, and so of the task.
-func (e *Emulator) exited(t *task, fate Fate, now time.Time) {
+func (e *ECS) exited(t *task, fate Fate, now time.Time) {
 	main := t.containers[t.main()]
 	reason := "Essential container in task exited"
 	for _, c := range t.containers {
@@ -250,7 +242,7 @@ func (e *Emulator) exited(t *task, fate Fate, now time.Time) {
 }
 
 // unhealthy is the verdict of the health checks: ECS replaces the task.
-func (e *Emulator) unhealthy(t *task, now time.Time) {
+func (e *ECS) unhealthy(t *task, now time.Time) {
 	s := t.service()
 	definitions := t.definition.doc.objects("containerDefinitions")
 	checked := slices.ContainsFunc(definitions, func(c object) bool { return c.has("healthCheck") })
@@ -272,7 +264,7 @@ func (e *Emulator) unhealthy(t *task, now time.Time) {
 }
 
 // fail ends a task through its own fault. each, where given, marks containers that never ran.
-func (e *Emulator) fail(t *task, now time.Time, code, reason string, each func(*container)) {
+func (e *ECS) fail(t *task, now time.Time, code, reason string, each func(*container)) {
 	if t.stopping {
 		return
 	}
@@ -290,14 +282,14 @@ func (e *Emulator) fail(t *task, now time.Time, code, reason string, each func(*
 }
 
 // stop begins the end of a task.
-func (e *Emulator) stop(t *task, now time.Time, code, reason string) {
+func (e *ECS) stop(t *task, now time.Time, code, reason string) {
 	if t.stopping || !t.live() {
 		return
 	}
 	t.stopping, t.ready, t.steps = true, false, nil
 	t.stopCode, t.stoppedReason, t.stoppingAt = code, reason, now
 	t.version++
-	e.ecs.busy = true
+	e.busy = true
 	ran := t.status == "RUNNING" || t.status == "ACTIVATING"
 	at := now
 	if ran && t.targeted && t.status == "RUNNING" {
@@ -334,7 +326,7 @@ func (e *Emulator) stop(t *task, now time.Time, code, reason string) {
 }
 
 // reconcile is one turn of the service scheduler.
-func (e *Emulator) reconcile(s *service, now time.Time) {
+func (e *ECS) reconcile(s *service, now time.Time) {
 	if s.status == "DRAINING" {
 		if len(s.tasks(nil)) == 0 {
 			s.status, s.deployments = "INACTIVE", nil
@@ -386,7 +378,7 @@ func (e *Emulator) reconcile(s *service, now time.Time) {
 }
 
 // countFailures notes tasks that ended through their own fault, and spaces out the attempts to replace them.
-func (e *Emulator) countFailures(s *service, now time.Time) {
+func (e *ECS) countFailures(s *service, now time.Time) {
 	for _, t := range s.cluster.tasks {
 		if t.service() != s {
 			continue
@@ -444,7 +436,7 @@ func (s *service) bounds() (lower, upper int) {
 }
 
 // scaleOut starts tasks of the primary deployment.
-func (e *Emulator) scaleOut(s *service, d *deployment, now time.Time) {
+func (e *ECS) scaleOut(s *service, d *deployment, now time.Time) {
 	if now.Before(d.retry) {
 		return
 	}
@@ -467,7 +459,7 @@ func (e *Emulator) scaleOut(s *service, d *deployment, now time.Time) {
 }
 
 // startTasks starts tasks of a deployment, as far as there is a place for them.
-func (e *Emulator) startTasks(s *service, d *deployment, n int, now time.Time) {
+func (e *ECS) startTasks(s *service, d *deployment, n int, now time.Time) {
 	var started strings.Builder
 	count := 0
 	for range n {
@@ -502,7 +494,7 @@ func (e *Emulator) startTasks(s *service, d *deployment, n int, now time.Time) {
 }
 
 // scaleIn stops tasks that are too many: of older deployments while enough are healthy, and of the primary one beyond the desired count.
-func (e *Emulator) scaleIn(s *service, d *deployment, now time.Time) {
+func (e *ECS) scaleIn(s *service, d *deployment, now time.Time) {
 	lower, upper := s.bounds()
 	var old, own []*task
 	healthy, ready := 0, 0
@@ -566,7 +558,7 @@ func (e *Emulator) scaleIn(s *service, d *deployment, now time.Time) {
 }
 
 // settle notes that a deployment is complete, and that the service is steady.
-func (e *Emulator) settle(s *service, d *deployment, now time.Time) {
+func (e *ECS) settle(s *service, d *deployment, now time.Time) {
 	r := d.release
 	if !r.shifts() || r.reached(cleanUp) || r.stage == reconcileService {
 		blue := s.blue(d)
@@ -608,7 +600,7 @@ func (e *Emulator) settle(s *service, d *deployment, now time.Time) {
 }
 
 // bakes says whether a rolling update is still being watched after its tasks are all healthy.
-func (e *Emulator) bakes(r *release, now time.Time) bool {
+func (e *ECS) bakes(r *release, now time.Time) bool {
 	if r.bake() == 0 {
 		return false
 	}
@@ -621,7 +613,7 @@ func (e *Emulator) bakes(r *release, now time.Time) bool {
 // succeedEarly is the end of a rolling update for which a part of the tasks is enough. Its circuit breaker and alarms no longer apply then, and the
 // service goes on to its full count.
 // https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DeploymentEarlySuccessCriteria.html
-func (e *Emulator) succeedEarly(s *service, d *deployment, now time.Time) {
+func (e *ECS) succeedEarly(s *service, d *deployment, now time.Time) {
 	r := d.release
 	enough, enabled := s.early(r)
 	if !enabled || r.final() || d.state != "IN_PROGRESS" || s.ready(d) < enough {
@@ -665,7 +657,7 @@ var (
 )
 
 // alarmed ends the deployment when an alarm that it watches goes off.
-func (e *Emulator) alarmed(s *service, d *deployment, now time.Time) bool {
+func (e *ECS) alarmed(s *service, d *deployment, now time.Time) bool {
 	r, alarm := d.release, d.revision.scenario.Alarm
 	if alarm == nil || r.final() || r.alarms != "MONITORING" || d.state != "IN_PROGRESS" || r.rollback != nil {
 		return false
@@ -686,7 +678,7 @@ func (e *Emulator) alarmed(s *service, d *deployment, now time.Time) bool {
 }
 
 // failDeployment ends the primary deployment, going back to the last completed one if asked to.
-func (e *Emulator) failDeployment(s *service, d *deployment, now time.Time, why cause, back bool) {
+func (e *ECS) failDeployment(s *service, d *deployment, now time.Time, why cause, back bool) {
 	d.progress("FAILED", why.rollout, now)
 	e.event(s, now, "(deployment "+d.id+") deployment failed: "+why.event)
 	r := d.release
@@ -751,7 +743,7 @@ func (s *service) lastCompleted(d *deployment) *revision {
 }
 
 // interlope is somebody else: a revision of theirs, made from what ran before, and an update of the service.
-func (e *Emulator) interlope(s *service, d *deployment, now time.Time) {
+func (e *ECS) interlope(s *service, d *deployment, now time.Time) {
 	base := d.revision.definition
 	if len(d.release.sources) > 0 {
 		base = d.release.sources[0].definition

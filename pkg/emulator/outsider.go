@@ -3,7 +3,6 @@
 package emulator
 
 import (
-	"errors"
 	"slices"
 	"time"
 )
@@ -11,15 +10,12 @@ import (
 // Outsider acts on one service as somebody who is not the caller under test. Each method acts at once and says whether there was anything to
 // act on; all may be called while a request is on its way ([Emulator.Interpose]).
 type Outsider struct {
-	emulator         *Emulator
+	emulator         *ECS
 	cluster, service string
 }
 
 // Outsider returns somebody else, by the names of a cluster and a service.
-func (e *Emulator) Outsider(cluster, service string) Outsider { return Outsider{e, cluster, service} }
-
-// stranger is the principal whose calls an outsider makes.
-func (e *Emulator) stranger() string { return "arn:aws:iam::" + e.account + ":user/somebody-else" }
+func (e *ECS) Outsider(cluster, service string) Outsider { return Outsider{e, cluster, service} }
 
 // act runs f on the service, brought up to the present; it reports false where the service is not ACTIVE.
 func (o Outsider) act(f func(s *service, now time.Time) bool) bool {
@@ -155,20 +151,4 @@ func (o Outsider) RaiseAlarm(name string) bool {
 // inProgress says whether ECS's own monitors may still end a deployment.
 func inProgress(d *deployment) bool {
 	return d != nil && d.release != nil && d.state == "IN_PROGRESS" && !d.release.final() && d.release.rollback == nil && d.release.status == "IN_PROGRESS"
-}
-
-// Retag moves a tag of a repository to another image of it, as somebody's push under the same tag does; also where tags are immutable, as after
-// a deletion.
-func (e *Emulator) Retag(repository, tag, digest string) error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	r, err := e.repository(repository)
-	if err != nil {
-		return err
-	}
-	if r.images[digest] == nil {
-		return errors.New("the repository has no image " + digest)
-	}
-	r.tagged[tag] = digest
-	return nil
 }

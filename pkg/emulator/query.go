@@ -22,12 +22,12 @@ type queryService struct {
 	name       string // sts: the signing name, and the prefix of IAM actions
 	version    string
 	namespace  string // of the XML
-	operations map[string]func(*Emulator, *http.Request, url.Values) (any, error)
+	operations map[string]func(*http.Request, url.Values) (any, error)
 	resource   func(form url.Values) string
 }
 
 // serveQuery answers as the service that the request is signed for; one that is not signed for any is taken to be for STS.
-func (e *Emulator) serveQuery(w http.ResponseWriter, r *http.Request) {
+func (e *Server) serveQuery(w http.ResponseWriter, r *http.Request) {
 	svc := e.queries["sts"]
 	if m := authorizationHeader.FindStringSubmatch(r.Header.Get("Authorization")); m != nil && e.queries[m[4]] != nil {
 		svc = e.queries[m[4]]
@@ -108,7 +108,7 @@ func writeXML(out *bytes.Buffer, namespace, name string, parts []xmlPart) {
 	}
 }
 
-func (e *Emulator) answerQuery(svc *queryService, r *http.Request, form url.Values) (any, error) {
+func (e *Server) answerQuery(svc *queryService, r *http.Request, form url.Values) (any, error) {
 	name := form.Get("Action")
 	do := svc.operations[name]
 	if form.Get("Version") != svc.version || do == nil {
@@ -139,7 +139,7 @@ func (e *Emulator) answerQuery(svc *queryService, r *http.Request, form url.Valu
 	if err != nil {
 		return nil, err
 	}
-	out, err := do(e, r, form)
+	out, err := do(r, form)
 	if lost := fault.answered(r.Context()); lost != nil {
 		return nil, lost
 	}
@@ -147,7 +147,7 @@ func (e *Emulator) answerQuery(svc *queryService, r *http.Request, form url.Valu
 }
 
 // authorizeQuery is authorize in the words of the services that speak the Query protocol: only an explicit denial is told.
-func (e *Emulator) authorizeQuery(principal, action, resource string) error {
+func (e *Server) authorizeQuery(principal, action, resource string) error {
 	err := e.authorize(principal, []iam.Request{{Action: action, Resource: resource, Context: map[string][]string{"aws:RequestedRegion": {e.region}}}})
 	if api, ok := err.(*apiError); ok {
 		message, _, _ := strings.Cut(api.message, " because no ")

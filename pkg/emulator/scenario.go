@@ -187,7 +187,7 @@ type script struct {
 // It is in force until the next call for the same names. The deployment that comes with a service's creation, deployments under way, and going back
 // to a task definition that this service has run successfully before, are not touched by it: the old revision stays healthy, so that a rollback
 // works. What a scenario sets on the service (circuit breaker, strategy, alarms) stays on it until another one, or UpdateService, sets it anew.
-func (e *Emulator) Script(cluster, service string, s Scenario) {
+func (e *ECS) Script(cluster, service string, s Scenario) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.advance(time.Now())
@@ -197,7 +197,7 @@ func (e *Emulator) Script(cluster, service string, s Scenario) {
 	if s.ThrottleEvery > 0 {
 		e.faults = append(e.faults, &fault{Fault: Fault{Code: "ThrottlingException", Every: s.ThrottleEvery}, action: "ecs:*", scripted: [2]string{cluster, service}})
 	}
-	for _, cl := range e.ecs.clusters {
+	for _, cl := range e.clusters {
 		for _, svc := range cl.services {
 			if e.scenario(svc) != nil {
 				e.configure(svc, *e.scenario(svc))
@@ -207,7 +207,7 @@ func (e *Emulator) Script(cluster, service string, s Scenario) {
 }
 
 // scenario returns what is in force for a service, or nil. What names it most closely wins, and then the latest.
-func (e *Emulator) scenario(s *service) *Scenario {
+func (e *ECS) scenario(s *service) *Scenario {
 	best, found := -1, (*Scenario)(nil)
 	for i, sc := range e.scripts {
 		if sc.cluster != "" && sc.cluster != s.cluster.name || sc.service != "" && sc.service != s.name {
@@ -228,7 +228,7 @@ func (e *Emulator) scenario(s *service) *Scenario {
 }
 
 // oneOff returns what is in force for tasks that no service started, or the default.
-func (e *Emulator) oneOff(cl *cluster) Scenario {
+func (e *ECS) oneOff(cl *cluster) Scenario {
 	for _, sc := range slices.Backward(e.scripts) {
 		if sc.service == "" && (sc.cluster == "" || sc.cluster == cl.name) {
 			return sc.scenario
@@ -238,7 +238,7 @@ func (e *Emulator) oneOff(cl *cluster) Scenario {
 }
 
 // configure gives a service what a scenario plays on.
-func (e *Emulator) configure(s *service, sc Scenario) {
+func (e *ECS) configure(s *service, sc Scenario) {
 	if s.controller() != "ECS" {
 		return
 	}
@@ -247,7 +247,7 @@ func (e *Emulator) configure(s *service, sc Scenario) {
 		change["deploymentCircuitBreaker"] = b.configuration()
 	}
 	if n := sc.Desired; n != nil && s.desired != *n {
-		s.desired, s.steady, e.ecs.busy = *n, false, true
+		s.desired, s.steady, e.busy = *n, false, true
 	}
 	if es := sc.EarlySuccess; es != nil {
 		cleanup := "BLOCKING"
@@ -317,7 +317,7 @@ func (st *Strategy) configuration() object {
 }
 
 // advanced adds to a load balancer of a service what shifting traffic takes, where it is not there yet.
-func (e *Emulator) advanced(lb object) object {
+func (e *ECS) advanced(lb object) object {
 	group := lb.str("targetGroupArn")
 	if lb.has("advancedConfiguration") || group == "" {
 		return lb

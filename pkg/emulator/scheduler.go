@@ -19,8 +19,13 @@ import (
 	"ecsdeploy/pkg/emulator/iam"
 )
 
-// scheduler is the state of EventBridge Scheduler.
-type scheduler struct{ schedules []*schedule }
+// Scheduler is the state of EventBridge Scheduler.
+type Scheduler struct {
+	*Server
+	schedules []*schedule
+}
+
+func newScheduler(server *Server) *Scheduler { return &Scheduler{Server: server} }
 
 type schedule struct {
 	group, name       string
@@ -65,8 +70,8 @@ func schedulerRoute(r *http.Request) (operation, name string) {
 	return map[string]string{http.MethodGet: "GetSchedule", http.MethodPost: "CreateSchedule", http.MethodPut: "UpdateSchedule", http.MethodDelete: "DeleteSchedule"}[r.Method], name
 }
 
-// serveScheduler answers one request.
-func (e *Emulator) serveScheduler(w http.ResponseWriter, r *http.Request) {
+// serve answers one request.
+func (e *Scheduler) serve(w http.ResponseWriter, r *http.Request) {
 	operation, name := schedulerRoute(r)
 	req := Request{Time: time.Now(), Service: "scheduler", Operation: operation, Method: r.Method, Path: r.URL.Path, Host: r.Host}
 	defer func() { e.record(req) }()
@@ -75,7 +80,7 @@ func (e *Emulator) serveScheduler(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	req.Body, req.Received = body, int64(len(body))
-	out, err := e.answerScheduler(r, operation, name, body)
+	out, err := e.answerRequest(r, operation, name, body)
 	if err == errReset {
 		panic(http.ErrAbortHandler)
 	}
@@ -105,8 +110,8 @@ func (e *Emulator) serveScheduler(w http.ResponseWriter, r *http.Request) {
 	w.Write(data)
 }
 
-// answerScheduler runs one operation: every reason to refuse comes before any effect.
-func (e *Emulator) answerScheduler(r *http.Request, operation, name string, body []byte) (object, error) {
+// answerRequest runs one operation: every reason to refuse comes before any effect.
+func (e *Scheduler) answerRequest(r *http.Request, operation, name string, body []byte) (object, error) {
 	if operation == "" {
 		return nil, &apiError{http.StatusNotFound, "UnknownOperationException", ""}
 	}
@@ -152,10 +157,10 @@ func (e *Emulator) answerScheduler(r *http.Request, operation, name string, body
 	return out, err
 }
 
-func (e *Emulator) actOnSchedule(operation, group, name string, in object, prefix, token string, change Change) (out object, err error) {
+func (e *Scheduler) actOnSchedule(operation, group, name string, in object, prefix, token string, change Change) (out object, err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	s := &e.scheduler
+	s := e
 	if operation == "ListSchedules" {
 		return s.list(group, prefix, token)
 	}
@@ -179,12 +184,12 @@ func (e *Emulator) actOnSchedule(operation, group, name string, in object, prefi
 		s.schedules = slices.Delete(s.schedules, i, i+1)
 		return object{}, nil
 	case "CreateSchedule":
-		return s.create(e, group, name, in, change.Time)
+		return s.create(group, name, in, change.Time)
 	}
-	return s.update(e, group, name, in, change.Time)
+	return s.update(group, name, in, change.Time)
 }
 
-func (s *scheduler) index(group, name string) int {
+func (s *Scheduler) index(group, name string) int {
 	return slices.IndexFunc(s.schedules, func(o *schedule) bool { return o.group == group && o.name == name })
 }
 
@@ -193,7 +198,7 @@ func noSchedule(name string) error {
 }
 
 // list has only what ListSchedules answers: the target's ARN, but nothing of what it runs.
-func (s *scheduler) list(group, prefix, token string) (object, error) {
+func (s *Scheduler) list(group, prefix, token string) (object, error) {
 	const most = 100
 	from, err := strconv.Atoi(orDefault(token, "0"))
 	if err != nil || from < 0 || from > len(s.schedules) {
@@ -216,7 +221,7 @@ func (s *scheduler) list(group, prefix, token string) (object, error) {
 	return out, nil
 }
 
-func (s *scheduler) get(group, name string) (object, error) {
+func (s *Scheduler) get(group, name string) (object, error) {
 	i := s.index(group, name)
 	if i < 0 {
 		return nil, noSchedule(name)
@@ -225,12 +230,12 @@ func (s *scheduler) get(group, name string) (object, error) {
 	return copyOf(o.doc.with(object{"CreationDate": epoch(o.created), "LastModificationDate": epoch(o.modified)})), nil
 }
 
-func (s *scheduler) create(e *Emulator, group, name string, in object, now time.Time) (object, error) {
+func (s *Scheduler) create(group, name string, in object, now time.Time) (object, error) {
 	if s.index(group, name) >= 0 {
 		return nil, apiErrorf("ConflictException", "Schedule %s already exists.", name)
 	}
 	o := &schedule{group: group, name: name, created: now}
-	if err := o.set(e, in, now); err != nil {
+	if err := o.set(s, in, now); err != nil {
 		return nil, err
 	}
 	s.schedules = append(s.schedules, o)
@@ -238,18 +243,18 @@ func (s *scheduler) create(e *Emulator, group, name string, in object, now time.
 }
 
 // update replaces a schedule as a whole: what is not sent again goes back to its default.
-func (s *scheduler) update(e *Emulator, group, name string, in object, now time.Time) (object, error) {
+func (s *Scheduler) update(group, name string, in object, now time.Time) (object, error) {
 	i := s.index(group, name)
 	if i < 0 {
 		return nil, noSchedule(name)
 	}
-	if err := s.schedules[i].set(e, in, now); err != nil {
+	if err := s.schedules[i].set(s, in, now); err != nil {
 		return nil, err
 	}
 	return object{"ScheduleArn": s.schedules[i].doc.str("Arn")}, nil
 }
 
-func (o *schedule) set(e *Emulator, in object, now time.Time) error {
+func (o *schedule) set(e *Scheduler, in object, now time.Time) error {
 	expression := in.str("ScheduleExpression")
 	if !slices.ContainsFunc([]string{"rate(", "cron(", "at("}, func(p string) bool { return strings.HasPrefix(expression, p) }) {
 		return apiErrorf("ValidationException", "Invalid Schedule Expression %s.", expression)

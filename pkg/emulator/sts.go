@@ -42,18 +42,27 @@ var (
 	externalID  = regexp.MustCompile(`^[\w+=,.@:/-]{2,}$`)
 )
 
-func stsService() *queryService {
+// STS is AWS STS.
+type STS struct{ *Server }
+
+func newSTS(server *Server) *STS {
+	e := &STS{server}
+	server.handleQuery(e.service())
+	return e
+}
+
+func (e *STS) service() *queryService {
 	return &queryService{
 		name: "sts", version: "2011-06-15", namespace: "https://sts.amazonaws.com/doc/2011-06-15/",
 		resource: func(form url.Values) string { return orDefault(form.Get("RoleArn"), "*") },
-		operations: map[string]func(*Emulator, *http.Request, url.Values) (any, error){
-			"GetCallerIdentity": (*Emulator).getCallerIdentity,
-			"AssumeRole":        (*Emulator).assumeRole,
+		operations: map[string]func(*http.Request, url.Values) (any, error){
+			"GetCallerIdentity": e.getCallerIdentity,
+			"AssumeRole":        e.assumeRole,
 		},
 	}
 }
 
-func (e *Emulator) getCallerIdentity(r *http.Request, _ url.Values) (any, error) {
+func (e *STS) getCallerIdentity(r *http.Request, _ url.Values) (any, error) {
 	principal, err := e.authenticate(r, "sts")
 	if err != nil {
 		return nil, err
@@ -62,7 +71,7 @@ func (e *Emulator) getCallerIdentity(r *http.Request, _ url.Values) (any, error)
 }
 
 // userID is the unique id of who signed r.
-func (e *Emulator) userID(r *http.Request, principal string) string {
+func (e *STS) userID(r *http.Request, principal string) string {
 	m := authorizationHeader.FindStringSubmatch(r.Header.Get("Authorization"))
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -72,7 +81,7 @@ func (e *Emulator) userID(r *http.Request, principal string) string {
 	return "AIDAEMULATOREMULATOR1"
 }
 
-func (e *Emulator) assumeRole(_ *http.Request, form url.Values) (any, error) {
+func (e *STS) assumeRole(_ *http.Request, form url.Values) (any, error) {
 	invalid := func(value, at, constraint string) (any, error) {
 		shown := "null"
 		if value != "" {
