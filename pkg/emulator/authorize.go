@@ -5,6 +5,7 @@
 package emulator
 
 import (
+	"cmp"
 	"regexp"
 	"strings"
 
@@ -77,8 +78,8 @@ func (e *Server) needs(svc *awsService, operation string, in object) []iam.Reque
 		tagging := request(svc.name+":TagResource", created(operation, in))
 		tagging.Context = map[string][]string{svc.name + ":CreateAction": {operation}, "aws:RequestedRegion": {e.region}}
 		for _, t := range tags {
-			key := orDefault(t.str("key"), t.str("Key"))
-			tagging.Context["aws:RequestTag/"+key] = []string{orDefault(t.str("value"), t.str("Value"))}
+			key := cmp.Or(t.str("key"), t.str("Key"))
+			tagging.Context["aws:RequestTag/"+key] = []string{cmp.Or(t.str("value"), t.str("Value"))}
 			tagging.Context["aws:TagKeys"] = append(tagging.Context["aws:TagKeys"], key)
 		}
 		out = append(out, tagging)

@@ -5,6 +5,7 @@
 package emulator
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -369,7 +370,7 @@ func (e *CodeDeploy) createDeployment(c *call) (object, error) {
 	if err != nil {
 		return nil, err
 	}
-	configuration := orDefault(c.in.str("deploymentConfigName"), g.doc.str("deploymentConfigName"))
+	configuration := cmp.Or(c.in.str("deploymentConfigName"), g.doc.str("deploymentConfigName"))
 	if routing(configuration) == nil {
 		return nil, apiErrorf("DeploymentConfigDoesNotExistException", "No deployment configuration found for name: %s", configuration)
 	}
@@ -603,7 +604,7 @@ func (e *CodeDeploy) continueDeployment(c *call) (object, error) {
 	if err != nil {
 		return nil, err
 	}
-	wait := orDefault(c.in.str("deploymentWaitType"), "READY_WAIT")
+	wait := cmp.Or(c.in.str("deploymentWaitType"), "READY_WAIT")
 	switch {
 	case d.final():
 		return nil, apiErrorf("DeploymentAlreadyCompletedException", "The deployment %s has already completed", d.id)
@@ -626,7 +627,7 @@ func (e *CodeDeploy) getApplicationRevision(c *call) (object, error) {
 	}
 	typ, holder := held(c.in.object("revision"))
 	if holder == nil {
-		return nil, apiErrorf("InvalidRevisionException", "The emulator keeps revisions of the types AppSpecContent and String, not %s", orDefault(typ, "none"))
+		return nil, apiErrorf("InvalidRevisionException", "The emulator keeps revisions of the types AppSpecContent and String, not %s", cmp.Or(typ, "none"))
 	}
 	for _, r := range a.revisions {
 		if r.typ != typ || r.digest != digestIn(holder) {

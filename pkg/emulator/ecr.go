@@ -4,14 +4,13 @@
 package emulator
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/base64"
-	"fmt"
 	"maps"
 	"net"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -126,7 +125,7 @@ func (e *ECR) createRepository(c *call) (object, error) {
 	if e.repositories[name] != nil {
 		return nil, apiErrorf("RepositoryAlreadyExistsException", "The repository with name '%s' already exists in the registry with id '%s'", name, e.account)
 	}
-	mutability := orDefault(c.in.str("imageTagMutability"), "MUTABLE")
+	mutability := cmp.Or(c.in.str("imageTagMutability"), "MUTABLE")
 	filters := c.in.objects("imageTagMutabilityExclusionFilters")
 	if (filters != nil) != strings.HasSuffix(mutability, "_WITH_EXCLUSION") {
 		return nil, apiErrorf("InvalidParameterException", "Invalid parameter at 'imageTagMutabilityExclusionFilters' failed to satisfy constraint: 'must be given with, and only with, a tag mutability setting that has exclusions'")
@@ -140,7 +139,7 @@ func (e *ECR) createRepository(c *call) (object, error) {
 		name: name, created: c.now, mutability: mutability, tags: c.in.list("tags"),
 		settings: object{
 			"imageScanningConfiguration": object{"scanOnPush": c.in.object("imageScanningConfiguration").flag("scanOnPush")},
-			"encryptionConfiguration":    object{"encryptionType": orDefault(c.in.object("encryptionConfiguration").str("encryptionType"), "AES256")},
+			"encryptionConfiguration":    object{"encryptionType": cmp.Or(c.in.object("encryptionConfiguration").str("encryptionType"), "AES256")},
 		},
 		blobs: map[string]int64{}, images: map[string]*image{}, tagged: map[string]string{},
 	}
@@ -218,7 +217,7 @@ func (r *repository) lookup(id object) *image {
 	if digest != "" && tag != "" && r.tagged[tag] != digest {
 		return nil
 	}
-	return r.find(orDefault(digest, tag))
+	return r.find(cmp.Or(digest, tag))
 }
 
 func (e *ECR) batchGetImage(c *call) (object, error) {
@@ -255,7 +254,7 @@ func (e *ECR) describeImages(c *call) (object, error) {
 			img := r.lookup(id)
 			if img == nil {
 				return nil, apiErrorf("ImageNotFoundException", "The image with imageId {imageDigest:'%s', imageTag:'%s'} does not exist within the repository with name '%s' in the registry with id '%s'",
-					orDefault(id.str("imageDigest"), "null"), orDefault(id.str("imageTag"), "null"), r.name, e.account)
+					cmp.Or(id.str("imageDigest"), "null"), cmp.Or(id.str("imageTag"), "null"), r.name, e.account)
 			}
 			chosen = append(chosen, img)
 		}
@@ -387,22 +386,4 @@ func (e *ECR) putImageOperation(c *call) (object, error) {
 		"registryId": e.account, "repositoryName": r.name, "imageId": imageID(img.digest, tag),
 		"imageManifest": string(img.body), "imageManifestMediaType": img.mediaType,
 	}}, nil
-}
-
-// paginate cuts one page out of a list. The token is the place where the next one begins.
-func paginate[T any](in object, all []T, maxMember string, def int) (page []T, next string, err error) {
-	start := 0
-	if t := in.str("nextToken"); t != "" {
-		raw, err := base64.RawURLEncoding.DecodeString(t)
-		n, err2 := strconv.Atoi(strings.TrimPrefix(string(raw), "page:"))
-		if err != nil || err2 != nil || n < 0 || n > len(all) {
-			return nil, "", apiErrorf("InvalidParameterException", "Invalid token: %s", t)
-		}
-		start = n
-	}
-	end := min(start+in.number(maxMember, def), len(all))
-	if end < len(all) {
-		next = base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, "page:%d", end))
-	}
-	return all[start:end], next, nil
 }

@@ -5,10 +5,10 @@
 package emulator
 
 import (
+	"cmp"
 	"math/rand/v2"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/aws/aws-sdk-go-v2/service/ecs/schemas"
 )
@@ -17,7 +17,7 @@ import (
 type ECS struct {
 	*Server
 	ecsState
-	images imageSource
+	images *ECR
 	logs   *Logs
 	turns  []func(now time.Time) (busy bool) // of whoever else deploys to services: one at the end of each tick
 
@@ -27,13 +27,7 @@ type ECS struct {
 	taskScripts []taskScript
 }
 
-// imageSource is where tasks pull their images from.
-type imageSource interface {
-	// resolve says what is found for a platform: the image's digest, whether it runs there, and why it cannot be pulled.
-	resolve(reference string, want platform) (digest string, runs bool, problem string)
-}
-
-func newECS(server *Server, images imageSource, logs *Logs) *ECS {
+func newECS(server *Server, images *ECR, logs *Logs) *ECS {
 	e := &ECS{Server: server, images: images, logs: logs, chance: rand.New(rand.NewPCG(0, 2))}
 	e.init()
 	server.advance, server.acted = e.bringUp, e.noteViews
@@ -124,25 +118,9 @@ func refuseECS(op string, v violation) error {
 	return apiErrorf(code, "%s", v.Error())
 }
 
-// sentence turns taskDefinition into "Task definition".
-func sentence(member string) string {
-	var b strings.Builder
-	for i, r := range member {
-		switch {
-		case i == 0:
-			r = unicode.ToUpper(r)
-		case unicode.IsUpper(r):
-			b.WriteByte(' ')
-			r = unicode.ToLower(r)
-		}
-		b.WriteRune(r)
-	}
-	return b.String()
-}
-
 // ecsResource is the resource that IAM would name when it denies an operation.
 func (e *ECS) ecsResource(op string, in object) string {
-	clusterName := nameOf(orDefault(in.str("cluster"), "default"))
+	clusterName := nameOf(cmp.Or(in.str("cluster"), "default"))
 	switch {
 	case strings.HasPrefix(in.str("service"), "arn:"):
 		return in.str("service")
@@ -170,17 +148,9 @@ func (e *ECS) ecsResource(op string, in object) string {
 	return "*"
 }
 
-// nameOf returns the last part of an ARN, or a name as it is.
-func nameOf(s string) string {
-	if strings.HasPrefix(s, "arn:") {
-		return s[strings.LastIndex(s, "/")+1:]
-	}
-	return s
-}
-
 // findCluster returns a cluster by name or ARN, "" being "default"; nil where there is none.
 func (e *ECS) findCluster(ref string) *cluster {
-	ref = orDefault(ref, "default")
+	ref = cmp.Or(ref, "default")
 	for _, c := range e.clusters {
 		if c.name == ref || c.arn == ref {
 			return c
@@ -202,7 +172,7 @@ func (e *ECS) activeCluster(ref string) (*cluster, error) {
 }
 
 func (e *ECS) createCluster(c *call) (object, error) {
-	name := orDefault(c.in.str("clusterName"), "default")
+	name := cmp.Or(c.in.str("clusterName"), "default")
 	if !resourceName.MatchString(name) {
 		return nil, apiErrorf("InvalidParameterException", "Invalid identifier: Identifier is for cluster %s", name)
 	}

@@ -3,14 +3,17 @@
 
 package emulator
 
-import "strings"
+import (
+	"cmp"
+	"strings"
+)
 
 // ecsContext adds the keys that ECS has of its own.
 func (e *ECS) ecsContext(operation string, in object, context map[string][]string) {
 	switch {
 	case strings.Contains(operation, "TaskDefinition"), strings.HasPrefix(operation, "DescribeService") && operation != "DescribeServices", operation == "ContinueServiceDeployment", operation == "StopServiceDeployment":
 	default:
-		context["ecs:cluster"] = []string{e.arn("ecs", "cluster/"+nameOf(orDefault(in.str("cluster"), "default")))}
+		context["ecs:cluster"] = []string{e.arn("ecs", "cluster/"+nameOf(cmp.Or(in.str("cluster"), "default")))}
 	}
 	if td := in.str("taskDefinition"); td != "" && operation == "UpdateService" {
 		context["ecs:task-definition"] = []string{e.arn("ecs", "task-definition/"+nameOf(td))}
@@ -36,7 +39,7 @@ func (e *ECS) resources(operation string, in object) []string {
 		case strings.HasPrefix(ref, "arn:"), kind == "":
 			out = append(out, ref)
 		default:
-			out = append(out, e.arn("ecs", kind+"/"+nameOf(orDefault(in.str("cluster"), "default"))+"/"+ref))
+			out = append(out, e.arn("ecs", kind+"/"+nameOf(cmp.Or(in.str("cluster"), "default"))+"/"+ref))
 		}
 	}
 	return out
@@ -44,14 +47,14 @@ func (e *ECS) resources(operation string, in object) []string {
 
 // created is the resource that a call creates and tags.
 func (e *ECS) created(operation string, in object) string {
-	cluster := nameOf(orDefault(in.str("cluster"), "default"))
+	cluster := nameOf(cmp.Or(in.str("cluster"), "default"))
 	switch operation {
 	case "RegisterTaskDefinition":
 		return e.arn("ecs", "task-definition/"+in.str("family")+":*")
 	case "RunTask":
 		return e.arn("ecs", "task/"+cluster+"/*")
 	case "CreateCluster":
-		return e.arn("ecs", "cluster/"+orDefault(in.str("clusterName"), "default"))
+		return e.arn("ecs", "cluster/"+cmp.Or(in.str("clusterName"), "default"))
 	}
 	return e.ecsResource(operation, in)
 }

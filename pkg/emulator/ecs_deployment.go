@@ -5,7 +5,9 @@
 package emulator
 
 import (
+	"cmp"
 	"encoding/json"
+	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -470,7 +472,7 @@ func (e *ECS) stopServiceDeployment(c *call) (object, error) {
 	if err := checkARNs([]string{arn}, "Service deployment arn", "service-deployment"); err != nil {
 		return nil, err
 	}
-	if t := orDefault(c.in.str("stopType"), "ROLLBACK"); t != "ROLLBACK" { // the reference: "The valid values are ROLLBACK"
+	if t := cmp.Or(c.in.str("stopType"), "ROLLBACK"); t != "ROLLBACK" { // the reference: "The valid values are ROLLBACK"
 		return nil, apiErrorf("InvalidParameterException", "stopType should be one of [ROLLBACK]")
 	}
 	r := e.findRelease(arn)
@@ -501,4 +503,21 @@ func (r *revision) port(group string) int {
 		}
 	}
 	return 0
+}
+
+// records are all service deployments ever, also of deleted services, newest last.
+func (e *ECS) records() []DeploymentRecord {
+	var out []DeploymentRecord
+	for _, r := range e.history {
+		d := DeploymentRecord{
+			Cluster: r.service.cluster.name, Service: r.service.name, ID: "ecs-svc/" + r.target.id, ARN: r.arn, TaskDefinition: r.target.definition.arn,
+			Digests: maps.Clone(r.target.digests), Caller: r.caller, StoppedBy: r.stoppedBy, SupersededBy: r.supersededBy,
+			Created: r.created, Ended: r.finished, Status: r.status, Reason: r.reason,
+		}
+		if arn := r.rollback.str("serviceRevisionArn"); arn != "" {
+			d.RolledBackTo = "ecs-svc/" + nameOf(arn)
+		}
+		out = append(out, d)
+	}
+	return out
 }

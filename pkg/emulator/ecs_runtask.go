@@ -4,6 +4,7 @@
 package emulator
 
 import (
+	"cmp"
 	"reflect"
 	"slices"
 	"strings"
@@ -95,7 +96,7 @@ func (e *ECS) runOne(cl *cluster, td *taskDefinition, c *call, fate Fate) *task 
 			}
 		}
 	}
-	t.group = orDefault(c.in.str("group"), "family:"+td.family.name)
+	t.group = cmp.Or(c.in.str("group"), "family:"+td.family.name)
 	if fate.Exit == nil && fate.Reason == "" && !fate.Starting {
 		fate.Exit, fate.ExitAfter = exit(0), 10*time.Second
 		if reflect.DeepEqual(fate.Log, greeting) {
@@ -178,6 +179,6 @@ func (e *ECS) stopTask(c *call) (object, error) {
 	if !t.stopping {
 		c.change.Effect = "stopped"
 	}
-	e.stop(t, c.now, "UserInitiated", orDefault(c.in.str("reason"), "Task stopped by user"))
+	e.stop(t, c.now, "UserInitiated", cmp.Or(c.in.str("reason"), "Task stopped by user"))
 	return object{"task": t.describe(e, false)}, nil
 }

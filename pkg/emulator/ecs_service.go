@@ -4,6 +4,7 @@
 package emulator
 
 import (
+	"cmp"
 	"reflect"
 	"slices"
 	"strings"
@@ -61,7 +62,7 @@ func (e *ECS) createService(c *call) (object, error) {
 	} else if s != nil && s.status == "DRAINING" {
 		return invalid("Unable to Start a service that is still Draining.")
 	}
-	controller := orDefault(c.in.object("deploymentController").str("type"), "ECS")
+	controller := cmp.Or(c.in.object("deploymentController").str("type"), "ECS")
 	s := &service{
 		name: name, arn: e.arn("ecs", "service/"+cl.name+"/"+name), cluster: cl, status: "ACTIVE", doc: copyOf(c.in), tags: c.in.list("tags"),
 		created: c.now, createdBy: c.principal, proven: map[string]bool{},

@@ -4,6 +4,7 @@
 package emulator
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -149,7 +150,7 @@ func fill(text string, td *taskDefinition, settings object, account, id string) 
 	}
 	executionRole := nameOf(td.doc.str("executionRoleArn"))
 	return strings.NewReplacer("{image}", image, "{registry}", registry, "{repository}", repository, "{tag}", tag, "{secret}", secret, "{subnet}", subnet,
-		"{taskRole}", orDefault(nameOf(td.doc.str("taskRoleArn")), executionRole), "{executionRole}", executionRole, "{account}", account, "{task}", id).Replace(text)
+		"{taskRole}", cmp.Or(nameOf(td.doc.str("taskRoleArn")), executionRole), "{executionRole}", executionRole, "{account}", account, "{task}", id).Replace(text)
 }
 
 // cutTag separates a repository from the tag or digest behind it.
@@ -265,7 +266,7 @@ func (e *ECS) listTasks(c *call) (object, error) {
 	if c.in.has("containerInstance") {
 		return nil, apiErrorf("InvalidParameterException", "Container instance not found.")
 	}
-	desired := orDefault(c.in.str("desiredStatus"), "RUNNING")
+	desired := cmp.Or(c.in.str("desiredStatus"), "RUNNING")
 	if desired == "PENDING" { // the reference: ECS never sets it, so nothing is listed
 		return object{"taskArns": []any{}}, nil
 	}

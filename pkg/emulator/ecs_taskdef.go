@@ -5,6 +5,7 @@
 package emulator
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"regexp"
@@ -498,7 +499,7 @@ func (e *ECS) describeTaskDefinition(c *call) (object, error) {
 }
 
 func (e *ECS) listTaskDefinitions(c *call) (object, error) {
-	status := orDefault(c.in.str("status"), "ACTIVE")
+	status := cmp.Or(c.in.str("status"), "ACTIVE")
 	names := make([]string, 0, len(e.families))
 	for n := range e.families {
 		if p := c.in.str("familyPrefix"); p == "" || n == p {

@@ -17,7 +17,9 @@ package emulator
 import (
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
+	"time"
 )
 
 // Options configures an [Emulator]. The zero value is a working one.
@@ -87,6 +89,16 @@ func (e *Emulator) Retag(repository, tag, digest string) error {
 	return e.ecr.retag(repository, tag, digest)
 }
 
+// History returns what truly happened so far. State is brought up to the present first.
+func (e *Emulator) History() History {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.advance(time.Now())
+	h := History{Changes: slices.Clone(e.changes), Deployments: append(e.ECS.records(), e.codedeploy.records()...)}
+	slices.SortStableFunc(h.Deployments, func(a, b DeploymentRecord) int { return a.Created.Compare(b.Created) })
+	return h
+}
+
 // ServeHTTP answers as the service that the request is for: the registry under /v2/, the JSON services by X-Amz-Target, STS and
 // Elastic Load Balancing, which take forms, by what the request is signed for.
 func (e *Emulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -102,11 +114,4 @@ func (e *Emulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		http.Error(w, "This is the emulator of ECR, ECS, CodeDeploy, Elastic Load Balancing, STS and CloudWatch Logs: point AWS_ENDPOINT_URL here.", http.StatusNotFound)
 	}
-}
-
-func orDefault(s, def string) string {
-	if s == "" {
-		return def
-	}
-	return s
 }

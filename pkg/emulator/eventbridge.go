@@ -4,6 +4,7 @@
 package emulator
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -64,7 +65,7 @@ func (b *EventBridge) service() *awsService {
 			return roles, "events.amazonaws.com"
 		},
 		resource: func(operation string, in object) string {
-			name := orDefault(in.str("Rule"), in.str("Name"))
+			name := cmp.Or(in.str("Rule"), in.str("Name"))
 			if name == "" {
 				return b.arn("events", "rule/*")
 			}
@@ -90,7 +91,7 @@ func (b *EventBridge) service() *awsService {
 }
 
 // bus is the event bus of a request, by name; its ARN is taken, too.
-func bus(in object) string { return nameOf(orDefault(in.str("EventBusName"), "default")) }
+func bus(in object) string { return nameOf(cmp.Or(in.str("EventBusName"), "default")) }
 
 // busPath is the bus in the ARN of a rule: the default one is not in it.
 func busPath(in object) string {

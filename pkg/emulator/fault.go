@@ -3,9 +3,11 @@
 package emulator
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 )
@@ -196,7 +198,7 @@ func (f *Fault) refusal(c Call) *apiError {
 			out.message = "Rate exceeded"
 		case "AccessDeniedException", "AccessDenied":
 			action := c.Service + ":" + c.Operation
-			out.message = denial(c.Principal, action, c.Resource, orDefault(f.Because, "because no identity-based policy allows the "+action+" action"))
+			out.message = denial(c.Principal, action, c.Resource, cmp.Or(f.Because, "because no identity-based policy allows the "+action+" action"))
 		case "ServerException":
 			out.message = "Service Unavailable. Please try again later."
 		}
@@ -226,4 +228,13 @@ func (e *Server) takeFault(action string) *fault {
 		}
 	}
 	return nil
+}
+
+// throttle has every so many calls of an action throttled, in the place of what it did before for the same script; 0 ends it. It must be called with
+// the lock held.
+func (e *Server) throttle(script [2]string, action string, every int) {
+	e.faults = slices.DeleteFunc(e.faults, func(f *fault) bool { return f.scripted == script && f.action == action })
+	if every > 0 {
+		e.faults = append(e.faults, &fault{Fault: Fault{Code: "ThrottlingException", Every: every}, action: action, scripted: script})
+	}
 }

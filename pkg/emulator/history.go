@@ -4,7 +4,6 @@
 package emulator
 
 import (
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -45,44 +44,6 @@ type DeploymentRecord struct {
 
 // Final says whether nothing more becomes of the deployment.
 func (d DeploymentRecord) Final() bool { return !d.Ended.IsZero() }
-
-// History returns what truly happened so far. State is brought up to the present first.
-func (e *Emulator) History() History {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.bringUp(time.Now())
-	h := History{Changes: slices.Clone(e.changes)}
-	for _, r := range e.ECS.history {
-		d := DeploymentRecord{
-			Cluster: r.service.cluster.name, Service: r.service.name, ID: "ecs-svc/" + r.target.id, ARN: r.arn, TaskDefinition: r.target.definition.arn,
-			Digests: maps.Clone(r.target.digests), Caller: r.caller, StoppedBy: r.stoppedBy, SupersededBy: r.supersededBy,
-			Created: r.created, Ended: r.finished, Status: r.status, Reason: r.reason,
-		}
-		if arn := r.rollback.str("serviceRevisionArn"); arn != "" {
-			d.RolledBackTo = "ecs-svc/" + nameOf(arn)
-		}
-		h.Deployments = append(h.Deployments, d)
-	}
-	for _, s := range slices.Backward(e.codedeploy.deployments) {
-		h.Deployments = append(h.Deployments, s.record())
-	}
-	slices.SortStableFunc(h.Deployments, func(a, b DeploymentRecord) int { return a.Created.Compare(b.Created) })
-	return h
-}
-
-func (d *shipment) record() DeploymentRecord {
-	out := DeploymentRecord{
-		Cluster: d.service.cluster.name, Service: d.service.name, ID: d.id, TaskDefinition: d.spec.taskDefinition, Caller: d.caller, StoppedBy: d.stoppedBy,
-		Created: d.created, Ended: d.completed, Status: d.status, Reason: d.reason,
-	}
-	if d.green != nil {
-		out.TaskDefinition, out.Digests = d.green.revision.definition.arn, maps.Clone(d.green.revision.digests)
-	}
-	if d.rolledBackBy != nil {
-		out.RolledBackTo = d.rolledBackBy.id
-	}
-	return out
-}
 
 // changes says whether an operation changes anything, by the services' own naming.
 func changes(operation string) bool {

@@ -8,6 +8,7 @@
 package emulator
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -97,7 +98,7 @@ func (e *ECS) launch(t *task, fate Fate, now time.Time) {
 	}
 	t.after(at(provisioned), func(t *task, now time.Time) {
 		if fate.neverStarts() && !fate.pullFails() {
-			e.fail(t, now, orDefault(fate.StopCode, "TaskFailedToStart"), t.fill(fate.Reason), func(*container) {})
+			e.fail(t, now, cmp.Or(fate.StopCode, "TaskFailedToStart"), t.fill(fate.Reason), func(*container) {})
 			return
 		}
 		t.become("PENDING")
@@ -112,9 +113,9 @@ func (e *ECS) pulled(t *task, fate Fate, now time.Time) {
 	t.pullStopped = now
 	if fate.neverStarts() {
 		reason, main := t.fill(fate.Reason), t.containers[t.main()]
-		e.fail(t, now, orDefault(fate.StopCode, "TaskFailedToStart"), reason, func(c *container) {
+		e.fail(t, now, cmp.Or(fate.StopCode, "TaskFailedToStart"), reason, func(c *container) {
 			if c == main {
-				c.reason, c.exitCode = orDefault(t.fill(fate.ContainerReason), reason), fate.Exit
+				c.reason, c.exitCode = cmp.Or(t.fill(fate.ContainerReason), reason), fate.Exit
 			}
 		})
 		return
@@ -196,7 +197,7 @@ func (e *ECS) startContainers(t *task, fate Fate, now time.Time) {
 	switch {
 	case fate.Reason != "":
 		t.after(at(fate.ExitAfter), func(t *task, now time.Time) {
-			e.fail(t, now, orDefault(fate.StopCode, "ServiceSchedulerInitiated"), t.fill(fate.Reason), nil)
+			e.fail(t, now, cmp.Or(fate.StopCode, "ServiceSchedulerInitiated"), t.fill(fate.Reason), nil)
 		})
 	case fate.Exit != nil:
 		t.after(at(fate.ExitAfter), func(t *task, now time.Time) { e.exited(t, fate, now) })

@@ -5,6 +5,7 @@ package emulator
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/xml"
 	"fmt"
 	"io"
@@ -112,7 +113,7 @@ func (e *Server) answerQuery(svc *queryService, r *http.Request, form url.Values
 	name := form.Get("Action")
 	do := svc.operations[name]
 	if form.Get("Version") != svc.version || do == nil {
-		return nil, apiErrorf("InvalidAction", "Could not find operation %s for version %s", name, orDefault(form.Get("Version"), "NO_VERSION_SPECIFIED"))
+		return nil, apiErrorf("InvalidAction", "Could not find operation %s for version %s", name, cmp.Or(form.Get("Version"), "NO_VERSION_SPECIFIED"))
 	}
 	principal, err := e.authenticate(r, svc.name)
 	if err != nil {

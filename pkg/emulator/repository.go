@@ -164,7 +164,7 @@ func (e *ECR) putImage(r *repository, body []byte, mediaType, tag, digest string
 	if err := json.Unmarshal(body, &m); err != nil {
 		return nil, false, apiErrorf("InvalidParameterException", "Invalid parameter at 'ImageManifest' failed to satisfy constraint: 'Invalid JSON syntax'")
 	}
-	mediaType = orDefault(mediaType, m.MediaType)
+	mediaType = cmp.Or(mediaType, m.MediaType)
 	switch mediaType {
 	case dockerManifest, ociManifest, dockerList, ociIndex:
 	default:
@@ -258,7 +258,7 @@ func (e *ECR) resolve(reference string, want platform) (digest string, runs bool
 	name, ref, byDigest := strings.Cut(rest, "@")
 	if !byDigest {
 		name, ref, _ = strings.Cut(rest, ":")
-		ref = orDefault(ref, "latest")
+		ref = cmp.Or(ref, "latest")
 	} else {
 		name, _, _ = strings.Cut(name, ":")
 	}

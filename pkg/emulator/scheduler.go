@@ -5,6 +5,7 @@
 package emulator
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -126,7 +127,7 @@ func (e *Scheduler) answerRequest(r *http.Request, operation, name string, body 
 		}
 	}
 	query := r.URL.Query()
-	group := orDefault(orDefault(in.str("GroupName"), query.Get("groupName")), "default")
+	group := cmp.Or(cmp.Or(in.str("GroupName"), query.Get("groupName")), "default")
 	resource := e.arn("scheduler", "schedule/"+group+"/"+name)
 	if operation == "ListSchedules" {
 		group, resource = query.Get("ScheduleGroup"), "*"
@@ -200,7 +201,7 @@ func noSchedule(name string) error {
 // list has only what ListSchedules answers: the target's ARN, but nothing of what it runs.
 func (s *Scheduler) list(group, prefix, token string) (object, error) {
 	const most = 100
-	from, err := strconv.Atoi(orDefault(token, "0"))
+	from, err := strconv.Atoi(cmp.Or(token, "0"))
 	if err != nil || from < 0 || from > len(s.schedules) {
 		return nil, apiErrorf("ValidationException", "The token is not valid.")
 	}

@@ -4,6 +4,7 @@
 package emulator
 
 import (
+	"cmp"
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
@@ -43,7 +44,7 @@ type Server struct {
 
 func newServer(o Options) *Server {
 	s := &Server{
-		region: orDefault(o.Region, "eu-west-1"), account: orDefault(o.Account, "123456789012"), speed: o.Speed, log: o.Logger,
+		region: cmp.Or(o.Region, "eu-west-1"), account: cmp.Or(o.Account, "123456789012"), speed: o.Speed, log: o.Logger,
 		future: map[string]bool{}, services: map[string]*awsService{}, queries: map[string]*queryService{},
 		advance: func(time.Time) {}, acted: func(time.Time) {}, reached: func(*http.Request) (string, string) { return "", "" },
 		rand: rand.New(rand.NewPCG(20, 14)), sessions: map[string]*session{}, policies: map[string][]iam.Policy{},

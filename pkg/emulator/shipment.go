@@ -8,6 +8,7 @@ package emulator
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -311,4 +312,27 @@ func (e *CodeDeploy) endShipment(d *shipment, status, code, reason string, back 
 	}
 	r.message = fmt.Sprintf("Deployment %s was triggered as a rollback of deployment %s.", r.id, d.id)
 	d.rolledBackBy, d.message = r, fmt.Sprintf("Deployment %s was rolled back by deployment %s.", d.id, r.id)
+}
+
+func (d *shipment) record() DeploymentRecord {
+	out := DeploymentRecord{
+		Cluster: d.service.cluster.name, Service: d.service.name, ID: d.id, TaskDefinition: d.spec.taskDefinition, Caller: d.caller, StoppedBy: d.stoppedBy,
+		Created: d.created, Ended: d.completed, Status: d.status, Reason: d.reason,
+	}
+	if d.green != nil {
+		out.TaskDefinition, out.Digests = d.green.revision.definition.arn, maps.Clone(d.green.revision.digests)
+	}
+	if d.rolledBackBy != nil {
+		out.RolledBackTo = d.rolledBackBy.id
+	}
+	return out
+}
+
+// records are all deployments ever, newest last.
+func (e *CodeDeploy) records() []DeploymentRecord {
+	var out []DeploymentRecord
+	for _, d := range slices.Backward(e.deployments) {
+		out = append(out, d.record())
+	}
+	return out
 }

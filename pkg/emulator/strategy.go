@@ -8,26 +8,11 @@
 package emulator
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
-)
-
-// The lifecycle stages of a service deployment, in their order. Production traffic is shifted in as many steps as the strategy has, and each of
-// them is a PRE_PRODUCTION_TRAFFIC_SHIFT and a PRODUCTION_TRAFFIC_SHIFT.
-const (
-	reconcileService = "RECONCILE_SERVICE" // only where another deployment was under way
-	preScaleUp       = "PRE_SCALE_UP"
-	scaleUp          = "SCALE_UP"
-	postScaleUp      = "POST_SCALE_UP"
-	testShift        = "TEST_TRAFFIC_SHIFT"
-	postTestShift    = "POST_TEST_TRAFFIC_SHIFT"
-	preShift         = "PRE_PRODUCTION_TRAFFIC_SHIFT"
-	shift            = "PRODUCTION_TRAFFIC_SHIFT"
-	postShift        = "POST_PRODUCTION_TRAFFIC_SHIFT"
-	bakeTime         = "BAKE_TIME"
-	cleanUp          = "CLEAN_UP"
 )
 
 var stages = []string{reconcileService, preScaleUp, scaleUp, postScaleUp, testShift, postTestShift, preShift, shift, postShift, bakeTime, cleanUp}
@@ -166,8 +151,8 @@ func (s *service) testRule() bool {
 // newHook starts one run of a configured hook.
 func (e *ECS) newHook(configured object, stage string, lambda Lambda, now time.Time) *hook {
 	h := &hook{
-		stage: stage, kind: orDefault(configured.str("targetType"), "AWS_LAMBDA"), target: configured.str("hookTargetArn"),
-		action: orDefault(configured.object("timeoutConfiguration").str("action"), "ROLLBACK"),
+		stage: stage, kind: cmp.Or(configured.str("targetType"), "AWS_LAMBDA"), target: configured.str("hookTargetArn"),
+		action: cmp.Or(configured.object("timeoutConfiguration").str("action"), "ROLLBACK"),
 	}
 	h.expires = now.Add(e.scaled(time.Duration(configured.object("timeoutConfiguration").number("timeoutInMinutes", 1440)) * time.Minute))
 	if h.kind == "PAUSE" {
@@ -351,7 +336,7 @@ func (e *ECS) continueServiceDeployment(c *call) (object, error) {
 	}
 	h := r.hooks[i]
 	r.updated, e.busy = c.now, true
-	if orDefault(c.in.str("action"), "CONTINUE") == "CONTINUE" {
+	if cmp.Or(c.in.str("action"), "CONTINUE") == "CONTINUE" {
 		h.status = "SUCCEEDED"
 		c.change.Deployment, c.change.Effect = "ecs-svc/"+r.target.id, "continued"
 		return object{"serviceDeploymentArn": r.arn}, nil

@@ -5,6 +5,7 @@
 package emulator
 
 import (
+	"cmp"
 	"encoding/json"
 	"math"
 	"slices"
@@ -134,7 +135,7 @@ func checkHooks(hooks []object) error {
 	}
 	count := map[string]int{}
 	for _, h := range hooks {
-		kind := orDefault(h.str("targetType"), "AWS_LAMBDA")
+		kind := cmp.Or(h.str("targetType"), "AWS_LAMBDA")
 		if count[kind]++; count[kind] > maxHooks {
 			return invalid("A service can have at most %d lifecycle hooks of the type %s.", maxHooks, kind)
 		}

@@ -4,6 +4,7 @@
 package emulator
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -54,7 +55,7 @@ func newSTS(server *Server) *STS {
 func (e *STS) service() *queryService {
 	return &queryService{
 		name: "sts", version: "2011-06-15", namespace: "https://sts.amazonaws.com/doc/2011-06-15/",
-		resource: func(form url.Values) string { return orDefault(form.Get("RoleArn"), "*") },
+		resource: func(form url.Values) string { return cmp.Or(form.Get("RoleArn"), "*") },
 		operations: map[string]func(*http.Request, url.Values) (any, error){
 			"GetCallerIdentity": e.getCallerIdentity,
 			"AssumeRole":        e.assumeRole,
