@@ -98,6 +98,7 @@ func ecsRules() rules {
 			"FirelensConfigurationType":             names(types.FirelensConfigurationType("").Values()),
 			"GatewayConnectorHealthCheckProtocol":   names(types.GatewayConnectorHealthCheckProtocol("").Values()),
 			"IpcMode":                               names(types.IpcMode("").Values()),
+			"IsolationMode":                         names(types.IsolationMode("").Values()),
 			"LaunchType":                            names(types.LaunchType("").Values()),
 			"LogDriver":                             names(types.LogDriver("").Values()),
 			"NetworkMode":                           names(types.NetworkMode("").Values()),
