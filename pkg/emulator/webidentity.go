@@ -39,7 +39,7 @@ type OIDCProvider struct {
 }
 
 // AddOIDCProvider adds an identity provider to the account.
-func (e *Emulator) AddOIDCProvider(p OIDCProvider) {
+func (e *STS) AddOIDCProvider(p OIDCProvider) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.federation.providers == nil {
@@ -49,7 +49,7 @@ func (e *Emulator) AddOIDCProvider(p OIDCProvider) {
 }
 
 // TrustRole sets the trust policy of a role, a JSON document. It holds for AssumeRoleWithWebIdentity only; a role without one trusts no token.
-func (e *Emulator) TrustRole(arn, policy string) error {
+func (e *STS) TrustRole(arn, policy string) error {
 	statements, err := parseTrust(policy)
 	if err != nil {
 		return fmt.Errorf("trust policy of %s: %w", arn, err)
@@ -165,7 +165,7 @@ type stsWebIdentityRole struct {
 	SubjectFromWebIdentityToken string
 }
 
-func (e *Emulator) assumeRoleWithWebIdentity(r *http.Request, form url.Values) (any, error) {
+func (e *STS) assumeRoleWithWebIdentity(r *http.Request, form url.Values) (any, error) {
 	for name := range form {
 		if base, _, _ := strings.Cut(name, "."); !slices.Contains(webIdentityParameters, base) {
 			return nil, apiErrorf("ValidationError", "AssumeRoleWithWebIdentity has no parameter %s", name)
