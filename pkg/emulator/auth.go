@@ -33,8 +33,8 @@ func (e *Server) authenticate(r *http.Request, service string) (string, error) {
 	if m[4] != service {
 		return "", apiErrorf("InvalidSignatureException", "Credential should be scoped to correct service: '%s'.", service)
 	}
-	if m[3] != e.region && service != "sts" {
-		return "", apiErrorf("InvalidSignatureException", "Credential should be scoped to a valid region, not '%s'. This emulator is '%s'.", m[3], e.region)
+	if m[3] != e.Region() && service != "sts" {
+		return "", apiErrorf("InvalidSignatureException", "Credential should be scoped to a valid region, not '%s'. This emulator is '%s'.", m[3], e.Region())
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()

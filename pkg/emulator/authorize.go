@@ -24,7 +24,7 @@ func (e *Server) Restrict(principal string, policies ...iam.Policy) {
 }
 
 // User is the ARN of who signs with access keys that AssumeRole did not hand out.
-func (e *Server) User() string { return "arn:aws:iam::" + e.account + ":user/emulator" }
+func (e *Server) User() string { return "arn:aws:iam::" + e.Account() + ":user/emulator" }
 
 // sessionARN matches a session of a role.
 var sessionARN = regexp.MustCompile(`^arn:aws:sts::(\d+):assumed-role/([^/]+)/`)
@@ -51,7 +51,7 @@ func (e *Server) authorize(principal string, needs []iam.Request) error {
 
 // needs lists what a call to one of the JSON services must be allowed.
 func (e *Server) needs(svc *awsService, operation string, in object) []iam.Request {
-	context := map[string][]string{"aws:RequestedRegion": {e.region}}
+	context := map[string][]string{"aws:RequestedRegion": {e.Region()}}
 	request := func(action, resource string) iam.Request {
 		return iam.Request{Action: action, Resource: resource, Context: context}
 	}
@@ -76,7 +76,7 @@ func (e *Server) needs(svc *awsService, operation string, in object) []iam.Reque
 	}
 	if tags := in.objects("tags"); creates && len(tags) > 0 && (svc.name == "ecs" || svc.name == "ecr") {
 		tagging := request(svc.name+":TagResource", created(operation, in))
-		tagging.Context = map[string][]string{svc.name + ":CreateAction": {operation}, "aws:RequestedRegion": {e.region}}
+		tagging.Context = map[string][]string{svc.name + ":CreateAction": {operation}, "aws:RequestedRegion": {e.Region()}}
 		for _, t := range tags {
 			key := cmp.Or(t.str("key"), t.str("Key"))
 			tagging.Context["aws:RequestTag/"+key] = []string{cmp.Or(t.str("value"), t.str("Value"))}

@@ -271,14 +271,6 @@ func groupNames(pair object) []string {
 	return names
 }
 
-// targetGroupName is the name in the ARN of a target group.
-func targetGroupName(arn string) string {
-	if parts := strings.Split(arn, "/"); len(parts) == 3 {
-		return parts[1]
-	}
-	return arn
-}
-
 func (g *deploymentGroup) describe() object {
 	o := copyOf(g.doc)
 	o["deploymentGroupId"], o["computePlatform"] = g.id, g.application.platform

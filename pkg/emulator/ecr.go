@@ -114,7 +114,7 @@ func (e *ECR) getAuthorizationToken(c *call) (object, error) {
 
 // ours refuses another account's registry: it would need a repository policy there.
 func (e *ECR) ours(c *call, name string) (*repository, error) {
-	if id := c.in.str("registryId"); id != "" && id != e.account {
+	if id := c.in.str("registryId"); id != "" && id != e.Account() {
 		return nil, apiErrorf("RepositoryNotFoundException", "The repository with name '%s' does not exist in the registry with id '%s'", name, id)
 	}
 	return e.repository(name)
@@ -123,7 +123,7 @@ func (e *ECR) ours(c *call, name string) (*repository, error) {
 func (e *ECR) createRepository(c *call) (object, error) {
 	name := c.in.str("repositoryName")
 	if e.repositories[name] != nil {
-		return nil, apiErrorf("RepositoryAlreadyExistsException", "The repository with name '%s' already exists in the registry with id '%s'", name, e.account)
+		return nil, apiErrorf("RepositoryAlreadyExistsException", "The repository with name '%s' already exists in the registry with id '%s'", name, e.Account())
 	}
 	mutability := cmp.Or(c.in.str("imageTagMutability"), "MUTABLE")
 	filters := c.in.objects("imageTagMutabilityExclusionFilters")
@@ -156,7 +156,7 @@ func (e *ECR) createRepository(c *call) (object, error) {
 func (e *ECR) describeRepository(r *repository, c *call) object {
 	return r.settings.with(object{
 		"repositoryArn":      e.arn("ecr", "repository/"+r.name),
-		"registryId":         e.account,
+		"registryId":         e.Account(),
 		"repositoryName":     r.name,
 		"repositoryUri":      c.host + "/" + r.name,
 		"createdAt":          epoch(r.created),
@@ -197,7 +197,7 @@ func (e *ECR) deleteRepository(c *call) (object, error) {
 		return nil, err
 	}
 	if len(r.images) > 0 && !c.in.flag("force") {
-		return nil, apiErrorf("RepositoryNotEmptyException", "The repository with name '%s' in registry with id '%s' cannot be deleted because it still contains images", r.name, e.account)
+		return nil, apiErrorf("RepositoryNotEmptyException", "The repository with name '%s' in registry with id '%s' cannot be deleted because it still contains images", r.name, e.Account())
 	}
 	delete(e.repositories, r.name)
 	return object{"repository": e.describeRepository(r, c)}, nil
@@ -233,7 +233,7 @@ func (e *ECR) batchGetImage(c *call) (object, error) {
 			continue
 		}
 		images = append(images, object{
-			"registryId": e.account, "repositoryName": r.name, "imageId": imageID(img.digest, id.str("imageTag")),
+			"registryId": e.Account(), "repositoryName": r.name, "imageId": imageID(img.digest, id.str("imageTag")),
 			"imageManifest": string(img.body), "imageManifestMediaType": img.mediaType,
 		})
 	}
@@ -254,7 +254,7 @@ func (e *ECR) describeImages(c *call) (object, error) {
 			img := r.lookup(id)
 			if img == nil {
 				return nil, apiErrorf("ImageNotFoundException", "The image with imageId {imageDigest:'%s', imageTag:'%s'} does not exist within the repository with name '%s' in the registry with id '%s'",
-					cmp.Or(id.str("imageDigest"), "null"), cmp.Or(id.str("imageTag"), "null"), r.name, e.account)
+					cmp.Or(id.str("imageDigest"), "null"), cmp.Or(id.str("imageTag"), "null"), r.name, e.Account())
 			}
 			chosen = append(chosen, img)
 		}
@@ -274,7 +274,7 @@ func (e *ECR) describeImages(c *call) (object, error) {
 	details := []any{}
 	for _, img := range page {
 		d := object{
-			"registryId": e.account, "repositoryName": r.name, "imageDigest": img.digest,
+			"registryId": e.Account(), "repositoryName": r.name, "imageDigest": img.digest,
 			"imageSizeInBytes": int(img.size), "imagePushedAt": epoch(img.pushed), "imageManifestMediaType": img.mediaType,
 		}
 		if tags := r.tagsOf(img.digest); tags != nil {
@@ -380,10 +380,10 @@ func (e *ECR) putImageOperation(c *call) (object, error) {
 		return nil, err
 	}
 	if existed {
-		return nil, apiErrorf("ImageAlreadyExistsException", "Image with digest '%s' and tag '%s' already exists in the repository with name '%s' in registry with id '%s'", img.digest, tag, r.name, e.account)
+		return nil, apiErrorf("ImageAlreadyExistsException", "Image with digest '%s' and tag '%s' already exists in the repository with name '%s' in registry with id '%s'", img.digest, tag, r.name, e.Account())
 	}
 	return object{"image": object{
-		"registryId": e.account, "repositoryName": r.name, "imageId": imageID(img.digest, tag),
+		"registryId": e.Account(), "repositoryName": r.name, "imageId": imageID(img.digest, tag),
 		"imageManifest": string(img.body), "imageManifestMediaType": img.mediaType,
 	}}, nil
 }

@@ -81,7 +81,7 @@ func (e *ECS) passedRoles(operation string, in object) (roles []string, to strin
 				continue
 			}
 			if !strings.HasPrefix(role, "arn:") {
-				role = "arn:aws:iam::" + e.account + ":role/" + role
+				role = "arn:aws:iam::" + e.Account() + ":role/" + role
 			}
 			roles = append(roles, role)
 		}

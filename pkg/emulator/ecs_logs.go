@@ -19,7 +19,7 @@ func (t *task) awslogs(c *container) object {
 func (e *ECS) openLogs(t *task, now time.Time) (problem string) {
 	for _, c := range t.containers {
 		options := t.awslogs(c)
-		if options == nil || options.str("awslogs-region") != "" && options.str("awslogs-region") != e.region {
+		if options == nil || options.str("awslogs-region") != "" && options.str("awslogs-region") != e.Region() {
 			continue
 		}
 		group := options.str("awslogs-group")

@@ -69,6 +69,7 @@ func ecsRules() rules {
 			"Tmpfs":                                     {"containerPath", "size"},
 			"Ulimit":                                    {"name", "softLimit", "hardLimit"},
 			"UntagResourceRequest":                      {"resourceArn", "tagKeys"},
+			"TrustedExecutionConfiguration":             {"isolationMode"},
 			"UpdateServiceRequest":                      {"service"},
 			"VpcLatticeConfiguration":                   {"roleArn", "targetGroupArn", "portName"},
 		},

@@ -71,7 +71,7 @@ func (e *ECS) runTask(c *call) (object, error) {
 	for i := range c.in.number("count", 1) {
 		fate := e.nextFate(cl, td.family.name, i)
 		if u := fate.Unplaced; u != (Unplaced{}) {
-			failures = append(failures, object{"reason": fill(u.Failure, td, c.in, e.account, "")})
+			failures = append(failures, object{"reason": fill(u.Failure, td, c.in, e.Account(), "")})
 			continue
 		}
 		t := e.runOne(cl, td, c, fate)

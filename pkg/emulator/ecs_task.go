@@ -199,7 +199,7 @@ func (t *task) describe(e *ECS, tags bool) object {
 	o := object{
 		"taskArn": t.arn, "clusterArn": t.cluster.arn, "taskDefinitionArn": t.definition.arn, "containers": containers,
 		"lastStatus": t.status, "desiredStatus": desired, "healthStatus": t.health, "group": t.group, "version": t.version,
-		"attachments": []any{}, "attributes": []any{}, "enableExecuteCommand": t.doc.flag("enableExecuteCommand"), "availabilityZone": e.region + "a",
+		"attachments": []any{}, "attributes": []any{}, "enableExecuteCommand": t.doc.flag("enableExecuteCommand"), "availabilityZone": e.Region() + "a",
 		"overrides": object{"containerOverrides": []any{}, "inferenceAcceleratorOverrides": []any{}},
 	}
 	if t.awsvpc() && !t.pullStarted.IsZero() {

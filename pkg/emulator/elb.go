@@ -165,7 +165,7 @@ func (e *ELB) targets(group string, now time.Time) []elbTargetHealth {
 			if !t.targeted || !slices.Contains(t.revision.groups, group) || t.status != "RUNNING" && t.status != "DEACTIVATING" {
 				continue
 			}
-			target := elbTarget{ID: t.address(), Port: t.revision.port(group), AvailabilityZone: e.region + "a"}
+			target := elbTarget{ID: t.address(), Port: t.revision.port(group), AvailabilityZone: e.Region() + "a"}
 			if !t.awsvpc() {
 				target = elbTarget{ID: "i-0a1b2c3d4e5f60718", Port: 32_768 + t.number%28_000}
 			}

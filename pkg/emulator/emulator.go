@@ -15,6 +15,7 @@
 package emulator
 
 import (
+	"ecsdeploy/pkg/emulator/iam"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -42,13 +43,13 @@ type Options struct {
 
 // Emulator is the emulated services and all their state. It is safe for concurrent use. Make it inside the synctest bubble it is used in.
 type Emulator struct {
-	*Server
-	*ECS
+	server     *Server
+	ecs        *ECS
 	ecr        *ECR
 	logs       *Logs
 	codedeploy *CodeDeploy
 	scheduler  *Scheduler
-	*STS
+	sts        *STS
 }
 
 // New makes an emulator with nothing in it.
@@ -57,12 +58,12 @@ func New(o Options) (*Emulator, error) {
 	if err != nil {
 		return nil, err
 	}
-	server := newServer(o)
-	e := &Emulator{Server: server, ecr: newECR(server, store), logs: newLogs(server)}
-	e.ECS = newECS(server, e.ecr, e.logs)
-	e.codedeploy = newCodeDeploy(server, e.ECS)
-	newELB(server, e.ECS)
-	e.STS = newSTS(server)
+	server := newServer(Settings{o.Region, o.Account, o.Speed, o.Logger, o.FutureMembers})
+	e := &Emulator{server: server, ecr: newECR(server, store), logs: newLogs(server)}
+	e.ecs = newECS(server, e.ecr, e.logs)
+	e.codedeploy = newCodeDeploy(server, e.ecs)
+	newELB(server, e.ecs)
+	e.sts = newSTS(server)
 	newEventBridge(server)
 	e.scheduler = newScheduler(server)
 	e.Behave(o.Behaviour)
@@ -74,13 +75,71 @@ func (e *Emulator) Close() error { return e.ecr.store.close() }
 
 // Fail makes calls of an operation fail: "ecs:UpdateService", "sts:AssumeRole", "registry:PutManifest" (see [Request]), or "ecs:*" for all of a
 // service. Faults of the same operation are taken one after the other.
-func (e *Emulator) Fail(operation string, f Fault) { e.Server.Fail(operation, f) }
+func (e *Emulator) Fail(operation string, f Fault) { e.server.Fail(operation, f) }
+
+// Mend ends all faults of an operation, given as it was to [Emulator.Fail].
+func (e *Emulator) Mend(operation string) { e.server.Mend(operation) }
+
+// Interpose has f called for every request before it is acted on, and before the faults of [Emulator.Fail]. What f returns, if not nil, becomes of
+// that call; its Times, Skip and Every do not count. f may use every method of the emulator, and is called by one request at a time. Nil ends it.
+func (e *Emulator) Interpose(f func(Call) *Fault) { e.server.Interpose(f) }
+
+// Restrict gives a principal its policies, in the place of those that it had; none lifts every restriction. The principal is the ARN of a user or
+// of a role, whose sessions it is then about.
+func (e *Emulator) Restrict(principal string, policies ...iam.Policy) {
+	e.server.Restrict(principal, policies...)
+}
+
+// AddOIDCProvider adds an identity provider to the account.
+func (e *Emulator) AddOIDCProvider(p OIDCProvider) { e.sts.AddOIDCProvider(p) }
+
+// TrustRole sets the trust policy of a role, a JSON document. It holds for AssumeRoleWithWebIdentity only; a role without one trusts no token.
+func (e *Emulator) TrustRole(arn, policy string) error { return e.sts.TrustRole(arn, policy) }
+
+// Region returns the region all resources are in.
+func (e *Emulator) Region() string { return e.server.Region() }
+
+// Account returns the account all resources are in.
+func (e *Emulator) Account() string { return e.server.Account() }
+
+// User is the ARN of who signs with access keys that AssumeRole did not hand out.
+func (e *Emulator) User() string { return e.server.User() }
+
+// Requests returns the calls answered so far, oldest first.
+func (e *Emulator) Requests() []Request { return e.server.Requests() }
+
+// Script sets how the next deployments of a service go, by the names of cluster and service; "" stands for every one, and for one-off tasks.
+// It is in force until the next call for the same names. The deployment that comes with a service's creation, deployments under way, and going back
+// to a task definition that this service has run successfully before, are not touched by it: the old revision stays healthy, so that a rollback
+// works. What a scenario sets on the service (circuit breaker, strategy, alarms) stays on it until another one, or UpdateService, sets it anew.
+func (e *Emulator) Script(cluster, service string, s Scenario) { e.ecs.Script(cluster, service, s) }
+
+// ScriptTasks sets what becomes of the next one-off tasks of a task definition family, by the names of cluster and family; "" is any. It goes
+// before what [Emulator.Script] says for every service. A fate that neither exits nor has a reason ends with exit code 0 after ten seconds, or, where
+// it is Starting, runs until it is stopped.
+func (e *Emulator) ScriptTasks(cluster, family string, s Scenario) {
+	e.ecs.ScriptTasks(cluster, family, s)
+}
+
+// Outsider returns somebody else, by the names of a cluster and a service.
+func (e *Emulator) Outsider(cluster, service string) Outsider {
+	return e.ecs.Outsider(cluster, service)
+}
+
+// MakeExpress turns a service, by the names of cluster and service, into an Express service.
+func (e *Emulator) MakeExpress(cluster, service string, x Express) error {
+	return e.ecs.MakeExpress(cluster, service, x)
+}
+
+// Transport returns a RoundTripper whose every request is answered by e. A connection that e cuts ([Reset]) is the error
+// "connection reset by peer" as over TCP.
+func (e *Emulator) Transport() http.RoundTripper { return newTransport(e) }
 
 // Behave sets how the services behave from now on. Deployments under way keep the lags that they have drawn.
 func (e *Emulator) Behave(b Behaviour) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.behave(b)
+	e.server.mu.Lock()
+	defer e.server.mu.Unlock()
+	e.ecs.behave(b)
 	e.ecr.refusesRepeated = b.RefuseRepeatedPut
 }
 
@@ -92,10 +151,10 @@ func (e *Emulator) Retag(repository, tag, digest string) error {
 
 // History returns what truly happened so far. State is brought up to the present first.
 func (e *Emulator) History() History {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.advance(time.Now())
-	h := History{Changes: slices.Clone(e.changes), Deployments: append(e.ECS.records(), e.codedeploy.records()...)}
+	e.server.mu.Lock()
+	defer e.server.mu.Unlock()
+	e.server.advance(time.Now())
+	h := History{Changes: e.server.recorded(), Deployments: append(e.ecs.records(), e.codedeploy.records()...)}
 	slices.SortStableFunc(h.Deployments, func(a, b DeploymentRecord) int { return a.Created.Compare(b.Created) })
 	return h
 }
@@ -109,9 +168,9 @@ func (e *Emulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.URL.Path == "/schedules" || strings.HasPrefix(r.URL.Path, "/schedules/"):
 		e.scheduler.serve(w, r)
 	case r.Header.Get("X-Amz-Target") != "":
-		e.serveJSON(w, r)
+		e.server.serveJSON(w, r)
 	case r.Method == http.MethodPost && strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded"):
-		e.serveQuery(w, r)
+		e.server.serveQuery(w, r)
 	default:
 		http.Error(w, "This is the emulator of ECR, ECS, CodeDeploy, Elastic Load Balancing, STS and CloudWatch Logs: point AWS_ENDPOINT_URL here.", http.StatusNotFound)
 	}

@@ -28,7 +28,7 @@ func (e *ECS) MakeExpress(cluster, service string, x Express) error {
 		return apiErrorf("ServiceNotFoundException", "Service not found.")
 	}
 	if x.Endpoint == "" {
-		x.Endpoint = "https://" + s.name + ".ecs." + e.region + ".on.aws"
+		x.Endpoint = "https://" + s.name + ".ecs." + e.Region() + ".on.aws"
 	}
 	s.express = &x
 	return nil
@@ -101,7 +101,7 @@ func (e *ECS) describeExpressService(s *service, now time.Time) object {
 	}
 	o := object{
 		"cluster": s.cluster.name, "serviceName": s.name, "serviceArn": s.arn, "status": object{"statusCode": s.status}, "createdAt": epoch(s.created),
-		"updatedAt": epoch(now), "activeConfigurations": active, "infrastructureRoleArn": "arn:aws:iam::" + e.account + ":role/ecsInfrastructureRole",
+		"updatedAt": epoch(now), "activeConfigurations": active, "infrastructureRoleArn": "arn:aws:iam::" + e.Account() + ":role/ecsInfrastructureRole",
 	}
 	if len(s.releases) > 0 {
 		o["currentDeployment"] = s.releases[0].arn

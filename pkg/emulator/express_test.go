@@ -107,8 +107,8 @@ func TestRepeatedPut(t *testing.T) {
 				t.Fatal(err)
 			}
 			w.push("1", platform{"linux", "amd64"})
-			body := w.Emulator.ecr.repositories[DemoRepository].find("1").body
-			resp := w.raw("PUT", "/v2/"+DemoRepository+"/manifests/1", strings.NewReader(string(body)), "Content-Type", w.Emulator.ecr.repositories[DemoRepository].find("1").mediaType)
+			had := w.raw("GET", "/v2/"+DemoRepository+"/manifests/1", nil)
+			resp := w.raw("PUT", "/v2/"+DemoRepository+"/manifests/1", had.Body, "Content-Type", had.Header.Get("Content-Type"))
 			if refuses {
 				w.expect(resp, 400, "TAG_INVALID", "The image tag '1' already exists in the 'chat-app' repository and cannot be overwritten because the tag is immutable.")
 			} else if resp.StatusCode != 201 {

@@ -468,7 +468,7 @@ func (e *ECS) startTasks(s *service, d *deployment, n int, now time.Time) {
 		if fate.Unplaced != (Unplaced{}) {
 			d.revision.launched++
 			d.unplaced++
-			e.event(s, now, fill(fate.Unplaced.Event, d.revision.definition, d.revision.settings, e.account, ""))
+			e.event(s, now, fill(fate.Unplaced.Event, d.revision.definition, d.revision.settings, e.Account(), ""))
 			d.retry = now.Add(e.scaled(min(time.Duration(d.unplaced)*30*time.Second, 5*time.Minute)))
 			break
 		}

@@ -153,7 +153,7 @@ func (e *Server) answerQuery(svc *queryService, r *http.Request, form url.Values
 
 // authorizeQuery is authorize in the words of the services that speak the Query protocol: only an explicit denial is told.
 func (e *Server) authorizeQuery(principal, action, resource string) error {
-	err := e.authorize(principal, []iam.Request{{Action: action, Resource: resource, Context: map[string][]string{"aws:RequestedRegion": {e.region}}}})
+	err := e.authorize(principal, []iam.Request{{Action: action, Resource: resource, Context: map[string][]string{"aws:RequestedRegion": {e.Region()}}}})
 	if api, ok := err.(*apiError); ok {
 		message, _, _ := strings.Cut(api.message, " because no ")
 		return &apiError{http.StatusForbidden, "AccessDenied", message}

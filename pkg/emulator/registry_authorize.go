@@ -18,5 +18,5 @@ func (e *ECR) authorizeRegistryAction(principal, operation, repository string) e
 	if action == "" {
 		return nil
 	}
-	return e.authorize(principal, []iam.Request{{Action: "ecr:" + action, Resource: e.arn("ecr", "repository/"+repository), Context: map[string][]string{"aws:RequestedRegion": {e.region}}}})
+	return e.authorize(principal, []iam.Request{{Action: "ecr:" + action, Resource: e.arn("ecr", "repository/"+repository), Context: map[string][]string{"aws:RequestedRegion": {e.Region()}}}})
 }

@@ -104,7 +104,7 @@ func (e *ECR) repository(name string) (*repository, error) {
 	if r := e.repositories[name]; r != nil {
 		return r, nil
 	}
-	return nil, apiErrorf("RepositoryNotFoundException", "The repository with name '%s' does not exist in the registry with id '%s'", name, e.account)
+	return nil, apiErrorf("RepositoryNotFoundException", "The repository with name '%s' does not exist in the registry with id '%s'", name, e.Account())
 }
 
 // immutable says whether a tag, once given, stays on its image.
@@ -189,7 +189,7 @@ func (e *ECR) putImage(r *repository, body []byte, mediaType, tag, digest string
 			}
 		}
 		if lack != nil {
-			return nil, false, apiErrorf("ReferencedImagesNotFoundException", "Images with digests '%s' required for pushing image into repository with name '%s' in the registry with id '%s' do not exist", list(lack), r.name, e.account)
+			return nil, false, apiErrorf("ReferencedImagesNotFoundException", "Images with digests '%s' required for pushing image into repository with name '%s' in the registry with id '%s' do not exist", list(lack), r.name, e.Account())
 		}
 	} else {
 		if m.Config == nil {
@@ -208,7 +208,7 @@ func (e *ECR) putImage(r *repository, body []byte, mediaType, tag, digest string
 			size += d.Size
 		}
 		if lack != nil {
-			return nil, false, apiErrorf("LayersNotFoundException", "Layers with digests '%s' required for pushing image into repository with name '%s' in the registry with id '%s' do not exist", list(lack), r.name, e.account)
+			return nil, false, apiErrorf("LayersNotFoundException", "Layers with digests '%s' required for pushing image into repository with name '%s' in the registry with id '%s' do not exist", list(lack), r.name, e.Account())
 		}
 	}
 	if had, ok := r.tagged[tag]; ok {
@@ -264,7 +264,7 @@ func (e *ECR) resolve(reference string, want platform) (digest string, runs bool
 	}
 	repo := e.repositories[name]
 	if repo == nil {
-		return "", false, fmt.Sprintf("CannotPullContainerError: pull image manifest has been retried 1 time(s): failed to resolve ref %s: The repository with name '%s' does not exist in the registry with id '%s'", reference, name, e.account)
+		return "", false, fmt.Sprintf("CannotPullContainerError: pull image manifest has been retried 1 time(s): failed to resolve ref %s: The repository with name '%s' does not exist in the registry with id '%s'", reference, name, e.Account())
 	}
 	img := repo.find(ref)
 	if img == nil {
@@ -283,7 +283,7 @@ func (e *ECR) resolve(reference string, want platform) (digest string, runs bool
 
 // registryName is the host of this account's registry in AWS.
 func (e *ECR) registryName() string {
-	return e.account + ".dkr.ecr." + e.region + ".amazonaws.com"
+	return e.Account() + ".dkr.ecr." + e.Region() + ".amazonaws.com"
 }
 
 // retag moves a tag to another image of the repository.

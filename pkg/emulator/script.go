@@ -103,7 +103,7 @@ func (e *ECS) configure(s *service, sc Scenario) {
 		if l := sc.Lambda; l != nil && l.Stage != "" && sc.Strategy.Name != "ROLLING" {
 			change["lifecycleHooks"] = append(change.list("lifecycleHooks"), object{
 				"targetType": "AWS_LAMBDA", "lifecycleStages": []any{l.Stage},
-				"hookTargetArn": e.arn("lambda", "function:"+s.name+"-check"), "roleArn": "arn:aws:iam::" + e.account + ":role/ecsHookRole",
+				"hookTargetArn": e.arn("lambda", "function:"+s.name+"-check"), "roleArn": "arn:aws:iam::" + e.Account() + ":role/ecsHookRole",
 			})
 		}
 		var balancers []any
@@ -165,7 +165,7 @@ func (e *ECS) advanced(lb object) object {
 		"alternateTargetGroupArn": e.arn("elasticloadbalancing", "targetgroup/"+name+"-green/"+reversed(id)),
 		"productionListenerRule":  rule("9683b2d02a6cabee"),
 		"testListenerRule":        rule("1a2b3c4d5e6f7081"),
-		"roleArn":                 "arn:aws:iam::" + e.account + ":role/ecsInfrastructureRole",
+		"roleArn":                 "arn:aws:iam::" + e.Account() + ":role/ecsInfrastructureRole",
 	}})
 }
 

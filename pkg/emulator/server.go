@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -42,7 +43,15 @@ type Server struct {
 	policies map[string][]iam.Policy // by principal; one without any is not restricted
 }
 
-func newServer(o Options) *Server {
+// Settings are what the emulated services have in common from the start; see the emulator's Options.
+type Settings struct {
+	Region, Account string
+	Speed           float64
+	Logger          *slog.Logger
+	FutureMembers   []string
+}
+
+func newServer(o Settings) *Server {
 	s := &Server{
 		region: cmp.Or(o.Region, "eu-west-1"), account: cmp.Or(o.Account, "123456789012"), speed: o.Speed, log: o.Logger,
 		future: map[string]bool{}, services: map[string]*awsService{}, queries: map[string]*queryService{},
@@ -120,3 +129,13 @@ func (e *Server) scaled(d time.Duration) time.Duration {
 
 // stranger is the principal of everybody else.
 func (e *Server) stranger() string { return "arn:aws:iam::" + e.account + ":user/somebody-else" }
+
+// forget drops the log of what was answered.
+func (e *Server) forget() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.requests = nil
+}
+
+// recorded are the changes on record, oldest first. It must be called with the lock held.
+func (e *Server) recorded() []Change { return slices.Clone(e.changes) }

@@ -407,7 +407,7 @@ func FuzzCheck(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		out, err := e.registerTaskDefinition(&call{in: doc, now: time.Unix(0, 0)})
+		out, err := e.ecs.registerTaskDefinition(&call{in: doc, now: time.Unix(0, 0)})
 		if err != nil {
 			t.Fatal(err)
 		}

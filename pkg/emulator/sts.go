@@ -73,7 +73,7 @@ func (e *STS) getCallerIdentity(r *http.Request, _ url.Values) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return stsIdentity{Arn: principal, UserID: e.userID(r, principal), Account: e.account}, nil
+	return stsIdentity{Arn: principal, UserID: e.userID(r, principal), Account: e.Account()}, nil
 }
 
 // userID is the unique id of who signed r.

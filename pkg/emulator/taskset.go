@@ -147,3 +147,11 @@ func (e *ECS) reconcileTaskSets(s *service, now time.Time) {
 	}
 	s.steady = steady
 }
+
+// targetGroupName is the name in the ARN of a target group.
+func targetGroupName(arn string) string {
+	if parts := strings.Split(arn, "/"); len(parts) == 3 {
+		return parts[1]
+	}
+	return arn
+}

@@ -114,7 +114,7 @@ func TestAssumeRoleWithWebIdentity(t *testing.T) {
 			}
 		})
 	}
-	if _, err := e.assumeRoleWithWebIdentity(httptest.NewRequest(http.MethodPost, "/", nil), url.Values{"ExternalId": {"x"}}); err == nil {
+	if _, err := e.sts.assumeRoleWithWebIdentity(httptest.NewRequest(http.MethodPost, "/", nil), url.Values{"ExternalId": {"x"}}); err == nil {
 		t.Error("an external id is taken, which the operation does not have")
 	}
 	for _, bad := range []string{"", "{}", `{"Version":"2012-10-17","Statement":[{"Effect":"allow"}]}`, `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"x","Condition":{"Bool":{}}}]}`,
