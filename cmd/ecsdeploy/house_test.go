@@ -34,6 +34,7 @@ func TestImports(t *testing.T) {
 		"pkg/placeholder":        {},
 		"pkg/placeholder/build":  {"pkg/placeholder"},
 		"examples":               {},
+		"docs":                   {}, // tests of the pages
 		"pkg/emulator/agent":     {},
 	}
 	const module = "ecsdeploy/"
