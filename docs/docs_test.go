@@ -57,7 +57,7 @@ var (
 	code    = regexp.MustCompile("`[^`\n]*`")
 	link    = regexp.MustCompile(`\]\(([^)\s]+)\)`)
 	heading = regexp.MustCompile(`(?m)^#{1,6} +(.+)$`)
-	markup  = regexp.MustCompile("[^\\p{L}\\p{N} _-]")
+	markup  = regexp.MustCompile(`[^\p{L}\p{N} _-]`)
 )
 
 // anchors returns what the headings of a Markdown text are linked by, as the
