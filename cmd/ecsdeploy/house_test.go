@@ -42,6 +42,7 @@ func TestImports(t *testing.T) {
 		"pkg/placeholder":        {},
 		"pkg/placeholder/build":  {"pkg/placeholder"},
 		"examples":               {},
+		"docs":                   {}, // tests of the pages
 		"pkg/emulator/agent":     {},
 		"pkg/emulator/azdo":      {},
 	}

@@ -67,6 +67,7 @@ func ecsRules() rules {
 			"TaskVolumeConfiguration":                   {"name"},
 			"ThresholdConfiguration":                    {"type", "value"},
 			"Tmpfs":                                     {"containerPath", "size"},
+			"TrustedExecutionConfiguration":             {"isolationMode"},
 			"Ulimit":                                    {"name", "softLimit", "hardLimit"},
 			"UntagResourceRequest":                      {"resourceArn", "tagKeys"},
 			"TrustedExecutionConfiguration":             {"isolationMode"},
