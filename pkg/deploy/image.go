@@ -150,7 +150,7 @@ func (d *Deployer) push(ctx context.Context, p *plan, result *Image) error {
 	}
 	pushed, err := image.Push(ctx, p.source, d.target(ctx, *p.repository, r.Tags), image.PushOptions{
 		State: p.state,
-		Base:  func(ctx context.Context) (string, error) { return d.base(ctx, p), nil },
+		Base:  func(ctx context.Context) (image.Base, error) { return image.Base{Reference: d.base(ctx, p)}, nil },
 		Available: func(ctx context.Context, digests []string) (map[string]bool, error) {
 			return d.ECR.CheckLayers(ctx, *p.repository, digests)
 		},

@@ -302,7 +302,7 @@ func (z *compressedReader) feed(raw io.Reader, left int64, diffID v1.Hash, count
 		total += uint32(n)
 		if b.last {
 			if got := hashOf(sum); diffID.Algorithm == "sha256" && got != diffID {
-				z.feedErr = final("the layer has the digest %s instead of %s: the image is damaged", got, diffID)
+				z.feedErr = finalError{&digestError{diffID, got}}
 				return
 			}
 			z.tail = z.compressor.codec.tail(crc, total)

@@ -204,7 +204,7 @@ func TestCompressErrors(t *testing.T) {
 		}
 		z.Close()
 		z = newCompressor(to).compress(bytes.NewReader(raw[1:]), int64(len(raw)), digestOf(raw), func(int) {})
-		if _, err := io.Copy(io.Discard, z); err == nil || !strings.Contains(err.Error(), "damaged") {
+		if _, err := io.Copy(io.Discard, z); err == nil || !strings.Contains(err.Error(), "digest mismatch") {
 			t.Errorf("%s: %v", c.name, err)
 		}
 		z.Close()

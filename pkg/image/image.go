@@ -16,7 +16,6 @@ import (
 	"sync"
 
 	"github.com/google/go-containerregistry/pkg/authn"
-	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
 
 // Options say how Open looks for an image. The zero value is usable.
@@ -36,6 +35,9 @@ type Options struct {
 	// Transport carries requests to the registry of a docker:// reference; nil
 	// is NewTransport's for the system's roots.
 	Transport http.RoundTripper
+	// Insecure are the hosts of registries, with their ports, that may be spoken to
+	// over plain HTTP. Registries on this machine need no saying so.
+	Insecure []string
 	// TempDirectory takes the archive that an engine hands out, or a gzipped
 	// archive unpacked; empty is the system's.
 	TempDirectory string
@@ -95,11 +97,10 @@ type Description struct {
 // be called at the same time.
 type Image struct {
 	describe Description
-	// identities are the digests, of manifest or config, by which the image is
-	// known before it is loaded. When certain is false, an image with other
-	// digests might still be the same one.
-	identities []v1.Hash
-	certain    bool
+	// identity is by what the image is known before it is loaded. When certain is
+	// false, an image with another digest might still be the same one.
+	identity identity
+	certain  bool
 	// load fetches the content of an engine's image; nil when content is set.
 	load    func(ctx context.Context, p *progress) (*content, error)
 	content *content
@@ -154,7 +155,7 @@ func (m *Image) loaded(ctx context.Context, p *progress) (*content, error) {
 // use takes content as the image's own and describes the image by it.
 func (m *Image) use(c *content) {
 	m.content, m.certain = c, true
-	m.identities = c.identities()
+	m.identity = c.identity()
 	c.describe(&m.describe)
 }
 

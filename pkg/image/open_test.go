@@ -38,7 +38,7 @@ func TestClassify(t *testing.T) {
 		{"sha256:" + strings.Repeat("0", 64), "engine", "sha256:"},
 		{"docker://host/a:1", "registry", "host/a:1"},
 		{"docker://host/a@sha256:" + strings.Repeat("0", 64), "registry", "host/a@sha256:"},
-		{"docker://Host/UPPER:1", "invalid", "docker://host/repository:tag"},
+		{"docker://Host/UPPER:1", "invalid", "lower case, such as docker://Host/upper:1"},
 		{"oci://host/a", "invalid", "unknown scheme oci://"},
 		{"", "invalid", "is empty"},
 		{"a\nb", "invalid", "control character"},
@@ -162,7 +162,7 @@ func TestOpenErrors(t *testing.T) {
 		{"manifest too large", file("a.tar", tarOf(t, tarEntry{name: "manifest.json", data: bytes.Repeat([]byte(" "), maxDocument+1)})), "is larger than"},
 		{"empty manifest.json", file("a.tar", tarOf(t, tarEntry{name: "manifest.json", data: []byte("[]")})), "lists no image"},
 		{"path out of the archive", file("a.tar", tarOf(t, tarEntry{name: "manifest.json", data: manifest("../../../../../../etc/passwd", "l")})), "is incomplete"},
-		{"layout: damaged layer", broken.seal(t, root).directory(t), "the layout is damaged"},
+		{"layout: damaged layer", broken.seal(t, root).directory(t), "the layout is corrupt"},
 		{"layout: no index", layoutFiles{"oci-layout": []byte("{}")}.directory(t), "has no index.json"},
 		{"layout: empty index", layoutFiles{}.seal(t).directory(t), "lists no image"},
 		{"folder", t.TempDir(), "without an OCI layout"},
@@ -240,7 +240,7 @@ func FuzzOpenArchive(f *testing.F) {
 			return
 		}
 		c.describe(&Description{})
-		if len(c.identities()) == 0 {
+		if c.identity() == (identity{}) {
 			t.Error("no identity")
 		}
 		openers := []opener{}
