@@ -33,6 +33,7 @@ type Request struct {
 	Tags             []string // the first is the one that is rolled out
 	CreateRepository bool
 	Compression      image.Compression // of layers that are not compressed yet
+	Referrers        bool
 
 	Services       []Service
 	Container      string

@@ -155,6 +155,7 @@ func (d *Deployer) push(ctx context.Context, p *plan, result *Image) error {
 			return d.ECR.CheckLayers(ctx, *p.repository, digests)
 		},
 		Compression: r.Compression,
+		Referrers:   r.Referrers,
 		Logger:      d.Log,
 		Progress:    d.pushProgress(r),
 	})

@@ -126,7 +126,7 @@ func readSaved(a *archive, s savedImage, config []byte) (*content, error) {
 		return nil, err
 	}
 	if len(summary.diffIDs) != len(s.Layers) {
-		return nil, &LayerError{Problem: fmt.Sprintf("manifest.json lists %d layers, the config %d", len(s.Layers), len(summary.diffIDs)), hint: rebuild}
+		return nil, &LayerError{Problem: fmt.Sprintf("number of layers: %d in manifest.json, %d in the config", len(s.Layers), len(summary.diffIDs)), hint: rebuild}
 	}
 	u := &unbuilt{config: config}
 	for i, name := range s.Layers {

@@ -109,6 +109,22 @@ type DeniedError struct {
 	Action string
 	// Message is what the registry said; may be empty.
 	Message string
+	// Anonymous says that there were no credentials for the registry; Looked is
+	// where they were looked for.
+	Anonymous bool
+	Looked    string
+}
+
+// Hint says where credentials were looked for, if there were none.
+func (e *DeniedError) Hint() string {
+	host, _, _ := strings.Cut(e.Repository, "/")
+	switch {
+	case e.Anonymous && e.Looked != "":
+		return fmt.Sprintf("%s has no credentials for %s; log in on this agent before, for instance with the task Docker@2, command login", e.Looked, host)
+	case e.Anonymous:
+		return "there are no credentials for " + host
+	}
+	return ""
 }
 
 func (e *DeniedError) Error() string {

@@ -410,7 +410,7 @@ func (p *push) blobs(ctx context.Context, c *content, there *inventory, early *h
 		d := newCompressor(to)
 		for _, l := range u.uploads() {
 			add(l.size, l.diffID, func(ctx context.Context, q *part) (v1.Descriptor, bool, error) {
-				return p.layer(ctx, there, d, l, q)
+				return p.layer(ctx, there, d, u, l, q)
 			})
 		}
 	}
@@ -443,7 +443,7 @@ func (p *push) blob(ctx context.Context, there *inventory, b blob, early *headSt
 }
 
 // layer makes sure that the repository has a layer of an unbuilt image.
-func (p *push) layer(ctx context.Context, there *inventory, d *compressor, l layer, q *part) (v1.Descriptor, bool, error) {
+func (p *push) layer(ctx context.Context, there *inventory, d *compressor, u *unbuilt, l layer, q *part) (v1.Descriptor, bool, error) {
 	if l.known != nil {
 		return p.blob(ctx, there, blob{desc: *l.known, open: l.open}, nil, q)
 	}
@@ -452,7 +452,11 @@ func (p *push) layer(ctx context.Context, there *inventory, d *compressor, l lay
 		return stored, !sent, nil
 	}
 	if l.format == formatTar {
-		return p.client.uploadRaw(ctx, d, l, q)
+		desc, reused, err := p.client.uploadRaw(ctx, d, l, q)
+		if wrong, ok := errors.AsType[*digestError](err); ok && wrong.want == l.diffID {
+			err = u.check(l).differs(wrong.got)
+		}
+		return desc, reused, err
 	}
 	// Compressed, but under a name that says nothing: it has to be hashed to
 	// know what to ask for.

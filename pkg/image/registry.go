@@ -4,10 +4,12 @@ package image
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
+	"path/filepath"
 	"slices"
 	"sync"
 	"time"
@@ -51,9 +53,15 @@ func openRegistry(ctx context.Context, ref, rest string, want Platform, o Option
 			return nil, fmt.Errorf("image %q: %w", ref, err)
 		}
 	}
+	anonymous := func(err error) error {
+		if denied, ok := errors.AsType[*DeniedError](err); ok && (auth == nil || auth == authn.Anonymous) {
+			denied.Anonymous, denied.Looked = true, filepath.Join(configDirectory(o.getenv), "config.json")
+		}
+		return err
+	}
 	s, root, err := findRemote(ctx, r, auth, o.Transport, o.Logger, slices.Contains(o.Insecure, r.Context().RegistryStr()))
 	if err != nil {
-		return nil, fmt.Errorf("image %q: %w", ref, err)
+		return nil, fmt.Errorf("image %q: %w", ref, anonymous(err))
 	}
 	m := &Image{describe: Description{Kind: KindRegistry, Ref: ref}, certain: true}
 	chosen, err := s.look(ctx, root, want, &m.describe)
@@ -64,7 +72,7 @@ func openRegistry(ctx context.Context, ref, rest string, want Platform, o Option
 	m.load = func(ctx context.Context, _ *progress) (*content, error) {
 		c, err := walk(ctx, s, chosen, Platform{})
 		if err != nil {
-			return nil, fmt.Errorf("image %q: %w", ref, explain(err, s.client.repository(), rest))
+			return nil, fmt.Errorf("image %q: %w", ref, anonymous(explain(err, s.client.repository(), rest)))
 		}
 		c.streamed()
 		c.companions = func(ctx context.Context) ([]companion, error) { return s.companions(ctx, c) }

@@ -37,7 +37,7 @@ type layerCheck struct {
 // that no engine could unpack the image.
 type LayerError struct {
 	Number, Count int    // which of the image's layers it is, from 1; 0 if it is all of them
-	Digest        string // of the layer as it is stored
+	Digest        string // of the layer as it is stored, or unpacked where it has no other yet
 	Want, Got     string // what it has to unpack to and what it unpacks to, or ""
 	Problem       string // what is wrong, where it does not unpack at all
 	hint          string
@@ -73,7 +73,7 @@ func checkLayers(m manifest, c configSummary) ([]layerCheck, error) {
 		return nil, nil
 	}
 	if len(m.Layers) != len(c.diffIDs) {
-		return nil, &LayerError{Problem: fmt.Sprintf("the manifest lists %d layers, the config %d", len(m.Layers), len(c.diffIDs)), hint: rebuild}
+		return nil, &LayerError{Problem: fmt.Sprintf("number of layers: %d in the manifest, %d in the config", len(m.Layers), len(c.diffIDs)), hint: rebuild}
 	}
 	var checks []layerCheck
 	unpacked := map[v1.Hash]v1.Hash{}
@@ -100,14 +100,22 @@ func checkLayers(m manifest, c configSummary) ([]layerCheck, error) {
 	return checks, nil
 }
 
+// name is the digest that a message calls the layer by.
+func (k layerCheck) name() string {
+	if k.desc.Digest == (v1.Hash{}) {
+		return k.diffID.String()
+	}
+	return k.desc.Digest.String()
+}
+
 // failed is an error of the layer.
 func (k layerCheck) failed(problem string) *LayerError {
-	return &LayerError{Number: k.number, Count: k.count, Digest: k.desc.Digest.String(), Want: k.diffID.String(), Problem: problem, hint: rebuild}
+	return &LayerError{Number: k.number, Count: k.count, Digest: k.name(), Want: k.diffID.String(), Problem: problem, hint: rebuild}
 }
 
 // differs is the error of a layer that unpacks to something else.
 func (k layerCheck) differs(got v1.Hash) *LayerError {
-	e := &LayerError{Number: k.number, Count: k.count, Digest: k.desc.Digest.String(), Want: k.diffID.String(), Got: got.String(), hint: rebuild}
+	e := &LayerError{Number: k.number, Count: k.count, Digest: k.name(), Want: k.diffID.String(), Got: got.String(), hint: rebuild}
 	if i := slices.Index(k.diffIDs, got); i >= 0 {
 		e.hint = fmt.Sprintf("that is what the config lists for layer %d: the layers stand in another order than in the config; %s", i+1, rebuild)
 	}
@@ -215,7 +223,9 @@ func (g *gunzipper) Read(p []byte) (int, error) {
 		}
 	}
 	g.from.UnreadByte()
-	if err := g.z.Reset(g.from); err != nil {
+	if err := g.z.Reset(g.from); err == io.ErrUnexpectedEOF {
+		return n, gzip.ErrHeader // that is no member that was cut off
+	} else if err != nil {
 		return n, err
 	}
 	g.z.Multistream(false)
@@ -285,23 +295,28 @@ type unbuiltCheck struct {
 // checks are the layers of the unbuilt image that are compressed already. Those
 // that are not are compared while they are compressed.
 func (u *unbuilt) checks() []unbuiltCheck {
-	var diffIDs []v1.Hash
-	for _, l := range u.layers {
-		diffIDs = append(diffIDs, l.diffID)
-	}
 	var checks []unbuiltCheck
-	for i, l := range u.layers {
-		if l.open == nil || l.format == formatTar && l.known == nil || l.diffID.Algorithm != "sha256" {
-			continue
+	for _, l := range u.layers {
+		if l.open != nil && (l.format != formatTar || l.known != nil) && l.diffID.Algorithm == "sha256" {
+			checks = append(checks, unbuiltCheck{u.check(l), l.open})
 		}
-		k := layerCheck{diffID: l.diffID, number: i + 1, count: len(u.layers), diffIDs: diffIDs}
-		k.desc.Size = l.size
-		if l.known != nil {
-			k.desc = *l.known
-		}
-		checks = append(checks, unbuiltCheck{k, l.open})
 	}
 	return checks
+}
+
+// check is the check of one of the image's layers.
+func (u *unbuilt) check(l layer) layerCheck {
+	k := layerCheck{diffID: l.diffID, count: len(u.layers), desc: v1.Descriptor{Size: l.size}}
+	if l.known != nil {
+		k.desc = *l.known
+	}
+	for i, other := range u.layers {
+		k.diffIDs = append(k.diffIDs, other.diffID)
+		if k.number == 0 && other.diffID == l.diffID {
+			k.number = i + 1
+		}
+	}
+	return k
 }
 
 // checked returns a reader of the layer's bytes that fails before their end if

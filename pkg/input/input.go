@@ -58,12 +58,16 @@ type Inputs struct {
 	Region     string      // only the input; may be empty
 	Role       Role
 
-	Image            string // reference, path, or docker:// reference; may be empty for Rollout
-	Platform         string // os/arch[/variant], or empty
-	Compression      string // gzip, zstd
-	Repository       string // name or full URI
-	Tags             []string
-	CreateRepository bool
+	Image       string // reference, path, or docker:// reference; may be empty for Rollout
+	Platform    string // os/arch[/variant], or empty
+	Compression string // gzip, zstd
+	Referrers   bool   // push what refers to the image, too
+	// InsecureRegistries are hosts, with their ports, that may be spoken to over
+	// plain HTTP.
+	InsecureRegistries []string
+	Repository         string // name or full URI
+	Tags               []string
+	CreateRepository   bool
 
 	Services          []Service
 	Container         string
