@@ -119,6 +119,9 @@ func (c *client) transport(ctx context.Context) (t http.RoundTripper, guess bool
 			if insecure, ok := errors.AsType[*InsecureError](err); ok {
 				return nil, false, insecure
 			}
+			if distrusted(err) {
+				return nil, false, &InsecureError{Host: c.repo.RegistryStr(), Err: redact(err)}
+			}
 			return nil, false, err
 		}
 		c.authed, c.guessed, c.asked = t, false, true
@@ -264,6 +267,9 @@ func (c *client) send(ctx context.Context, op operation, req *http.Request, ok .
 	if err != nil {
 		if insecure, ok := errors.AsType[*InsecureError](err); ok {
 			return nil, finalError{insecure}
+		}
+		if distrusted(err) {
+			return nil, finalError{&InsecureError{Host: req.URL.Host, Err: redact(err)}}
 		}
 		if err = stalledOr(ctx, redact(err)); c.answered.Load() {
 			err = lostError{err}

@@ -6,6 +6,8 @@ package image
 
 import (
 	"context"
+	"crypto/x509"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -37,6 +39,17 @@ func (e *InsecureError) Unwrap() error { return e.Err }
 // Hint says the two ways to mend it.
 func (e *InsecureError) Hint() string {
 	return "have the agent trust the certificate authority of the registry's certificate, or, in a network that you trust, list the host in insecureRegistries"
+}
+
+// distrusted says whether err means that the other side does not speak HTTPS, or not
+// with a certificate that is trusted.
+func distrusted(err error) bool {
+	var (
+		unknown x509.UnknownAuthorityError
+		host    x509.HostnameError
+		invalid x509.CertificateInvalidError
+	)
+	return errors.Is(err, http.ErrSchemeMismatch) || errors.As(err, &unknown) || errors.As(err, &host) || errors.As(err, &invalid)
 }
 
 // maxRedirects is how many redirects of one request are followed.

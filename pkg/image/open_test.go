@@ -157,7 +157,7 @@ func TestOpenErrors(t *testing.T) {
 		{"link in a circle", file("a.tar", tarOf(t, tarEntry{name: "c", data: s.config}, tarEntry{name: "l", link: "m"}, tarEntry{name: "m", link: "l"},
 			tarEntry{name: "manifest.json", data: manifest("c", "l")})), "leads in a circle"},
 		{"layers that do not fit the config", file("a.tar", tarOf(t, tarEntry{name: "c", data: []byte(`{}`)}, tarEntry{name: "l"},
-			tarEntry{name: "manifest.json", data: manifest("c", "l")})), "lists 1 layers, the config 0"},
+			tarEntry{name: "manifest.json", data: manifest("c", "l")})), "number of layers: 1 in manifest.json, 0 in the config"},
 		{"config is no JSON", file("a.tar", tarOf(t, tarEntry{name: "c", data: []byte(`hm`)}, tarEntry{name: "manifest.json", data: manifest("c", "l")})), "is not an image's config"},
 		{"manifest too large", file("a.tar", tarOf(t, tarEntry{name: "manifest.json", data: bytes.Repeat([]byte(" "), maxDocument+1)})), "is larger than"},
 		{"empty manifest.json", file("a.tar", tarOf(t, tarEntry{name: "manifest.json", data: []byte("[]")})), "lists no image"},

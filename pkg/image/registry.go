@@ -47,6 +47,12 @@ func openRegistry(ctx context.Context, ref, rest string, want Platform, o Option
 	if err != nil {
 		return nil, fmt.Errorf("image %q: %w", ref, err)
 	}
+	insecure := slices.Contains(o.Insecure, r.Context().RegistryStr())
+	if insecure {
+		if r, err = name.ParseReference(rest, name.WeakValidation, name.Insecure); err != nil {
+			return nil, fmt.Errorf("image %q: %w", ref, err)
+		}
+	}
 	var auth authn.Authenticator
 	if o.Keychain != nil {
 		if auth, err = authn.Resolve(ctx, o.Keychain, r.Context()); err != nil {
@@ -59,7 +65,7 @@ func openRegistry(ctx context.Context, ref, rest string, want Platform, o Option
 		}
 		return err
 	}
-	s, root, err := findRemote(ctx, r, auth, o.Transport, o.Logger, slices.Contains(o.Insecure, r.Context().RegistryStr()))
+	s, root, err := findRemote(ctx, r, auth, o.Transport, o.Logger, insecure)
 	if err != nil {
 		return nil, fmt.Errorf("image %q: %w", ref, anonymous(err))
 	}

@@ -5,7 +5,6 @@ package image
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -61,9 +60,6 @@ func judge(err error) verdict {
 		dns       *net.DNSError
 		insecure  *InsecureError
 		digest    *digestError
-		unknownCA x509.UnknownAuthorityError
-		badHost   x509.HostnameError
-		badCert   x509.CertificateInvalidError
 	)
 	switch {
 	case err == nil:
@@ -82,7 +78,7 @@ func judge(err error) verdict {
 			codes = append(codes, string(d.Code))
 		}
 		return judgeStatus(handshake.StatusCode, codes)
-	case errors.Is(err, context.Canceled), errors.As(err, &unknownCA), errors.As(err, &badHost), errors.As(err, &badCert):
+	case errors.Is(err, context.Canceled), distrusted(err):
 		return verdict{}
 	case errors.As(err, &lost):
 		return again

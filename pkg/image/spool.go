@@ -34,7 +34,7 @@ func openPath(ctx context.Context, ref string, at reference, want Platform, o Op
 			return nil, err
 		}
 		m.keep(f)
-		if f, err = m.plain(ctx, f, o); err != nil {
+		if f, err = m.plain(ctx, f, o, spoolFloor); err != nil {
 			return nil, err
 		}
 		c, m.describe.Kind, err = openArchive(ctx, f, at.selector, want)
@@ -47,7 +47,8 @@ func openPath(ctx context.Context, ref string, at reference, want Platform, o Op
 }
 
 // plain returns f, or what it holds if it is gzipped.
-func (m *Image) plain(ctx context.Context, f *os.File, o Options) (*os.File, error) {
+// What it holds may be larger than it by floor bytes and maxRatio times.
+func (m *Image) plain(ctx context.Context, f *os.File, o Options, floor int64) (*os.File, error) {
 	head := make([]byte, tarBlock)
 	n, _ := f.ReadAt(head, 0)
 	switch is := sniff(head[:n]); is {
@@ -70,7 +71,7 @@ func (m *Image) plain(ctx context.Context, f *os.File, o Options) (*os.File, err
 		return nil, err
 	}
 	m.keep(t)
-	limit := spoolFloor + maxRatio*info.Size()
+	limit := floor + maxRatio*info.Size()
 	written, err := io.Copy(t, io.LimitReader(&interruptible{ctx, z}, limit+1))
 	switch {
 	case errors.Is(err, io.ErrUnexpectedEOF):
@@ -80,7 +81,7 @@ func (m *Image) plain(ctx context.Context, f *os.File, o Options) (*os.File, err
 	case err != nil:
 		return nil, err
 	case written > limit:
-		return nil, fmt.Errorf("the gzipped archive unpacks to more than %d MiB, which no image of %d bytes does (the limit is %d MiB and %d times its size)", limit>>20, info.Size(), spoolFloor>>20, maxRatio)
+		return nil, fmt.Errorf("the gzipped archive unpacks to more than %d MiB, which no image of %d bytes does (the limit is %d MiB and %d times its size)", limit>>20, info.Size(), floor>>20, maxRatio)
 	}
 	return t.File, nil
 }
