@@ -177,18 +177,26 @@ func unpack(ctx context.Context, r io.Reader, size int64) (v1.Hash, error) {
 	case formatBzip2, formatXZ:
 		return v1.Hash{}, fmt.Errorf("it is compressed with %s, which engines do not unpack", f)
 	}
-	sum := sha256.New()
-	limit := layerFloor + maxRatio*size
-	n, err := io.CopyBuffer(struct{ io.Writer }{sum}, struct{ io.Reader }{io.LimitReader(raw, limit+1)}, make([]byte, inflatePart))
-	if err != nil {
+	sum := &bounded{sum: sha256.New(), left: layerFloor + maxRatio*size}
+	if _, err := io.CopyBuffer(sum, raw, make([]byte, inflatePart)); err != nil {
 		return v1.Hash{}, err
-	}
-	if n > limit {
-		return v1.Hash{}, fmt.Errorf("it unpacks to more than %d MiB, %d times its size", limit>>20, limit/max(size, 1))
 	}
 	// What stands behind the compressed data is part of the layer as well.
 	_, err = io.Copy(io.Discard, from)
-	return hashOf(sum), err
+	return hashOf(sum.sum), err
+}
+
+// bounded hashes what a layer unpacks to, up to a limit.
+type bounded struct {
+	sum  hash.Hash
+	left int64
+}
+
+func (b *bounded) Write(p []byte) (int, error) {
+	if b.left -= int64(len(p)); b.left < 0 {
+		return 0, fmt.Errorf("it unpacks to more than %d MiB and %d times its size", layerFloor>>20, maxRatio)
+	}
+	return b.sum.Write(p)
 }
 
 // gunzipper reads the members of a gzip file one after the other. NUL bytes behind
@@ -210,26 +218,51 @@ func newGunzip(from *bufio.Reader) (*gunzipper, error) {
 
 func (g *gunzipper) Read(p []byte) (int, error) {
 	n, err := g.z.Read(p)
-	if err != io.EOF {
-		return n, err
+	if err == io.EOF {
+		err = g.next()
 	}
+	return n, err
+}
+
+// WriteTo saves a copy of all bytes, which is a tenth of the time.
+func (g *gunzipper) WriteTo(w io.Writer) (n int64, err error) {
+	for {
+		more, err := g.z.WriteTo(w)
+		n += more
+		if err == nil {
+			err = g.next()
+		}
+		if err == io.EOF {
+			return n, nil
+		}
+		if err != nil {
+			return n, err
+		}
+	}
+}
+
+// next goes to the next member; io.EOF where there is none.
+func (g *gunzipper) next() error {
 	for {
 		b, err := g.from.ReadByte()
-		if err != nil { // io.EOF where the file ends with a member
-			return n, err
+		if err != nil {
+			return err
 		}
 		if b != 0 {
 			break
 		}
 	}
-	g.from.UnreadByte()
-	if err := g.z.Reset(g.from); err == io.ErrUnexpectedEOF {
-		return n, gzip.ErrHeader // that is no member that was cut off
-	} else if err != nil {
-		return n, err
+	if err := g.from.UnreadByte(); err != nil {
+		return err
 	}
-	g.z.Multistream(false)
-	return n, nil
+	err := g.z.Reset(g.from)
+	if err == io.ErrUnexpectedEOF {
+		return gzip.ErrHeader // that is no member that was cut off
+	}
+	if err == nil {
+		g.z.Multistream(false)
+	}
+	return err
 }
 
 // maxInflaters bounds how many layers are inflated at the same time.
