@@ -78,7 +78,7 @@ func looksLikePath(s string) bool {
 }
 
 // classify decides what ref is. look says what lies at a path and is asked only
-// about ref and about what stands before its last "#".
+// about ref and about parts of it.
 func classify(ref string, look func(path string) fileKind) reference {
 	const scheme = "docker://"
 	if ref == "" {
@@ -103,7 +103,9 @@ func classify(ref string, look func(path string) fileKind) reference {
 			if url {
 				break
 			}
-			return classifyTransport(transport, rest, look)
+			if at := classifyTransport(rest, look); at.problem == "" || !imageName.MatchString(ref) {
+				return at
+			} // else an image of that name, with a tag
 		case "docker-daemon":
 			if !imageName.MatchString(rest) {
 				return reference{problem: "is not docker-daemon:NAME:TAG"}
@@ -122,6 +124,9 @@ func classify(ref string, look func(path string) fileKind) reference {
 				return reference{problem: "has the scheme " + transport + "://; write an image of a registry as docker://" + at}
 			}
 		case "containers-storage", "dir", "ostree", "sif", "tarball":
+			if imageName.MatchString(ref) {
+				break
+			}
 			return reference{problem: "has the transport " + transport + ":, which is not read here; save the image as an archive (podman save, skopeo copy " + ref + " docker-archive:FILE)"}
 		}
 	}
@@ -135,18 +140,15 @@ func classify(ref string, look func(path string) fileKind) reference {
 }
 
 // classifyTransport decides about a reference as skopeo and podman write it:
-// transport:path or transport:path:name:tag.
-func classifyTransport(transport, rest string, look func(path string) fileKind) reference {
-	if at := classifyPath(rest, look); at.problem == "" && at.kind != refEngine {
-		return at
-	}
-	for i := range len(rest) {
-		if rest[i] != ':' {
+// path or path:name:tag behind the name of a transport.
+func classifyTransport(rest string, look func(path string) fileKind) reference {
+	for i := range len(rest) + 1 {
+		if i < len(rest) && (rest[i] != ':' || i == 0) {
 			continue
 		}
-		kind := map[fileKind]refKind{fileArchive: refFile, fileLayout: refDirectory}[look(rest[:i])]
-		if kind != refInvalid {
-			return reference{kind: kind, path: rest[:i], selector: rest[i+1:]}
+		if kind := map[fileKind]refKind{fileArchive: refFile, fileLayout: refDirectory}[look(rest[:i])]; kind != refInvalid {
+			_, selector, _ := strings.Cut(rest[i:], ":")
+			return reference{kind: kind, path: rest[:i], selector: selector}
 		}
 	}
 	path, _, _ := strings.Cut(rest, ":")

@@ -198,7 +198,7 @@ func (s *remoteStore) look(ctx context.Context, root v1.Descriptor, want Platfor
 			return root, err
 		}
 		if child != nil {
-			return s.look(ctx, child.desc, want, d)
+			return s.look(ctx, child.desc, Platform{}, d)
 		}
 		for _, p := range platformsOf(flatten(children)) {
 			if p.known() {
