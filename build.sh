@@ -9,6 +9,9 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 readonly VSIX=build/ecsdeploy.vsix
 readonly VSIX_BUDGET=26214400 # bytes: Azure DevOps Server 2019 takes no more
 readonly REGISTRY_VERSION=v3.1.2
+readonly CRANE_VERSION=v0.22.1
+readonly REGCTL_VERSION=v0.11.7
+readonly ORAS_VERSION=v1.3.0
 readonly TOOLS="$PWD/.tools"
 readonly NPM="$TOOLS/npm"
 readonly NODE24="$NPM/node_modules/.bin/node"
@@ -22,6 +25,8 @@ Usage: ./build.sh COMMAND
                    with packages, only "go test" of those
   package          the extension for the Marketplace: build/ecsdeploy.vsix
   try [SCENARIO]   run the packaged task against the emulator and watch it; "try help" lists the scenarios
+  tools            push what other tools write and have them pull it: crane, regctl and oras, which are installed, and
+                   skopeo, umoci, podman and buildah, where they are on the PATH (three minutes)
   bench [PATTERN]  the benchmarks; "bench push [FLAG…]" measures pushes beside the other tools on the PATH (half an hour)
   emulator [FLAG…] the emulator as a server, until Ctrl+C
   help             this text
@@ -202,6 +207,16 @@ cmd_try() {
   exec build/emulator try -vsix "$VSIX" -node "$(command -v node)" "$@"
 }
 
+cmd_tools() {
+  need
+  say "install crane, regctl and oras"
+  GOBIN="$TOOLS/bin" go install "github.com/google/go-containerregistry/cmd/crane@$CRANE_VERSION"
+  GOBIN="$TOOLS/bin" go install "github.com/regclient/regclient/cmd/regctl@$REGCTL_VERSION"
+  GOBIN="$TOOLS/bin" go install "oras.land/oras/cmd/oras@$ORAS_VERSION"
+  test_environment
+  go test ./pkg/image -run '^TestTools$' -v
+}
+
 cmd_bench() {
   need
   if [ "${1:-}" = push ]; then
@@ -220,7 +235,7 @@ cmd_emulator() {
 
 main() {
   case $1 in
-    build | test | package | try | bench | emulator | help) "cmd_$1" "${@:2}" ;;
+    build | test | package | try | tools | bench | emulator | help) "cmd_$1" "${@:2}" ;;
     -h | --help) cmd_help ;;
     *) cmd_help >&2; exit 2 ;;
   esac

@@ -6,7 +6,6 @@ package image
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -16,6 +15,8 @@ import (
 	"sync"
 
 	"github.com/google/go-containerregistry/pkg/authn"
+
+	"ecsdeploy/pkg/mistake"
 )
 
 // Options say how Open looks for an image. The zero value is usable.
@@ -167,8 +168,16 @@ func (m *Image) use(c *content) {
 //     holds several images, "path#name:tag" or "path#sha256:…" takes one;
 //   - anything else is an image of the local engine, by name or ID.
 //
+// The transports of skopeo and podman that mean the same are understood, too:
+// docker-archive:, oci-archive:, oci:, docker-daemon:, and file:// before a path.
+//
 // A name for which there happens to be a file or folder that is no image is
 // still looked up in the engine. The caller closes the Image.
+//
+// What cannot be a reference is a mistake of the kind Image. Errors that can be
+// told apart: *AmbiguousError, *PlatformError, *LayerError (an image that no engine
+// could unpack), *NoSuchImageError, *EngineError, *NotFoundError, *DeniedError,
+// *InsecureError, *DiskFullError.
 func Open(ctx context.Context, ref string, o Options) (*Image, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -190,6 +199,6 @@ func Open(ctx context.Context, ref string, o Options) (*Image, error) {
 	case refEngine:
 		return openEngine(ctx, ref, at.name, want, o)
 	default:
-		return nil, fmt.Errorf("image %q: %s", ref, at.problem)
+		return nil, mistake.New(mistake.Image, "", "image %q: %s", ref, at.problem)
 	}
 }

@@ -119,7 +119,8 @@ type Result struct {
 // again; a push that was interrupted goes on at the layer where it was.
 //
 // Errors that can be told apart: *TagTakenError, *DeniedError, *NotFoundError
-// (the repository), *DiskFullError, *PlatformError.
+// (the repository), *DiskFullError, *PlatformError, *LayerError, *InsecureError,
+// *RefusedError. Where something can be done about one, it has a method Hint.
 func Push(ctx context.Context, m *Image, t Target, o PushOptions) (Result, error) {
 	start := time.Now()
 	stall := cmp.Or(o.StallTimeout, defaultStall)
