@@ -174,6 +174,7 @@ func (j job) deployer(cfg aws.Config) *deploy.Deployer {
 			Environ:          func(key string) (string, bool) { v, ok := j.variables[key]; return v, ok },
 			Keychain:         authn.NewMultiKeychain(repositories.Keychain(), authn.DefaultKeychain),
 			Transport:        transport,
+			Insecure:         j.config.Inputs.InsecureRegistries,
 			TempDirectory:    j.config.Pipeline.TempDirectory,
 			Logger:           j.log,
 		},

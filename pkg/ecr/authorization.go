@@ -87,6 +87,7 @@ func (a *authenticator) Renew() { a.token.renew() }
 // credential is a decoded token.
 type credential struct {
 	user, password  string
+	endpoint        string // of the registry of the account that asks
 	issued, expires time.Time
 }
 
@@ -154,5 +155,5 @@ func decodeToken(out *ecr.GetAuthorizationTokenOutput) (credential, error) {
 	if !found || user == "" || password == "" {
 		return credential{}, fmt.Errorf("%w of the form user:password", errToken)
 	}
-	return credential{user: user, password: password, issued: time.Now(), expires: aws.ToTime(data.ExpiresAt)}, nil
+	return credential{user: user, password: password, endpoint: aws.ToString(data.ProxyEndpoint), issued: time.Now(), expires: aws.ToTime(data.ExpiresAt)}, nil
 }

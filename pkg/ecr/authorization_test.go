@@ -118,10 +118,12 @@ func TestAuthorizationErrors(t *testing.T) {
 	}
 }
 
+func tokenOutput(s string) *ecr.GetAuthorizationTokenOutput {
+	return &ecr.GetAuthorizationTokenOutput{AuthorizationData: []types.AuthorizationData{{AuthorizationToken: &s}}}
+}
+
 func TestDecodeToken(t *testing.T) {
-	token := func(s string) *ecr.GetAuthorizationTokenOutput {
-		return &ecr.GetAuthorizationTokenOutput{AuthorizationData: []types.AuthorizationData{{AuthorizationToken: &s}}}
-	}
+	token := tokenOutput
 	got, err := decodeToken(token(base64.StdEncoding.EncodeToString([]byte("AWS:a:b"))))
 	if err != nil || got.user != "AWS" || got.password != "a:b" {
 		t.Errorf("%+v, %v", got, err)

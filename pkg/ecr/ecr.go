@@ -1,6 +1,7 @@
 // Package ecr is what is Amazon ECR's own around the registry protocol:
-// finding and creating repositories, tokens for their registries, images by
-// tag with what ECR knows of them, and which layers a repository has.
+// finding and creating repositories, or leaving that to ECR's templates, tokens for
+// their registries, images by tag with what ECR knows of them, and which layers a
+// repository has.
 //
 // It does NOT speak the registry protocol (a library does, given an
 // [authn.Authenticator] from here), moves no layers and no manifests into ECR,

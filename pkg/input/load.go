@@ -166,6 +166,8 @@ func (l *loader) inputs(in *Inputs, f, defaults *fields) {
 	in.Image = one(l, "image", f.Image, parseImageFor(in.Command))
 	in.Platform = one(l, "platform", f.Platform, parsePlatform)
 	in.Compression = one(l, "compression", f.Compression, oneOf(Gzip, Zstd))
+	in.Referrers = one(l, "referrers", f.Referrers, parseBool)
+	in.InsecureRegistries = list(l, "insecureRegistries", f.InsecureRegistries, parseHost, itself)
 	in.Repository = one(l, "repository", f.Repository, parseRepository)
 	in.Tags = list(l, "tags", f.Tags, parseTag, itself)
 	l.movingTag(in)
