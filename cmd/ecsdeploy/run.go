@@ -19,8 +19,10 @@ import (
 
 	"ecsdeploy/pkg/deploy"
 	"ecsdeploy/pkg/ecr"
+	"ecsdeploy/pkg/ecs"
 	"ecsdeploy/pkg/image"
 	"ecsdeploy/pkg/input"
+	"ecsdeploy/pkg/mistake"
 	"ecsdeploy/pkg/placeholder"
 	"ecsdeploy/pkg/report"
 	"ecsdeploy/pkg/rollout"
@@ -91,13 +93,15 @@ func execute(ctx context.Context, config input.Config, variables map[string]stri
 	if err != nil {
 		return deploy.Result{}, err
 	}
-	log.Info(fmt.Sprintf("%s in %s", who.ARN, cfg.Region))
+	log.Info(fmt.Sprintf("%s in %s (times are UTC)", who.ARN, cfg.Region))
 
 	environ := func(key string) (string, bool) { v, ok := variables[key]; return v, ok }
 	repositories := ecr.New(cfg, ecr.Options{Logger: log})
+	client := ecs.New(cfg)
 	deployer := &deploy.Deployer{
-		ECR: repositories,
-		ECS: rollout.New(cfg),
+		ECR:      repositories,
+		ECS:      client,
+		Rollouts: rollout.NewAWS(client),
 		Images: image.Options{
 			Platform:         config.Inputs.Platform,
 			WorkingDirectory: config.Pipeline.WorkingDirectory,
@@ -107,9 +111,7 @@ func execute(ctx context.Context, config input.Config, variables map[string]stri
 			TempDirectory:    config.Pipeline.TempDirectory,
 			Logger:           log,
 		},
-		Console: console,
-		Log:     log,
-
+		View:      report.NewLog(console, log),
 		Variables: input.VariableLookup(variables),
 	}
 	in, r := config.Inputs, request(config)
@@ -129,7 +131,11 @@ func execute(ctx context.Context, config input.Config, variables map[string]stri
 	case input.Rollback:
 		return deployer.RollBack(ctx, r, in.BuildID)
 	case input.Resume:
-		return deployer.Resume(ctx, r, in.HookID, in.Action == input.ActionRollback)
+		action := rollout.Continue
+		if in.Action == input.ActionRollback {
+			action = rollout.RollBack
+		}
+		return deployer.Resume(ctx, r, in.HookID, action)
 	default:
 		return deployer.Run(ctx, r)
 	}
@@ -225,10 +231,11 @@ func request(config input.Config) deploy.Request {
 		PinDigest:    in.PinDigest,
 		Wait:         in.Wait,
 		Timeout:      in.Timeout,
-		UntilTraffic: in.WaitUntil == input.UntilTraffic,
+		Until:        until(in.WaitUntil),
+		TimeoutGiven: in.TimeoutGiven,
 		DryRun:       in.DryRun,
 
-		Origin:            origin(config.Build, config.Pipeline),
+		Origin:            origin(config),
 		WhenBusy:          deploy.Busy(in.WhenBusy),
 		AllowOlderBuild:   in.OlderBuild == input.OlderAllow,
 		MaxFailedTasks:    in.MaxFailedTasks,
@@ -260,11 +267,19 @@ func request(config input.Config) deploy.Request {
 	return r
 }
 
+func until(what input.WaitUntil) rollout.Until {
+	if what == input.UntilTraffic {
+		return rollout.UntilTraffic
+	}
+	return rollout.UntilCompleted
+}
+
 // origin says which build of which pipeline the image comes from.
-func origin(b input.Build, p input.Pipeline) taskdef.Provenance {
+func origin(config input.Config) taskdef.Provenance {
+	b := config.Build
 	o := taskdef.Provenance{BuildID: b.ID, Commit: b.Commit, PipelineID: b.Key()}
 	if b.Definition != "" {
-		o.Pipeline = p.CollectionURI + b.Project + "/" + b.Definition
+		o.Pipeline = config.Pipeline.CollectionURI + b.Project + "/" + b.Definition
 	}
 	return o
 }
@@ -276,7 +291,7 @@ func summarise(console *vso.Console, directory string, result deploy.Result) err
 	if err != nil {
 		return err
 	}
-	_, err = file.WriteString(report.Markdown(result))
+	_, err = file.WriteString(report.Markdown(result, session.Explain))
 	if err = errors.Join(err, file.Close()); err != nil {
 		return err
 	}
@@ -286,8 +301,8 @@ func summarise(console *vso.Console, directory string, result deploy.Result) err
 
 // conclude ends a run that came to an outcome.
 func conclude(console *vso.Console, log *slog.Logger, result deploy.Result) int {
-	failures, warnings := report.Failures(result), report.Warnings(result)
-	line := report.Line(result)
+	failures, warnings := report.Failures(result, session.Explain), report.Warnings(result)
+	line := report.Line(result, session.Explain)
 	for _, w := range warnings {
 		issue(log, slog.LevelWarn, w.Text, w.Hint)
 	}
@@ -313,7 +328,7 @@ func conclude(console *vso.Console, log *slog.Logger, result deploy.Result) int 
 func fail(ctx context.Context, console *vso.Console, log *slog.Logger, err error) int {
 	var first string
 	told := map[string]bool{} // services may share a mistake, as in a file
-	for _, one := range each(err) {
+	for _, one := range mistake.Each(err) {
 		message, hint := explain(ctx, one)
 		if told[message] {
 			continue
@@ -334,25 +349,13 @@ func issue(log *slog.Logger, level slog.Level, message, hint string) {
 	log.Log(context.Background(), level, message)
 }
 
-// each returns the errors that were joined into err.
-func each(err error) []error {
-	joined, ok := err.(interface{ Unwrap() []error })
-	if !ok {
-		return []error{err}
-	}
-	var all []error
-	for _, one := range joined.Unwrap() {
-		all = append(all, each(one)...)
-	}
-	return all
-}
-
 // explain says what went wrong in plain words, and what to do about it. Only
 // the run's own context says that it was the run which was cancelled.
 func explain(ctx context.Context, err error) (message, hint string) {
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		return "the run was cancelled", ""
 	}
+	err = report.Named(err)
 	if with, ok := errors.AsType[interface {
 		error
 		Hint() string

@@ -194,6 +194,7 @@ func (l *loader) inputs(in *Inputs, f, defaults *fields) {
 	in.ForceNewDeployment = one(l, "forceNewDeployment", f.ForceNewDeployment, parseBool)
 	in.Wait = one(l, "wait", f.Wait, parseBool)
 	in.Timeout = one(l, "timeoutMinutes", f.TimeoutMinutes, parseMinutes)
+	in.TimeoutGiven = f.TimeoutMinutes != defaults.TimeoutMinutes
 	in.Summary = one(l, "summary", f.Summary, parseBool)
 	in.DryRun = one(l, "dryRun", f.DryRun, parseBool)
 

@@ -128,6 +128,9 @@ var taskDefinition = anObject(members{
 	"proxyConfiguration": anObject(members{
 		"type": aWord, "containerName": aText, "properties": pairsOf("name", "value", aText),
 	}).needing("containerName"),
+	"trustedExecutionConfiguration": anObject(members{
+		"isolationMode": aWord, "attestationPolicy": aText,
+	}).needing("isolationMode"),
 	"volumes": setOf("name", volume),
 	"tags":    pairsOf("key", "value", aText),
 })
