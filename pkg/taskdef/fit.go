@@ -18,7 +18,6 @@ import (
 type Service struct {
 	Name              string
 	Controller        string   // of its deployments: ECS, CODE_DEPLOY, EXTERNAL; "" is ECS
-	Scheduling        string   // REPLICA or DAEMON
 	LaunchType        string   // EC2, FARGATE, EXTERNAL, …; "" where capacity providers decide
 	CapacityProviders []string // of its strategy
 	PlatformVersion   string   // of Fargate: 1.4.0, LATEST; "" is LATEST
@@ -59,17 +58,6 @@ func (d Definition) Misfits(s Service) error {
 	return joined(f.found)
 }
 
-// DesiredCountMisfits reports why a number of tasks cannot be asked of a service.
-func (s Service) DesiredCountMisfits() error {
-	switch {
-	case s.Scheduling == "DAEMON":
-		return mistake.New(mistake.DesiredCount, "leave it empty", "service %s is a DAEMON service: ECS runs one task on each container instance, and takes no desired count", s.Name)
-	case s.Controller == "CODE_DEPLOY":
-		return mistake.New(mistake.DesiredCount, "set the number where the service is defined", "service %s is deployed by CodeDeploy, which leaves its number of tasks as it is", s.Name)
-	}
-	return nil
-}
-
 // fitter collects what does not fit.
 type fitter struct {
 	definition Definition
@@ -85,14 +73,14 @@ func (f *fitter) containers() []value { return f.definition.doc.get("containerDe
 
 func (f *fitter) compatibilities() {
 	requires := f.definition.RequiresCompatibilities()
-	launch := f.service.LaunchType
+	launch, words := f.service.LaunchType, "external instances"
 	if f.service.fargate() {
-		launch = "FARGATE"
+		launch, words = "FARGATE", "Fargate"
 	}
 	// A definition that requires FARGATE can run on EC2 as well.
 	if len(requires) > 0 && (launch == "FARGATE" || launch == "EXTERNAL") && !slices.Contains(requires, launch) {
-		f.fail("name a task definition that is made for the service, or add "+launch+" to requiresCompatibilities",
-			"service %s runs on %s, and %s requires %s", f.service.Name, launch, f.definition.Family(), strings.Join(requires, ", "))
+		f.fail("give the family that belongs to the service, or add "+launch+" to requiresCompatibilities",
+			"service %s runs on %s, %s requires %s", f.service.Name, words, f.definition.Family(), strings.Join(requires, ", "))
 	}
 }
 

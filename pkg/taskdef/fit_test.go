@@ -28,9 +28,9 @@ func TestMisfits(t *testing.T) {
 			}), nil},
 		"nothing is known": {"", "", taskdef.Service{Name: "web"}, nil},
 		"launch type": {`,"networkMode":"awsvpc","requiresCompatibilities":["EC2"]`, "", fargate,
-			[]string{"service web runs on FARGATE, and f requires EC2"}},
+			[]string{"service web runs on Fargate, f requires EC2"}},
 		"capacity provider": {`,"networkMode":"awsvpc","requiresCompatibilities":["EC2"]`, "",
-			taskdef.Service{Name: "web", CapacityProviders: []string{"FARGATE_SPOT"}, NetworkConfigured: true}, []string{"service web runs on FARGATE, and f requires EC2"}},
+			taskdef.Service{Name: "web", CapacityProviders: []string{"FARGATE_SPOT"}, NetworkConfigured: true}, []string{"service web runs on Fargate, f requires EC2"}},
 		"a definition for Fargate runs on EC2":   {`,"networkMode":"awsvpc","requiresCompatibilities":["FARGATE"]`, "", with(ec2, func(s *taskdef.Service) { s.NetworkConfigured = true }), nil},
 		"what comes after us":                    {`,"networkMode":"awsvpc","requiresCompatibilities":["MOON"]`, "", taskdef.Service{Name: "web", LaunchType: "LUNAR", NetworkConfigured: true}, nil},
 		"network mode on Fargate":                {``, "", fargate, []string{"service web runs on Fargate, where the network mode is awsvpc; that of f is bridge, since it names none"}},
@@ -78,22 +78,6 @@ func TestMisfits(t *testing.T) {
 		}
 		if !slices.Equal(got, test.want) {
 			t.Errorf("%s:\n got %q\nwant %q", name, got, test.want)
-		}
-	}
-}
-
-func TestDesiredCountMisfits(t *testing.T) {
-	for _, test := range []struct {
-		service taskdef.Service
-		want    string
-	}{
-		{taskdef.Service{Name: "web", Scheduling: "DAEMON"}, "one task on each container instance"},
-		{taskdef.Service{Name: "web", Controller: "CODE_DEPLOY"}, "deployed by CodeDeploy"},
-		{taskdef.Service{Name: "web", Scheduling: "REPLICA", Controller: "ECS"}, ""},
-	} {
-		err := test.service.DesiredCountMisfits()
-		if (err == nil) != (test.want == "") || err != nil && (!strings.Contains(err.Error(), test.want) || !mistake.Is(err, mistake.DesiredCount)) {
-			t.Errorf("%+v: %v", test.service, err)
 		}
 	}
 }
