@@ -50,6 +50,9 @@ func run(ctx context.Context, environ []string, stdout io.Writer, transport http
 	if config.Pipeline.Debug {
 		level.Set(slog.LevelDebug)
 	}
+	for _, warning := range config.Inputs.Warnings {
+		issue(log, slog.LevelWarn, warning.Error(), warning.Hint())
+	}
 	if len(config.Inputs.Ignored) > 0 {
 		log.Info(fmt.Sprintf("command %s does not use: %s", config.Inputs.Command, strings.Join(config.Inputs.Ignored, ", ")))
 	}
@@ -84,6 +87,9 @@ func execute(ctx context.Context, config input.Config, variables map[string]stri
 	if err != nil {
 		return deploy.Result{}, err
 	}
+	if err := config.Inputs.Conflicts(cfg.Region, ""); err != nil {
+		return deploy.Result{}, err
+	}
 	if transport == nil {
 		if transport, err = registryTransport(variables["AWS_CA_BUNDLE"]); err != nil {
 			return deploy.Result{}, err
@@ -91,6 +97,9 @@ func execute(ctx context.Context, config input.Config, variables map[string]stri
 	}
 	who, err := session.Whoami(ctx, cfg)
 	if err != nil {
+		return deploy.Result{}, err
+	}
+	if err := config.Inputs.Conflicts(cfg.Region, who.Account); err != nil {
 		return deploy.Result{}, err
 	}
 	log.Info(fmt.Sprintf("%s in %s (times are UTC)", who.ARN, cfg.Region))
@@ -111,7 +120,8 @@ func execute(ctx context.Context, config input.Config, variables map[string]stri
 			TempDirectory:    config.Pipeline.TempDirectory,
 			Logger:           log,
 		},
-		View:      report.NewLog(console, log),
+		View: report.NewLog(console, log),
+
 		Variables: input.VariableLookup(variables),
 	}
 	in, r := config.Inputs, request(config)
@@ -131,11 +141,7 @@ func execute(ctx context.Context, config input.Config, variables map[string]stri
 	case input.Rollback:
 		return deployer.RollBack(ctx, r, in.BuildID)
 	case input.Resume:
-		action := rollout.Continue
-		if in.Action == input.ActionRollback {
-			action = rollout.RollBack
-		}
-		return deployer.Resume(ctx, r, in.HookID, action)
+		return deployer.Resume(ctx, r, in.HookID, rollout.Action(in.Action))
 	default:
 		return deployer.Run(ctx, r)
 	}
@@ -231,19 +237,18 @@ func request(config input.Config) deploy.Request {
 		PinDigest:    in.PinDigest,
 		Wait:         in.Wait,
 		Timeout:      in.Timeout,
-		Until:        until(in.WaitUntil),
+		Until:        rollout.Until(in.WaitUntil),
 		TimeoutGiven: in.TimeoutGiven,
 		DryRun:       in.DryRun,
 
-		Origin:            origin(config),
+		Containers:        in.Containers,
+		Rerun:             config.Pipeline.Rerun(),
+		Origin:            origin(config.Build, config.Pipeline),
 		WhenBusy:          deploy.Busy(in.WhenBusy),
 		AllowOlderBuild:   in.OlderBuild == input.OlderAllow,
 		MaxFailedTasks:    in.MaxFailedTasks,
 		RollbackOnFailure: in.OnFailure == input.RecoverRollback,
 		RollbackOnCancel:  in.OnCancel == input.RecoverRollback,
-	}
-	if len(in.Containers) > 0 {
-		r.Container, r.Change.ImageContainers = in.Containers[0], in.Containers[1:]
 	}
 	for _, s := range in.Services {
 		r.Services = append(r.Services, deploy.Service{Cluster: s.Cluster, Name: s.Name})
@@ -267,19 +272,11 @@ func request(config input.Config) deploy.Request {
 	return r
 }
 
-func until(what input.WaitUntil) rollout.Until {
-	if what == input.UntilTraffic {
-		return rollout.UntilTraffic
-	}
-	return rollout.UntilCompleted
-}
-
 // origin says which build of which pipeline the image comes from.
-func origin(config input.Config) taskdef.Provenance {
-	b := config.Build
+func origin(b input.Build, p input.Pipeline) taskdef.Provenance {
 	o := taskdef.Provenance{BuildID: b.ID, Commit: b.Commit, PipelineID: b.Key()}
 	if b.Definition != "" {
-		o.Pipeline = config.Pipeline.CollectionURI + b.Project + "/" + b.Definition
+		o.Pipeline = p.CollectionURI + b.Project + "/" + b.Definition
 	}
 	return o
 }

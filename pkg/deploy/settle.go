@@ -15,6 +15,7 @@ import (
 	"ecsdeploy/pkg/ecs"
 	"ecsdeploy/pkg/mistake"
 	"ecsdeploy/pkg/rollout"
+	"ecsdeploy/pkg/taskdef"
 )
 
 // with is the plan after the push: the image is the one that ECR has.
@@ -42,15 +43,19 @@ func (p *Plan) checkTurn(s ServicePlan) error {
 		return mistake.New(mistake.Busy, "run the step again when it has ended, or choose wait or supersede",
 			"service %s: %s is in progress, and whenBusy is fail", s.Name.Name, named(other.Snapshot()))
 	}
-	if p.Request.AllowOlderBuild {
-		return nil
-	}
-	running, known := s.Running.Provenance()
-	if ours := p.origin(); known && ours.OlderThan(running) {
-		return mistake.New(mistake.Order, "command rollback goes back on purpose; olderBuild: allow lets any build through",
-			"service %s runs build %s of this pipeline, which is newer than build %s", s.Name.Name, running.BuildID, ours.BuildID)
+	if newer, older := p.Older(s); older && !p.Request.AllowOlderBuild && !p.Request.Rerun {
+		return mistake.New(mistake.Order, "command rollback goes back on purpose; the variable EcsDeploy.OlderBuild=allow, which can be set when a run is queued or a release is created, or olderBuild: allow lets this build through",
+			"service %s runs build %s of this pipeline, which is newer than build %s", s.Name.Name, newer, p.origin().BuildID)
 	}
 	return nil
+}
+
+// Older reports whether the service runs a newer build of the same pipeline than
+// this run's, and which. Where infrastructure registered the running image again,
+// the pipeline's own revision says whose build that is.
+func (p *Plan) Older(s ServicePlan) (newer string, older bool) {
+	running, known := s.Running.ProvenanceIn(s.Container, []taskdef.Definition{s.Lineage.Ours})
+	return running.BuildID, known && p.origin().OlderThan(running)
 }
 
 // named is a deployment within an error.

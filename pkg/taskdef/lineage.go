@@ -16,6 +16,7 @@ const (
 	Failed                   // it was deployed, and every deployment failed or was rolled back
 	NeverRan                 // it was registered, and no deployment used it
 	Running                  // a deployment of it is in progress
+	Unproven                 // no deployment of it has succeeded, be it that one failed or that there was none
 )
 
 // A Candidate is a revision and how its deployment ended.
@@ -106,6 +107,7 @@ var reasons = map[Outcome]string{
 	Failed:   "its deployment failed",
 	NeverRan: "it was never deployed",
 	Running:  "its deployment is still in progress",
+	Unproven: "no deployment of it has succeeded",
 }
 
 // MadeFrom is the revision of infrastructure that the pipeline's last one was
