@@ -3,6 +3,7 @@ package report
 // The log: events of a run as lines. One line an event, the reason first.
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -222,11 +223,13 @@ func (l *Log) planService(p *deploy.Plan, s deploy.ServicePlan) {
 	if s.Image != nil {
 		l.info(name, "image  %s", candidateText(*s.Image))
 	}
-	from := ecs.ShortARN(s.Service.TaskDefinition)
+	from := cmp.Or(s.From(), "(none)")
 	switch arn := s.Registered(); {
 	case arn == s.Service.TaskDefinition && arn != "":
 		l.info(name, "already runs %s", ecs.ShortARN(arn))
 		return
+	case arn != "" && name == "":
+		l.info(name, "%s is registered already", ecs.ShortARN(arn))
 	case arn != "":
 		l.info(name, "%s → %s, which is registered already", from, ecs.ShortARN(arn))
 	default:
