@@ -209,3 +209,11 @@ func (e *Emulator) call(ctx context.Context, target string, in object) (object, 
 	}
 	return out, nil
 }
+
+// ExpressDemo is Demo with an Express service.
+func (e *Emulator) ExpressDemo(ctx context.Context) error {
+	if err := e.Demo(ctx); err != nil {
+		return err
+	}
+	return e.MakeExpress(DemoCluster, DemoService, Express{NoTaskDefinition: true})
+}

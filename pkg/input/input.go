@@ -40,6 +40,7 @@ type Config struct {
 	Pipeline Pipeline
 	AWS      Variables
 	Build    Build // that the image of the run comes from; see Pipeline.Source
+	Server   Server
 }
 
 // Inputs are the inputs of the task, each valid by itself and together with the

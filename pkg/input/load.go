@@ -7,18 +7,22 @@ import (
 	"errors"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/sethvargo/go-envconfig"
 
 	"ecsdeploy/pkg/mistake"
 )
 
-// Load reads and checks everything from an environment. The error joins one [*mistake.Error] for each
-// thing that is wrong. The Config that comes with an error holds what could be read: it may
-// be used to tell in which run the mistakes were made, and for nothing else.
+// Load reads and checks everything from an environment. The error joins one
+// [*mistake.Error] for each mistake; where a variable of the pipeline can have
+// replaced an input, that is the only one, since nothing else is certain. The
+// Config that comes with an error holds what could be read: it may be used to tell
+// in which run the mistakes were made, and for nothing else.
 func Load(ctx context.Context, variables map[string]string) (Config, error) {
 	set := onlySet(envconfig.MapLookuper(variables))
+	if err := overridden(set); err != nil {
+		return Config{}, err
+	}
 	decode := func(target any, from envconfig.Lookuper) error {
 		return envconfig.ProcessWith(ctx, &envconfig.Config{Target: target, Lookuper: from})
 	}
@@ -31,10 +35,13 @@ func Load(ctx context.Context, variables map[string]string) (Config, error) {
 		decode(&defaults, noInputs(set)),
 		decode(&cfg.Pipeline, set),
 		decode(&cfg.AWS, orSecret(set)),
+		decode(&cfg.Server, set),
 	); err != nil {
 		return cfg, err
 	}
 
+	cfg.Pipeline.CollectionURI = withoutUserinfo(cfg.Pipeline.CollectionURI)
+	cfg.Server.Token = jobToken(set)
 	debug, _ := set.Lookup("SYSTEM_DEBUG")
 	cfg.Pipeline.Debug = strings.EqualFold(debug, "true")
 
@@ -338,13 +345,6 @@ func itself(s string) string { return s }
 
 // variables checks those AWS variables of the pipeline that no input replaces.
 func (l *loader) variables(v *Variables, f *fields) {
-	if text, ok := l.lookup.Lookup("AWS_ROLECREDENTIAL_MAXDURATION"); ok {
-		seconds, err := parseSeconds(text)
-		if err != nil {
-			l.fail("", 0, wrong("STS grants sessions from 15 minutes to 12 hours", "variable aws.rolecredential.maxduration: %v", err))
-		}
-		v.MaxDuration = time.Duration(seconds) * time.Second
-	}
 	if v.Region != "" && f.Region == "" {
 		region, err := parseRegion(v.Region)
 		if err != nil {

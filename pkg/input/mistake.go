@@ -1,4 +1,5 @@
-// Mistakes: what is wrong with an input, what was expected, and one hint.
+// Mistakes: what is wrong with an input, as [mistake.Error]. Whoever parses a value
+// does not know in which input it stands; the loader adds that.
 
 package input
 

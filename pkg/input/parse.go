@@ -280,12 +280,3 @@ func parseMinutes(text string) (time.Duration, error) {
 	}
 	return time.Duration(n) * time.Minute, nil
 }
-
-// Source: AWS STS API, AssumeRole, DurationSeconds.
-func parseSeconds(text string) (int, error) {
-	n, err := strconv.Atoi(text)
-	if err != nil || n < 900 || n > 43200 {
-		return 0, wrong("for instance 3600", "%s is not a whole number of seconds from 900 to 43200", shown(text))
-	}
-	return n, nil
-}

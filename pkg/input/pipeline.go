@@ -4,10 +4,10 @@ package input
 
 import (
 	"cmp"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 )
 
 // Pipeline is what the agent says of the run. Anything may be empty: classic
@@ -37,7 +37,7 @@ type Pipeline struct {
 	JobName      string `env:"SYSTEM_JOBNAME, default=$AGENT_JOBNAME"`
 
 	CollectionID  string `env:"SYSTEM_COLLECTIONID"`
-	CollectionURI string `env:"SYSTEM_COLLECTIONURI, default=$SYSTEM_TEAMFOUNDATIONCOLLECTIONURI"`
+	CollectionURI string `env:"SYSTEM_COLLECTIONURI, default=$SYSTEM_TEAMFOUNDATIONCOLLECTIONURI"` // without userinfo
 	Project       string `env:"SYSTEM_TEAMPROJECT"`
 	ProjectID     string `env:"SYSTEM_TEAMPROJECTID"`
 
@@ -50,6 +50,24 @@ type Pipeline struct {
 	// pipeline the runs of its pipeline resources, by their aliases. An alias is in
 	// upper case, with _ for blanks and dots, as variables have it.
 	Artifacts []Build
+}
+
+// withoutUserinfo takes the user and password out of a URL: the URL becomes part of
+// tags that everybody can read.
+func withoutUserinfo(address string) string {
+	u, err := url.Parse(address)
+	if err == nil && u.User == nil {
+		return address
+	}
+	if err == nil {
+		u.User = nil
+		return u.String()
+	}
+	scheme, rest, ok := strings.Cut(address, "://") // not readable as a URL: an @ ends the userinfo all the same
+	if at := strings.LastIndexByte(rest, '@'); ok && at >= 0 {
+		return scheme + "://" + rest[at+1:]
+	}
+	return address
 }
 
 // InRelease reports whether the run is a classic release.
@@ -189,12 +207,12 @@ func parseAlias(text string) (string, error) {
 // and so on. AccessKeyID and SecretAccessKey are both set or both empty, unless
 // there is a service connection.
 type Variables struct {
-	AccessKeyID     string        `env:"AWS_ACCESSKEYID"`
-	SecretAccessKey Secret        `env:"AWS_SECRETACCESSKEY"`
-	SessionToken    Secret        `env:"AWS_SESSIONTOKEN"`
-	AssumeRoleARN   string        `env:"AWS_ASSUMEROLEARN"`
-	ExternalID      string        `env:"AWS_EXTERNALID"`
-	RoleSessionName string        `env:"AWS_ROLESESSIONNAME"`
-	Region          string        `env:"AWS_REGION"`
-	MaxDuration     time.Duration // aws.rolecredential.maxduration, 15 minutes to 12 hours; 0 when unset
+	AccessKeyID     string `env:"AWS_ACCESSKEYID"`
+	SecretAccessKey Secret `env:"AWS_SECRETACCESSKEY"`
+	SessionToken    Secret `env:"AWS_SESSIONTOKEN"`
+	AssumeRoleARN   string `env:"AWS_ASSUMEROLEARN"`
+	ExternalID      string `env:"AWS_EXTERNALID"`
+	RoleSessionName string `env:"AWS_ROLESESSIONNAME"`
+	Region          string `env:"AWS_REGION"`
+	MaxDuration     string `env:"AWS_ROLECREDENTIAL_MAXDURATION"` // seconds, as given; the session checks it
 }

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"ecsdeploy/pkg/input"
 )
@@ -53,7 +52,7 @@ func TestVariables(t *testing.T) {
 	}
 	want := input.Variables{
 		AccessKeyID: "AKIA", SecretAccessKey: input.NewSecret("s3cr3t"), SessionToken: input.NewSecret("t0k3n"),
-		AssumeRoleARN: "arn:aws:iam::123456789012:role/r", ExternalID: "x", RoleSessionName: "rs", Region: "eu-west-1", MaxDuration: time.Hour,
+		AssumeRoleARN: "arn:aws:iam::123456789012:role/r", ExternalID: "x", RoleSessionName: "rs", Region: "eu-west-1", MaxDuration: "3600",
 	}
 	if !reflect.DeepEqual(got.AWS, want) {
 		t.Errorf("got %+v, want %+v", got.AWS, want)
@@ -67,11 +66,10 @@ func TestVariablesMistakes(t *testing.T) {
 	}{
 		"half of the keys": {[]string{"AWS_ACCESSKEYID", "AKIA"},
 			[]string{"only one of the variables AWS.AccessKeyID and AWS.SecretAccessKey has a value"}},
-		"half of the keys, not needed": {[]string{"AWS_ACCESSKEYID", "AKIA", "awsCredentials", id, "ENDPOINT_AUTH_" + id, `{"parameters":{"username":"a","password":"b"}}`}, nil},
-		"region":                       {[]string{"AWS_REGION", "Ireland"}, []string{`variable AWS.Region: "Ireland" is not the code of an AWS region`}},
-		"region, not needed":           {[]string{"AWS_REGION", "Ireland", "region", "eu-west-1"}, nil},
-		"duration": {[]string{"AWS_ROLECREDENTIAL_MAXDURATION", "60"},
-			[]string{`variable aws.rolecredential.maxduration: "60" is not a whole number of seconds from 900 to 43200`}},
+		"half of the keys, not needed":       {[]string{"AWS_ACCESSKEYID", "AKIA", "awsCredentials", id, "ENDPOINT_AUTH_" + id, `{"parameters":{"username":"a","password":"b"}}`}, nil},
+		"region":                             {[]string{"AWS_REGION", "Ireland"}, []string{`variable AWS.Region: "Ireland" is not the code of an AWS region`}},
+		"region, not needed":                 {[]string{"AWS_REGION", "Ireland", "region", "eu-west-1"}, nil},
+		"duration, which the session checks": {[]string{"AWS_ROLECREDENTIAL_MAXDURATION", "60"}, nil},
 	} {
 		_, err := load(t, append(slices.Clone(push), test.given...)...)
 		if got := mistakes(t, err); !slices.Equal(got, test.want) {
@@ -187,6 +185,23 @@ func TestVariableLookup(t *testing.T) {
 		}
 		if value != want {
 			t.Errorf("%s is %q, want %q", name, value, want)
+		}
+	}
+}
+
+// The collection's URL becomes part of tags: what authorizes its bearer does not.
+func TestCollectionWithoutUserinfo(t *testing.T) {
+	for address, want := range map[string]string{
+		"https://dev.azure.com/org/":               "https://dev.azure.com/org/",
+		"https://dev.azure.com/my%20org/":          "https://dev.azure.com/my%20org/",
+		"https://user:pat@tfs.example.com/tfs/DC/": "https://tfs.example.com/tfs/DC/",
+		"https://pat@tfs.example.com:8080/tfs/":    "https://tfs.example.com:8080/tfs/",
+		"https://user:p%zz@tfs.example.com/":       "https://tfs.example.com/",
+		"https://user:p/w@tfs.example.com/":        "https://tfs.example.com/",
+	} {
+		got, err := load(t, append(slices.Clone(push), "SYSTEM_COLLECTIONURI", address)...)
+		if err != nil || got.Pipeline.CollectionURI != want {
+			t.Errorf("%s: got %s, %v, want %s", address, got.Pipeline.CollectionURI, err, want)
 		}
 	}
 }
