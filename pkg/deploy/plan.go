@@ -246,7 +246,7 @@ func (p *Plan) fit(s ServicePlan, imageKnown bool) (ServicePlan, error) {
 		definition = target
 		problems = append(problems, p.checkTurn(s))
 	}
-	return s, errors.Join(slices.Concat(problems, mistakes, check(s.Service, definition, platforms))...)
+	return s, errors.Join(slices.Concat(problems, mistakes, check(s.Service, s.Running, definition, platforms))...)
 }
 
 // mistakes puts the service's name before what was joined into err.

@@ -21,13 +21,14 @@ type Platform struct{ OS, Architecture string }
 
 func (p Platform) String() string { return p.OS + "/" + p.Architecture }
 
-// check returns every reason why a deployment of d to s cannot go well.
+// check returns every reason why a deployment of d to s, which runs another, cannot
+// go well.
 // platforms holds, by container, the platforms of its new image where they
 // are known.
-func check(s ecs.Service, d taskdef.Definition, platforms map[string][]Platform) []error {
+func check(s ecs.Service, running, d taskdef.Definition, platforms map[string][]Platform) []error {
 	var problems []error
 	if !s.Express { // ECS itself makes an Express service fit
-		problems = mistake.Each(d.Misfits(placement(s)))
+		problems = mistake.Each(d.Misfits(placement(s, running)))
 	}
 	for _, container := range d.Containers() {
 		if have := platforms[container.Name]; len(have) > 0 {
@@ -39,13 +40,15 @@ func check(s ecs.Service, d taskdef.Definition, platforms map[string][]Platform)
 	return problems
 }
 
-// placement is what a described service says of the revisions that it can run.
-func placement(s ecs.Service) taskdef.Service {
+// placement is what a described service, and the revision that it runs, say of the
+// revisions that it can run.
+func placement(s ecs.Service, running taskdef.Definition) taskdef.Service {
 	d := s.Described
 	p := taskdef.Service{
 		Name:              s.Name,
 		Controller:        s.Controller,
 		LaunchType:        string(d.LaunchType),
+		NetworkMode:       running.NetworkMode(),
 		PlatformVersion:   aws.ToString(d.PlatformVersion),
 		NetworkConfigured: d.NetworkConfiguration != nil && d.NetworkConfiguration.AwsvpcConfiguration != nil,
 	}

@@ -22,6 +22,7 @@ type Service struct {
 	CapacityProviders []string // of its strategy
 	PlatformVersion   string   // of Fargate: 1.4.0, LATEST; "" is LATEST
 	NetworkConfigured bool     // it has an awsvpcConfiguration
+	NetworkMode       string   // of the revision that it runs
 	Targets           []Endpoint
 	Registries        []Endpoint
 	PortNames         []string // of the ports that Service Connect and VPC Lattice refer to
@@ -97,7 +98,7 @@ func (f *fitter) network() {
 	case s.LaunchType == "EXTERNAL" && awsvpc:
 		f.fail("set networkMode to bridge, host or none", "service %s runs on external instances, which have no network mode awsvpc", s.Name)
 	case s.Controller == "CODE_DEPLOY" || s.Controller == "EXTERNAL": // each task set has a network configuration of its own
-	case awsvpc && !s.NetworkConfigured:
+	case awsvpc && !s.NetworkConfigured && s.NetworkMode != "awsvpc":
 		f.fail("keep the network mode, or give the service subnets and security groups", "the network mode of %s is awsvpc, and service %s has no network configuration", f.definition.Family(), s.Name)
 	case !awsvpc && s.NetworkConfigured:
 		f.fail("set networkMode to awsvpc", "service %s has a network configuration, which takes the network mode awsvpc; that of %s is %s", s.Name, f.definition.Family(), mode)

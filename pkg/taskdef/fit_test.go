@@ -35,6 +35,7 @@ func TestMisfits(t *testing.T) {
 		"what comes after us":                    {`,"networkMode":"awsvpc","requiresCompatibilities":["MOON"]`, "", taskdef.Service{Name: "web", LaunchType: "LUNAR", NetworkConfigured: true}, nil},
 		"network mode on Fargate":                {``, "", fargate, []string{"service web runs on Fargate, where the network mode is awsvpc; that of f is bridge, since it names none"}},
 		"network mode without configuration":     {`,"networkMode":"awsvpc"`, "", ec2, []string{"the network mode of f is awsvpc, and service web has no network configuration"}},
+		"a configuration that is not told":       {`,"networkMode":"awsvpc"`, "", with(ec2, func(s *taskdef.Service) { s.NetworkMode = "awsvpc" }), nil},
 		"configuration without network mode":     {`,"networkMode":"host"`, "", with(ec2, func(s *taskdef.Service) { s.NetworkConfigured = true }), []string{"service web has a network configuration, which takes the network mode awsvpc; that of f is host"}},
 		"task sets have their own configuration": {`,"networkMode":"awsvpc"`, "", with(ec2, func(s *taskdef.Service) { s.Controller = "CODE_DEPLOY" }), nil},
 		"external instances":                     {`,"networkMode":"awsvpc"`, "", taskdef.Service{Name: "web", LaunchType: "EXTERNAL"}, []string{"service web runs on external instances, which have no network mode awsvpc"}},
