@@ -145,6 +145,9 @@ func (d *Deployer) run(ctx context.Context, r Request, begin time.Time) (Result,
 		return result, nil
 	}
 	plan = plan.with(im)
+	if r.alone() {
+		return d.registerAlone(bounded, plan, result)
+	}
 	targets, err := d.ready(bounded, plan, result.Image.Pushed)
 	if err != nil {
 		return result, err

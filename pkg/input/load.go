@@ -248,7 +248,7 @@ func (l *loader) require(command Command, f *fields) {
 			missing("repository", "repository or defaultImage, for services that do not exist yet", "set repository to the one that the placeholder was pushed to")
 		}
 	}
-	registers := (command == Deploy || command == Rollout) && !TaskDefinition(f.TaskDefinition).NeedsService()
+	registers := (command == Deploy || command == Rollout) && !TaskDefinition(f.TaskDefinition).NeedsService() && f.Image != CurrentReference
 	if command != Push && command != Placeholder && f.Services == "" && !registers {
 		missing("services", "at least one service", "the service's name, or cluster/service, one per line")
 	}

@@ -202,6 +202,7 @@ func TestRequiredInputs(t *testing.T) {
 		"rollout of a revision as it is": {[]string{"command", "rollout", "taskDefinition", "web:7", "cluster", "dev", "services", "web"}, nil},
 		"register only":                  {[]string{"command", "rollout", "repository", "repo", "taskDefinition", "task.json"}, nil},
 		"register only, by deploy":       {[]string{"image", "i", "repository", "repo", "taskDefinition", "web"}, nil},
+		"a current image of no service":  {[]string{"command", "rollout", "image", "current", "taskDefinition", "web"}, []string{"services"}},
 		"nothing to register on":         {[]string{"command", "rollout", "repository", "repo", "taskDefinition", "running"}, []string{"services"}},
 		"rollout again":                  {[]string{"command", "rollout", "forceNewDeployment", "true", "cluster", "dev", "services", "web"}, nil},
 		"placeholder":                    {[]string{"command", "placeholder", "repository", "repo"}, nil},

@@ -70,7 +70,7 @@ func service(b *strings.Builder, r deploy.Result, s deploy.ServiceResult, explai
 		image = deploy.Image{URI: s.PreviousImage}
 	}
 	table(b, [][2]string{
-		{"Service", link(text(s.Cluster+" / "+s.Name), ConsoleURL(s.ARN))},
+		{"Service", serviceLink(s)},
 		{"Address", address(s.URL)},
 		{"Image", code(image.URI)},
 		{"Digest", code(image.Digest)},
@@ -89,11 +89,19 @@ func service(b *strings.Builder, r deploy.Result, s deploy.ServiceResult, explai
 	b.WriteString("\n")
 }
 
+// serviceLink is the service in the console; "" for a revision alone.
+func serviceLink(s deploy.ServiceResult) string {
+	if s.Alone() {
+		return ""
+	}
+	return link(text(s.Cluster+" / "+s.Name), ConsoleURL(s.ARN))
+}
+
 func mark(s deploy.ServiceResult) string {
 	switch {
 	case s.Outcome.Good() && s.Reason.Code == rollout.NothingRuns:
 		return "⚠️"
-	case s.Outcome.Good():
+	case s.Outcome.Good(), s.Alone():
 		return "✅"
 	case s.Outcome == "" || s.Outcome == rollout.Paused:
 		return "⏸️"
