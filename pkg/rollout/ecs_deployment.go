@@ -44,6 +44,7 @@ type ecsDeployment struct {
 	unreadable time.Time // since when the record cannot be read; zero where it can
 	withoutOwn bool      // the list decides alone: told once
 	replaced   time.Time // since when another deployment has been PRIMARY
+	returned   time.Time // since when an earlier deployment has been PRIMARY again
 	ended      time.Time // since when the record or the entry has been final
 	steady     time.Time // since when the full count has been running alone
 	failed     int       // tasks that had failed when the stopped ones were looked at
@@ -81,9 +82,7 @@ func (d *ecsDeployment) poll(ctx context.Context) ([]Event, error) {
 		return nil, err
 	}
 	events = append(events, d.keep(record, unread)...)
-	if err := d.readNewer(ctx); err != nil {
-		return events, nil // the list of deployments tells as well
-	}
+	d.readNewer(ctx)
 	d.reconcile(time.Now())
 	events = append(events, d.readTasks(ctx)...)
 	return append(events, d.progress()...), nil
@@ -197,22 +196,22 @@ func (d *ecsDeployment) keep(record *ecs.ServiceDeployment, err error) []Event {
 	return nil
 }
 
-// readNewer looks for a deployment after ours where ours was stopped.
-func (d *ecsDeployment) readNewer(ctx context.Context) error {
+// readNewer looks for a deployment after ours where ours was stopped. Where that
+// cannot be read, the list of deployments tells it as well.
+func (d *ecsDeployment) readNewer(ctx context.Context) {
 	record := d.snapshot.Record
 	if record == nil || record.Status != "STOPPED" || d.snapshot.Newer != "" {
-		return nil
+		return
 	}
 	for brief, err := range d.controller.client.ServiceDeployments(ctx, d.snapshot.Service, record.CreatedAt) {
 		if err != nil {
-			return err
+			return
 		}
 		if brief.ARN != record.ARN && !brief.CreatedAt.Before(record.CreatedAt) {
 			d.snapshot.Newer = ecs.DeploymentID(brief.Target)
 		}
 		break // newest first
 	}
-	return nil
 }
 
 // reconcile measures for how long the views of the deployment have disagreed.
@@ -223,6 +222,7 @@ func (d *ecsDeployment) reconcile(now time.Time) {
 	primary := s.Service.Primary()
 	steady := len(s.Service.Deployments) == 1 && primary.Running == primary.Desired && primary.Pending == 0
 	s.Replaced = lasted(&d.replaced, replaced, now)
+	s.Returned = lasted(&d.returned, primary.ID != "" && primary.ID != s.ID && s.rollsBackTo(primary), now)
 	s.Ended = lasted(&d.ended, final, now)
 	s.Steady = lasted(&d.steady, steady, now)
 }

@@ -32,7 +32,7 @@ func Judge(s Snapshot) Verdict {
 	switch {
 	case v.Final():
 		return v
-	case s.Hopeless != nil && !s.Asked && !s.RollingBack():
+	case s.Hopeless != nil && !s.Asked && !s.RollingBack() && !s.failing():
 		return Verdict{Failed, *s.Hopeless}
 	}
 	return Verdict{}
@@ -85,7 +85,7 @@ func judgeSuccess(s Snapshot) Verdict {
 		return Verdict{Succeeded, count}
 	case !s.Service.Strategy.EarlySuccess || !s.Listed:
 		return Verdict{Succeeded, Reason{}}
-	case s.Own.Running < s.Own.Desired && (s.Until == "" || s.Until == UntilCompleted) && s.Left > 0:
+	case s.Own.Running < s.Own.Desired && (s.Until == "" || s.Until == UntilCompleted) && s.Left > 0 && s.Hopeless == nil:
 		return Verdict{}
 	case s.Own.Running < s.Own.Desired || s.Counts().Others > 0:
 		count.Code = EarlySuccess
@@ -195,6 +195,9 @@ func judgeList(s Snapshot) Verdict {
 	case primary.ID == "": // a list in the middle of being rewritten
 		return Verdict{}
 	case primary.ID != s.ID:
+		if _, back := s.returned(); !back { // the list does not show ours yet
+			return Verdict{}
+		}
 		return judgeListedRollback(s, primary)
 	case primary.RolloutState == "COMPLETED", primary.RolloutState == "" && s.Steady >= grace:
 		return judgeSuccess(s)
