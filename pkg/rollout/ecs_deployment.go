@@ -7,6 +7,7 @@ import (
 	"context"
 	"iter"
 	"regexp"
+	"strings"
 	"time"
 
 	"ecsdeploy/pkg/diagnosis"
@@ -182,6 +183,9 @@ func (d *ecsDeployment) keep(record *ecs.ServiceDeployment, err error) []Event {
 		return nil
 	case record != nil:
 		d.snapshot.Record = record
+		if record.Waiting().ID != d.snapshot.Answered {
+			d.snapshot.Answered = "" // a later wait at the same hook is a new one
+		}
 		d.unreadable, d.withoutOwn = time.Time{}, false
 		return nil
 	case d.withoutOwn:
@@ -285,7 +289,7 @@ func hopeless(ctx context.Context, doctor Doctor, news *news, s Snapshot, most i
 func (d *ecsDeployment) progress() []Event {
 	var events []Event
 	now, s := time.Now(), d.snapshot
-	if doom := s.doom(); d.news.changed("doom", doom.Status, doom.Status == "") && doom.Status != "" {
+	if doom := s.doom(); d.news.changed("doom", doom.key(), doom.Status == "") && doom.Status != "" {
 		events = append(events, Event{now, doom})
 	}
 	if stage := d.stage(now); d.news.changed("stage", stage.key(), stage.Name == "") && stage.Name != "" {
@@ -306,6 +310,12 @@ func (s Snapshot) doom() Doomed {
 		return Doomed{Status: "FAILED", Asked: s.Asked, Detail: s.Own.Reason}
 	}
 	return Doomed{}
+}
+
+// key is what is told of it, as a comparable value: that a rollback was requested,
+// and that it is in progress, are the same.
+func (d Doomed) key() any {
+	return [3]any{strings.TrimPrefix(d.Status, "ROLLBACK_") == d.Status, d.Asked, d.Detail}
 }
 
 // stage says where a deployment with a strategy of its own is. The rest of a bake
@@ -356,11 +366,24 @@ func (d *ecsDeployment) Stop(ctx context.Context) error {
 		s.Asked = true
 		return nil
 	}
-	if again := d.look(ctx); again != nil {
+	asked := s.Asked
+	s.Asked = asked || ecs.Ambiguous(err)
+	switch again := d.look(ctx); {
+	case again != nil:
 		return again
-	}
-	if s.RollingBack() {
+	case s.RollingBack():
 		return nil
+	}
+	s.Asked = asked
+	if ecs.Ambiguous(err) {
+		return err
+	}
+	// ECS refuses to stop what has ended, which the list may show first.
+	listed := *s
+	listed.Record, listed.Hopeless, listed.Until = nil, nil, UntilEnded
+	if v := Judge(listed); v.Final() {
+		d.verdict = v
+		return ErrEnded
 	}
 	return err
 }
@@ -404,7 +427,12 @@ func (d *ecsDeployment) Answer(ctx context.Context, action Action) error {
 		return mistake.New(mistake.Service, "see the service's deployments", "the deployment of service %s is not paused any more", d.snapshot.Service.Name)
 	}
 	if err := d.controller.client.Answer(ctx, d.arn, hook.ID, action == RollBack); err != nil {
-		return err
+		if again := d.look(ctx); again != nil {
+			return again
+		}
+		if record := d.snapshot.Record; !ecs.Ambiguous(err) || record == nil || record.Waiting().ID == hook.ID {
+			return err
+		}
 	}
 	d.snapshot.Answered = hook.ID
 	d.snapshot.Asked = action == RollBack
