@@ -404,11 +404,13 @@ func (d *ecsDeployment) look(ctx context.Context) error {
 		}
 		return ErrEnded
 	}
-	if _, replaced := s.replacement(); replaced {
+	if other, replaced := s.replacement(); replaced {
+		d.verdict = superseded(other)
 		return ErrNotOurs
 	}
-	if s.Record != nil && s.Record.Final() { // SUCCESSFUL before the full count, or STOPPED just now
-		d.verdict = Verdict{}
+	if s.Record != nil && s.Record.Final() { // STOPPED just now, and nothing has taken its place
+		s.Ended = grace
+		d.verdict = Judge(s)
 		return ErrEnded
 	}
 	return nil

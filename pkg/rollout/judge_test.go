@@ -43,6 +43,12 @@ func snapshot(entries ...ecs.Deployment) Snapshot {
 	return s
 }
 
+// newer is an entry that was created after ours.
+func newer(d ecs.Deployment) ecs.Deployment {
+	d.CreatedAt = time.Unix(1e9, 0)
+	return d
+}
+
 // with returns the snapshot as it is after some changes.
 func (s Snapshot) with(changes ...func(*Snapshot)) Snapshot {
 	s.Service.Deployments = slices.Clone(s.Service.Deployments)
@@ -222,6 +228,7 @@ func TestJudge(t *testing.T) {
 		{"listed: the rollback failed too", snapshot(entry(before, "PRIMARY", "FAILED"), entry(ours, "ACTIVE", "FAILED")), Failed, RollbackFailed},
 		{"listed: superseded (peer: reported as success or as rollback)", replaced, Superseded, ReplacedByOther},
 		{"listed: superseded after our failure", replacedAndDone.with(failed("")), Superseded, ReplacedByOther},
+		{"listed: superseded by one that is rolled back itself, to the deployment before ours", snapshot(entry(before, "PRIMARY", "IN_PROGRESS"), newer(entry(theirs, "ACTIVE", "FAILED"))), Superseded, ReplacedByOther},
 		{"listed: someone deploys the previous revision by hand: a new id", snapshot(ecs.Deployment{ID: theirs, Status: "PRIMARY", TaskDefinition: previousRevision, RolloutState: "COMPLETED"}), Superseded, ReplacedByOther},
 		{"listed: an empty list goes on", snapshot(), "", ""},
 		{"listed: a rollout state of the future goes on", snapshot(entry(ours, "PRIMARY", "HALF_COMPLETED")), "", ""},
@@ -234,6 +241,7 @@ func TestJudge(t *testing.T) {
 		{"not while the list shows the rollback and the record lags", goingBack.with(recorded("IN_PROGRESS"), hopeful), "", ""},
 		{"not when ECS's own limit is reached and it is about to roll back", inProgress.with(breaker, recorded("IN_PROGRESS", func(d *ecs.ServiceDeployment) { d.Breaker.Status = "TRIGGERED" }), hopeful), "", ""},
 		{"listed: not when ECS's own limit is reached", stable.with(breaker, failed(""), primaryIs("FAILED"), hopeful), "", ""},
+		{"not while another deployment is PRIMARY, which the record does not show yet", replaced.with(recorded("IN_PROGRESS"), hopeful), "", ""},
 		{"not when it has succeeded", stable.with(recorded("SUCCESSFUL"), hopeful), Succeeded, ""},
 
 		// No new deployment was needed.

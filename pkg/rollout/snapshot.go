@@ -59,14 +59,23 @@ type Snapshot struct {
 // difference is taken for a fact. SUCCESSFUL has been seen 38 s before COMPLETED.
 const grace = 15 * time.Second
 
-// replacement returns the PRIMARY deployment where it is neither ours nor one to
-// which ECS rolls back: somebody else's newer one.
+// replacement returns somebody else's newer deployment, which has taken the place
+// of ours: the PRIMARY one, where it is neither ours nor one to which ECS rolls
+// back. Theirs may have been rolled back itself by now: then it is listed beside it.
 func (s Snapshot) replacement() (ecs.Deployment, bool) {
 	primary := s.Service.Primary()
-	if primary.ID == "" || primary.ID == s.ID || s.rollsBackTo(primary) {
+	if primary.ID == "" || primary.ID == s.ID {
 		return ecs.Deployment{}, false
 	}
-	return primary, true
+	if !s.rollsBackTo(primary) {
+		return primary, true
+	}
+	for _, d := range s.Service.Deployments {
+		if d.ID != s.ID && !s.rollsBackTo(d) && s.Own.ID == s.ID && d.CreatedAt.After(s.Own.CreatedAt) {
+			return d, true
+		}
+	}
+	return ecs.Deployment{}, false
 }
 
 // rollsBackTo tells ECS's own rollback from somebody's newer deployment. A
