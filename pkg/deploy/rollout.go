@@ -30,6 +30,7 @@ type ending struct {
 	verdict   rollout.Verdict
 	err       error  // the watch was interrupted
 	sibling   string // the service whose failure ended the watch
+	shifted   bool   // the time is over, and the new revision has all of the traffic
 	diagnosis diagnosis.Diagnosis
 	proof     rollout.Proof
 	rollback  Rollback
@@ -38,8 +39,10 @@ type ending struct {
 // failed reports whether the service does not run what it should, and never will.
 func (e ending) failed() bool {
 	switch e.verdict.Outcome {
-	case rollout.Failed, rollout.TimedOut, rollout.RolledBack, rollout.Superseded:
+	case rollout.Failed, rollout.RolledBack, rollout.Superseded:
 		return true
+	case rollout.TimedOut:
+		return !e.shifted
 	}
 	return false
 }
@@ -209,11 +212,15 @@ func (d *Deployer) follow(ctx context.Context, r Request, l limit, m moved, prog
 	e := ending{verdict: m.deployment.Verdict(), err: m.deployment.Err()}
 	if e.verdict.Outcome == rollout.TimedOut {
 		e.verdict.Reason.After, e.verdict.Reason.Kept = l.forward(), l.rollback
+		e.shifted = m.deployment.Snapshot().Shifted()
 	}
 	if e.err != nil {
 		var sibling *siblingError
 		if errors.As(e.err, &sibling) {
 			e.sibling = sibling.service
+			if now := m.deployment.Snapshot(); now.Reached { // there was nothing to watch
+				e.verdict = rollout.Judge(now)
+			}
 		} else {
 			e.err = fmt.Errorf("follow the deployment of service %s: %w", m.Name.Name, e.err)
 		}
@@ -269,21 +276,19 @@ func (d *Deployer) conclude(ctx context.Context, r Request, l limit, m moved, e 
 		return e, e.err
 	case m.Back && outcome == rollout.RolledBack:
 		return e, nil
-	case outcome == rollout.TimedOut && now.Shifted():
+	case e.shifted && culprit == "":
 		// Nothing is wrong with the revision: only the time limit has passed.
 		e.rollback = Rollback{Code: TrafficStays, To: m.Good}
 		return e, nil
+	case !e.failed() && culprit != "" && now.New: // paused ones too
+		e = d.goBack(ctx, l, m, e, culprit)
+		e.verdict = rollout.Verdict{Outcome: rollout.Failed, Reason: rollout.Reason{Code: SiblingFailed, Detail: culprit}}
 	case outcome == rollout.Failed || outcome == rollout.TimedOut:
 		if r.RollbackOnFailure {
 			d.View.Show(Failing{m.Name, e.verdict})
-			e = d.goBack(ctx, l, m, e, "")
+			e = d.goBack(ctx, l, m, e, culprit)
 		}
 		d.stillBlocks(m)
-	case (outcome.Good() || e.sibling != "") && culprit != "" && culprit != m.Name.Name && now.New:
-		e = d.goBack(ctx, l, m, e, culprit)
-		if e.verdict.Outcome.Good() || e.verdict.Outcome == "" {
-			e.verdict = rollout.Verdict{Outcome: rollout.Failed, Reason: rollout.Reason{Code: SiblingFailed, Detail: culprit}}
-		}
 	}
 	if e.verdict.Outcome.Good() {
 		e = d.verify(ctx, m, e)
