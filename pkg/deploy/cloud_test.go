@@ -97,7 +97,6 @@ type cloud struct {
 	mu          sync.Mutex
 	definitions map[string]taskdef.Definition
 	newest      map[string]string // by family
-	inactive    map[string]bool
 	services    map[string]*service
 	digests     map[string]string // by image, as a pull resolves it now
 	changes     []string          // every call that changed something
@@ -112,7 +111,7 @@ type cloud struct {
 
 func newCloud() *cloud {
 	return &cloud{
-		definitions: map[string]taskdef.Definition{}, newest: map[string]string{}, inactive: map[string]bool{},
+		definitions: map[string]taskdef.Definition{}, newest: map[string]string{},
 		services: map[string]*service{}, digests: map[string]string{}, reads: map[string]int{},
 	}
 }
@@ -263,8 +262,11 @@ func (s *service) read() ecs.Service {
 		Cluster: "main", Name: s.name, ARN: arnPrefix + "service/main/" + s.name, Status: s.status, Controller: s.who,
 		Desired: s.desired, TaskDefinition: s.primary.revision, Strategy: s.strategy,
 	}
+	good := false // the one that runs until another has taken its place is listed, too
 	for _, r := range slices.Backward(s.records) {
-		if r == s.primary || r.status == "IN_PROGRESS" || r.back == s.primary && r.ended.IsZero() {
+		last := r.status == "SUCCESSFUL" && !good
+		good = good || last
+		if r == s.primary || r.ended.IsZero() || last && s.primary.ended.IsZero() {
 			out.Deployments = append(out.Deployments, s.entry(r))
 		}
 	}
@@ -750,4 +752,15 @@ func shown[T any](v *screen) []T {
 
 func taggingDenied() error {
 	return &smithy.GenericAPIError{Code: "AccessDeniedException", Message: "not authorized to perform: ecs:TagResource"}
+}
+
+// deregister makes a revision INACTIVE.
+func (c *cloud) deregister(name string) {
+	d := c.definitions[revisionARN(name)]
+	document := strings.TrimSuffix(strings.TrimSpace(string(d.RegisterInput())), "}")
+	inactive, err := taskdef.Parse(fmt.Appendf(nil, `%s,"taskDefinitionArn":%q,"revision":%d,"status":"INACTIVE"}`, document, d.ARN(), d.Revision()))
+	if err != nil {
+		panic(err)
+	}
+	c.definitions[d.ARN()] = inactive
 }

@@ -78,6 +78,10 @@ func (d *Deployer) start(ctx context.Context, p *Plan, t target) (moved, error) 
 	began := time.Now()
 	for try := 1; ; try++ {
 		deployment, err := t.Controller.Start(ctx, t.change(p.Request))
+		moves := false
+		if err == nil {
+			deployment, moves, err = d.forceMovedTag(ctx, p.Request, t, deployment)
+		}
 		var since *rollout.MovedError
 		if errors.As(err, &since) && try < startTries {
 			if t, err = d.retarget(ctx, p, t); err == nil {
@@ -87,7 +91,6 @@ func (d *Deployer) start(ctx context.Context, p *Plan, t target) (moved, error) 
 		if err != nil {
 			return moved{target: t, began: began, err: err}, nil
 		}
-		deployment, moves := d.forceMovedTag(ctx, p.Request, t, deployment)
 		d.View.Show(Started{Service: t.Name, Now: deployment.Snapshot(), Digest: moves})
 		return moved{target: t, deployment: deployment, began: began}, nil
 	}
@@ -106,8 +109,17 @@ func (t target) change(r Request) rollout.Change {
 }
 
 // retarget settles a service again that was changed by someone else, and finds the
-// revision that it is to run then.
+// revision that it is to run then. One that was chosen, as command rollback does,
+// stays.
 func (d *Deployer) retarget(ctx context.Context, p *Plan, t target) (target, error) {
+	if !p.Request.Rollout {
+		s, err := d.meet(ctx, t.ServicePlan)
+		if err == nil {
+			s, err = d.makeRoom(ctx, p, s)
+		}
+		t.ServicePlan = s
+		return t, err
+	}
 	s, err := d.settleService(ctx, p, newLibrary(d.ECS), t.ServicePlan, true)
 	if err != nil {
 		return t, err
@@ -119,22 +131,19 @@ func (d *Deployer) retarget(ctx context.Context, p *Plan, t target) (target, err
 
 // forceMovedTag starts a new deployment of the revision that the service runs
 // already where its tasks run another digest: the tag was pushed again.
-func (d *Deployer) forceMovedTag(ctx context.Context, r Request, t target, there rollout.Deployment) (rollout.Deployment, bool) {
+func (d *Deployer) forceMovedTag(ctx context.Context, r Request, t target, there rollout.Deployment) (deployment rollout.Deployment, moves bool, err error) {
 	want := t.want()
 	if s := there.Snapshot(); !s.Reached || len(want) == 0 || s.Service.Desired == 0 || t.Service.Controller == "CODE_DEPLOY" {
-		return there, false
+		return there, false, nil
 	}
 	proof := d.Rollouts.Prove(ctx, there.Snapshot(), want)
 	if len(proof.Contradicted()) == 0 && (proof.Complete() || !t.Pushed) {
-		return there, false
+		return there, false, nil
 	}
 	change := t.change(r)
 	change.Force = true
-	forced, err := t.Controller.Start(ctx, change)
-	if err != nil {
-		return there, false // what runs is compared again, and told, when it is verified
-	}
-	return forced, true
+	deployment, err = t.Controller.Start(ctx, change)
+	return deployment, true, err
 }
 
 // want are the digests that are expected of the service's containers.
