@@ -202,11 +202,11 @@ const parting = 5 * time.Second
 
 // leaveAll ends a run that was interrupted: deployments of its own are rolled back
 // where that is wanted, and it says in what state every service is left.
-func (d *Deployer) leaveAll(ctx context.Context, p *Plan, all []moved) error {
+func (d *Deployer) leaveAll(ctx context.Context, r Request, all []moved) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), parting)
 	defer cancel()
-	return each(all, func(_ int, m moved) error {
-		d.leave(ctx, p.Request, m, len(all) > 1)
+	_ = each(all, func(_ int, m moved) error {
+		d.leave(ctx, r, m, len(all) > 1)
 		return nil
 	})
 }
@@ -218,8 +218,9 @@ func (d *Deployer) leave(ctx context.Context, r Request, m moved, together bool)
 	if m.deployment == nil || m.deployment.Snapshot().Reached {
 		return // nothing of the service was changed
 	}
-	left := Interrupted{Service: m.Name}
-	if r.RollbackOnCancel && m.deployment.Snapshot().New {
+	left := Interrupted{Service: m.Name, Verdict: m.deployment.Verdict()}
+	back := left.Verdict.Outcome == rollout.RolledBack // by ECS
+	if r.RollbackOnCancel && m.deployment.Snapshot().New && !back {
 		left.Rollback.Wanted = true
 		to, code, err := d.proven(ctx, m.ServicePlan, m.Revision)
 		left.Rollback.To, left.Rollback.Code, left.Rollback.Err = to, code, err

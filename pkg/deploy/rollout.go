@@ -63,7 +63,8 @@ func (d *Deployer) rollOut(ctx, bounded context.Context, p *Plan, l limit, targe
 		return err
 	})
 	if ctx.Err() != nil {
-		return results(all, nil), errors.Join(err, d.leaveAll(ctx, p, all))
+		d.leaveAll(ctx, p.Request, all)
+		return results(all, nil), errors.Join(err, context.Cause(ctx))
 	}
 	return d.followAll(ctx, p.Request, l, all)
 }
@@ -181,14 +182,19 @@ func (d *Deployer) followAll(ctx context.Context, r Request, l limit, all []move
 		return results(all, endings), nil
 	}
 	_ = each(all, func(i int, m moved) error {
-		endings[i] = d.follow(watch, r, l, m, total.of(i))
+		endings[i] = d.examine(ctx, m, d.follow(watch, r, l, m, total.of(i)))
 		if endings[i].failed() && together {
 			fail(&siblingError{m.Name.Name})
 		}
 		return nil
 	})
 	if ctx.Err() != nil {
-		return results(all, endings), errors.Join(interruptions(endings), d.leaveAll(ctx, &Plan{Request: r}, all))
+		err := interruptions(endings)
+		if err == nil { // all watches had ended
+			err = context.Cause(ctx)
+		}
+		d.leaveAll(ctx, r, all)
+		return results(all, endings), err
 	}
 	broken := d.concludeAll(ctx, r, l, all, endings)
 	return results(all, endings), broken
@@ -205,8 +211,7 @@ func interruptions(endings []ending) error {
 	return errors.Join(errs...)
 }
 
-// follow watches a deployment to its end and finds out why it ended badly, before
-// anything is stopped: afterwards the tasks only tell of that.
+// follow watches a deployment to its end.
 func (d *Deployer) follow(ctx context.Context, r Request, l limit, m moved, progress func(rollout.Counts)) ending {
 	if m.err != nil {
 		return ending{verdict: rollout.Verdict{Outcome: rollout.Failed, Reason: rollout.Reason{Code: rollout.NotStarted}}}
@@ -233,13 +238,6 @@ func (d *Deployer) follow(ctx context.Context, r Request, l limit, m moved, prog
 		} else {
 			e.err = fmt.Errorf("follow the deployment of service %s: %w", m.Name.Name, e.err)
 		}
-		return e
-	}
-	switch e.verdict.Outcome {
-	case rollout.Failed, rollout.TimedOut, rollout.RolledBack:
-		if !m.Back {
-			e.diagnosis = d.diagnose(ctx, m)
-		}
 	}
 	return e
 }
@@ -247,12 +245,22 @@ func (d *Deployer) follow(ctx context.Context, r Request, l limit, m moved, prog
 // diagnosing is how long it may take to find out why a rollout failed.
 const diagnosing = 15 * time.Second
 
-func (d *Deployer) diagnose(ctx context.Context, m moved) (found diagnosis.Diagnosis) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), diagnosing)
+// examine finds out why a deployment ended badly, before anything is stopped:
+// afterwards the tasks only tell of that.
+func (d *Deployer) examine(ctx context.Context, m moved, e ending) ending {
+	switch e.verdict.Outcome {
+	case rollout.Failed, rollout.TimedOut, rollout.RolledBack:
+	default:
+		return e
+	}
+	if m.err != nil || m.Back || ctx.Err() != nil {
+		return e
+	}
+	ctx, cancel := context.WithTimeout(ctx, diagnosing)
 	defer cancel()
-	found = d.Rollouts.Diagnose(ctx, m.deployment.Snapshot().Subject())
-	d.View.Show(Diagnosed{m.Name, found})
-	return found
+	e.diagnosis = d.Rollouts.Diagnose(ctx, m.deployment.Snapshot().Subject())
+	d.View.Show(Diagnosed{m.Name, e.diagnosis})
+	return e
 }
 
 // concludeAll does what is left to do after all have ended: services go back, or
