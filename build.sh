@@ -25,7 +25,7 @@ Usage: ./build.sh COMMAND
   package          the extension for the Marketplace: build/ecsdeploy.vsix, with its bill of materials (CycloneDX) and
                    SHA-256 sums beside it
   reproduce        package two fresh clones in two folders and compare the sums
-  sizes            what each platform adds to the extension, and each module to the executable
+  sizes [modules]  what each platform adds to the extension, and each module to the executable
   platforms        run the executables of other platforms, too, where qemu-user or wine is installed: the matrix
   notice           write NOTICE, the licences of what ships, anew; package does so as well
   version X.Y.Z    set the version in the manifests and begin its section in the changelog
@@ -229,7 +229,8 @@ cmd_reproduce() {
   npm_tools
   local work clone
   work=$(mktemp -d)
-  trap 'rm -rf "$work"' EXIT
+  # shellcheck disable=SC2064 # the folder is this one, whatever "work" is when the script ends
+  trap "rm -rf '$work'" EXIT
   for clone in one "another folder"; do
     say "package a clone in $work/$clone"
     git clone --quiet . "$work/$clone"
@@ -243,7 +244,7 @@ cmd_reproduce() {
 
 cmd_sizes() {
   package
-  node .ci/sizes.js build/bin
+  node .ci/sizes.js build/bin "$@"
 }
 
 # cmd_platforms runs what was cross-compiled. On Debian: apt-get install --no-install-recommends qemu-user wine64 wine

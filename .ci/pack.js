@@ -1,9 +1,10 @@
 // Packs the executables of all platforms, which are alike: those of one architecture go into one Brotli stream whose window
 // spans them all. That is half of what they weigh zipped one by one, and every job downloads them all.
 // Usage: node pack.js FROM TO [QUALITY]. FROM holds ecsdeploy-<platform>-<arch>[.exe] in Node's words; TO receives <arch>.br
-// and index.json, which says where in which stream each is. task/index.js unpacks them.
+// and index.json, which says where in which stream each is, and its SHA-256. task/index.js unpacks them.
 'use strict';
 
+const crypto = require('crypto');
 const fs = require('fs');
 const path = require('path');
 const zlib = require('zlib');
@@ -17,7 +18,8 @@ for (const file of fs.readdirSync(from).sort()) {
   const [, platform, arch] = /^ecsdeploy-(\w+)-(\w+)(?:\.exe)?$/.exec(file);
   const content = fs.readFileSync(path.join(from, file));
   const pack = (packs[arch] ??= { parts: [], length: 0 });
-  index[`${platform}-${arch}`] = { pack: `${arch}.br`, offset: pack.length, length: content.length };
+  const sha256 = crypto.createHash('sha256').update(content).digest('hex');
+  index[`${platform}-${arch}`] = { pack: `${arch}.br`, offset: pack.length, length: content.length, sha256 };
   pack.parts.push(content);
   pack.length += content.length;
   console.log(file.padEnd(38) + content.length.toLocaleString('en-US').padStart(12));

@@ -17,7 +17,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/sethvargo/go-envconfig"
 	"go.yaml.in/yaml/v3"
 
 	"ecsdeploy/examples"
@@ -210,7 +209,7 @@ func TestStepsAsTheTaskLoadsThem(t *testing.T) {
 				}
 				environ["INPUT_"+strings.ToUpper(in.Name)] = p.expand(t, value)
 			}
-			cfg, err := input.Load(context.Background(), envconfig.MapLookuper(environ))
+			cfg, err := input.Load(context.Background(), environ)
 			if err != nil {
 				t.Errorf("%s:%d: %v", p.name, s.line, err)
 			}
@@ -328,18 +327,13 @@ func TestDocuments(t *testing.T) {
 	}
 }
 
-// The roles that the CDK app makes for the pipeline allow what the README says
-// the task needs, under the same conditions, and nothing else.
+// The roles that the CDK app makes for the pipeline allow what docs/permissions.md
+// says the commands need, under the same conditions, and nothing else.
 func TestPermissions(t *testing.T) {
-	readme, err := os.ReadFile("../README.md")
+	const page = "docs/permissions.md"
+	text, err := os.ReadFile("../" + page)
 	if err != nil {
 		t.Fatal(err)
-	}
-	_, section, _ := strings.Cut(string(readme), "\n## Permissions\n")
-	section, _, _ = strings.Cut(section, "\n## ")
-	blocks := regexp.MustCompile("(?s)```json\n(.*?)```").FindAllStringSubmatch(section, -1)
-	if len(blocks) < 2 {
-		t.Fatalf("README.md has %d policies", len(blocks))
 	}
 	var template struct {
 		Resources map[string]struct {
@@ -353,10 +347,13 @@ func TestPermissions(t *testing.T) {
 	if err := json.Unmarshal(examples.Template, &template); err != nil {
 		t.Fatal(err)
 	}
-	for i, role := range []string{"PushRole", "DeployRole"} {
+	for command, role := range map[string]string{"push": "PushRole", "rollout": "DeployRole"} {
+		_, section, _ := strings.Cut(string(text), "\n## "+command+"\n")
+		_, document, _ := strings.Cut(section, "```json\n")
+		document, _, _ = strings.Cut(document, "```")
 		var want policy
-		if err := json.Unmarshal([]byte(blocks[i][1]), &want); err != nil {
-			t.Fatalf("README.md, policy %d: %v", i+1, err)
+		if err := json.Unmarshal([]byte(document), &want); err != nil {
+			t.Fatalf("%s, %s: %v", page, command, err)
 		}
 		var got policy
 		for _, r := range template.Resources {
@@ -365,7 +362,7 @@ func TestPermissions(t *testing.T) {
 			}
 		}
 		if got, want := got.actions(), want.actions(); !slices.Equal(got, want) {
-			t.Errorf("%s may\n%q, and README.md says\n%q; adapt infrastructure/permissions.js, then run there: npm ci && UPDATE=1 npm test", role, got, want)
+			t.Errorf("%s may\n%q, and %s says\n%q; adapt infrastructure/permissions.js, then run there: npm ci && UPDATE=1 npm test", role, got, page, want)
 		}
 	}
 }

@@ -1,8 +1,20 @@
-// Starts the ecsdeploy executable for this agent's platform, hands the agent's signals on, and ends with its exit code.
+// Starts the ecsdeploy executable for this agent's platform, hands the agent's signals on, and tells the agent when the
+// executable ended without having done so itself.
+//
+// The executable alone writes to standard output, from where the agent takes its commands. Its standard error is read
+// here: that is where Go's runtime writes when it crashes, in words that may come from outside, so that they are cleaned
+// and shown as debug lines after the executable has ended. Its standard input ends when this process does; a process
+// that was killed could tell the agent nothing, and the agent would take that for success.
+//
+// This script always exits with 0: after a failure that was reported with task.complete, another exit code would keep a
+// step that the agent retries from ever succeeding.
+//
 // No dependencies: azure-pipelines-task-lib would move the inputs out of the environment that the executable reads.
+// The syntax is that of Node 10, to which an agent can fall back.
 'use strict';
 
 const { spawn } = require('child_process');
+const crypto = require('crypto');
 const fs = require('fs');
 const os = require('os');
 const path = require('path');
@@ -10,51 +22,196 @@ const zlib = require('zlib');
 
 const windows = process.platform === 'win32';
 
-// fail ends the step as failed. The exit code stays 0: the agent would add an error of its own to any other.
+// CONCLUDED is the exit code by which the executable says that it has told the agent how the run ended. Any other ending
+// is a failure, 0 included: a shell exits with that when it is given an empty file.
+const CONCLUDED = 83;
+
+// ---- What the agent is told ----
+
+// clean makes a line from outside harmless, more strictly than the executable does: what is invisible goes, and so does
+// every number sign, without which there is no command.
+function clean(line) {
+  const visible = line.replace(/\x1b\[[0-?]*[ -/]*[@-~]/g, '').replace(/\t/g, ' ').replace(/[\p{C}\p{Default_Ignorable_Code_Point}]/gu, '');
+  return visible.replace(/[#＃﹟♯⌗]/g, '*').slice(0, 1000);
+}
+
+const lines = (text) => text.split(/\r\n|[\r\n\v\f\u0085\u2028\u2029]/).map(clean).filter((line) => line.trim());
+
+// tell sends commands. Each begins on a line of its own even where the executable was ended in the middle of one.
+function tell(commands) {
+  process.stdout.on('error', () => { process.exitCode = 1; }); // nobody listens
+  process.stdout.write(commands.map(([command, text]) => `\n##vso[task.${command}]${text.replace(/%/g, '%AZP25')}`).join('') + '\n');
+}
+
+let failed = false;
+
+// fail ends the step as failed, once.
 function fail(message) {
-  const text = message.replace(/%/g, '%AZP25').replace(/\r/g, '%0D').replace(/\n/g, '%0A');
-  console.log(['logissue type=error', 'complete result=Failed'].map((command) => `##vso[task.${command}]${text}`).join('\n'));
+  if (failed) return;
+  failed = true;
+  const text = lines(message).join(' ');
+  tell([['logissue type=error', text], ['complete result=Failed', text]]);
 }
 
-function runnable(file) {
-  try { fs.accessSync(file, fs.constants.X_OK); } catch { return false; }
-  return true;
-}
+// ---- The executable ----
 
-// executable returns the path of the executable for this platform. The first step unpacks it into the task's folder; where
-// that is read-only or may hold no programs, as in container jobs, each step unpacks it into the job's temporary folder.
-function executable() {
-  const bin = path.join(__dirname, 'bin');
+const bin = path.join(__dirname, 'bin');
+const sha256 = (content) => crypto.createHash('sha256').update(content).digest('hex');
+
+// packed returns how .ci/pack.js has described the executable for this platform.
+function packed() {
   const platform = `${process.platform}-${process.arch}`;
-  const place = JSON.parse(fs.readFileSync(path.join(bin, 'index.json')))[platform];
-  if (!place) throw new Error(`EcsDeploy does not run on this agent's platform, ${platform}. It runs on linux (x64, arm64, arm), win32 (x64, arm64, ia32) and darwin (x64, arm64).`);
-  const name = `ecsdeploy-${platform}${windows ? '.exe' : ''}`;
-  const file = path.join(bin, name);
-  if (runnable(file)) return file;
-  const params = { [zlib.constants.BROTLI_DECODER_PARAM_LARGE_WINDOW]: 1 };
-  const all = zlib.brotliDecompressSync(fs.readFileSync(path.join(bin, place.pack)), { params });
-  const unpack = (to) => fs.writeFileSync(to, all.subarray(place.offset, place.offset + place.length), { mode: 0o755 });
-  try {
-    unpack(`${file}.${process.pid}`);
-    fs.renameSync(`${file}.${process.pid}`, file); // whole or not at all
-  } catch { /* read-only */ }
-  if (runnable(file)) return file;
-  const copy = path.join(fs.mkdtempSync(path.join(process.env.AGENT_TEMPDIRECTORY || os.tmpdir(), 'ecsdeploy-')), name);
-  unpack(copy);
-  return copy;
+  const all = undamaged(() => JSON.parse(fs.readFileSync(path.join(bin, 'index.json'), 'utf8')));
+  if (!all[platform]) throw new Error(`EcsDeploy does not run on this agent's platform, ${platform}. It runs on linux (x64, arm64, arm), win32 (x64, arm64, ia32) and darwin (x64, arm64).`);
+  return Object.assign({ name: `ecsdeploy-${platform}${windows ? '.exe' : ''}` }, all[platform]);
 }
 
-try {
+// unpacked returns the executable's content.
+function unpacked(entry) {
+  if (!zlib.brotliDecompressSync) throw new Error(`EcsDeploy needs Node 20; this agent runs it with Node ${process.version}.`);
+  return undamaged(() => {
+    const params = { [zlib.constants.BROTLI_DECODER_PARAM_LARGE_WINDOW]: 1 };
+    const all = zlib.brotliDecompressSync(fs.readFileSync(path.join(bin, entry.pack)), { params });
+    const content = all.slice(entry.offset, entry.offset + entry.length);
+    if (sha256(content) !== entry.sha256) throw new Error(`${entry.pack} and index.json do not agree`);
+    return content;
+  });
+}
+
+function undamaged(read) {
+  try { return read(); } catch (err) {
+    throw new Error(`The task's files in ${bin} are damaged: ${err.message}. Delete ${__dirname}, so that the agent downloads the task again.`);
+  }
+}
+
+// Who may own what is run: this user, root, and whoever owns this script.
+const owners = windows ? [] : [process.getuid(), 0, fs.statSync(__filename).uid];
+const guarded = (stat, writers) => windows || ((stat.mode & writers) === 0 && owners.includes(stat.uid));
+
+// intact reports whether file is the executable as it was packed, nobody else may change it, and this user may run it.
+// It is asked before every start: a file can be cut off by a power failure, or be somebody else's.
+function intact(file, entry) {
+  try {
+    const stat = fs.lstatSync(file);
+    if (!stat.isFile() || stat.size !== entry.length || !guarded(stat, 0o022)) return false;
+    fs.accessSync(file, fs.constants.X_OK);
+    return sha256(fs.readFileSync(file)) === entry.sha256;
+  } catch (err) { return false; }
+}
+
+// write puts content into file, whole or not at all, also when the machine fails meanwhile.
+function write(file, content) {
+  const partial = `${file}.${process.pid}.tmp`;
+  try {
+    const fd = fs.openSync(partial, 'wx', 0o755);
+    try {
+      fs.writeFileSync(fd, content);
+      if (!windows) fs.fchmodSync(fd, 0o755);
+      fs.fsyncSync(fd);
+    } finally { fs.closeSync(fd); }
+    fs.renameSync(partial, file);
+  } catch (err) {
+    attempt(() => fs.unlinkSync(partial));
+    throw err;
+  }
+  attempt(() => { // Windows opens no folders
+    const folder = fs.openSync(path.dirname(file), 'r');
+    try { fs.fsyncSync(folder); } finally { fs.closeSync(folder); }
+  });
+}
+
+const attempt = (what) => { try { return what(); } catch (err) { return undefined; } };
+
+// sweep removes what processes that are gone have left unfinished.
+function sweep(folder) {
+  for (const name of fs.readdirSync(folder)) {
+    const [, pid] = /^ecsdeploy-.*\.(\d+)\.tmp$/.exec(name) || [];
+    if (pid && (Number(pid) === process.pid || !alive(Number(pid)))) attempt(() => fs.unlinkSync(path.join(folder, name)));
+  }
+}
+
+function alive(pid) {
+  try { return process.kill(pid, 0); } catch (err) { return err.code !== 'ESRCH'; }
+}
+
+// temporary makes a folder that is this user's alone and is removed at the end.
+function temporary(parent) {
+  const folder = fs.mkdtempSync(path.join(parent, 'ecsdeploy-'));
+  process.on('exit', () => attempt(() => {
+    for (const name of fs.readdirSync(folder)) fs.unlinkSync(path.join(folder, name));
+    fs.rmdirSync(folder);
+  }));
+  return folder;
+}
+
+// folders lists where the executable may lie: the task's folder, unless everybody may write there, then temporary ones.
+function folders() {
+  const task = () => {
+    if (!guarded(fs.statSync(bin), 0o002)) throw new Error(`${bin} can be changed by other users`);
+    attempt(() => sweep(bin));
+    return bin;
+  };
+  const parents = new Set([process.env.AGENT_TEMPDIRECTORY, os.tmpdir()].filter(Boolean));
+  return [task, ...[...parents].map((parent) => () => temporary(parent))];
+}
+
+// executable returns the path of the executable. The first step unpacks it into the task's folder. Where that is read-only,
+// as in container jobs, or may hold no programs, each step unpacks it into a temporary folder.
+function executable() {
+  const entry = packed();
+  const problems = [];
+  let content;
+  for (const folder of folders()) {
+    let file;
+    try { file = path.join(folder(), entry.name); } catch (err) { problems.push(err.message); continue; }
+    if (intact(file, entry)) return file;
+    content = content || unpacked(entry);
+    try { write(file, content); } catch (err) { problems.push(err.message); }
+    if (intact(file, entry)) return file; // unpacked now, or by another job meanwhile
+    problems.push(`${file} cannot be run, as on a file system mounted with noexec`);
+  }
+  throw new Error(`EcsDeploy could not unpack its executable: ${problems.join('; ')}.`);
+}
+
+// ---- The run ----
+
+// reason says in one sentence how the executable ended, as far as that can be known from outside.
+function reason(code, signal, said) {
+  const crash = said.find((line) => /^(panic|fatal error|runtime|SIG[A-Z]+): /.test(line));
+  const number = code > 255 || code < 0 ? `0x${(code >>> 0).toString(16).toUpperCase()}` : code; // Windows' status codes
+  if (crash) return `EcsDeploy crashed: ${crash}.`;
+  if (signal === 'SIGKILL' || code === 137) return 'EcsDeploy was ended by SIGKILL, as when the agent has no memory left.';
+  if (signal) return `EcsDeploy was ended by ${signal}.`;
+  return `EcsDeploy ended with exit code ${number} and did not say how the run ended.`;
+}
+
+function run() {
   let child;
   // On Windows the console tells the executable itself, and child.kill would end it before it could clean up.
-  const forward = (signal) => { if (!windows) child?.kill(signal); };
+  const forward = (signal) => { if (!windows && child) child.kill(signal); };
   for (const signal of windows ? ['SIGINT', 'SIGBREAK'] : ['SIGINT', 'SIGTERM']) process.on(signal, forward);
-  child = spawn(executable(), [], { stdio: ['ignore', 'inherit', 'inherit'], env: { ...process.env, ECSDEPLOY_TASK_FOLDER: __dirname } });
-  child.on('error', (err) => fail(`EcsDeploy could not start ${child.spawnfile}: ${err.message}`));
-  child.on('exit', (code, signal) => {
-    if (code === null) fail(`EcsDeploy was ended by ${signal}.`);
-    process.exitCode = code ?? 1;
-  });
-} catch (err) {
-  fail(err.message);
+
+  const env = Object.assign({}, process.env, { ECSDEPLOY_TASK_FOLDER: __dirname, ECSDEPLOY_CONCLUDED: String(CONCLUDED) });
+  const file = executable();
+  const problem = (err) => `EcsDeploy could not start ${file}: ${err.message}.`;
+  try { child = spawn(file, [], { stdio: ['pipe', 'inherit', 'pipe'], env }); } catch (err) { throw new Error(problem(err)); }
+  child.on('error', (err) => fail(problem(err)));
+  child.stdin.on('error', () => {}); // nothing is written to it
+
+  let text = '';
+  child.stderr.setEncoding('utf8').on('data', (part) => { if (text.length < 1 << 18) text += part; });
+  const conclude = (code, signal) => {
+    const said = lines(text);
+    text = '';
+    child.stderr.destroy();
+    if (said.length) tell(said.map((line) => ['debug', line]));
+    if (code !== CONCLUDED) fail(`${reason(code, signal, said)} What it had begun may still be in progress: look at the deployments of the service in the ECS console.`);
+  };
+  // The streams close with the executable, unless another program has got hold of them.
+  let timer;
+  child.on('exit', (code, signal) => { timer = setTimeout(conclude, 2000, code, signal); });
+  child.on('close', (code, signal) => { clearTimeout(timer); conclude(code, signal); });
 }
+
+process.on('uncaughtException', (err) => fail(err.message));
+run();

@@ -8,8 +8,8 @@ package task_test
 
 import (
 	"bufio"
+	"bytes"
 	"cmp"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -17,8 +17,10 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 )
@@ -35,55 +37,90 @@ func play(part string) {
 	verb, argument, _ := strings.Cut(part, " ")
 	switch verb {
 	case "report":
-		stdin, _ := io.ReadAll(os.Stdin)
-		fmt.Printf("arguments=%d stdin=%q input=%s\n", len(os.Args)-1, stdin, os.Getenv("INPUT_CLUSTER"))
-		fmt.Fprintln(os.Stderr, "self="+os.Args[0])
+		fmt.Printf("arguments=%d input=%s\n", len(os.Args)-1, os.Getenv("INPUT_CLUSTER"))
+		fmt.Println("self=" + os.Args[0])
 	case "exit":
 		code, _ := strconv.Atoi(argument)
 		os.Exit(code)
-	case "die":
+	case "warn":
+		fmt.Fprintln(os.Stderr, argument)
+	case "die": // by a signal that no process can catch, in the middle of a line
+		fmt.Print(argument)
 		self, _ := os.FindProcess(os.Getpid())
 		_ = self.Kill()
 		select {}
-	case "wait": // for one of two signals, each with an exit code of its own
+	case "panic":
+		panic(argument)
+	case "segmentation": // Go's runtime takes it for a fault of this process
+		_ = syscall.Kill(os.Getpid(), syscall.SIGSEGV)
+		select {}
+	case "fatal": // an error that no program can recover from
+		new(sync.Mutex).Unlock()
+	case "leave": // a process behind that holds standard error open
+		left := exec.Command("sleep", "60")
+		left.Stderr = os.Stderr
+		if err := left.Start(); err != nil {
+			panic(err)
+		}
+		fmt.Println("left", left.Process.Pid)
+	case "wait": // for one of two signals, each with an exit code of its own, or for the end of node
 		signals := make(chan os.Signal, 1)
 		signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+		gone := make(chan struct{})
+		go func() {
+			_, _ = io.Copy(io.Discard, os.Stdin)
+			close(gone)
+		}()
 		fmt.Println("ready", os.Getpid())
-		got := <-signals
-		fmt.Println("got", got)
-		os.Exit(map[os.Signal]int{os.Interrupt: 40, syscall.SIGTERM: 41}[got])
+		select {
+		case got := <-signals:
+			fmt.Println("got", got)
+		case <-gone:
+			fmt.Println("node is gone")
+		}
 	}
-	os.Exit(0)
+	concluded, err := strconv.Atoi(os.Getenv("ECSDEPLOY_CONCLUDED"))
+	if err != nil {
+		panic(err)
+	}
+	os.Exit(concluded)
 }
 
+// TestShim: whatever happens, the shim exits with 0, and says what failed in one error.
 func TestShim(t *testing.T) {
+	const check = " What it had begun may still be in progress: look at the deployments of the service in the ECS console."
 	tests := []struct {
 		name    string
 		play    string
-		preload string // a script below testdata that node runs first
-		program string // the executable's file, instead of the test binary
-		exit    int
-		want    []string // in the output
+		preload string       // a script below testdata that node runs first
+		program string       // the executable's file, instead of the test binary
+		change  func(s shim) // of the task folder
+		failed  string       // the beginning of the error; empty for none
+		want    []string     // further parts of the output
 	}{
-		{name: "runs the executable without arguments or input", play: "report", want: []string{`arguments=0 stdin="" input=prod`}},
-		{name: "mirrors success", play: "exit 0"},
-		{name: "mirrors failure", play: "exit 3", exit: 3},
-		{name: "a signal's death is failure", play: "die", exit: 1, want: []string{
-			"##vso[task.logissue type=error]EcsDeploy was ended by SIGKILL.",
-			"##vso[task.complete result=Failed]EcsDeploy was ended by SIGKILL.",
-		}},
+		{name: "runs the executable without arguments", play: "report", want: []string{"arguments=0 input=prod"}},
+		{name: "is silent when the executable has said how the run ended", play: "conclude"},
+		{name: "exit code 0 without a word is failure", play: "exit 0", failed: "EcsDeploy ended with exit code 0 and did not say how the run ended." + check},
+		{name: "so is any other", play: "exit 3", failed: "EcsDeploy ended with exit code 3 and did not say how the run ended." + check},
+		{name: "a killed executable", play: "die", failed: "EcsDeploy was ended by SIGKILL, as when the agent has no memory left." + check},
+		{name: "as a shell reports it", play: "exit 137", failed: "EcsDeploy was ended by SIGKILL"},
+		{name: "killed within a command", play: "die ##vso[task.debug]half", failed: "EcsDeploy was ended by SIGKILL", want: []string{"##vso[task.debug]half\n"}},
+		{name: "a panic", play: "panic ##vso[task.complete result=Succeeded]\u200b x", failed: "EcsDeploy crashed: panic: **vso[task.complete result=Succeeded] x.", want: []string{"\n##vso[task.debug]goroutine 1 "}},
+		{name: "a fault", play: "segmentation", failed: "EcsDeploy crashed: SIGSEGV: segmentation violation."},
+		{name: "an error of Go's runtime", play: "fatal", failed: "EcsDeploy crashed: fatal error: sync: unlock of unlocked mutex."},
+		{name: "what is written to standard error", play: "warn a\r##v\u00adso[b.c]\x1b[0m 100%", want: []string{"\n##vso[task.debug]a\n##vso[task.debug]**vso[b.c] 100%AZP25\n"}},
+		{name: "does not wait for whoever holds standard error", play: "leave", want: []string{"left "}},
 		{name: "unpacks into the task folder", play: "report", want: []string{"self={task}/bin/ecsdeploy-"}},
 		{name: "elsewhere from a read-only task folder", play: "report", preload: "readonly.js", want: []string{"self={temp}/ecsdeploy-"}},
 		{name: "elsewhere where that may hold no programs", play: "report", preload: "noexec.js", want: []string{"self={temp}/ecsdeploy-"}},
-		{name: "names an unsupported platform", preload: "sunos.js", want: []string{
-			"##vso[task.logissue type=error]EcsDeploy does not run on this agent's platform, sunos-x64. It runs on linux (x64, arm64, arm), win32 (x64, arm64, ia32) and darwin (x64, arm64).",
-			"##vso[task.complete result=Failed]",
-		}},
-		{name: "says why the executable does not start", program: "#!/does/not/exist\n", want: []string{
-			"##vso[task.logissue type=error]EcsDeploy could not start {task}/bin/ecsdeploy-",
-			"ENOENT",
-			"##vso[task.complete result=Failed]",
-		}},
+		{name: "elsewhere from a folder that everybody can change", play: "report", change: func(s shim) { s.must(os.Chmod(s.bin(), 0o777)) }, want: []string{"self={temp}/ecsdeploy-"}},
+		{name: "a full disk", play: "report", preload: "full.js", failed: "EcsDeploy could not unpack its executable: no space left on device"},
+		{name: "names an unsupported platform", preload: "sunos.js",
+			failed: "EcsDeploy does not run on this agent's platform, sunos-x64. It runs on linux (x64, arm64, arm), win32 (x64, arm64, ia32) and darwin (x64, arm64)."},
+		{name: "says why the executable does not start", program: "#!/does/not/exist\n", failed: "EcsDeploy could not start {task}/bin/ecsdeploy-", want: []string{"ENOENT"}},
+		{name: "a damaged index", change: func(s shim) { s.write("index.json", "{") }, failed: "The task's files in {task}/bin are damaged: "},
+		{name: "no index", change: func(s shim) { s.must(os.Remove(filepath.Join(s.bin(), "index.json"))) }, failed: "The task's files in {task}/bin are damaged: "},
+		{name: "a truncated pack", change: func(s shim) { s.must(os.Truncate(filepath.Join(s.bin(), arch()+".br"), 1000)) }, failed: "The task's files in {task}/bin are damaged: "},
 	}
 	self := pack(t, ownExecutable(t), runtime.GOOS)
 	for node := range nodes(t) {
@@ -94,30 +131,195 @@ func TestShim(t *testing.T) {
 					bin = pack(t, []byte(tt.program), runtime.GOOS)
 				}
 				s := newShim(t, node.path, tt.preload, bin)
-				s.cmd.Env = append(s.cmd.Env, "PLAY="+tt.play)
-				out, err := s.cmd.CombinedOutput()
-				if code := exitCode(t, err); code != tt.exit {
-					t.Errorf("exit code %d, want %d", code, tt.exit)
+				if tt.change != nil {
+					tt.change(s)
+				}
+				out := s.run("PLAY=" + tt.play)
+				replace := strings.NewReplacer("{temp}", s.temp, "{task}", s.task)
+				if tt.failed != "" {
+					tt.failed = replace.Replace(tt.failed)
+					tt.want = append(tt.want, "\n##vso[task.logissue type=error]"+tt.failed, "\n##vso[task.complete result=Failed]"+tt.failed)
 				}
 				for _, want := range tt.want {
-					want = strings.NewReplacer("{temp}", s.temp, "{task}", s.task).Replace(want)
-					if !strings.Contains(string(out), want) {
+					if want = replace.Replace(want); !strings.Contains(out, want) {
 						t.Errorf("the output lacks %q:\n%s", want, out)
 					}
 				}
-				if len(tt.want) == 0 && len(out) > 0 {
+				if n := strings.Count(out, "##vso[task.complete "); n != strings.Count(strings.Join(tt.want, ""), "\n##vso[task.complete ") {
+					t.Errorf("%d times task.complete:\n%s", n, out)
+				}
+				if len(tt.want) == 0 && out != "" {
 					t.Errorf("unexpected output: %s", out)
+				}
+				if left := s.partial(); len(left) > 0 {
+					t.Errorf("left behind: %q", left)
 				}
 			})
 		}
 	}
 }
 
+// TestUnpacking: what lies in the executable's place is run only if it is the executable, whole and nobody else's.
+func TestUnpacking(t *testing.T) {
+	self := pack(t, ownExecutable(t), runtime.GOOS)
+	tests := map[string]func(s shim, file string){
+		"an empty file":                 func(s shim, file string) { s.must(os.WriteFile(file, nil, 0o755)) },
+		"a file that is cut off":        func(s shim, file string) { s.must(os.Truncate(file, 4096)) },
+		"another one of the same size":  func(s shim, file string) { s.must(os.WriteFile(file, make([]byte, len(ownExecutable(s.t))), 0o755)) },
+		"one that everybody may change": func(s shim, file string) { s.must(os.Chmod(file, 0o777)) },
+		"one that may not be run":       func(s shim, file string) { s.must(os.Chmod(file, 0o644)) },
+		"a link": func(s shim, file string) {
+			s.must(os.Rename(file, file+".elsewhere"))
+			s.must(os.Symlink(file+".elsewhere", file))
+		},
+		"a link in the way of unpacking": func(s shim, file string) {
+			s.must(os.Remove(file))
+			s.must(os.Symlink("/dev/null", fmt.Sprintf("%s.%d.tmp", file, 1<<30)))
+		},
+		"what killed processes have left": func(s shim, file string) {
+			s.must(os.Truncate(file, 0))
+			s.must(os.WriteFile(fmt.Sprintf("%s.%d.tmp", file, 1<<30), []byte("half of it"), 0o644))
+		},
+		"another's file": func(s shim, file string) {
+			if os.Getuid() == 0 { // only root can give files away
+				s.must(os.Chown(file, 12345, 12345))
+			}
+		},
+	}
+	for node := range nodes(t) {
+		for name, damage := range tests {
+			t.Run(node.version+"/"+name, func(t *testing.T) {
+				s := newShim(t, node.path, "", self)
+				file := s.unpacked()
+				damage(s, file)
+				if out := s.again("PLAY=report"); !strings.Contains(out, "self="+file+"\n") {
+					t.Errorf("it was not unpacked again:\n%s", out)
+				}
+				info, err := os.Lstat(file)
+				s.must(err)
+				if content, err := os.ReadFile(file); err != nil || !info.Mode().IsRegular() || info.Mode().Perm() != 0o755 || !bytes.Equal(content, ownExecutable(t)) {
+					t.Errorf("%s is %v with %d bytes, %v", file, info.Mode(), len(content), err)
+				}
+				if left := s.partial(); len(left) > 0 {
+					t.Errorf("left behind: %q", left)
+				}
+			})
+		}
+		t.Run(node.version+"/a folder in its place", func(t *testing.T) {
+			s := newShim(t, node.path, "", self)
+			file := s.unpacked()
+			s.must(os.Remove(file))
+			s.must(os.Mkdir(file, 0o755))
+			if out := s.again("PLAY=report"); !strings.Contains(out, "self="+s.temp) {
+				t.Errorf("it was not unpacked elsewhere:\n%s", out)
+			}
+		})
+		t.Run(node.version+"/by a process that is at it", func(t *testing.T) {
+			s := newShim(t, node.path, "", self)
+			partial := fmt.Sprintf("%s.%d.tmp", s.unpacked(), os.Getpid())
+			s.must(os.WriteFile(partial, []byte("half of it"), 0o644))
+			s.again("PLAY=report")
+			if left := s.partial(); !slices.Equal(left, []string{partial}) {
+				t.Errorf("%q is left, want %s", left, partial)
+			}
+		})
+		t.Run(node.version+"/by several at once", func(t *testing.T) {
+			s := newShim(t, node.path, "", self)
+			var wg sync.WaitGroup
+			for range 4 {
+				wg.Go(func() {
+					if out := s.again("PLAY=report"); !strings.Contains(out, "self="+s.bin()) {
+						t.Errorf("one did not run:\n%s", out)
+					}
+				})
+			}
+			wg.Wait()
+			if left := s.partial(); len(left) > 0 {
+				t.Errorf("left behind: %q", left)
+			}
+		})
+		t.Run(node.version+"/in folders with odd names, without HOME", func(t *testing.T) {
+			s := newShim(t, node.path, "readonly.js", self)
+			odd := filepath.Join(t.TempDir(), "Ж 100% \"ü\" & $(x)")
+			s.must(os.Rename(s.task, odd))
+			s.must(os.Mkdir(filepath.Join(odd, "t e m p"), 0o755))
+			s.cmd.Args[len(s.cmd.Args)-1] = filepath.Join(odd, "index.js")
+			if out := s.again("PLAY=report", "AGENT_TEMPDIRECTORY="+filepath.Join(odd, "t e m p")); !strings.Contains(out, "self="+odd) {
+				t.Errorf("it did not run:\n%s", out)
+			}
+		})
+	}
+}
+
+// FuzzPack: whatever has become of the packed files, only the executable itself is started, and the step fails otherwise.
+func FuzzPack(f *testing.F) {
+	program := []byte("#!/bin/sh\necho started\nexit $ECSDEPLOY_CONCLUDED\n")
+	f.Add([]byte(`{"linux-x64":{"pack":"x64.br","offset":1e9,"length":-1,"sha256":null}}`), []byte{}, 0)
+	f.Add([]byte(`{"linux-x64":{"pack":"../../index.js","offset":0,"length":5,"sha256":""}}`), []byte("\x0b\x02\x80started\x03"), 7)
+	f.Add([]byte(nil), []byte("\xff\xff"), 3)
+	f.Add([]byte(`{"__proto__":{"linux-x64":{}}}`), []byte(nil), 0)
+	bin := pack(f, program, runtime.GOOS)
+	f.Fuzz(func(t *testing.T, index, stream []byte, at int) {
+		s := newShim(t, nodePaths()[0], "", bin)
+		for name, bytes := range map[string][]byte{"index.json": index, arch() + ".br": stream} {
+			file := filepath.Join(s.bin(), name)
+			content, err := os.ReadFile(file)
+			s.must(err)
+			if name == "index.json" && len(bytes) > 0 {
+				content = bytes
+			} else if len(bytes) > 0 { // overwritten at some place
+				copy(content[uint(at)%uint(len(content)):], bytes)
+			}
+			s.must(os.WriteFile(file, content, 0o644))
+		}
+		out := s.run()
+		failed := strings.Count(out, "##vso[task.complete result=Failed]")
+		if started := strings.Contains(out, "started\n"); started && out != "started\n" || !started && failed != 1 {
+			t.Errorf("output:\n%s", out)
+		}
+	})
+}
+
+// BenchmarkStart is what a start costs: node alone, and with the executable checked before it is started.
+func BenchmarkStart(b *testing.B) {
+	program := append(make([]byte, 0, 15<<20), "#!/bin/sh\nexit $ECSDEPLOY_CONCLUDED\n"...)
+	program = program[:cap(program)] // as large as the task's executable
+	bin := pack(b, program, runtime.GOOS)
+	empty := filepath.Join(b.TempDir(), "empty.js")
+	if err := os.WriteFile(empty, nil, 0o644); err != nil {
+		b.Fatal(err)
+	}
+	b.Run("node", func(b *testing.B) {
+		for b.Loop() {
+			if err := exec.Command(nodePaths()[0], empty).Run(); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("shim", func(b *testing.B) {
+		s := newShim(b, nodePaths()[0], "", bin)
+		s.unpacked()
+		for b.Loop() {
+			if out := s.again(); out != "" {
+				b.Fatal(out)
+			}
+		}
+	})
+	b.Run("shim-unpacking", func(b *testing.B) {
+		s := newShim(b, nodePaths()[0], "readonly.js", bin)
+		for b.Loop() {
+			if out := s.again(); out != "" {
+				b.Fatal(out)
+			}
+		}
+	})
+}
+
 // On POSIX the agent signals node alone, so the shim hands the signal on and waits for the executable to clean up.
 func TestSignalsAreForwarded(t *testing.T) {
 	bin := pack(t, ownExecutable(t), runtime.GOOS)
 	for node := range nodes(t) {
-		for sig, code := range map[syscall.Signal]int{syscall.SIGINT: 40, syscall.SIGTERM: 41} {
+		for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
 			t.Run(node.version+"/"+sig.String(), func(t *testing.T) {
 				s := newShim(t, node.path, "", bin)
 				out, _ := s.wait(t)
@@ -127,8 +329,8 @@ func TestSignalsAreForwarded(t *testing.T) {
 				if line, _ := out.ReadString('\n'); line != "got "+sig.String()+"\n" {
 					t.Errorf("the executable said %q", line)
 				}
-				if got := exitCode(t, s.cmd.Wait()); got != code {
-					t.Errorf("exit code %d, want %d", got, code)
+				if err := s.cmd.Wait(); err != nil {
+					t.Error(err)
 				}
 			})
 		}
@@ -154,18 +356,40 @@ func TestWindowsSignalsAreLeftToTheConsole(t *testing.T) {
 			if line, _ := out.ReadString('\n'); line != "got terminated\n" {
 				t.Errorf("the executable was sent something else first: %q", line)
 			}
-			if got := exitCode(t, s.cmd.Wait()); got != 41 {
-				t.Errorf("exit code %d, want 41", got)
+			if err := s.cmd.Wait(); err != nil {
+				t.Error(err)
 			}
+		})
+	}
+}
+
+// When node is killed, the agent takes that for success: it is the executable that has to notice.
+func TestExecutableNoticesThatNodeIsGone(t *testing.T) {
+	bin := pack(t, ownExecutable(t), runtime.GOOS)
+	for node := range nodes(t) {
+		t.Run(node.version, func(t *testing.T) {
+			s := newShim(t, node.path, "", bin)
+			out, _ := s.wait(t)
+			if err := s.cmd.Process.Kill(); err != nil {
+				t.Fatal(err)
+			}
+			if line, _ := out.ReadString('\n'); line != "node is gone\n" {
+				t.Errorf("the executable said %q", line)
+			}
+			_ = s.cmd.Wait() // killed
 		})
 	}
 }
 
 type node struct{ path, version string }
 
+func nodePaths() []string {
+	return filepath.SplitList(cmp.Or(os.Getenv("ECSDEPLOY_TEST_NODES"), "node"))
+}
+
 func nodes(t *testing.T) func(func(node) bool) {
 	return func(yield func(node) bool) {
-		for _, path := range filepath.SplitList(cmp.Or(os.Getenv("ECSDEPLOY_TEST_NODES"), "node")) {
+		for _, path := range nodePaths() {
 			version, err := exec.Command(path, "--version").Output()
 			if err != nil {
 				t.Fatalf("node %s: %v; install Node 20 or later", path, err)
@@ -179,14 +403,66 @@ func nodes(t *testing.T) func(func(node) bool) {
 
 // shim is a task folder as it is after unpacking: index.js and the packed executables.
 type shim struct {
+	t          testing.TB
 	task, temp string
 	cmd        *exec.Cmd
 }
 
+func (s shim) bin() string { return filepath.Join(s.task, "bin") }
+
+func (s shim) must(err error) {
+	s.t.Helper()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func (s shim) write(name, content string) {
+	s.must(os.WriteFile(filepath.Join(s.bin(), name), []byte(content), 0o644))
+}
+
+// run runs the shim once, which must exit with 0, and returns what it printed.
+func (s shim) run(environ ...string) string {
+	s.t.Helper()
+	s.cmd.Env = append(s.cmd.Env, environ...)
+	out, err := s.cmd.CombinedOutput()
+	if err != nil {
+		s.t.Errorf("%v, want exit code 0", err)
+	}
+	return string(out)
+}
+
+// again runs it once more.
+func (s shim) again(environ ...string) string {
+	s.t.Helper()
+	cmd := exec.CommandContext(s.t.Context(), s.cmd.Path, s.cmd.Args[1:]...)
+	cmd.Env = slices.Clone(s.cmd.Env)
+	s.cmd = cmd
+	return s.run(environ...)
+}
+
+// unpacked has the executable unpacked and returns its path.
+func (s shim) unpacked() string {
+	s.t.Helper()
+	s.again("PLAY=conclude")
+	found, _ := filepath.Glob(filepath.Join(s.bin(), "ecsdeploy-*"))
+	if len(found) != 1 {
+		s.t.Fatalf("unpacked: %q", found)
+	}
+	return found[0]
+}
+
+// partial lists what must not be left behind: files that are not whole, and what lies in the temporary folder.
+func (s shim) partial() []string {
+	files, _ := filepath.Glob(filepath.Join(s.bin(), "*.tmp"))
+	left, _ := filepath.Glob(filepath.Join(s.temp, "*"))
+	return append(files, left...)
+}
+
 // newShim makes a task folder with the executables of bin. preload is a script below testdata that node runs first.
-func newShim(t *testing.T, node, preload, bin string) shim {
+func newShim(t testing.TB, node, preload, bin string) shim {
 	t.Helper()
-	s := shim{task: t.TempDir(), temp: t.TempDir()}
+	s := shim{t: t, task: t.TempDir(), temp: t.TempDir()}
 	script, err := os.ReadFile("index.js")
 	if err != nil {
 		t.Fatal(err)
@@ -206,7 +482,6 @@ func newShim(t *testing.T, node, preload, bin string) shim {
 		arguments = append([]string{"--require", path}, arguments...)
 	}
 	s.cmd = exec.CommandContext(t.Context(), node, arguments...)
-	s.cmd.Stdin = strings.NewReader("not for the executable")
 	s.cmd.Env = []string{
 		"PATH=" + os.Getenv("PATH"), "AGENT_TEMPDIRECTORY=" + s.temp, "INPUT_CLUSTER=prod",
 		"GORACE=atexit_sleep_ms=0", // the race detector would make each executable linger for a second
@@ -214,16 +489,17 @@ func newShim(t *testing.T, node, preload, bin string) shim {
 	return s
 }
 
+func arch() string { return map[string]string{"amd64": "x64", "arm64": "arm64"}[runtime.GOARCH] }
+
 // pack packs an executable for a platform as the build does, behind another one, and returns the folder.
-func pack(t *testing.T, executable []byte, platform string) string {
+func pack(t testing.TB, executable []byte, platform string) string {
 	t.Helper()
-	arch := map[string]string{"amd64": "x64", "arm64": "arm64"}[runtime.GOARCH]
-	name := "ecsdeploy-" + platform + "-" + arch
+	name := "ecsdeploy-" + platform + "-" + arch()
 	if platform == "win32" {
 		name += ".exe"
 	}
 	from, to := t.TempDir(), t.TempDir()
-	for name, content := range map[string][]byte{"ecsdeploy-aix-" + arch: []byte("of no use"), name: executable} {
+	for name, content := range map[string][]byte{"ecsdeploy-aix-" + arch(): []byte("of no use"), name: executable} {
 		if err := os.WriteFile(filepath.Join(from, name), content, 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -235,7 +511,7 @@ func pack(t *testing.T, executable []byte, platform string) string {
 }
 
 // ownExecutable is this test's binary, which plays the executable's part.
-func ownExecutable(t *testing.T) []byte {
+func ownExecutable(t testing.TB) []byte {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
@@ -269,17 +545,4 @@ func (s shim) wait(t *testing.T) (out *bufio.Reader, pid int) {
 		t.Fatalf("the executable said %q: %v", line, err)
 	}
 	return out, pid
-}
-
-func exitCode(t *testing.T, err error) int {
-	t.Helper()
-	exit := new(exec.ExitError)
-	switch {
-	case err == nil:
-		return 0
-	case errors.As(err, &exit):
-		return exit.ExitCode()
-	}
-	t.Fatal(err)
-	return -1
 }

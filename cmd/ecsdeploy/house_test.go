@@ -1,10 +1,12 @@
 package main
 
 import (
+	"encoding/json"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -14,7 +16,7 @@ import (
 // whom among our own packages.
 func TestImports(t *testing.T) {
 	allowed := map[string][]string{
-		"cmd/ecsdeploy":          {"pkg/deploy", "pkg/vso", "pkg/input", "pkg/session", "pkg/report", "pkg/image", "pkg/ecr", "pkg/ecs", "pkg/rollout", "pkg/taskdef", "pkg/placeholder", "pkg/mistake"},
+		"cmd/ecsdeploy":          {"pkg/deploy", "pkg/vso", "pkg/guard", "pkg/input", "pkg/session", "pkg/network", "pkg/azdo", "pkg/report", "pkg/image", "pkg/ecr", "pkg/ecs", "pkg/rollout", "pkg/taskdef", "pkg/placeholder", "pkg/mistake"},
 		"pkg/report":             {"pkg/deploy", "pkg/rollout", "pkg/diagnosis", "pkg/ecs", "pkg/image", "pkg/taskdef", "pkg/mistake"},
 		"pkg/deploy":             {"pkg/image", "pkg/ecr", "pkg/ecs", "pkg/rollout", "pkg/diagnosis", "pkg/taskdef", "pkg/mistake"},
 		"pkg/rollout":            {"pkg/ecs", "pkg/diagnosis", "pkg/mistake"},
@@ -22,21 +24,27 @@ func TestImports(t *testing.T) {
 		"pkg/ecs":                {"pkg/taskdef", "pkg/mistake"},
 		"pkg/vso":                {},
 		"pkg/input":              {"pkg/mistake"},
-		"pkg/session":            {"pkg/mistake"},
+		"pkg/session":            {"pkg/mistake", "pkg/network"},
+		"pkg/azdo":               {"pkg/mistake"},
+		"pkg/network":            {},
 		"pkg/image":              {"pkg/mistake"},
 		"pkg/ecr":                {"pkg/mistake"},
 		"pkg/taskdef":            {"pkg/mistake"},
 		"pkg/mistake":            {},
+		"pkg/guard":              {},
 		"task":                   {}, // tests of the shim
 		"cmd/emulator":           {"pkg/emulator", "pkg/emulator/agent"},
 		"cmd/pushbench":          {"pkg/image"},
 		"cmd/inventory":          {},
-		"pkg/emulator":           {},
+		"pkg/emulator":           {"pkg/emulator/iam"},
+		"pkg/emulator/iam":       {},
 		"pkg/placeholder/server": {},
 		"pkg/placeholder":        {},
 		"pkg/placeholder/build":  {"pkg/placeholder"},
 		"examples":               {},
+		"docs":                   {}, // tests of the pages
 		"pkg/emulator/agent":     {},
+		"pkg/emulator/azdo":      {},
 	}
 	const module = "ecsdeploy/"
 	out, err := exec.Command("go", "list", "-f", `{{.ImportPath}} {{join .Imports " "}}`, module+"...").Output()
@@ -86,6 +94,43 @@ func TestLoggingCommandsHaveOneHome(t *testing.T) {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestSettableVariables holds what the task may set to what it does set, as the
+// transcripts show it: what is not on the list of task.json, no text from outside
+// can set either.
+func TestSettableVariables(t *testing.T) {
+	manifest, err := os.ReadFile("../../task/task.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var task struct {
+		Restrictions struct {
+			SettableVariables struct{ Allowed []string }
+		}
+	}
+	if err := json.Unmarshal(manifest, &task); err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob("testdata/*.txtar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var set []string
+	for _, file := range files {
+		transcript, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range regexp.MustCompile(`task\.setvariable variable=([^;\]]*)`).FindAllSubmatch(transcript, -1) {
+			set = append(set, string(m[1]))
+		}
+	}
+	slices.Sort(set)
+	set = slices.Compact(set)
+	if allowed := slices.Sorted(slices.Values(task.Restrictions.SettableVariables.Allowed)); !slices.Equal(allowed, set) {
+		t.Errorf("task.json allows %q, the transcripts set %q", allowed, set)
 	}
 }
 

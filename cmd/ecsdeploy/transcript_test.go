@@ -283,8 +283,12 @@ func environment(t *testing.T, w *world, temp, inputs string) []string {
 	if err := yaml.Unmarshal([]byte(inputs), &given); err != nil {
 		t.Fatal(err)
 	}
+	build := "17"
+	if given["tags"] != "" { // the tag of an image is the id of the build that made it
+		build = given["tags"]
+	}
 	environ := []string{
-		"BUILD_BUILDID=17", "AWS_ACCESSKEYID=AKIAIOSFODNN7EXAMPLE", "SECRET_AWS_SECRETACCESSKEY=wJalrXUtnFEMI",
+		"BUILD_BUILDID=" + build, "AWS_ACCESSKEYID=AKIAIOSFODNN7EXAMPLE", "SECRET_AWS_SECRETACCESSKEY=wJalrXUtnFEMI",
 		"SYSTEM_DEFAULTWORKINGDIRECTORY=" + w.directory, "AGENT_TEMPDIRECTORY=" + temp,
 		taskFolder + "=" + w.directory, // where the script may put the placeholder
 		"SYSTEM_COLLECTIONURI=https://dev.azure.com/example/", "SYSTEM_TEAMPROJECT=chat", "BUILD_DEFINITIONNAME=chat-app", "BUILD_SOURCEVERSION=5f2d0c1",

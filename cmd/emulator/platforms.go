@@ -40,6 +40,7 @@ func native() string {
 type trial struct {
 	platform, by string
 	node         string // the program that the agent starts
+	cancelled    string // the program that it starts where the run is cancelled; empty: the same
 	results      []string
 	failed       bool
 }
@@ -112,7 +113,13 @@ func (t *trial) prepare(dir, executable, node, windowsNode string, wine windows)
 	case t.platform == "win32-x64":
 		t.by, program = "wine", wine.program
 		if windowsNode != "" {
+			// Of Windows' console only the executable is played here: the signal reaches one process, and on Windows the
+			// script leaves it to the console.
 			t.by, arguments = "wine, node.exe, index.js", windowsNode
+			t.cancelled = filepath.Join(dir, t.platform+"-alone")
+			if err := os.WriteFile(t.cancelled, []byte(wrapper(program, executable, windows, environ)), 0o755); err != nil {
+				return err
+			}
 		}
 	case t.platform == "win32-ia32" && wine.bits32:
 		t.by, program = "wine", wine.program
@@ -191,6 +198,9 @@ func (t *trial) play(ctx context.Context, vsix string, stderr io.Writer) {
 		if err == nil {
 			var log strings.Builder
 			a := attempt{scenario: scenario, cancel: run.cancel, vsix: vsix, node: t.node, speed: 30, out: &log}
+			if run.cancel && t.cancelled != "" {
+				a.node = t.cancelled
+			}
 			if err = a.run(ctx); err != nil {
 				err = fmt.Errorf("%w; its log:\n%s", err, log.String())
 			}

@@ -48,7 +48,7 @@ func newWindows(ctx context.Context, dir string) (windows, error) {
 
 // environ is what makes wine use this installation, without messages of its own.
 func (w windows) environ() []string {
-	return []string{"WINEPREFIX=" + w.prefix, "WINEDEBUG=-all", "DISPLAY="}
+	return []string{"WINEPREFIX=" + w.prefix, "WINEDEBUG=-all", "DISPLAY=", "NODE_SKIP_PLATFORM_CHECK=1"}
 }
 
 func (w windows) command(ctx context.Context, args ...string) *exec.Cmd {

@@ -91,7 +91,7 @@ func (d *Deployer) CurrentImages(ctx context.Context, r Request, defaultImage st
 }
 
 func (d *Deployer) defaultImage(ctx context.Context, r Request, name Service, defaultImage string) (CurrentImage, error) {
-	c := CurrentImage{Service: name, Container: r.Container, URI: defaultImage}
+	c := CurrentImage{Service: name, Container: first(r.Containers), URI: defaultImage}
 	if defaultImage != "" {
 		return c, nil
 	}
@@ -122,7 +122,7 @@ func (d *Deployer) runningImage(ctx context.Context, r Request, name Service, se
 	if err != nil {
 		return CurrentImage{}, err
 	}
-	container, err := definition.ChooseContainer(r.Container, r.Repository)
+	container, err := definition.ChooseContainer(first(r.Containers), r.Repository)
 	if err != nil {
 		return CurrentImage{}, errors.Join(name.mistakes(err)...)
 	}
@@ -161,4 +161,12 @@ func (d *Deployer) reached(ctx context.Context, service ecs.Service) (string, er
 		break
 	}
 	return fallback, nil
+}
+
+// first is the first of some names, "" where there is none.
+func first(names []string) string {
+	if len(names) == 0 {
+		return ""
+	}
+	return names[0]
 }

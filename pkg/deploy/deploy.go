@@ -39,7 +39,7 @@ type Request struct {
 	Compression      image.Compression // of layers that are not compressed yet
 
 	Services       []Service
-	Container      string
+	Containers     []string          // that get the image; empty leaves the choice to the task definition
 	Images         map[string]string // further containers and their images
 	TaskDefinition string
 	Change         taskdef.Change // all but the images and the container they belong to
@@ -57,6 +57,7 @@ type Request struct {
 	Origin          taskdef.Provenance // the run: its build, pipeline and commit
 	WhenBusy        Busy
 	AllowOlderBuild bool
+	Rerun           bool // the run is a further attempt of a stage or release, which is how older builds are brought back
 
 	MaxFailedTasks    int // failed tasks of one kind before the rollout is given up; 0 is never
 	RollbackOnFailure bool
@@ -103,6 +104,8 @@ type Deployer struct {
 	Rollouts Rollouts
 	Images   image.Options // how source images are found
 	View     View
+
+	Variables taskdef.Lookup // of the pipeline, for the files of task definitions; may be nil
 }
 
 // Run carries out r. The result is meaningful beside an error too: it holds what

@@ -8,9 +8,11 @@ package deploy
 // (taskdef.Provenance).
 
 import (
+	"cmp"
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 
@@ -25,8 +27,8 @@ type Lineage struct {
 	Merged         string             // the pipeline's revision that was merged with it; empty where there was nothing to merge
 	Conflicts      []taskdef.Conflict // what both had changed
 	Ours           taskdef.Definition // the pipeline's last successful revision; the zero Definition where there is none
-	OnlyImages     bool               // Ours does not say what it was made from, so that only its images were kept
-	PassedOver     string             // the pipeline's newest revision, whose deployment did not succeed; empty where there is none
+	Note           string             // what could not be merged; may be empty
+	PassedOver     []taskdef.Skipped  // newer revisions that are no base, and why
 	File           string             // the file that the base was read from
 }
 
@@ -94,67 +96,61 @@ func (d *Deployer) latest(ctx context.Context, library *library, s ServicePlan) 
 	if err != nil {
 		return Lineage{}, err
 	}
-	ours, err := d.lastOurs(ctx, library, s, newest)
+	ours, outcome, err := d.lastOurs(ctx, library, s, newest)
 	if err != nil {
 		return Lineage{}, err
 	}
-	l := Lineage{Ours: ours, Base: newest, Infrastructure: newest.String()}
-	if p, made := newest.Provenance(); made { // by a pipeline
-		if newest.ARN() == ours.ARN() {
-			l.Infrastructure = p.Base
-			return l, nil
-		}
-		l.PassedOver = newest.String()
-		if p.Base == "" {
-			// Nothing tells what infrastructure had registered before.
-			l.Base, l.Infrastructure = ours, ""
-			if ours.ARN() == "" {
-				l.Base = s.Running
-			}
-			return l, nil
-		}
-		if l.Base, err = library.definition(ctx, p.Base); mistake.Absent(err) {
-			l.Base, l.Infrastructure = newest, p.Base // its base was deleted: nothing better is left
-			return l, nil
-		} else if err != nil {
-			return l, err
-		}
-		l.Infrastructure = l.Base.String()
+	candidates := []taskdef.Candidate{{Definition: newest, Outcome: outcome}}
+	if newest.ARN() == ours.ARN() {
+		candidates[0].Outcome = taskdef.Succeeded
+	} else if ours.ARN() != "" {
+		candidates = append(candidates, taskdef.Candidate{Definition: ours, Outcome: taskdef.Succeeded})
 	}
-	if ours.ARN() == "" {
-		return l, nil
+	// A revision of a pipeline is made from the newest one of infrastructure.
+	if p, made := newest.Provenance(); made && p.Base != "" {
+		base, err := library.definition(ctx, p.Base)
+		switch {
+		case err == nil:
+			candidates = append(candidates, taskdef.Candidate{Definition: base})
+		case !mistake.Absent(err):
+			return Lineage{}, err
+		}
 	}
-	return d.merge(ctx, library, l)
+	if _, made := s.Running.Provenance(); !made && s.Running.ARN() != newest.ARN() {
+		candidates = append(candidates, taskdef.Candidate{Definition: s.Running})
+	}
+	slices.SortStableFunc(candidates, func(a, b taskdef.Candidate) int { return cmp.Compare(b.Revision(), a.Revision()) })
+	return d.combine(ctx, library, taskdef.Trace(candidates))
 }
 
-// merge brings the pipeline's last successful revision and the infrastructure's
-// newest one together.
-func (d *Deployer) merge(ctx context.Context, library *library, l Lineage) (Lineage, error) {
-	theirs := l.Base
-	p, _ := l.Ours.Provenance()
-	if p.Base == theirs.String() { // infrastructure has changed nothing since
-		l.Base = l.Ours
-		return l, nil
+// combine makes the base of the lineage that was found.
+func (d *Deployer) combine(ctx context.Context, library *library, found taskdef.Lineage) (Lineage, error) {
+	l := Lineage{Ours: found.Ours, PassedOver: found.Skipped}
+	var madeFrom taskdef.Definition
+	if ref := found.MadeFrom(); ref != "" {
+		var err error
+		if madeFrom, err = library.definition(ctx, ref); err != nil && !mistake.Absent(err) {
+			return l, err
+		}
+		l.Merged = found.Ours.String()
 	}
-	madeFrom, err := library.definition(ctx, p.Base)
-	if p.Base == "" || mistake.Absent(err) {
-		l.OnlyImages = true
-		l.Base, err = withImages(theirs, l.Ours)
-		return l, err
+	l.Base, l.Conflicts, l.Note = found.Base(madeFrom)
+	if l.Note != "" || found.Ours.ARN() == "" {
+		l.Merged = ""
 	}
-	if err != nil {
-		return l, err
+	if found.Infrastructure.ARN() != "" {
+		l.Infrastructure = found.Infrastructure.String()
+	} else if p, ours := found.Ours.Provenance(); ours {
+		l.Infrastructure = p.Base
 	}
-	l.Merged = l.Ours.String()
-	l.Base, l.Conflicts = taskdef.Merge(madeFrom, theirs, l.Ours)
 	return l, nil
 }
 
 // lastOurs returns the pipeline's last revision of the running family whose
 // deployment to the service succeeded; the zero Definition where there is none.
-// Where the history cannot be read, the revision that runs counts, or else the
-// newest one.
-func (d *Deployer) lastOurs(ctx context.Context, library *library, s ServicePlan, newest taskdef.Definition) (taskdef.Definition, error) {
+// outcome is what is known of any other of its revisions. Where the history cannot
+// be read, the revision that runs counts, or else the newest one.
+func (d *Deployer) lastOurs(ctx context.Context, library *library, s ServicePlan, newest taskdef.Definition) (last taskdef.Definition, outcome taskdef.Outcome, err error) {
 	family := s.Running.Family()
 	consider := func(arn string) (taskdef.Definition, bool, error) {
 		definition, err := library.definition(ctx, arn)
@@ -166,24 +162,24 @@ func (d *Deployer) lastOurs(ctx context.Context, library *library, s ServicePlan
 	}
 	if s.Good != "" {
 		if definition, ours, err := consider(s.Good); ours || err != nil {
-			return definition, err
+			return definition, taskdef.Unproven, err
 		}
 	}
 	seen := map[string]bool{s.Good: true}
 	for arn, err := range s.Controller.Successes(ctx) {
 		if err != nil {
 			d.View.Show(HistoryUnread{Service: s.Name, Err: err})
-			return unread(s, newest), nil
+			return unread(s, newest), taskdef.Unknown, nil
 		}
 		if seen[arn] {
 			continue
 		}
 		seen[arn] = true
 		if definition, ours, err := consider(arn); ours || err != nil {
-			return definition, err
+			return definition, taskdef.Unproven, err
 		}
 	}
-	return taskdef.Definition{}, nil
+	return taskdef.Definition{}, taskdef.Unproven, nil
 }
 
 // unread is the pipeline's revision to build on where it is not known which of its
@@ -197,18 +193,6 @@ func unread(s ServicePlan, newest taskdef.Definition) taskdef.Definition {
 	return taskdef.Definition{}
 }
 
-// withImages returns theirs with the images of ours, in the containers that both
-// have.
-func withImages(theirs, ours taskdef.Definition) (taskdef.Definition, error) {
-	images := map[string]string{}
-	for _, c := range theirs.Containers() {
-		if image := ours.Image(c.Name); image != "" {
-			images[c.Name] = image
-		}
-	}
-	return theirs.Revise(taskdef.Change{Images: images})
-}
-
 // fileOrRevision reads the file that ref names, or else the revision.
 func (d *Deployer) fileOrRevision(ctx context.Context, library *library, ref string) (Lineage, error) {
 	path := ref
@@ -218,7 +202,7 @@ func (d *Deployer) fileOrRevision(ctx context.Context, library *library, ref str
 	data, err := os.ReadFile(path)
 	switch {
 	case err == nil:
-		base, err := taskdef.ParseFile(ref, data)
+		base, err := taskdef.ParseFile(ref, data, d.Variables)
 		return Lineage{Base: base, File: ref}, err
 	case looksLikeFile(ref):
 		return Lineage{}, mistake.New(mistake.TaskDefinition,

@@ -5,7 +5,6 @@ package deploy
 // reading shows differently is a new value.
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -52,6 +51,7 @@ type ServicePlan struct {
 	Lineage    Lineage            // what the new revision is made from
 	Image      *Candidate         // its own image (input image: current), or nil
 	Container  string             // gets the image
+	Alike      []string           // further containers that get the same image
 	Target     taskdef.Definition // what is to run
 	Known      []taskdef.Definition
 	Back       bool // it is to be rolled back from Target to Running
@@ -148,7 +148,7 @@ func (d *Deployer) readService(ctx context.Context, library *library, name Servi
 		return s, err
 	}
 	s.Known = []taskdef.Definition{s.Running}
-	if s.Lineage.Base.ARN() != "" && s.Lineage.Merged == "" && !s.Lineage.OnlyImages {
+	if s.Lineage.Base.ARN() != "" && s.Lineage.Merged == "" && s.Lineage.Note == "" {
 		s.Known = append(s.Known, s.Lineage.Base)
 	}
 	// A revision made from another base than the newest one, or from a file, may
@@ -216,7 +216,10 @@ func (d *Deployer) prepare(ctx context.Context, p *Plan, s ServicePlan, imageKno
 func (p *Plan) fit(s ServicePlan, imageKnown bool) (ServicePlan, error) {
 	r := p.Request
 	problems := append(s.Controller.Unsupported(rollout.Change{DesiredCount: r.DesiredCount, Force: r.Force}), p.twoImages(s), p.checkSize(s))
-	platforms := map[string][]Platform{s.Container: p.imageFor(s).Platforms}
+	platforms := map[string][]Platform{}
+	for _, container := range append([]string{s.Container}, s.Alike...) {
+		platforms[container] = p.imageFor(s).Platforms
+	}
 	for container, c := range p.Further {
 		platforms[container] = c.Platforms
 	}
@@ -270,9 +273,14 @@ func (p *Plan) chooseContainer(s ServicePlan) (ServicePlan, error) {
 	} else if repository == "" {
 		repository, _ = taskdef.SplitImage(p.Image.URI)
 	}
-	container, err := s.Lineage.Base.ChooseContainer(r.Container, repository)
-	s.Container = cmp.Or(container, r.Container)
-	if p.Image.URI == "" && r.Image != Current && r.Container == "" {
+	containers, err := s.Lineage.Base.ChooseContainers(r.Containers, repository)
+	if len(containers) == 0 {
+		containers = r.Containers
+	}
+	if len(containers) > 0 {
+		s.Container, s.Alike = containers[0], slices.Concat(containers[1:], r.Change.ImageContainers)
+	}
+	if p.Image.URI == "" && r.Image != Current && len(r.Containers) == 0 {
 		return s, nil
 	}
 	return s, errors.Join(s.Name.mistakes(err)...)
@@ -286,15 +294,11 @@ func (p *Plan) imageFor(s ServicePlan) Candidate {
 	return p.Image
 }
 
-// origin says where revisions of this run come from. The tag of an image is the id
-// of the build that made it; an image that was made before this run and has none
-// is of no known build.
+// origin says where the revisions of this run come from: its own build. An image
+// that is named in full was made by another run; then its tag is all that is known.
 func (p *Plan) origin() taskdef.Provenance {
 	o := p.Request.Origin
-	if len(p.Request.Tags) > 0 && p.Image.URI != "" {
-		o.BuildID = p.Request.Tags[0]
-	}
-	if p.Request.Image != "" && !p.Request.Push && !byDigest(p.Image.URI) {
+	if p.Request.Image != "" && !p.Request.Push {
 		o.BuildID = buildOf(p.Image.URI)
 	}
 	return o
@@ -316,7 +320,7 @@ func byDigest(uri string) bool { return strings.Contains(uri, "@") }
 // revise makes what a service is to run with the given image.
 func (p *Plan) revise(s ServicePlan, c Candidate) (taskdef.Definition, error) {
 	change := p.Request.Change
-	change.DefaultContainer = s.Container
+	change.DefaultContainer, change.ImageContainers = s.Container, s.Alike
 	change.Images = map[string]string{}
 	maps.Copy(change.Images, p.Request.Images)
 	if c.URI != "" {

@@ -156,7 +156,9 @@ func (t target) want() map[string][]string {
 		}
 	}
 	if len(t.Image.Digests) > 0 && t.Container != "" {
-		want[t.Container] = t.Image.Digests
+		for _, container := range append([]string{t.Container}, t.Alike...) {
+			want[container] = t.Image.Digests
+		}
 	}
 	return want
 }

@@ -9,7 +9,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"sync"
 	"time"
 
@@ -44,15 +43,19 @@ func (p *Plan) checkTurn(s ServicePlan) error {
 		return mistake.New(mistake.Busy, "run the step again when it has ended, or choose wait or supersede",
 			"service %s: %s is in progress, and whenBusy is fail", s.Name.Name, named(other.Snapshot()))
 	}
-	if p.Request.AllowOlderBuild {
-		return nil
-	}
-	running, known := s.Running.Provenance()
-	if ours := p.origin(); known && olderBuild(ours, running) {
-		return mistake.New(mistake.Order, "command rollback goes back on purpose; olderBuild: allow lets any build through",
-			"service %s runs build %s of this pipeline, which is newer than build %s", s.Name.Name, running.BuildID, ours.BuildID)
+	if newer, older := p.Older(s); older && !p.Request.AllowOlderBuild && !p.Request.Rerun {
+		return mistake.New(mistake.Order, "command rollback goes back on purpose; the variable EcsDeploy.OlderBuild=allow, which can be set when a run is queued or a release is created, or olderBuild: allow lets this build through",
+			"service %s runs build %s of this pipeline, which is newer than build %s", s.Name.Name, newer, p.origin().BuildID)
 	}
 	return nil
+}
+
+// Older reports whether the service runs a newer build of the same pipeline than
+// this run's, and which. Where infrastructure registered the running image again,
+// the pipeline's own revision says whose build that is.
+func (p *Plan) Older(s ServicePlan) (newer string, older bool) {
+	running, known := s.Running.ProvenanceIn(s.Container, []taskdef.Definition{s.Lineage.Ours})
+	return running.BuildID, known && p.origin().OlderThan(running)
 }
 
 // named is a deployment within an error.
@@ -61,17 +64,6 @@ func named(s rollout.Snapshot) string {
 		return "deployment " + s.ID
 	}
 	return fmt.Sprintf("deployment %s of %s", s.ID, ecs.ShortARN(s.Revision))
-}
-
-// olderBuild reports whether a is an earlier build than b. Builds are compared only
-// within one pipeline, and only by ids that are numbers: others have no order.
-func olderBuild(a, b taskdef.Provenance) bool {
-	if !a.SamePipeline(b) {
-		return false
-	}
-	x, errX := strconv.ParseUint(a.BuildID, 10, 64)
-	y, errY := strconv.ParseUint(b.BuildID, 10, 64)
-	return errX == nil && errY == nil && x < y
 }
 
 // settle brings every service to where it can be changed. It is a barrier: nothing

@@ -5,6 +5,8 @@
 package emulator
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"slices"
 	"strings"
@@ -81,7 +83,10 @@ func digestIn(holder object) string {
 }
 
 // sha256Of is the digest of a content as CodeDeploy writes it: in hexadecimal, and nothing else.
-func sha256Of(content string) string { return strings.TrimPrefix(digestOf([]byte(content)), "sha256:") }
+func sha256Of(content string) string {
+	sum := sha256.Sum256([]byte(content))
+	return hex.EncodeToString(sum[:])
+}
 
 // location is a revision as deployments and their groups show it: its content is asked for by its digest, with GetApplicationRevision.
 // https://docs.aws.amazon.com/codedeploy/latest/APIReference/API_GetDeployment.html

@@ -21,7 +21,7 @@ type session struct {
 var authorizationHeader = regexp.MustCompile(`^AWS4-HMAC-SHA256 Credential=([^/\s,]+)/(\d{8})/([^/\s,]+)/([^/\s,]+)/aws4_request,\s*SignedHeaders=[a-z0-9;-]+,\s*Signature=[0-9a-f]{64}$`)
 
 // authenticate returns the ARN of the principal that signed r for service. STS, being global, takes any region.
-func (e *Emulator) authenticate(r *http.Request, service string) (string, error) {
+func (e *Server) authenticate(r *http.Request, service string) (string, error) {
 	header := r.Header.Get("Authorization")
 	if header == "" {
 		return "", &apiError{status: http.StatusBadRequest, code: "MissingAuthenticationTokenException", message: "Missing Authentication Token"}
@@ -33,15 +33,15 @@ func (e *Emulator) authenticate(r *http.Request, service string) (string, error)
 	if m[4] != service {
 		return "", apiErrorf("InvalidSignatureException", "Credential should be scoped to correct service: '%s'.", service)
 	}
-	if m[3] != e.region && service != "sts" {
-		return "", apiErrorf("InvalidSignatureException", "Credential should be scoped to a valid region, not '%s'. This emulator is '%s'.", m[3], e.region)
+	if m[3] != e.Region() && service != "sts" {
+		return "", apiErrorf("InvalidSignatureException", "Credential should be scoped to a valid region, not '%s'. This emulator is '%s'.", m[3], e.Region())
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	s := e.sessions[m[1]]
 	switch {
 	case s == nil:
-		return "arn:aws:iam::" + e.account + ":user/emulator", nil
+		return e.User(), nil
 	case r.Header.Get("X-Amz-Security-Token") != s.token:
 		return "", apiErrorf("UnrecognizedClientException", "The security token included in the request is invalid.")
 	case time.Now().After(s.expires):

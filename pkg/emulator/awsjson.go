@@ -21,14 +21,21 @@ type awsService struct {
 	rules      rules
 	operations map[string]operation
 	refuse     func(operation string, v violation) error
-	unknown    string // error code for an operation that does not exist
-	resource   func(e *Emulator, operation string, in object) string
+	unknown    string                                   // error code for an operation that does not exist
+	resource   func(operation string, in object) string // that IAM would name
+
+	// For authorization, where a service needs more than its action on its one resource: all resources of a call, its condition keys, the resource
+	// that a call creates and tags, and the roles that it passes with the service that they are passed to.
+	resources func(operation string, in object) []string
+	context   func(operation string, in object, context map[string][]string)
+	created   func(operation string, in object) string
+	passed    func(operation string, in object) (roles []string, to string)
 }
 
 // operation is one API call.
 type operation struct {
 	input, output *smithy.Schema
-	do            func(*Emulator, *call) (object, error) // called with e.mu held
+	do            func(*call) (object, error) // called with the server's lock held
 }
 
 // call is one request to an operation, valid by the service's model.
@@ -38,6 +45,7 @@ type call struct {
 	host      string // the registry's host, as the caller reaches this server
 	scheme    string
 	principal string // ARN of who signed
+	change    Change // what the record says of it
 }
 
 // apiError is an error answer of a service.
@@ -55,7 +63,7 @@ func apiErrorf(code, format string, args ...any) error {
 // maxBody is more than any request of these services may have.
 const maxBody = 8 << 20
 
-func (e *Emulator) serveJSON(w http.ResponseWriter, r *http.Request) {
+func (e *Server) serveJSON(w http.ResponseWriter, r *http.Request) {
 	prefix, name, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
 	req := Request{Time: time.Now(), Operation: name, Method: r.Method, Path: r.URL.Path, Host: r.Host}
 	defer func() { e.record(req) }()
@@ -102,7 +110,7 @@ func (e *Emulator) serveJSON(w http.ResponseWriter, r *http.Request) {
 }
 
 // answer runs one operation: every reason to refuse comes before any effect.
-func (e *Emulator) answer(svc *awsService, name string, r *http.Request, body []byte) (object, error) {
+func (e *Server) answer(svc *awsService, name string, r *http.Request, body []byte) (object, error) {
 	if r.Method != http.MethodPost {
 		return nil, &apiError{status: http.StatusMethodNotAllowed, code: "UnknownOperationException"}
 	}
@@ -121,8 +129,9 @@ func (e *Emulator) answer(svc *awsService, name string, r *http.Request, body []
 	if err != nil {
 		return nil, apiErrorf("SerializationException", "%v", err)
 	}
-	action := svc.name + ":" + name
-	if err := e.injected(r.Context(), action, principal, func() string { return svc.resource(e, name, in) }); err != nil {
+	resource := svc.resource(name, in)
+	fault, err := e.injected(r.Context(), Call{time.Now(), svc.name, name, principal, resource, body})
+	if err != nil {
 		return nil, err
 	}
 	if err := svc.rules.check(op.input, in, e.future); err != nil {
@@ -131,13 +140,38 @@ func (e *Emulator) answer(svc *awsService, name string, r *http.Request, body []
 		}
 		return nil, err
 	}
-	host, scheme := e.registryHost(r)
+	if err := e.authorize(principal, e.needs(svc, name, in)); err != nil {
+		return nil, err
+	}
+	host, scheme := e.reached(r)
 	c := &call{now: time.Now(), in: in, host: host, scheme: scheme, principal: principal}
+	c.change.Lost = fault != nil && fault.Lost
+	out, err := e.performNow(svc, name, c)
+	if lost := fault.answered(r.Context()); lost != nil {
+		return nil, lost
+	}
+	return out, err
+}
 
+func (e *Server) performNow(svc *awsService, name string, c *call) (object, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.advance(c.now)
-	out, err := op.do(e, c)
+	return e.perform(svc, name, c)
+}
+
+// perform acts on a call that is valid, and puts it on record. It must be called with e.mu held, the state being that of the call's time.
+func (e *Server) perform(svc *awsService, name string, c *call) (object, error) {
+	op, action := svc.operations[name], svc.name+":"+name
+	if changes(name) {
+		c.change.Time, c.change.Caller, c.change.Operation, c.change.Resource = c.now, c.principal, action, svc.resource(name, c.in)
+		defer func() { e.noteChange(c.change) }()
+	}
+	out, err := op.do(c)
+	e.acted(c.now)
+	if api, ok := err.(*apiError); ok {
+		c.change.Error = api.code
+	}
 	if err != nil {
 		return nil, err
 	}

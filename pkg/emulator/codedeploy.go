@@ -5,15 +5,37 @@
 package emulator
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 )
 
-type codeDeployState struct {
+// CodeDeploy is AWS CodeDeploy, as far as services of ECS go.
+type CodeDeploy struct {
+	*Server
+	ecs          *ECS
 	applications []*application
 	deployments  []*shipment // newest first
+}
+
+func newCodeDeploy(server *Server, ecs *ECS) *CodeDeploy {
+	e := &CodeDeploy{Server: server, ecs: ecs}
+	ecs.turns = append(ecs.turns, e.turn)
+	server.handle("CodeDeploy_20141006", e.service())
+	return e
+}
+
+// turn brings every deployment that has not ended forward.
+func (e *CodeDeploy) turn(now time.Time) (busy bool) {
+	for _, d := range slices.Clone(e.deployments) {
+		if !d.final() {
+			e.advanceShipment(d, now)
+			busy = true
+		}
+	}
+	return busy
 }
 
 type application struct {
@@ -46,6 +68,8 @@ type shipment struct {
 	doc          object // as created
 	status       string // Created, InProgress, Ready, Succeeded, Failed, Stopped
 	creator      string
+	caller       string // principal
+	stoppedBy    string // principal; "" is nobody
 	created      time.Time
 	started      time.Time
 	completed    time.Time
@@ -67,9 +91,9 @@ type lifecycleEvent struct {
 	diagnosis    string
 }
 
-func codeDeployService() *awsService {
+func (e *CodeDeploy) service() *awsService {
 	m := newCodeDeployModel()
-	op := func(name string, do func(*Emulator, *call) (object, error)) operation {
+	op := func(name string, do func(*call) (object, error)) operation {
 		out := unit
 		if codeDeployShapes[name+"Response"] != "" {
 			out = m[name+"Response"]
@@ -77,25 +101,25 @@ func codeDeployService() *awsService {
 		return operation{m[name+"Request"], out, do}
 	}
 	svc := &awsService{
-		name: "codedeploy", rules: codeDeployRules(), unknown: "UnknownOperationException", refuse: refuseCodeDeploy, resource: codeDeployResource,
+		name: "codedeploy", rules: codeDeployRules(), unknown: "UnknownOperationException", refuse: refuseCodeDeploy, resource: e.resource,
 		operations: map[string]operation{},
 	}
-	for name, do := range map[string]func(*Emulator, *call) (object, error){
-		"CreateApplication":         (*Emulator).createApplication,
-		"ListApplications":          (*Emulator).listApplications,
-		"CreateDeploymentGroup":     (*Emulator).createDeploymentGroup,
-		"ListDeploymentGroups":      (*Emulator).listDeploymentGroups,
-		"GetDeploymentGroup":        (*Emulator).getDeploymentGroup,
-		"BatchGetDeploymentGroups":  (*Emulator).batchGetDeploymentGroups,
-		"CreateDeployment":          (*Emulator).createDeployment,
-		"GetDeployment":             (*Emulator).getDeployment,
-		"ListDeployments":           (*Emulator).listDeployments,
-		"ListDeploymentTargets":     (*Emulator).listDeploymentTargets,
-		"BatchGetDeploymentTargets": (*Emulator).batchGetDeploymentTargets,
-		"GetDeploymentTarget":       (*Emulator).getDeploymentTarget,
-		"StopDeployment":            (*Emulator).stopDeployment,
-		"ContinueDeployment":        (*Emulator).continueDeployment,
-		"GetApplicationRevision":    (*Emulator).getApplicationRevision,
+	for name, do := range map[string]func(*call) (object, error){
+		"CreateApplication":         e.createApplication,
+		"ListApplications":          e.listApplications,
+		"CreateDeploymentGroup":     e.createDeploymentGroup,
+		"ListDeploymentGroups":      e.listDeploymentGroups,
+		"GetDeploymentGroup":        e.getDeploymentGroup,
+		"BatchGetDeploymentGroups":  e.batchGetDeploymentGroups,
+		"CreateDeployment":          e.createDeployment,
+		"GetDeployment":             e.getDeployment,
+		"ListDeployments":           e.listDeployments,
+		"ListDeploymentTargets":     e.listDeploymentTargets,
+		"BatchGetDeploymentTargets": e.batchGetDeploymentTargets,
+		"GetDeploymentTarget":       e.getDeploymentTarget,
+		"StopDeployment":            e.stopDeployment,
+		"ContinueDeployment":        e.continueDeployment,
+		"GetApplicationRevision":    e.getApplicationRevision,
 	} {
 		svc.operations[name] = op(name, do)
 	}
@@ -119,7 +143,7 @@ func refuseCodeDeploy(_ string, v violation) error {
 	return apiErrorf("ValidationException", "%s", v.Error())
 }
 
-func codeDeployResource(e *Emulator, _ string, in object) string {
+func (e *CodeDeploy) resource(_ string, in object) string {
 	switch {
 	case in.has("deploymentGroupName"):
 		return e.arn("codedeploy", "deploymentgroup:"+in.str("applicationName")+"/"+in.str("deploymentGroupName"))
@@ -129,8 +153,8 @@ func codeDeployResource(e *Emulator, _ string, in object) string {
 	return "*"
 }
 
-func (e *Emulator) application(name string) (*application, error) {
-	for _, a := range e.codedeploy.applications {
+func (e *CodeDeploy) application(name string) (*application, error) {
+	for _, a := range e.applications {
 		if a.name == name {
 			return a, nil
 		}
@@ -147,7 +171,7 @@ func (a *application) group(name string) (*deploymentGroup, error) {
 	return nil, apiErrorf("DeploymentGroupDoesNotExistException", "No Deployment Group found for name: %s", name)
 }
 
-func (e *Emulator) createApplication(c *call) (object, error) {
+func (e *CodeDeploy) createApplication(c *call) (object, error) {
 	name := c.in.str("applicationName")
 	if _, err := e.application(name); err == nil {
 		return nil, apiErrorf("ApplicationAlreadyExistsException", "Application already exists with the name: %s", name)
@@ -156,13 +180,13 @@ func (e *Emulator) createApplication(c *call) (object, error) {
 		return nil, apiErrorf("InvalidComputePlatformException", "The emulator has applications of the compute platform ECS only.")
 	}
 	a := &application{name: name, id: e.id(uuidID), platform: "ECS"}
-	e.codedeploy.applications = append(e.codedeploy.applications, a)
+	e.applications = append(e.applications, a)
 	return object{"applicationId": a.id}, nil
 }
 
-func (e *Emulator) listApplications(c *call) (object, error) {
+func (e *CodeDeploy) listApplications(c *call) (object, error) {
 	var names []string
-	for _, a := range e.codedeploy.applications {
+	for _, a := range e.applications {
 		names = append(names, a.name)
 	}
 	return pageOf(c, "applications", names)
@@ -179,7 +203,7 @@ func pageOf(c *call, member string, names []string) (object, error) {
 	return out, nil
 }
 
-func (e *Emulator) createDeploymentGroup(c *call) (object, error) {
+func (e *CodeDeploy) createDeploymentGroup(c *call) (object, error) {
 	a, err := e.application(c.in.str("applicationName"))
 	if err != nil {
 		return nil, err
@@ -224,8 +248,8 @@ func (e *Emulator) createDeploymentGroup(c *call) (object, error) {
 }
 
 // shippable finds the ECS service that a deployment group names.
-func (e *Emulator) shippable(ref object) (*service, error) {
-	cl := e.findCluster(ref.str("clusterName"))
+func (e *CodeDeploy) shippable(ref object) (*service, error) {
+	cl := e.ecs.findCluster(ref.str("clusterName"))
 	var s *service
 	if cl != nil {
 		s = cl.service(ref.str("serviceName"))
@@ -247,14 +271,6 @@ func groupNames(pair object) []string {
 	return names
 }
 
-// targetGroupName is the name in the ARN of a target group.
-func targetGroupName(arn string) string {
-	if parts := strings.Split(arn, "/"); len(parts) == 3 {
-		return parts[1]
-	}
-	return arn
-}
-
 func (g *deploymentGroup) describe() object {
 	o := copyOf(g.doc)
 	o["deploymentGroupId"], o["computePlatform"] = g.id, g.application.platform
@@ -274,7 +290,7 @@ func (g *deploymentGroup) describe() object {
 	return o
 }
 
-func (e *Emulator) listDeploymentGroups(c *call) (object, error) {
+func (e *CodeDeploy) listDeploymentGroups(c *call) (object, error) {
 	a, err := e.application(c.in.str("applicationName"))
 	if err != nil {
 		return nil, err
@@ -291,7 +307,7 @@ func (e *Emulator) listDeploymentGroups(c *call) (object, error) {
 	return out, nil
 }
 
-func (e *Emulator) findGroup(in object) (*deploymentGroup, error) {
+func (e *CodeDeploy) findGroup(in object) (*deploymentGroup, error) {
 	a, err := e.application(in.str("applicationName"))
 	if err != nil {
 		return nil, err
@@ -299,7 +315,7 @@ func (e *Emulator) findGroup(in object) (*deploymentGroup, error) {
 	return a.group(in.str("deploymentGroupName"))
 }
 
-func (e *Emulator) getDeploymentGroup(c *call) (object, error) {
+func (e *CodeDeploy) getDeploymentGroup(c *call) (object, error) {
 	g, err := e.findGroup(c.in)
 	if err != nil {
 		return nil, err
@@ -307,7 +323,7 @@ func (e *Emulator) getDeploymentGroup(c *call) (object, error) {
 	return object{"deploymentGroupInfo": g.describe()}, nil
 }
 
-func (e *Emulator) batchGetDeploymentGroups(c *call) (object, error) {
+func (e *CodeDeploy) batchGetDeploymentGroups(c *call) (object, error) {
 	a, err := e.application(c.in.str("applicationName"))
 	if err != nil {
 		return nil, err
@@ -331,7 +347,7 @@ func (e *Emulator) batchGetDeploymentGroups(c *call) (object, error) {
 	return out, nil
 }
 
-func (e *Emulator) createDeployment(c *call) (object, error) {
+func (e *CodeDeploy) createDeployment(c *call) (object, error) {
 	if !c.in.has("deploymentGroupName") {
 		return nil, apiErrorf("DeploymentGroupNameRequiredException", "Deployment group name must be specified.")
 	}
@@ -346,7 +362,7 @@ func (e *Emulator) createDeployment(c *call) (object, error) {
 	if err != nil {
 		return nil, err
 	}
-	configuration := orDefault(c.in.str("deploymentConfigName"), g.doc.str("deploymentConfigName"))
+	configuration := cmp.Or(c.in.str("deploymentConfigName"), g.doc.str("deploymentConfigName"))
 	if routing(configuration) == nil {
 		return nil, apiErrorf("DeploymentConfigDoesNotExistException", "No deployment configuration found for name: %s", configuration)
 	}
@@ -354,12 +370,14 @@ func (e *Emulator) createDeployment(c *call) (object, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, d := range e.codedeploy.deployments {
+	for _, d := range e.deployments {
 		if d.group == g && !d.final() {
 			return nil, apiErrorf("DeploymentLimitExceededException", "The Deployment Group '%s' already has an active Deployment '%s'", g.name, d.id)
 		}
 	}
 	d := e.newShipment(g, s, "user", c.now)
+	d.caller = c.principal
+	c.change.Deployment, c.change.Effect = d.id, "started"
 	d.spec, d.doc = spec, copyOf(c.in)
 	d.doc["deploymentConfigName"] = configuration
 	g.application.keep(d.doc.object("revision"), c.now)
@@ -371,9 +389,9 @@ func (e *Emulator) createDeployment(c *call) (object, error) {
 }
 
 // newShipment adds a deployment to a group's.
-func (e *Emulator) newShipment(g *deploymentGroup, s *service, creator string, now time.Time) *shipment {
+func (e *CodeDeploy) newShipment(g *deploymentGroup, s *service, creator string, now time.Time) *shipment {
 	d := &shipment{id: "d-" + strings.ToUpper(e.id(taskID)[:9]), group: g, service: s, status: "Created", creator: creator, created: now, updated: now, doc: object{}}
-	e.codedeploy.deployments = append([]*shipment{d}, e.codedeploy.deployments...)
+	e.deployments = append([]*shipment{d}, e.deployments...)
 	g.attempted = d
 	e.ecs.busy = true
 	return d
@@ -384,11 +402,11 @@ func (d *shipment) final() bool {
 	return d.status == "Succeeded" || d.status == "Failed" || d.status == "Stopped"
 }
 
-func (e *Emulator) shipment(id string) (*shipment, error) {
+func (e *CodeDeploy) shipment(id string) (*shipment, error) {
 	if !strings.HasPrefix(id, "d-") || len(id) < 5 {
 		return nil, apiErrorf("InvalidDeploymentIdException", "Specified DeploymentId is not in the valid format: %s", id)
 	}
-	for _, d := range e.codedeploy.deployments {
+	for _, d := range e.deployments {
 		if d.id == id {
 			return d, nil
 		}
@@ -439,7 +457,7 @@ func (d *shipment) describe() object {
 	return copyOf(o)
 }
 
-func (e *Emulator) getDeployment(c *call) (object, error) {
+func (e *CodeDeploy) getDeployment(c *call) (object, error) {
 	d, err := e.shipment(c.in.str("deploymentId"))
 	if err != nil {
 		return nil, err
@@ -447,7 +465,7 @@ func (e *Emulator) getDeployment(c *call) (object, error) {
 	return object{"deploymentInfo": d.describe()}, nil
 }
 
-func (e *Emulator) listDeployments(c *call) (object, error) {
+func (e *CodeDeploy) listDeployments(c *call) (object, error) {
 	if c.in.has("applicationName") {
 		if !c.in.has("deploymentGroupName") {
 			return nil, apiErrorf("DeploymentGroupNameRequiredException", "Deployment group name must be specified.")
@@ -458,7 +476,7 @@ func (e *Emulator) listDeployments(c *call) (object, error) {
 	}
 	statuses, span := c.in.strings("includeOnlyStatuses"), c.in.object("createTimeRange")
 	var ids []string
-	for _, d := range e.codedeploy.deployments {
+	for _, d := range e.deployments {
 		switch start, end := timeOf(span["start"]), timeOf(span["end"]); {
 		case c.in.has("applicationName") && (d.group.application.name != c.in.str("applicationName") || d.group.name != c.in.str("deploymentGroupName")),
 			len(statuses) > 0 && !slices.Contains(statuses, d.status),
@@ -483,7 +501,7 @@ func (d *shipment) targetStatus() string {
 	return d.status
 }
 
-func (e *Emulator) listDeploymentTargets(c *call) (object, error) {
+func (e *CodeDeploy) listDeploymentTargets(c *call) (object, error) {
 	d, err := e.shipment(c.in.str("deploymentId"))
 	if err != nil {
 		return nil, err
@@ -499,7 +517,7 @@ func (e *Emulator) listDeploymentTargets(c *call) (object, error) {
 	return object{"targetIds": []any{d.targetID()}}, nil
 }
 
-func (e *Emulator) batchGetDeploymentTargets(c *call) (object, error) {
+func (e *CodeDeploy) batchGetDeploymentTargets(c *call) (object, error) {
 	d, err := e.shipment(c.in.str("deploymentId"))
 	if err != nil {
 		return nil, err
@@ -517,7 +535,7 @@ func (e *Emulator) batchGetDeploymentTargets(c *call) (object, error) {
 	return object{"deploymentTargets": targets}, nil
 }
 
-func (e *Emulator) getDeploymentTarget(c *call) (object, error) {
+func (e *CodeDeploy) getDeploymentTarget(c *call) (object, error) {
 	c.in["targetIds"] = []any{c.in.str("targetId")}
 	out, err := e.batchGetDeploymentTargets(c)
 	if err != nil {
@@ -552,7 +570,7 @@ func (d *shipment) target() object {
 	}}
 }
 
-func (e *Emulator) stopDeployment(c *call) (object, error) {
+func (e *CodeDeploy) stopDeployment(c *call) (object, error) {
 	d, err := e.shipment(c.in.str("deploymentId"))
 	if err != nil {
 		return nil, err
@@ -564,11 +582,13 @@ func (e *Emulator) stopDeployment(c *call) (object, error) {
 	if c.in.has("autoRollbackEnabled") {
 		back = c.in.flag("autoRollbackEnabled")
 	}
+	d.stoppedBy = c.principal
+	c.change.Deployment, c.change.Effect = d.id, "stopped"
 	e.endShipment(d, "Stopped", "MANUAL_STOP", fmt.Sprintf("The deployment %s was stopped by %s.", d.id, c.principal), back, c.now)
 	return object{"status": "Succeeded", "statusMessage": "No more deployment events will be sent."}, nil
 }
 
-func (e *Emulator) continueDeployment(c *call) (object, error) {
+func (e *CodeDeploy) continueDeployment(c *call) (object, error) {
 	if !c.in.has("deploymentId") {
 		return nil, apiErrorf("DeploymentIdRequiredException", "At least one deployment ID must be specified.")
 	}
@@ -576,7 +596,7 @@ func (e *Emulator) continueDeployment(c *call) (object, error) {
 	if err != nil {
 		return nil, err
 	}
-	wait := orDefault(c.in.str("deploymentWaitType"), "READY_WAIT")
+	wait := cmp.Or(c.in.str("deploymentWaitType"), "READY_WAIT")
 	switch {
 	case d.final():
 		return nil, apiErrorf("DeploymentAlreadyCompletedException", "The deployment %s has already completed", d.id)
@@ -592,14 +612,14 @@ func (e *Emulator) continueDeployment(c *call) (object, error) {
 	return nil, nil
 }
 
-func (e *Emulator) getApplicationRevision(c *call) (object, error) {
+func (e *CodeDeploy) getApplicationRevision(c *call) (object, error) {
 	a, err := e.application(c.in.str("applicationName"))
 	if err != nil {
 		return nil, err
 	}
 	typ, holder := held(c.in.object("revision"))
 	if holder == nil {
-		return nil, apiErrorf("InvalidRevisionException", "The emulator keeps revisions of the types AppSpecContent and String, not %s", orDefault(typ, "none"))
+		return nil, apiErrorf("InvalidRevisionException", "The emulator keeps revisions of the types AppSpecContent and String, not %s", cmp.Or(typ, "none"))
 	}
 	for _, r := range a.revisions {
 		if r.typ != typ || r.digest != digestIn(holder) {

@@ -4,6 +4,7 @@
 package emulator
 
 import (
+	"cmp"
 	"strings"
 
 	"github.com/aws/smithy-go"
@@ -171,7 +172,7 @@ func (m codeDeployModel) shape(name string) *smithy.Schema {
 		s = smithy.NewSchema(id, smithy.ShapeTypeStructure, len(members))
 		for _, member := range members {
 			n, typ, _ := strings.Cut(member, ":")
-			s.AddMember(n, m.shape(orDefault(typ, "String")))
+			s.AddMember(n, m.shape(cmp.Or(typ, "String")))
 		}
 	}
 	m[name] = s

@@ -19,7 +19,7 @@ import (
 // TestCodeDeployModelIsTheSDKs holds the hand-written shapes against the SDK's types: what they have the SDK has, and requests have all of it.
 func TestCodeDeployModelIsTheSDKs(t *testing.T) {
 	client := reflect.ValueOf(codedeploy.New(codedeploy.Options{Region: "eu-west-1"}))
-	svc := codeDeployService()
+	svc := new(CodeDeploy).service()
 	seen := map[string]bool{}
 	var compare func(s *smithy.Schema, typ reflect.Type, path string, whole bool)
 	compare = func(s *smithy.Schema, typ reflect.Type, path string, whole bool) {

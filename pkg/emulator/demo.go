@@ -20,17 +20,17 @@ const (
 	DemoFamily     = "chat-app-dev"
 	DemoRepository = "chat-app"
 	DemoLogGroup   = "/ecs/chat-app-dev"
-	DemoAlarm      = "chat-app-dev-5xx"
+	DemoAlarm      = alarmName
 )
 
 // Demo makes cluster, repository, log group, task definition (on a placeholder image, behind a load balancer, with a sidecar) and service as
 // the constants above name them, and waits until the service is steady. Its calls are not
 // among [Emulator.Requests].
 func (e *Emulator) Demo(ctx context.Context) error {
-	role := func(name string) string { return "arn:aws:iam::" + e.account + ":role/" + name }
-	target := "arn:aws:elasticloadbalancing:" + e.region + ":" + e.account + ":targetgroup/chat-app-dev/0123456789abcdef"
+	role := func(name string) string { return "arn:aws:iam::" + e.Account() + ":role/" + name }
+	target := "arn:aws:elasticloadbalancing:" + e.Region() + ":" + e.Account() + ":targetgroup/chat-app-dev/0123456789abcdef"
 	logging := func(prefix string) object {
-		return object{"logDriver": "awslogs", "options": object{"awslogs-group": DemoLogGroup, "awslogs-region": e.region, "awslogs-stream-prefix": prefix}}
+		return object{"logDriver": "awslogs", "options": object{"awslogs-group": DemoLogGroup, "awslogs-region": e.Region(), "awslogs-stream-prefix": prefix}}
 	}
 	steps := []resource{
 		{"AmazonEC2ContainerServiceV20141113.CreateCluster", object{"clusterName": DemoCluster}},
@@ -45,7 +45,7 @@ func (e *Emulator) Demo(ctx context.Context) error {
 					"name": "chat-app", "image": "public.ecr.aws/nginx/nginx:1.29-alpine", "essential": true,
 					"portMappings":     []any{object{"containerPort": 8080, "name": "http", "appProtocol": "http"}},
 					"environment":      []any{object{"name": "LOG_LEVEL", "value": "info"}, object{"name": "FEATURE_FLAGS", "value": ""}},
-					"secrets":          []any{object{"name": "DATABASE_URL", "valueFrom": "arn:aws:ssm:" + e.region + ":" + e.account + ":parameter/chat-app/dev/database-url"}},
+					"secrets":          []any{object{"name": "DATABASE_URL", "valueFrom": "arn:aws:ssm:" + e.Region() + ":" + e.Account() + ":parameter/chat-app/dev/database-url"}},
 					"healthCheck":      object{"command": []any{"CMD-SHELL", "wget -q -O /dev/null http://localhost:8080/health || exit 1"}, "startPeriod": 10},
 					"logConfiguration": logging("chat-app"),
 				},
@@ -94,15 +94,13 @@ func (e *Emulator) settled(ctx context.Context, done func(service object) bool) 
 			return err
 		}
 		if done(s) {
-			e.mu.Lock()
-			e.requests = nil
-			e.mu.Unlock()
+			e.server.forget()
 			return nil
 		}
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-time.After(e.scaled(tick)):
+		case <-time.After(e.server.scaled(time.Second)):
 		}
 	}
 }
@@ -142,12 +140,12 @@ func (e *Emulator) CodeDeployDemo(ctx context.Context) error {
 	for _, m := range []string{"launchType", "networkConfiguration", "loadBalancers", "healthCheckGracePeriodSeconds", "enableECSManagedTags", "propagateTags"} {
 		create.put(m, rolling[m])
 	}
-	listener := e.arn("elasticloadbalancing", "listener/app/chat-app-dev/50dc6c495c0c9188/")
+	listener := e.server.arn("elasticloadbalancing", "listener/app/chat-app-dev/50dc6c495c0c9188/")
 	err = e.makeAll(ctx, []resource{
 		{ECS + "CreateService", create},
 		{codeDeploy + "CreateApplication", object{"applicationName": DemoApplication, "computePlatform": "ECS"}},
 		{codeDeploy + "CreateDeploymentGroup", object{
-			"applicationName": DemoApplication, "deploymentGroupName": DemoDeploymentGroup, "serviceRoleArn": "arn:aws:iam::" + e.account + ":role/ecsCodeDeployRole",
+			"applicationName": DemoApplication, "deploymentGroupName": DemoDeploymentGroup, "serviceRoleArn": "arn:aws:iam::" + e.Account() + ":role/ecsCodeDeployRole",
 			"deploymentConfigName":      "CodeDeployDefault.ECSAllAtOnce",
 			"deploymentStyle":           object{"deploymentType": "BLUE_GREEN", "deploymentOption": "WITH_TRAFFIC_CONTROL"},
 			"autoRollbackConfiguration": object{"enabled": true, "events": []any{"DEPLOYMENT_FAILURE", "DEPLOYMENT_STOP_ON_REQUEST", "DEPLOYMENT_STOP_ON_ALARM"}},
@@ -175,14 +173,10 @@ func (e *Emulator) call(ctx context.Context, target string, in object) (object, 
 	if err != nil {
 		return nil, err
 	}
-	service := "ecs"
-	for prefix, svc := range e.services {
-		if strings.HasPrefix(target, prefix+".") {
-			service = svc.name
-		}
-	}
+	prefix, _, _ := strings.Cut(target, ".")
+	service := e.server.services[prefix].name
 	now := time.Now().UTC()
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "https://"+service+"."+e.region+".amazonaws.com/", bytes.NewReader(body))
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "https://"+service+"."+e.Region()+".amazonaws.com/", bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
@@ -190,7 +184,7 @@ func (e *Emulator) call(ctx context.Context, target string, in object) (object, 
 	r.Header.Set("X-Amz-Target", target)
 	r.Header.Set("X-Amz-Date", now.Format("20060102T150405Z"))
 	r.Header.Set("Authorization", fmt.Sprintf("AWS4-HMAC-SHA256 Credential=AKIAEMULATORDEMO0001/%s/%s/%s/aws4_request, SignedHeaders=host;x-amz-date, Signature=%s",
-		now.Format("20060102"), e.region, service, strings.Repeat("0", 64)))
+		now.Format("20060102"), e.Region(), service, strings.Repeat("0", 64)))
 	resp, err := e.Transport().RoundTrip(r)
 	if err != nil {
 		return nil, err
@@ -208,4 +202,12 @@ func (e *Emulator) call(ctx context.Context, target string, in object) (object, 
 		return nil, &apiError{status: resp.StatusCode, code: out.str("__type"), message: out.str("message")}
 	}
 	return out, nil
+}
+
+// ExpressDemo is Demo with an Express service.
+func (e *Emulator) ExpressDemo(ctx context.Context) error {
+	if err := e.Demo(ctx); err != nil {
+		return err
+	}
+	return e.MakeExpress(DemoCluster, DemoService, Express{NoTaskDefinition: true})
 }

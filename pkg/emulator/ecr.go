@@ -4,24 +4,39 @@
 package emulator
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/base64"
-	"fmt"
 	"maps"
 	"net"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/ecr/schemas"
 )
 
+// ECR is Amazon ECR, and the registry behind it.
+type ECR struct {
+	*Server
+	registryState
+	store           *blobStore
+	refusesRepeated bool // to put a manifest again under an immutable tag that it already has
+}
+
+func newECR(server *Server, store *blobStore) *ECR {
+	e := &ECR{Server: server, store: store}
+	e.init()
+	server.reached = e.registryHost
+	server.handle("AmazonEC2ContainerRegistry_V20150921", e.service())
+	return e
+}
+
 // tokenLife is how long an authorization token is valid: 12 hours, by the reference of GetAuthorizationToken.
 const tokenLife = 12 * time.Hour
 
-func ecrService() *awsService {
+func (e *ECR) service() *awsService {
 	return &awsService{
 		name:    "ecr",
 		rules:   ecrRules(),
@@ -36,30 +51,39 @@ func ecrService() *awsService {
 			}
 			return apiErrorf("InvalidParameterException", "Invalid parameter at '%s' failed to satisfy constraint: '%s'", v.path, constraint)
 		},
-		resource: func(e *Emulator, _ string, in object) string {
+		resource: func(_ string, in object) string {
 			if name := in.str("repositoryName"); name != "" {
 				return e.arn("ecr", "repository/"+name)
 			}
 			return "*"
 		},
+		resources: func(operation string, in object) []string {
+			var out []string
+			if operation == "DescribeRepositories" {
+				for _, name := range in.strings("repositoryNames") {
+					out = append(out, e.arn("ecr", "repository/"+name))
+				}
+			}
+			return out
+		},
 		operations: map[string]operation{
-			"BatchCheckLayerAvailability": {schemas.BatchCheckLayerAvailabilityRequest, schemas.BatchCheckLayerAvailabilityResponse, (*Emulator).batchCheckLayerAvailability},
-			"BatchDeleteImage":            {schemas.BatchDeleteImageRequest, schemas.BatchDeleteImageResponse, (*Emulator).batchDeleteImage},
-			"BatchGetImage":               {schemas.BatchGetImageRequest, schemas.BatchGetImageResponse, (*Emulator).batchGetImage},
-			"CreateRepository":            {schemas.CreateRepositoryRequest, schemas.CreateRepositoryResponse, (*Emulator).createRepository},
-			"DeleteRepository":            {schemas.DeleteRepositoryRequest, schemas.DeleteRepositoryResponse, (*Emulator).deleteRepository},
-			"DescribeImages":              {schemas.DescribeImagesRequest, schemas.DescribeImagesResponse, (*Emulator).describeImages},
-			"DescribeRepositories":        {schemas.DescribeRepositoriesRequest, schemas.DescribeRepositoriesResponse, (*Emulator).describeRepositories},
-			"GetAuthorizationToken":       {schemas.GetAuthorizationTokenRequest, schemas.GetAuthorizationTokenResponse, (*Emulator).getAuthorizationToken},
-			"ListImages":                  {schemas.ListImagesRequest, schemas.ListImagesResponse, (*Emulator).listImages},
-			"PutImage":                    {schemas.PutImageRequest, schemas.PutImageResponse, (*Emulator).putImageOperation},
+			"BatchCheckLayerAvailability": {schemas.BatchCheckLayerAvailabilityRequest, schemas.BatchCheckLayerAvailabilityResponse, e.batchCheckLayerAvailability},
+			"BatchDeleteImage":            {schemas.BatchDeleteImageRequest, schemas.BatchDeleteImageResponse, e.batchDeleteImage},
+			"BatchGetImage":               {schemas.BatchGetImageRequest, schemas.BatchGetImageResponse, e.batchGetImage},
+			"CreateRepository":            {schemas.CreateRepositoryRequest, schemas.CreateRepositoryResponse, e.createRepository},
+			"DeleteRepository":            {schemas.DeleteRepositoryRequest, schemas.DeleteRepositoryResponse, e.deleteRepository},
+			"DescribeImages":              {schemas.DescribeImagesRequest, schemas.DescribeImagesResponse, e.describeImages},
+			"DescribeRepositories":        {schemas.DescribeRepositoriesRequest, schemas.DescribeRepositoriesResponse, e.describeRepositories},
+			"GetAuthorizationToken":       {schemas.GetAuthorizationTokenRequest, schemas.GetAuthorizationTokenResponse, e.getAuthorizationToken},
+			"ListImages":                  {schemas.ListImagesRequest, schemas.ListImagesResponse, e.listImages},
+			"PutImage":                    {schemas.PutImageRequest, schemas.PutImageResponse, e.putImageOperation},
 		},
 	}
 }
 
 // registryHost returns the host and scheme under which the caller of r can reach the registry: this server's own, or, for a caller that believes
 // to speak to AWS, the name AWS would give. It is noted, so that ECS knows such an image for one of ours.
-func (e *Emulator) registryHost(r *http.Request) (host, scheme string) {
+func (e *ECR) registryHost(r *http.Request) (host, scheme string) {
 	host, scheme = r.Host, "http"
 	if r.TLS != nil || r.URL.Scheme == "https" {
 		scheme = "https"
@@ -72,15 +96,15 @@ func (e *Emulator) registryHost(r *http.Request) (host, scheme string) {
 		host, scheme = e.registryName(), "https"
 	}
 	e.mu.Lock()
-	e.registry.hosts[host] = true
+	e.hosts[host] = true
 	e.mu.Unlock()
 	return host, scheme
 }
 
-func (e *Emulator) getAuthorizationToken(c *call) (object, error) {
+func (e *ECR) getAuthorizationToken(c *call) (object, error) {
 	password := rand.Text() + rand.Text()
 	expires := c.now.Add(tokenLife)
-	e.registry.tokens[password] = expires
+	e.tokens[password] = registryToken{expires, c.principal}
 	return object{"authorizationData": []any{object{
 		"authorizationToken": base64.StdEncoding.EncodeToString([]byte("AWS:" + password)),
 		"expiresAt":          epoch(expires),
@@ -89,19 +113,19 @@ func (e *Emulator) getAuthorizationToken(c *call) (object, error) {
 }
 
 // ours refuses another account's registry: it would need a repository policy there.
-func (e *Emulator) ours(c *call, name string) (*repository, error) {
-	if id := c.in.str("registryId"); id != "" && id != e.account {
+func (e *ECR) ours(c *call, name string) (*repository, error) {
+	if id := c.in.str("registryId"); id != "" && id != e.Account() {
 		return nil, apiErrorf("RepositoryNotFoundException", "The repository with name '%s' does not exist in the registry with id '%s'", name, id)
 	}
 	return e.repository(name)
 }
 
-func (e *Emulator) createRepository(c *call) (object, error) {
+func (e *ECR) createRepository(c *call) (object, error) {
 	name := c.in.str("repositoryName")
-	if e.registry.repositories[name] != nil {
-		return nil, apiErrorf("RepositoryAlreadyExistsException", "The repository with name '%s' already exists in the registry with id '%s'", name, e.account)
+	if e.repositories[name] != nil {
+		return nil, apiErrorf("RepositoryAlreadyExistsException", "The repository with name '%s' already exists in the registry with id '%s'", name, e.Account())
 	}
-	mutability := orDefault(c.in.str("imageTagMutability"), "MUTABLE")
+	mutability := cmp.Or(c.in.str("imageTagMutability"), "MUTABLE")
 	filters := c.in.objects("imageTagMutabilityExclusionFilters")
 	if (filters != nil) != strings.HasSuffix(mutability, "_WITH_EXCLUSION") {
 		return nil, apiErrorf("InvalidParameterException", "Invalid parameter at 'imageTagMutabilityExclusionFilters' failed to satisfy constraint: 'must be given with, and only with, a tag mutability setting that has exclusions'")
@@ -115,7 +139,7 @@ func (e *Emulator) createRepository(c *call) (object, error) {
 		name: name, created: c.now, mutability: mutability, tags: c.in.list("tags"),
 		settings: object{
 			"imageScanningConfiguration": object{"scanOnPush": c.in.object("imageScanningConfiguration").flag("scanOnPush")},
-			"encryptionConfiguration":    object{"encryptionType": orDefault(c.in.object("encryptionConfiguration").str("encryptionType"), "AES256")},
+			"encryptionConfiguration":    object{"encryptionType": cmp.Or(c.in.object("encryptionConfiguration").str("encryptionType"), "AES256")},
 		},
 		blobs: map[string]int64{}, images: map[string]*image{}, tagged: map[string]string{},
 	}
@@ -125,14 +149,14 @@ func (e *Emulator) createRepository(c *call) (object, error) {
 			r.exclusions = append(r.exclusions, f.str("filter"))
 		}
 	}
-	e.registry.repositories[name] = r
+	e.repositories[name] = r
 	return object{"repository": e.describeRepository(r, c)}, nil
 }
 
-func (e *Emulator) describeRepository(r *repository, c *call) object {
+func (e *ECR) describeRepository(r *repository, c *call) object {
 	return r.settings.with(object{
 		"repositoryArn":      e.arn("ecr", "repository/"+r.name),
-		"registryId":         e.account,
+		"registryId":         e.Account(),
 		"repositoryName":     r.name,
 		"repositoryUri":      c.host + "/" + r.name,
 		"createdAt":          epoch(r.created),
@@ -140,7 +164,7 @@ func (e *Emulator) describeRepository(r *repository, c *call) object {
 	})
 }
 
-func (e *Emulator) describeRepositories(c *call) (object, error) {
+func (e *ECR) describeRepositories(c *call) (object, error) {
 	names := c.in.strings("repositoryNames")
 	if names != nil {
 		out := []any{}
@@ -153,29 +177,29 @@ func (e *Emulator) describeRepositories(c *call) (object, error) {
 		}
 		return object{"repositories": out}, nil
 	}
-	all := slices.Sorted(maps.Keys(e.registry.repositories))
+	all := slices.Sorted(maps.Keys(e.repositories))
 	page, next, err := paginate(c.in, all, "maxResults", 100)
 	if err != nil {
 		return nil, err
 	}
 	out := []any{}
 	for _, n := range page {
-		out = append(out, e.describeRepository(e.registry.repositories[n], c))
+		out = append(out, e.describeRepository(e.repositories[n], c))
 	}
 	answer := object{"repositories": out}
 	answer.put("nextToken", next)
 	return answer, nil
 }
 
-func (e *Emulator) deleteRepository(c *call) (object, error) {
+func (e *ECR) deleteRepository(c *call) (object, error) {
 	r, err := e.ours(c, c.in.str("repositoryName"))
 	if err != nil {
 		return nil, err
 	}
 	if len(r.images) > 0 && !c.in.flag("force") {
-		return nil, apiErrorf("RepositoryNotEmptyException", "The repository with name '%s' in registry with id '%s' cannot be deleted because it still contains images", r.name, e.account)
+		return nil, apiErrorf("RepositoryNotEmptyException", "The repository with name '%s' in registry with id '%s' cannot be deleted because it still contains images", r.name, e.Account())
 	}
-	delete(e.registry.repositories, r.name)
+	delete(e.repositories, r.name)
 	return object{"repository": e.describeRepository(r, c)}, nil
 }
 
@@ -193,10 +217,10 @@ func (r *repository) lookup(id object) *image {
 	if digest != "" && tag != "" && r.tagged[tag] != digest {
 		return nil
 	}
-	return r.find(orDefault(digest, tag))
+	return r.find(cmp.Or(digest, tag))
 }
 
-func (e *Emulator) batchGetImage(c *call) (object, error) {
+func (e *ECR) batchGetImage(c *call) (object, error) {
 	r, err := e.ours(c, c.in.str("repositoryName"))
 	if err != nil {
 		return nil, err
@@ -209,14 +233,14 @@ func (e *Emulator) batchGetImage(c *call) (object, error) {
 			continue
 		}
 		images = append(images, object{
-			"registryId": e.account, "repositoryName": r.name, "imageId": imageID(img.digest, id.str("imageTag")),
+			"registryId": e.Account(), "repositoryName": r.name, "imageId": imageID(img.digest, id.str("imageTag")),
 			"imageManifest": string(img.body), "imageManifestMediaType": img.mediaType,
 		})
 	}
 	return object{"images": images, "failures": failures}, nil
 }
 
-func (e *Emulator) describeImages(c *call) (object, error) {
+func (e *ECR) describeImages(c *call) (object, error) {
 	r, err := e.ours(c, c.in.str("repositoryName"))
 	if err != nil {
 		return nil, err
@@ -230,7 +254,7 @@ func (e *Emulator) describeImages(c *call) (object, error) {
 			img := r.lookup(id)
 			if img == nil {
 				return nil, apiErrorf("ImageNotFoundException", "The image with imageId {imageDigest:'%s', imageTag:'%s'} does not exist within the repository with name '%s' in the registry with id '%s'",
-					orDefault(id.str("imageDigest"), "null"), orDefault(id.str("imageTag"), "null"), r.name, e.account)
+					cmp.Or(id.str("imageDigest"), "null"), cmp.Or(id.str("imageTag"), "null"), r.name, e.Account())
 			}
 			chosen = append(chosen, img)
 		}
@@ -250,7 +274,7 @@ func (e *Emulator) describeImages(c *call) (object, error) {
 	details := []any{}
 	for _, img := range page {
 		d := object{
-			"registryId": e.account, "repositoryName": r.name, "imageDigest": img.digest,
+			"registryId": e.Account(), "repositoryName": r.name, "imageDigest": img.digest,
 			"imageSizeInBytes": int(img.size), "imagePushedAt": epoch(img.pushed), "imageManifestMediaType": img.mediaType,
 		}
 		if tags := r.tagsOf(img.digest); tags != nil {
@@ -267,7 +291,7 @@ func (e *Emulator) describeImages(c *call) (object, error) {
 	return answer, nil
 }
 
-func (e *Emulator) listImages(c *call) (object, error) {
+func (e *ECR) listImages(c *call) (object, error) {
 	r, err := e.ours(c, c.in.str("repositoryName"))
 	if err != nil {
 		return nil, err
@@ -294,7 +318,7 @@ func (e *Emulator) listImages(c *call) (object, error) {
 	return answer, nil
 }
 
-func (e *Emulator) batchDeleteImage(c *call) (object, error) {
+func (e *ECR) batchDeleteImage(c *call) (object, error) {
 	r, err := e.ours(c, c.in.str("repositoryName"))
 	if err != nil {
 		return nil, err
@@ -325,7 +349,7 @@ func (e *Emulator) batchDeleteImage(c *call) (object, error) {
 	return object{"imageIds": deleted, "failures": failures}, nil
 }
 
-func (e *Emulator) batchCheckLayerAvailability(c *call) (object, error) {
+func (e *ECR) batchCheckLayerAvailability(c *call) (object, error) {
 	r, err := e.ours(c, c.in.str("repositoryName"))
 	if err != nil {
 		return nil, err
@@ -345,7 +369,7 @@ func (e *Emulator) batchCheckLayerAvailability(c *call) (object, error) {
 	return object{"layers": layers, "failures": failures}, nil
 }
 
-func (e *Emulator) putImageOperation(c *call) (object, error) {
+func (e *ECR) putImageOperation(c *call) (object, error) {
 	r, err := e.ours(c, c.in.str("repositoryName"))
 	if err != nil {
 		return nil, err
@@ -356,28 +380,10 @@ func (e *Emulator) putImageOperation(c *call) (object, error) {
 		return nil, err
 	}
 	if existed {
-		return nil, apiErrorf("ImageAlreadyExistsException", "Image with digest '%s' and tag '%s' already exists in the repository with name '%s' in registry with id '%s'", img.digest, tag, r.name, e.account)
+		return nil, apiErrorf("ImageAlreadyExistsException", "Image with digest '%s' and tag '%s' already exists in the repository with name '%s' in registry with id '%s'", img.digest, tag, r.name, e.Account())
 	}
 	return object{"image": object{
-		"registryId": e.account, "repositoryName": r.name, "imageId": imageID(img.digest, tag),
+		"registryId": e.Account(), "repositoryName": r.name, "imageId": imageID(img.digest, tag),
 		"imageManifest": string(img.body), "imageManifestMediaType": img.mediaType,
 	}}, nil
-}
-
-// paginate cuts one page out of a list. The token is the place where the next one begins.
-func paginate[T any](in object, all []T, maxMember string, def int) (page []T, next string, err error) {
-	start := 0
-	if t := in.str("nextToken"); t != "" {
-		raw, err := base64.RawURLEncoding.DecodeString(t)
-		n, err2 := strconv.Atoi(strings.TrimPrefix(string(raw), "page:"))
-		if err != nil || err2 != nil || n < 0 || n > len(all) {
-			return nil, "", apiErrorf("InvalidParameterException", "Invalid token: %s", t)
-		}
-		start = n
-	}
-	end := min(start+in.number(maxMember, def), len(all))
-	if end < len(all) {
-		next = base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, "page:%d", end))
-	}
-	return all[start:end], next, nil
 }

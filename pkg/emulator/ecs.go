@@ -5,22 +5,47 @@
 package emulator
 
 import (
+	"cmp"
+	"math/rand/v2"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/aws/aws-sdk-go-v2/service/ecs/schemas"
 )
 
+// ECS is Amazon ECS: clusters, task definitions, services, deployments and tasks, and the machine that moves them on.
+type ECS struct {
+	*Server
+	ecsState
+	images *ECR
+	logs   *Logs
+	turns  []func(now time.Time) (busy bool) // of whoever else deploys to services: one at the end of each tick
+
+	behaviour   Behaviour
+	chance      *rand.Rand // what it leaves to chance
+	scripts     []script
+	taskScripts []taskScript
+}
+
+func newECS(server *Server, images *ECR, logs *Logs) *ECS {
+	e := &ECS{Server: server, images: images, logs: logs, chance: rand.New(rand.NewPCG(0, 2))}
+	e.init()
+	server.advance, server.acted = e.bringUp, e.noteViews
+	server.handle("AmazonEC2ContainerServiceV20141113", e.service())
+	return e
+}
+
 type ecsState struct {
 	clusters []*cluster
 	families map[string]*family
-	ticked   time.Time // the machine has run up to here
-	busy     bool      // something is under way: ticks must not be skipped
-	launched int       // tasks, ever
+	tokens   map[string]ranBefore // of RunTask, by client token
+	history  []*release           // every service deployment ever, also of deleted services
+	ticked   time.Time            // the machine has run up to here
+	busy     bool                 // something is under way: ticks must not be skipped
+	launched int                  // tasks, ever
 }
 
-func (s *ecsState) init() { s.families = map[string]*family{} }
+func (s *ecsState) init() { s.families, s.tokens = map[string]*family{}, map[string]ranBefore{} }
 
 type cluster struct {
 	name, arn string
@@ -31,39 +56,44 @@ type cluster struct {
 	tasks     []*task
 }
 
-func ecsService() *awsService {
+func (e *ECS) service() *awsService {
 	return &awsService{
-		name:     "ecs",
-		rules:    ecsRules(),
-		unknown:  "UnknownOperationException",
-		refuse:   refuseECS,
-		resource: ecsResource,
+		name:      "ecs",
+		rules:     ecsRules(),
+		unknown:   "UnknownOperationException",
+		refuse:    refuseECS,
+		resource:  e.ecsResource,
+		resources: e.resources,
+		context:   e.ecsContext,
+		created:   e.created,
+		passed:    e.passedRoles,
 		operations: map[string]operation{
-			"CreateCluster":              {schemas.CreateClusterRequest, schemas.CreateClusterResponse, (*Emulator).createCluster},
-			"DescribeClusters":           {schemas.DescribeClustersRequest, schemas.DescribeClustersResponse, (*Emulator).describeClusters},
-			"ListClusters":               {schemas.ListClustersRequest, schemas.ListClustersResponse, (*Emulator).listClusters},
-			"DeleteCluster":              {schemas.DeleteClusterRequest, schemas.DeleteClusterResponse, (*Emulator).deleteCluster},
-			"RegisterTaskDefinition":     {schemas.RegisterTaskDefinitionRequest, schemas.RegisterTaskDefinitionResponse, (*Emulator).registerTaskDefinition},
-			"DescribeTaskDefinition":     {schemas.DescribeTaskDefinitionRequest, schemas.DescribeTaskDefinitionResponse, (*Emulator).describeTaskDefinition},
-			"ListTaskDefinitions":        {schemas.ListTaskDefinitionsRequest, schemas.ListTaskDefinitionsResponse, (*Emulator).listTaskDefinitions},
-			"DeregisterTaskDefinition":   {schemas.DeregisterTaskDefinitionRequest, schemas.DeregisterTaskDefinitionResponse, (*Emulator).deregisterTaskDefinition},
-			"TagResource":                {schemas.TagResourceRequest, schemas.TagResourceResponse, (*Emulator).tagResource},
-			"UntagResource":              {schemas.UntagResourceRequest, schemas.UntagResourceResponse, (*Emulator).untagResource},
-			"ListTagsForResource":        {schemas.ListTagsForResourceRequest, schemas.ListTagsForResourceResponse, (*Emulator).listTagsForResource},
-			"CreateService":              {schemas.CreateServiceRequest, schemas.CreateServiceResponse, (*Emulator).createService},
-			"UpdateService":              {schemas.UpdateServiceRequest, schemas.UpdateServiceResponse, (*Emulator).updateService},
-			"DescribeServices":           {schemas.DescribeServicesRequest, schemas.DescribeServicesResponse, (*Emulator).describeServices},
-			"ListServices":               {schemas.ListServicesRequest, schemas.ListServicesResponse, (*Emulator).listServices},
-			"DeleteService":              {schemas.DeleteServiceRequest, schemas.DeleteServiceResponse, (*Emulator).deleteService},
-			"ListServiceDeployments":     {schemas.ListServiceDeploymentsRequest, schemas.ListServiceDeploymentsResponse, (*Emulator).listServiceDeployments},
-			"DescribeServiceDeployments": {schemas.DescribeServiceDeploymentsRequest, schemas.DescribeServiceDeploymentsResponse, (*Emulator).describeServiceDeployments},
-			"DescribeServiceRevisions":   {schemas.DescribeServiceRevisionsRequest, schemas.DescribeServiceRevisionsResponse, (*Emulator).describeServiceRevisions},
-			"ContinueServiceDeployment":  {schemas.ContinueServiceDeploymentRequest, schemas.ContinueServiceDeploymentResponse, (*Emulator).continueServiceDeployment},
-			"StopServiceDeployment":      {schemas.StopServiceDeploymentRequest, schemas.StopServiceDeploymentResponse, (*Emulator).stopServiceDeployment},
-			"ListTasks":                  {schemas.ListTasksRequest, schemas.ListTasksResponse, (*Emulator).listTasks},
-			"DescribeTasks":              {schemas.DescribeTasksRequest, schemas.DescribeTasksResponse, (*Emulator).describeTasks},
-			"RunTask":                    {schemas.RunTaskRequest, schemas.RunTaskResponse, (*Emulator).runTask},
-			"StopTask":                   {schemas.StopTaskRequest, schemas.StopTaskResponse, (*Emulator).stopTask},
+			"CreateCluster":                 {schemas.CreateClusterRequest, schemas.CreateClusterResponse, e.createCluster},
+			"DescribeClusters":              {schemas.DescribeClustersRequest, schemas.DescribeClustersResponse, e.describeClusters},
+			"ListClusters":                  {schemas.ListClustersRequest, schemas.ListClustersResponse, e.listClusters},
+			"DeleteCluster":                 {schemas.DeleteClusterRequest, schemas.DeleteClusterResponse, e.deleteCluster},
+			"RegisterTaskDefinition":        {schemas.RegisterTaskDefinitionRequest, schemas.RegisterTaskDefinitionResponse, e.registerTaskDefinition},
+			"DescribeTaskDefinition":        {schemas.DescribeTaskDefinitionRequest, schemas.DescribeTaskDefinitionResponse, e.describeTaskDefinition},
+			"ListTaskDefinitions":           {schemas.ListTaskDefinitionsRequest, schemas.ListTaskDefinitionsResponse, e.listTaskDefinitions},
+			"DeregisterTaskDefinition":      {schemas.DeregisterTaskDefinitionRequest, schemas.DeregisterTaskDefinitionResponse, e.deregisterTaskDefinition},
+			"TagResource":                   {schemas.TagResourceRequest, schemas.TagResourceResponse, e.tagResource},
+			"UntagResource":                 {schemas.UntagResourceRequest, schemas.UntagResourceResponse, e.untagResource},
+			"ListTagsForResource":           {schemas.ListTagsForResourceRequest, schemas.ListTagsForResourceResponse, e.listTagsForResource},
+			"CreateService":                 {schemas.CreateServiceRequest, schemas.CreateServiceResponse, e.createService},
+			"UpdateService":                 {schemas.UpdateServiceRequest, schemas.UpdateServiceResponse, e.updateService},
+			"DescribeServices":              {schemas.DescribeServicesRequest, schemas.DescribeServicesResponse, e.describeServices},
+			"ListServices":                  {schemas.ListServicesRequest, schemas.ListServicesResponse, e.listServices},
+			"DeleteService":                 {schemas.DeleteServiceRequest, schemas.DeleteServiceResponse, e.deleteService},
+			"DescribeExpressGatewayService": {schemas.DescribeExpressGatewayServiceRequest, schemas.DescribeExpressGatewayServiceResponse, e.describeExpressGatewayService},
+			"ListServiceDeployments":        {schemas.ListServiceDeploymentsRequest, schemas.ListServiceDeploymentsResponse, e.listServiceDeployments},
+			"DescribeServiceDeployments":    {schemas.DescribeServiceDeploymentsRequest, schemas.DescribeServiceDeploymentsResponse, e.describeServiceDeployments},
+			"DescribeServiceRevisions":      {schemas.DescribeServiceRevisionsRequest, schemas.DescribeServiceRevisionsResponse, e.describeServiceRevisions},
+			"ContinueServiceDeployment":     {schemas.ContinueServiceDeploymentRequest, schemas.ContinueServiceDeploymentResponse, e.continueServiceDeployment},
+			"StopServiceDeployment":         {schemas.StopServiceDeploymentRequest, schemas.StopServiceDeploymentResponse, e.stopServiceDeployment},
+			"ListTasks":                     {schemas.ListTasksRequest, schemas.ListTasksResponse, e.listTasks},
+			"DescribeTasks":                 {schemas.DescribeTasksRequest, schemas.DescribeTasksResponse, e.describeTasks},
+			"RunTask":                       {schemas.RunTaskRequest, schemas.RunTaskResponse, e.runTask},
+			"StopTask":                      {schemas.StopTaskRequest, schemas.StopTaskResponse, e.stopTask},
 		},
 	}
 }
@@ -88,28 +118,14 @@ func refuseECS(op string, v violation) error {
 	return apiErrorf(code, "%s", v.Error())
 }
 
-// sentence turns taskDefinition into "Task definition".
-func sentence(member string) string {
-	var b strings.Builder
-	for i, r := range member {
-		switch {
-		case i == 0:
-			r = unicode.ToUpper(r)
-		case unicode.IsUpper(r):
-			b.WriteByte(' ')
-			r = unicode.ToLower(r)
-		}
-		b.WriteRune(r)
-	}
-	return b.String()
-}
-
 // ecsResource is the resource that IAM would name when it denies an operation.
-func ecsResource(e *Emulator, op string, in object) string {
-	clusterName := nameOf(orDefault(in.str("cluster"), "default"))
+func (e *ECS) ecsResource(op string, in object) string {
+	clusterName := nameOf(cmp.Or(in.str("cluster"), "default"))
 	switch {
 	case strings.HasPrefix(in.str("service"), "arn:"):
 		return in.str("service")
+	case in.has("serviceArn"):
+		return in.str("serviceArn")
 	case in.has("service"):
 		return e.arn("ecs", "service/"+clusterName+"/"+in.str("service"))
 	case op == "CreateService":
@@ -132,18 +148,10 @@ func ecsResource(e *Emulator, op string, in object) string {
 	return "*"
 }
 
-// nameOf returns the last part of an ARN, or a name as it is.
-func nameOf(s string) string {
-	if strings.HasPrefix(s, "arn:") {
-		return s[strings.LastIndex(s, "/")+1:]
-	}
-	return s
-}
-
 // findCluster returns a cluster by name or ARN, "" being "default"; nil where there is none.
-func (e *Emulator) findCluster(ref string) *cluster {
-	ref = orDefault(ref, "default")
-	for _, c := range e.ecs.clusters {
+func (e *ECS) findCluster(ref string) *cluster {
+	ref = cmp.Or(ref, "default")
+	for _, c := range e.clusters {
 		if c.name == ref || c.arn == ref {
 			return c
 		}
@@ -152,7 +160,7 @@ func (e *Emulator) findCluster(ref string) *cluster {
 }
 
 // activeCluster returns the cluster that an operation works on.
-func (e *Emulator) activeCluster(ref string) (*cluster, error) {
+func (e *ECS) activeCluster(ref string) (*cluster, error) {
 	c := e.findCluster(ref)
 	switch {
 	case c == nil:
@@ -163,8 +171,8 @@ func (e *Emulator) activeCluster(ref string) (*cluster, error) {
 	return c, nil
 }
 
-func (e *Emulator) createCluster(c *call) (object, error) {
-	name := orDefault(c.in.str("clusterName"), "default")
+func (e *ECS) createCluster(c *call) (object, error) {
+	name := cmp.Or(c.in.str("clusterName"), "default")
 	if !resourceName.MatchString(name) {
 		return nil, apiErrorf("InvalidParameterException", "Invalid identifier: Identifier is for cluster %s", name)
 	}
@@ -174,7 +182,7 @@ func (e *Emulator) createCluster(c *call) (object, error) {
 	cl := e.findCluster(name)
 	if cl == nil {
 		cl = &cluster{name: name, arn: e.arn("ecs", "cluster/"+name)}
-		e.ecs.clusters = append(e.ecs.clusters, cl)
+		e.clusters = append(e.clusters, cl)
 	}
 	if cl.status != "ACTIVE" { // creating an existing one changes nothing
 		cl.status, cl.doc, cl.tags = "ACTIVE", object{}, c.in.list("tags")
@@ -225,7 +233,7 @@ func (cl *cluster) describe(include []string) object {
 // failure is one entry of a list of failures.
 func failure(arn, reason string) object { return object{"arn": arn, "reason": reason} }
 
-func (e *Emulator) describeClusters(c *call) (object, error) {
+func (e *ECS) describeClusters(c *call) (object, error) {
 	refs := c.in.strings("clusters")
 	if len(refs) == 0 {
 		refs = []string{"default"}
@@ -244,9 +252,9 @@ func (e *Emulator) describeClusters(c *call) (object, error) {
 	return object{"clusters": found, "failures": failures}, nil
 }
 
-func (e *Emulator) listClusters(c *call) (object, error) {
+func (e *ECS) listClusters(c *call) (object, error) {
 	arns := []string{}
-	for _, cl := range e.ecs.clusters {
+	for _, cl := range e.clusters {
 		if cl.status == "ACTIVE" {
 			arns = append(arns, cl.arn)
 		}
@@ -268,7 +276,7 @@ func listed(c *call, member string, arns []string) (object, error) {
 	return out, nil
 }
 
-func (e *Emulator) deleteCluster(c *call) (object, error) {
+func (e *ECS) deleteCluster(c *call) (object, error) {
 	cl, err := e.activeCluster(c.in.str("cluster"))
 	if err != nil {
 		return nil, err
@@ -314,7 +322,7 @@ func checkTags(in object, code string) error {
 }
 
 // tagged returns the tags of a resource, by ARN.
-func (e *Emulator) tagged(arn string) (*[]any, error) {
+func (e *ECS) tagged(arn string) (*[]any, error) {
 	switch {
 	case strings.Contains(arn, ":task-definition/"):
 		td, err := e.findTaskDefinition(arn)
@@ -323,7 +331,7 @@ func (e *Emulator) tagged(arn string) (*[]any, error) {
 		}
 		return &td.tags, nil
 	case strings.Contains(arn, ":service/"), strings.Contains(arn, ":cluster/"), strings.Contains(arn, ":task/"):
-		for _, cl := range e.ecs.clusters {
+		for _, cl := range e.clusters {
 			if cl.arn == arn {
 				return &cl.tags, nil
 			}
@@ -346,7 +354,7 @@ func (e *Emulator) tagged(arn string) (*[]any, error) {
 	return nil, apiErrorf("InvalidParameterException", "Invalid resource ARN: %s", arn)
 }
 
-func (e *Emulator) tagResource(c *call) (object, error) {
+func (e *ECS) tagResource(c *call) (object, error) {
 	if err := checkTags(c.in, "InvalidParameterException"); err != nil {
 		return nil, err
 	}
@@ -372,7 +380,7 @@ next:
 	return nil, nil
 }
 
-func (e *Emulator) untagResource(c *call) (object, error) {
+func (e *ECS) untagResource(c *call) (object, error) {
 	tags, err := e.tagged(c.in.str("resourceArn"))
 	if err != nil {
 		return nil, err
@@ -391,7 +399,7 @@ next:
 	return nil, nil
 }
 
-func (e *Emulator) listTagsForResource(c *call) (object, error) {
+func (e *ECS) listTagsForResource(c *call) (object, error) {
 	tags, err := e.tagged(c.in.str("resourceArn"))
 	if err != nil {
 		return nil, err

@@ -5,7 +5,9 @@
 package emulator
 
 import (
+	"cmp"
 	"encoding/json"
+	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -27,6 +29,10 @@ type deployment struct {
 	retry    time.Time
 	release  *release // the service deployment that it carries out; nil for a task set
 	shipment string   // id of the deployment of CodeDeploy that made the task set
+	rounds   int      // how often tasks of it were started
+
+	completedShown time.Time // when its completion is seen in the service's list
+	reasonBefore   string    // what that list says until then
 }
 
 // revision is a service revision: what runs, at one point of the service's history.
@@ -42,6 +48,8 @@ type revision struct {
 	test       float64           // and of the test traffic
 	scenario   Scenario
 	launched   int
+
+	architecture string // of an Express service, where it is not the task definition's
 }
 
 // release is a service deployment.
@@ -60,6 +68,13 @@ type release struct {
 	alarms                     string   // status of their monitoring
 	triggered                  []string // names of alarms that went off
 	interloped                 bool
+
+	caller, stoppedBy string // principals: who started it, and who asked for its end
+	supersededBy      string // id of the deployment that took its place
+
+	listed                   time.Time // from when ListServiceDeployments has it
+	recordLag, completionLag time.Duration
+	views                    []view // where recordLag is not zero: what it looked like
 
 	// Of a release that shifts traffic, and in part of one that bakes.
 	stage     string
@@ -97,6 +112,11 @@ func (r *release) finish(status, reason string, now time.Time) {
 	}
 }
 
+// blocking says whether the old tasks go before an early success.
+func (r *release) blocking() bool {
+	return r.configuration.object("earlySuccessCriteria").str("sourceServiceRevisionCleanup") == "BLOCKING"
+}
+
 func (s *service) primary() *deployment {
 	if len(s.deployments) == 0 {
 		return nil
@@ -123,7 +143,7 @@ func (s *service) breaker() (enable, rollback bool, threshold int) {
 }
 
 // deploy starts a deployment of what the service's document now says.
-func (e *Emulator) deploy(s *service, now time.Time) {
+func (e *ECS) deploy(s *service, caller string, now time.Time) {
 	td, err := e.findTaskDefinition(s.doc.str("taskDefinition"))
 	if err != nil {
 		return // checked before
@@ -140,9 +160,10 @@ func (e *Emulator) deploy(s *service, now time.Time) {
 		service: s, definition: td, created: now, digests: map[string]string{}, scenario: scenario, settings: s.settings(),
 	}
 	rel := &release{
-		arn: strings.Replace(s.arn, ":service/", ":service-deployment/", 1) + "/" + e.id(releaseID), service: s,
+		arn: strings.Replace(s.arn, ":service/", ":service-deployment/", 1) + "/" + e.id(releaseID), service: s, caller: caller,
 		status: "PENDING", created: now, updated: now, target: rev, configuration: copyOf(s.doc.object("deploymentConfiguration")), breaker: "DISABLED", alarms: "DISABLED",
 	}
+	e.drawLags(rel)
 	rel.steps = trafficSteps(rel.configuration)
 	if enabled, _, _ := s.breaker(); enabled {
 		rel.breaker = "MONITORING"
@@ -154,6 +175,9 @@ func (e *Emulator) deploy(s *service, now time.Time) {
 	for _, d := range s.deployments {
 		d.status = "ACTIVE"
 		rel.sources = append(rel.sources, d.revision)
+		if !d.release.final() {
+			d.release.supersededBy = "ecs-svc/" + number
+		}
 		d.release.finish("STOPPED", "Service deployment was stopped because a new service deployment was started.", now)
 	}
 	if old == nil && !rel.shifts() {
@@ -163,9 +187,10 @@ func (e *Emulator) deploy(s *service, now time.Time) {
 	d.progress("IN_PROGRESS", "ECS deployment "+d.id+" in progress.", now)
 	s.deployments = append([]*deployment{d}, s.deployments...)
 	s.releases = append([]*release{rel}, s.releases...)
+	e.history = append(e.history, rel)
 	s.revisions = append([]*revision{rev}, s.revisions...)
 	s.steady = false
-	e.ecs.busy = true
+	e.busy = true
 }
 
 // groupsFor chooses the target groups of the next revision. One that shifts traffic gets those that the revision with the traffic does not have.
@@ -176,6 +201,9 @@ func (s *service) groupsFor(shifts bool) []string {
 	}
 	var groups []string
 	for i, lb := range s.doc.objects("loadBalancers") {
+		if !lb.has("targetGroupArn") {
+			continue // a Classic Load Balancer has instances, no target groups
+		}
 		group, alternate := lb.str("targetGroupArn"), lb.object("advancedConfiguration").str("alternateTargetGroupArn")
 		if i < len(used) && alternate != "" && (shifts && used[i] == group || !shifts && used[i] == alternate) {
 			group = alternate
@@ -192,7 +220,7 @@ func (d *deployment) progress(state, reason string, now time.Time) {
 // platformVersion is what LATEST stands for on Fargate.
 const platformVersion = "1.4.0"
 
-func (s *service) describeDeployment(d *deployment) object {
+func (s *service) describeDeployment(d *deployment, now time.Time) object {
 	desired := s.desired
 	if d.status != "PRIMARY" || d.state == "FAILED" {
 		desired = 0
@@ -205,7 +233,9 @@ func (s *service) describeDeployment(d *deployment) object {
 	o := object{
 		"id": d.id, "status": d.status, "taskDefinition": d.revision.definition.arn, "createdAt": epoch(d.created), "updatedAt": epoch(d.updated),
 		"desiredCount": desired, "pendingCount": s.count(d, "PENDING"), "runningCount": s.count(d, "RUNNING"), "failedTasks": d.failed,
-		"rolloutState": d.state, "rolloutStateReason": d.reason,
+	}
+	if !s.classic() { // the reference: rolloutState is not returned for services behind a Classic Load Balancer
+		o["rolloutState"], o["rolloutStateReason"] = d.shownState(now)
 	}
 	for _, m := range []string{"capacityProviderStrategy", "launchType", "platformVersion", "platformFamily", "networkConfiguration", "serviceConnectConfiguration", "volumeConfigurations", "vpcLatticeConfigurations"} {
 		o.put(m, d.revision.settings[m])
@@ -240,6 +270,7 @@ func weight(percent float64) json.Number {
 	return json.Number(strconv.FormatFloat(percent, 'f', 1, 64))
 }
 
+// describe is the service deployment as it is; callers of the API see that of [release.seen].
 func (r *release) describe() object {
 	s := r.service
 	_, _, threshold := s.breaker()
@@ -257,7 +288,9 @@ func (r *release) describe() object {
 	if r.alarms != "DISABLED" {
 		o["alarms"] = object{"status": r.alarms, "alarmNames": r.configuration.object("alarms")["alarmNames"], "triggeredAlarmNames": anys(r.triggered)}
 	}
-	o.put("lifecycleStage", r.stage)
+	if r.shifts() { // a rolling update has no stages: https://github.com/kayac/ecspresso/pull/1064
+		o.put("lifecycleStage", r.stage)
+	}
 	if r.hooks != nil {
 		var details []any
 		for _, h := range r.hooks {
@@ -290,19 +323,21 @@ func (r *revision) describe() object {
 			resolved["loadBalancers"] = append(resolved.list("loadBalancers"), one)
 		}
 	}
-	return copyOf(r.settings.with(object{
+	o := r.settings.with(object{
 		"serviceRevisionArn": r.arn, "serviceArn": r.service.arn, "clusterArn": r.service.cluster.arn, "taskDefinition": r.definition.arn,
 		"createdAt": epoch(r.created), "guardDutyEnabled": false, "containerImages": images, "resolvedConfiguration": resolved,
-	}))
+	})
+	r.describeExpress(o)
+	return copyOf(o)
 }
 
-func (e *Emulator) listServiceDeployments(c *call) (object, error) {
+func (e *ECS) listServiceDeployments(c *call) (object, error) {
 	cl, err := e.activeCluster(c.in.str("cluster"))
 	if err != nil {
 		return nil, err
 	}
 	s := cl.service(c.in.str("service"))
-	if s == nil {
+	if s == nil || s.status == "INACTIVE" {
 		return nil, apiErrorf("ServiceNotFoundException", "Service not found.")
 	}
 	if n := c.in.number("maxResults", 20); n < 1 || n > 100 {
@@ -311,6 +346,10 @@ func (e *Emulator) listServiceDeployments(c *call) (object, error) {
 	var chosen []*release
 	created, statuses := c.in.object("createdAt"), c.in.strings("status")
 	for _, r := range s.releases {
+		if r.listed.After(c.now) {
+			continue
+		}
+		r = r.seen(c.now)
 		at := r.created.Truncate(time.Millisecond) // the precision of timestamps on the wire
 		if after := timeOf(created["after"]); !after.IsZero() && at.Before(after.Truncate(time.Millisecond)) {
 			continue
@@ -341,8 +380,8 @@ func (e *Emulator) listServiceDeployments(c *call) (object, error) {
 }
 
 // findRelease finds a service deployment by ARN; nil where there is none.
-func (e *Emulator) findRelease(arn string) *release {
-	for _, cl := range e.ecs.clusters {
+func (e *ECS) findRelease(arn string) *release {
+	for _, cl := range e.clusters {
 		for _, s := range cl.services {
 			for _, r := range s.releases {
 				if r.arn == arn {
@@ -352,6 +391,18 @@ func (e *Emulator) findRelease(arn string) *release {
 		}
 	}
 	return nil
+}
+
+// deletedService says whether an ARN of a service deployment or revision names a service that was deleted.
+func (e *ECS) deletedService(arn string) bool {
+	for _, cl := range e.clusters {
+		for _, s := range cl.services {
+			if prefix := strings.Join(strings.Split(s.arn, "/")[1:], "/") + "/"; s.status != "ACTIVE" && strings.Contains(arn, "/"+prefix) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // maxDescribed is how many service deployments or revisions one call describes.
@@ -372,7 +423,7 @@ func checkARNs(arns []string, member, kind string) error {
 	return nil
 }
 
-func (e *Emulator) describeServiceDeployments(c *call) (object, error) {
+func (e *ECS) describeServiceDeployments(c *call) (object, error) {
 	arns := c.in.strings("serviceDeploymentArns")
 	if err := checkARNs(arns, "Service deployment arns", "service-deployment"); err != nil {
 		return nil, err
@@ -380,7 +431,9 @@ func (e *Emulator) describeServiceDeployments(c *call) (object, error) {
 	found, failures := []any{}, []any{}
 	for _, arn := range arns {
 		if r := e.findRelease(arn); r != nil {
-			found = append(found, r.describe())
+			found = append(found, r.seen(c.now).describe())
+		} else if e.deletedService(arn) {
+			return nil, apiErrorf("ServiceNotFoundException", "Service not found.")
 		} else {
 			failures = append(failures, failure(arn, "MISSING"))
 		}
@@ -388,7 +441,7 @@ func (e *Emulator) describeServiceDeployments(c *call) (object, error) {
 	return object{"serviceDeployments": found, "failures": failures}, nil
 }
 
-func (e *Emulator) describeServiceRevisions(c *call) (object, error) {
+func (e *ECS) describeServiceRevisions(c *call) (object, error) {
 	arns := c.in.strings("serviceRevisionArns")
 	if err := checkARNs(arns, "Service revision arns", "service-revision"); err != nil {
 		return nil, err
@@ -396,7 +449,7 @@ func (e *Emulator) describeServiceRevisions(c *call) (object, error) {
 	found, failures := []any{}, []any{}
 next:
 	for _, arn := range arns {
-		for _, cl := range e.ecs.clusters {
+		for _, cl := range e.clusters {
 			for _, s := range cl.services {
 				for _, r := range s.revisions {
 					if r.arn == arn {
@@ -406,28 +459,65 @@ next:
 				}
 			}
 		}
+		if e.deletedService(arn) {
+			return nil, apiErrorf("ServiceNotFoundException", "Service not found.")
+		}
 		failures = append(failures, failure(arn, "MISSING"))
 	}
 	return object{"serviceRevisions": found, "failures": failures}, nil
 }
 
-func (e *Emulator) stopServiceDeployment(c *call) (object, error) {
+func (e *ECS) stopServiceDeployment(c *call) (object, error) {
 	arn := c.in.str("serviceDeploymentArn")
 	if err := checkARNs([]string{arn}, "Service deployment arn", "service-deployment"); err != nil {
 		return nil, err
 	}
-	if t := orDefault(c.in.str("stopType"), "ROLLBACK"); t != "ROLLBACK" { // the reference: "The valid values are ROLLBACK"
+	if t := cmp.Or(c.in.str("stopType"), "ROLLBACK"); t != "ROLLBACK" { // the reference: "The valid values are ROLLBACK"
 		return nil, apiErrorf("InvalidParameterException", "stopType should be one of [ROLLBACK]")
 	}
 	r := e.findRelease(arn)
 	if r == nil {
 		return nil, apiErrorf("ServiceDeploymentNotFoundException", "Service deployment not found.")
 	}
-	if r.status != "PENDING" && r.status != "IN_PROGRESS" {
+	switch r.status {
+	case "PENDING", "IN_PROGRESS":
+	case "STOP_REQUESTED", "ROLLBACK_REQUESTED", "ROLLBACK_IN_PROGRESS":
+		c.change.Deployment, c.change.Effect = "ecs-svc/"+r.target.id, "continued its rollback"
+		// The developer guide, stop-service-deployment: stopping a deployment in these states continues the rollback.
+		return object{"serviceDeploymentArn": r.arn}, nil
+	default: // code and words are not known for certain
 		return nil, apiErrorf("ConflictException", "Cannot stop a service deployment with the status %s.", r.status)
 	}
-	r.status, r.updated = "ROLLBACK_REQUESTED", c.now
+	r.status, r.updated, r.stoppedBy = "ROLLBACK_REQUESTED", c.now, c.principal
+	c.change.Deployment, c.change.Effect = "ecs-svc/"+r.target.id, "stopped"
 	r.reason = "Service deployment rollback was requested by a user."
-	e.ecs.busy = true
+	e.busy = true
 	return object{"serviceDeploymentArn": r.arn}, nil
+}
+
+// port is the container port behind a target group.
+func (r *revision) port(group string) int {
+	for i, lb := range r.settings.objects("loadBalancers") {
+		if i < len(r.groups) && r.groups[i] == group {
+			return lb.number("containerPort", 0)
+		}
+	}
+	return 0
+}
+
+// records are all service deployments ever, also of deleted services, newest last.
+func (e *ECS) records() []DeploymentRecord {
+	var out []DeploymentRecord
+	for _, r := range e.history {
+		d := DeploymentRecord{
+			Cluster: r.service.cluster.name, Service: r.service.name, ID: "ecs-svc/" + r.target.id, ARN: r.arn, TaskDefinition: r.target.definition.arn,
+			Digests: maps.Clone(r.target.digests), Caller: r.caller, StoppedBy: r.stoppedBy, SupersededBy: r.supersededBy,
+			Created: r.created, Ended: r.finished, Status: r.status, Reason: r.reason,
+		}
+		if arn := r.rollback.str("serviceRevisionArn"); arn != "" {
+			d.RolledBackTo = "ecs-svc/" + nameOf(arn)
+		}
+		out = append(out, d)
+	}
+	return out
 }

@@ -4,6 +4,7 @@
 package emulator
 
 import (
+	"cmp"
 	"reflect"
 	"slices"
 	"strings"
@@ -25,6 +26,7 @@ type service struct {
 	events      []object      // newest first
 	steady      bool          // has said that it is
 	proven      map[string]bool
+	express     *Express // nil is a service whose resources the customer manages
 }
 
 // described are the members of a service's description that requests set and nothing else does.
@@ -40,7 +42,7 @@ var releasing = []string{
 	"serviceConnectConfiguration", "volumeConfigurations", "vpcLatticeConfigurations",
 }
 
-func (e *Emulator) createService(c *call) (object, error) {
+func (e *ECS) createService(c *call) (object, error) {
 	invalid := func(format string, args ...any) (object, error) {
 		return nil, apiErrorf("InvalidParameterException", format, args...)
 	}
@@ -60,7 +62,7 @@ func (e *Emulator) createService(c *call) (object, error) {
 	} else if s != nil && s.status == "DRAINING" {
 		return invalid("Unable to Start a service that is still Draining.")
 	}
-	controller := orDefault(c.in.object("deploymentController").str("type"), "ECS")
+	controller := cmp.Or(c.in.object("deploymentController").str("type"), "ECS")
 	s := &service{
 		name: name, arn: e.arn("ecs", "service/"+cl.name+"/"+name), cluster: cl, status: "ACTIVE", doc: copyOf(c.in), tags: c.in.list("tags"),
 		created: c.now, createdBy: c.principal, proven: map[string]bool{},
@@ -110,7 +112,8 @@ func (e *Emulator) createService(c *call) (object, error) {
 	cl.services = append(slices.DeleteFunc(cl.services, func(o *service) bool { return o.name == name }), s)
 	switch controller {
 	case "ECS":
-		e.deploy(s, c.now)
+		e.deploy(s, c.principal, c.now)
+		c.change.Deployment, c.change.Effect = s.primary().id, "created"
 	case "CODE_DEPLOY":
 		td, err := e.findTaskDefinition(s.doc.str("taskDefinition"))
 		if err != nil {
@@ -118,7 +121,7 @@ func (e *Emulator) createService(c *call) (object, error) {
 		}
 		e.firstTaskSet(s, td, c.now)
 	}
-	return object{"service": e.describeService(s, true)}, nil
+	return object{"service": e.describeService(s, c.now, true)}, nil
 }
 
 // checkPlacement refuses a task definition that cannot run where the service or task is to run.
@@ -167,6 +170,11 @@ func onFargate(doc object) bool {
 func (s *service) fargate() bool      { return onFargate(s.doc) }
 func (s *service) controller() string { return s.doc.object("deploymentController").str("type") }
 
+// classic says whether the service is behind a Classic Load Balancer.
+func (s *service) classic() bool {
+	return slices.ContainsFunc(s.doc.objects("loadBalancers"), func(lb object) bool { return lb.has("loadBalancerName") })
+}
+
 // service finds a service by name or ARN; nil where there is none.
 func (cl *cluster) service(ref string) *service {
 	for _, s := range cl.services {
@@ -178,7 +186,7 @@ func (cl *cluster) service(ref string) *service {
 }
 
 // activeService returns the service that an operation changes.
-func (e *Emulator) activeService(c *call) (*service, error) {
+func (e *ECS) activeService(c *call) (*service, error) {
 	cl, err := e.activeCluster(c.in.str("cluster"))
 	if err != nil {
 		return nil, err
@@ -193,7 +201,7 @@ func (e *Emulator) activeService(c *call) (*service, error) {
 	return s, nil
 }
 
-func (e *Emulator) updateService(c *call) (object, error) {
+func (e *ECS) updateService(c *call) (object, error) {
 	s, err := e.activeService(c)
 	if err != nil {
 		return nil, err
@@ -218,6 +226,9 @@ func (e *Emulator) updateService(c *call) (object, error) {
 		if c.in.flag("forceNewDeployment") {
 			return nil, apiErrorf("InvalidParameterException", "Cannot force a new deployment on services with %s %s deployment controller.", article(s.controller()), s.controller())
 		}
+	}
+	if err := s.checkExpress(in); err != nil {
+		return nil, err
 	}
 	if in.has("taskDefinition") {
 		td, err := e.usableTaskDefinition(in.str("taskDefinition"), "ClientException")
@@ -253,12 +264,14 @@ func (e *Emulator) updateService(c *call) (object, error) {
 	s.doc = doc
 	if n := in.number("desiredCount", s.desired); n != s.desired {
 		s.desired, s.steady = n, false
-		e.ecs.busy = true
+		e.busy = true
+		c.change.Effect = "scaled"
 	}
 	if changed && s.controller() == "ECS" {
-		e.deploy(s, c.now)
+		e.deploy(s, c.principal, c.now)
+		c.change.Deployment, c.change.Effect = s.primary().id, "started"
 	}
-	return object{"service": e.describeService(s, true)}, nil
+	return object{"service": e.describeService(s, c.now, true)}, nil
 }
 
 func article(word string) string {
@@ -268,7 +281,7 @@ func article(word string) string {
 	return "a"
 }
 
-func (e *Emulator) describeServices(c *call) (object, error) {
+func (e *ECS) describeServices(c *call) (object, error) {
 	cl, err := e.activeCluster(c.in.str("cluster"))
 	if err != nil {
 		return nil, err
@@ -283,7 +296,7 @@ func (e *Emulator) describeServices(c *call) (object, error) {
 	found, failures := []any{}, []any{}
 	for _, ref := range refs {
 		if s := cl.service(ref); s != nil {
-			found = append(found, e.describeService(s, slices.Contains(c.in.strings("include"), "TAGS")))
+			found = append(found, e.describeService(s, c.now, slices.Contains(c.in.strings("include"), "TAGS")))
 		} else {
 			failures = append(failures, failure(e.arn("ecs", "service/"+cl.name+"/"+nameOf(ref)), "MISSING"))
 		}
@@ -291,7 +304,7 @@ func (e *Emulator) describeServices(c *call) (object, error) {
 	return object{"services": found, "failures": failures}, nil
 }
 
-func (e *Emulator) describeService(s *service, tags bool) object {
+func (e *ECS) describeService(s *service, now time.Time, tags bool) object {
 	o := object{
 		"serviceArn": s.arn, "serviceName": s.name, "clusterArn": s.cluster.arn, "status": s.status,
 		"desiredCount": s.desired, "runningCount": s.count(nil, "RUNNING"), "pendingCount": s.count(nil, "PENDING"),
@@ -304,6 +317,12 @@ func (e *Emulator) describeService(s *service, tags bool) object {
 		o.put(m, s.doc[m])
 	}
 	o.put("taskDefinition", s.doc.str("taskDefinition"))
+	if s.express != nil {
+		o["resourceManagementType"] = "ECS"
+		if s.express.NoTaskDefinition {
+			delete(o, "taskDefinition")
+		}
+	}
 	if s.fargate() || s.doc.has("loadBalancers") {
 		o.fill("healthCheckGracePeriodSeconds", 0)
 	}
@@ -314,10 +333,10 @@ func (e *Emulator) describeService(s *service, tags bool) object {
 	case "ECS":
 		deployments := []any{}
 		for _, d := range s.deployments {
-			deployments = append(deployments, s.describeDeployment(d))
+			deployments = append(deployments, s.describeDeployment(d, now))
 		}
 		o["deployments"] = deployments
-		if len(s.releases) > 0 {
+		if len(s.releases) > 0 && !e.behaviour.NoCurrentDeployment {
 			o["currentServiceDeployment"] = s.releases[0].arn
 		}
 		var current []any
@@ -337,13 +356,16 @@ func (e *Emulator) describeService(s *service, tags bool) object {
 	return copyOf(o)
 }
 
-func (e *Emulator) listServices(c *call) (object, error) {
+func (e *ECS) listServices(c *call) (object, error) {
 	cl, err := e.activeCluster(c.in.str("cluster"))
 	if err != nil {
 		return nil, err
 	}
 	arns := []string{}
 	for _, s := range cl.services {
+		if kind := c.in.str("resourceManagementType"); kind != "" && (kind == "ECS") != (s.express != nil) {
+			continue
+		}
 		if lt := c.in.str("launchType"); s.status == "ACTIVE" && (lt == "" || lt == s.doc.str("launchType")) {
 			arns = append(arns, s.arn)
 		}
@@ -357,7 +379,7 @@ func (e *Emulator) listServices(c *call) (object, error) {
 	return out, nil
 }
 
-func (e *Emulator) deleteService(c *call) (object, error) {
+func (e *ECS) deleteService(c *call) (object, error) {
 	s, err := e.activeService(c)
 	if err != nil {
 		return nil, err
@@ -365,15 +387,23 @@ func (e *Emulator) deleteService(c *call) (object, error) {
 	if s.desired > 0 && !c.in.flag("force") {
 		return nil, apiErrorf("InvalidParameterException", "The service cannot be stopped while it is scaled above 0.")
 	}
+	e.deleteNow(s, c.now)
+	c.change.Effect = "deleted"
+	return object{"service": e.describeService(s, c.now, false)}, nil
+}
+
+// deleteNow begins the end of a service: it drains its tasks. Its deployments and revisions go with it: describing them answers
+// ServiceNotFoundException from then on.
+func (e *ECS) deleteNow(s *service, now time.Time) {
 	s.status, s.desired, s.steady = "DRAINING", 0, false
 	for _, r := range s.releases {
-		r.finish("STOPPED", "", c.now)
+		r.finish("STOPPED", "", now)
 	}
 	for _, t := range s.tasks(nil) {
-		e.stop(t, c.now, "ServiceSchedulerInitiated", "Service was deleted")
+		e.stop(t, now, "ServiceSchedulerInitiated", "Service was deleted")
 	}
-	e.ecs.busy = true
-	return object{"service": e.describeService(s, false)}, nil
+	e.busy = true
+	s.releases, s.revisions = nil, nil
 }
 
 // maxEvents is how many events DescribeServices returns: the last 100.
@@ -381,10 +411,10 @@ const maxEvents = 100
 
 // event puts a message on the service's list, in the words that ECS uses.
 // https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-event-messages-list.html
-func (e *Emulator) event(s *service, now time.Time, message string) { e.eventOf(s, "", now, message) }
+func (e *ECS) event(s *service, now time.Time, message string) { e.eventOf(s, "", now, message) }
 
 // eventOf is event with more behind the service's name: ", taskSet ecs-svc/…".
-func (e *Emulator) eventOf(s *service, more string, now time.Time, message string) {
+func (e *ECS) eventOf(s *service, more string, now time.Time, message string) {
 	s.events = append([]object{{"id": e.id(uuidID), "createdAt": epoch(now), "message": "(service " + s.name + more + ") " + message}}, s.events...)
 	if len(s.events) > maxEvents {
 		s.events = s.events[:maxEvents]

@@ -4,6 +4,7 @@
 package emulator
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -46,6 +47,7 @@ type container struct {
 	status, health, reason string
 	exitCode               *int
 	essential              bool
+	consistent             bool // every task of a service revision runs the digest that the first one resolved
 }
 
 // step is one change in the life of a task.
@@ -98,18 +100,18 @@ func (s *service) count(d *deployment, status string) int {
 }
 
 // newTask makes a task of a task definition; launch plans its life.
-func (e *Emulator) newTask(cl *cluster, td *taskDefinition, now time.Time) *task {
+func (e *ECS) newTask(cl *cluster, td *taskDefinition, now time.Time) *task {
 	id := e.id(taskID)
-	e.ecs.launched++
-	t := &task{id: id, attachment: e.id(uuidID), arn: e.arn("ecs", "task/"+cl.name+"/"+id), number: e.ecs.launched, cluster: cl, definition: td, created: now, version: 1, status: "PROVISIONING", health: "UNKNOWN", doc: object{}}
+	e.launched++
+	t := &task{id: id, attachment: e.id(uuidID), arn: e.arn("ecs", "task/"+cl.name+"/"+id), number: e.launched, cluster: cl, definition: td, created: now, version: 1, status: "PROVISIONING", health: "UNKNOWN", doc: object{}}
 	for _, c := range td.doc.objects("containerDefinitions") {
 		t.containers = append(t.containers, &container{
-			name: c.str("name"), image: c.str("image"), essential: c.flag("essential"), status: "PENDING", health: "UNKNOWN",
+			name: c.str("name"), image: c.str("image"), essential: c.flag("essential"), consistent: c.str("versionConsistency") != "disabled", status: "PENDING", health: "UNKNOWN",
 			arn: e.arn("ecs", "container/"+cl.name+"/"+id+"/"+e.id(uuidID)), runtime: fmt.Sprintf("%s-%010d", id, e.rand.IntN(1e9)),
 		})
 	}
 	cl.tasks = append(cl.tasks, t)
-	e.ecs.busy = true
+	e.busy = true
 	return t
 }
 
@@ -148,7 +150,7 @@ func fill(text string, td *taskDefinition, settings object, account, id string) 
 	}
 	executionRole := nameOf(td.doc.str("executionRoleArn"))
 	return strings.NewReplacer("{image}", image, "{registry}", registry, "{repository}", repository, "{tag}", tag, "{secret}", secret, "{subnet}", subnet,
-		"{taskRole}", orDefault(nameOf(td.doc.str("taskRoleArn")), executionRole), "{executionRole}", executionRole, "{account}", account, "{task}", id).Replace(text)
+		"{taskRole}", cmp.Or(nameOf(td.doc.str("taskRoleArn")), executionRole), "{executionRole}", executionRole, "{account}", account, "{task}", id).Replace(text)
 }
 
 // cutTag separates a repository from the tag or digest behind it.
@@ -176,7 +178,7 @@ func (t *task) subnet() string {
 	return subnets[t.number%len(subnets)]
 }
 
-func (t *task) describe(e *Emulator, tags bool) object {
+func (t *task) describe(e *ECS, tags bool) object {
 	desired := "RUNNING"
 	if t.stopping || !t.live() {
 		desired = "STOPPED"
@@ -197,7 +199,7 @@ func (t *task) describe(e *Emulator, tags bool) object {
 	o := object{
 		"taskArn": t.arn, "clusterArn": t.cluster.arn, "taskDefinitionArn": t.definition.arn, "containers": containers,
 		"lastStatus": t.status, "desiredStatus": desired, "healthStatus": t.health, "group": t.group, "version": t.version,
-		"attachments": []any{}, "attributes": []any{}, "enableExecuteCommand": t.doc.flag("enableExecuteCommand"), "availabilityZone": e.region + "a",
+		"attachments": []any{}, "attributes": []any{}, "enableExecuteCommand": t.doc.flag("enableExecuteCommand"), "availabilityZone": e.Region() + "a",
 		"overrides": object{"containerOverrides": []any{}, "inferenceAcceleratorOverrides": []any{}},
 	}
 	if t.awsvpc() && !t.pullStarted.IsZero() {
@@ -239,7 +241,7 @@ func (t *task) describe(e *Emulator, tags bool) object {
 	return copyOf(o)
 }
 
-func (e *Emulator) listTasks(c *call) (object, error) {
+func (e *ECS) listTasks(c *call) (object, error) {
 	cl, err := e.activeCluster(c.in.str("cluster"))
 	if err != nil {
 		return nil, err
@@ -264,7 +266,7 @@ func (e *Emulator) listTasks(c *call) (object, error) {
 	if c.in.has("containerInstance") {
 		return nil, apiErrorf("InvalidParameterException", "Container instance not found.")
 	}
-	desired := orDefault(c.in.str("desiredStatus"), "RUNNING")
+	desired := cmp.Or(c.in.str("desiredStatus"), "RUNNING")
 	if desired == "PENDING" { // the reference: ECS never sets it, so nothing is listed
 		return object{"taskArns": []any{}}, nil
 	}
@@ -294,7 +296,7 @@ func (cl *cluster) findTask(ref string) *task {
 	return nil
 }
 
-func (e *Emulator) describeTasks(c *call) (object, error) {
+func (e *ECS) describeTasks(c *call) (object, error) {
 	cl, err := e.activeCluster(c.in.str("cluster"))
 	if err != nil {
 		return nil, err
@@ -315,69 +317,4 @@ func (e *Emulator) describeTasks(c *call) (object, error) {
 		}
 	}
 	return object{"tasks": found, "failures": failures}, nil
-}
-
-func (e *Emulator) runTask(c *call) (object, error) {
-	cl, err := e.activeCluster(c.in.str("cluster"))
-	if err != nil {
-		return nil, err
-	}
-	if err := checkTags(c.in, "InvalidParameterException"); err != nil {
-		return nil, err
-	}
-	td, err := e.usableTaskDefinition(c.in.str("taskDefinition"), "InvalidParameterException")
-	if err != nil {
-		return nil, err
-	}
-	count := c.in.number("count", 1)
-	if count < 1 || count > 10 {
-		return nil, apiErrorf("InvalidParameterException", "count must be between 1 and 10.")
-	}
-	if len(c.in.str("startedBy")) > 128 {
-		return nil, apiErrorf("InvalidParameterException", "startedBy can be up to 128 characters long.")
-	}
-	if strings.HasPrefix(c.in.str("group"), "service:") || strings.HasPrefix(c.in.str("startedBy"), "ecs-svc/") {
-		return nil, apiErrorf("InvalidParameterException", "Invalid namespace for group.")
-	}
-	if err := checkPlacement(c.in.with(object{"loadBalancers": []any{}}), td); err != nil {
-		return nil, err
-	}
-	for _, o := range c.in.object("overrides").objects("containerOverrides") {
-		if !slices.ContainsFunc(td.doc.objects("containerDefinitions"), func(d object) bool { return d.str("name") == o.str("name") }) {
-			return nil, apiErrorf("InvalidParameterException", "Override for container named %s is not a container in the TaskDefinition.", o.str("name"))
-		}
-	}
-	tasks := []any{}
-	scenario := e.oneOff(cl)
-	failures := []any{}
-	for i := range count {
-		fate := scenario.fate(i)
-		if u := fate.Unplaced; u != (Unplaced{}) {
-			failures = append(failures, object{"reason": fill(u.Failure, td, c.in, e.account, "")})
-			continue
-		}
-		t := e.newTask(cl, td, c.now)
-		t.doc, t.tags, t.startedBy = copyOf(c.in), c.in.list("tags"), c.in.str("startedBy")
-		t.group = orDefault(c.in.str("group"), "family:"+td.family.name)
-		if fate.Exit == nil && fate.Reason == "" {
-			fate.Exit, fate.ExitAfter = exit(0), 10*time.Second
-			fate.Log = []string{"done"}
-		}
-		e.launch(t, fate, c.now)
-		tasks = append(tasks, t.describe(e, true))
-	}
-	return object{"tasks": tasks, "failures": failures}, nil
-}
-
-func (e *Emulator) stopTask(c *call) (object, error) {
-	cl, err := e.activeCluster(c.in.str("cluster"))
-	if err != nil {
-		return nil, err
-	}
-	t := cl.findTask(c.in.str("task"))
-	if t == nil {
-		return nil, apiErrorf("InvalidParameterException", "The referenced task was not found.")
-	}
-	e.stop(t, c.now, "UserInitiated", orDefault(c.in.str("reason"), "Task stopped by user"))
-	return object{"task": t.describe(e, false)}, nil
 }

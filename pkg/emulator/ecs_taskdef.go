@@ -5,6 +5,7 @@
 package emulator
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"regexp"
@@ -40,22 +41,22 @@ var imageForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_\-:./#@]*$`)
 // maxTaskDefinition is the largest size of a task definition: 64 KiB, by the service quotas of ECS.
 const maxTaskDefinition = 64 << 10
 
-func (e *Emulator) registerTaskDefinition(c *call) (object, error) {
+func (e *ECS) registerTaskDefinition(c *call) (object, error) {
 	if err := checkTaskDefinition(c.in); err != nil {
 		return nil, err
 	}
 	name := c.in.str("family")
-	f := e.ecs.families[name]
+	f := e.families[name]
 	if f == nil {
 		f = &family{name: name}
-		e.ecs.families[name] = f
+		e.families[name] = f
 	}
 	td := e.addRevision(f, c.in, c.principal, c.now)
 	return object{"taskDefinition": td.describe(), "tags": anys(td.tags)}, nil
 }
 
 // addRevision makes the next revision of a family from a register request.
-func (e *Emulator) addRevision(f *family, in object, principal string, now time.Time) *taskDefinition {
+func (e *ECS) addRevision(f *family, in object, principal string, now time.Time) *taskDefinition {
 	td := &taskDefinition{
 		family: f, revision: len(f.revisions) + 1, doc: withDefaults(in), tags: in.list("tags"),
 		status: "ACTIVE", registered: now, registeredBy: principal,
@@ -442,13 +443,13 @@ func fargateSize(in object) error {
 }
 
 // findTaskDefinition finds by ARN, family:revision, or family: its newest ACTIVE revision.
-func (e *Emulator) findTaskDefinition(ref string) (*taskDefinition, error) {
+func (e *ECS) findTaskDefinition(ref string) (*taskDefinition, error) {
 	unable := apiErrorf("ClientException", "Unable to describe task definition.")
 	if strings.HasPrefix(ref, "arn:") && !strings.HasPrefix(ref, e.arn("ecs", "task-definition/")) {
 		return nil, apiErrorf("ClientException", "Invalid arn syntax.")
 	}
 	name, rev, exact := strings.Cut(nameOf(ref), ":")
-	f := e.ecs.families[name]
+	f := e.families[name]
 	if f == nil {
 		return nil, unable
 	}
@@ -471,7 +472,7 @@ func (e *Emulator) findTaskDefinition(ref string) (*taskDefinition, error) {
 }
 
 // usableTaskDefinition finds a task definition that something is to run.
-func (e *Emulator) usableTaskDefinition(ref, inactive string) (*taskDefinition, error) {
+func (e *ECS) usableTaskDefinition(ref, inactive string) (*taskDefinition, error) {
 	td, err := e.findTaskDefinition(ref)
 	if err != nil {
 		if api, ok := err.(*apiError); ok && strings.HasPrefix(api.message, "Unable") {
@@ -485,7 +486,7 @@ func (e *Emulator) usableTaskDefinition(ref, inactive string) (*taskDefinition, 
 	return td, nil
 }
 
-func (e *Emulator) describeTaskDefinition(c *call) (object, error) {
+func (e *ECS) describeTaskDefinition(c *call) (object, error) {
 	td, err := e.findTaskDefinition(c.in.str("taskDefinition"))
 	if err != nil {
 		return nil, err
@@ -497,10 +498,10 @@ func (e *Emulator) describeTaskDefinition(c *call) (object, error) {
 	return out, nil
 }
 
-func (e *Emulator) listTaskDefinitions(c *call) (object, error) {
-	status := orDefault(c.in.str("status"), "ACTIVE")
-	names := make([]string, 0, len(e.ecs.families))
-	for n := range e.ecs.families {
+func (e *ECS) listTaskDefinitions(c *call) (object, error) {
+	status := cmp.Or(c.in.str("status"), "ACTIVE")
+	names := make([]string, 0, len(e.families))
+	for n := range e.families {
 		if p := c.in.str("familyPrefix"); p == "" || n == p {
 			names = append(names, n)
 		}
@@ -508,7 +509,7 @@ func (e *Emulator) listTaskDefinitions(c *call) (object, error) {
 	slices.Sort(names)
 	arns := []string{}
 	for _, n := range names {
-		for _, td := range e.ecs.families[n].revisions {
+		for _, td := range e.families[n].revisions {
 			if td.status == status {
 				arns = append(arns, td.arn)
 			}
@@ -520,7 +521,7 @@ func (e *Emulator) listTaskDefinitions(c *call) (object, error) {
 	return listed(c, "taskDefinitionArns", arns)
 }
 
-func (e *Emulator) deregisterTaskDefinition(c *call) (object, error) {
+func (e *ECS) deregisterTaskDefinition(c *call) (object, error) {
 	ref := c.in.str("taskDefinition")
 	if !strings.Contains(nameOf(ref), ":") {
 		return nil, apiErrorf("ClientException", "Revision is missing.")

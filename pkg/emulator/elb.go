@@ -21,13 +21,25 @@ const (
 	firstChecked = 15 * time.Second // has failed often enough to be called unhealthy
 )
 
-func elbService() *queryService {
+// ELB is Elastic Load Balancing, as far as the target groups of ECS services go.
+type ELB struct {
+	*Server
+	ecs *ECS
+}
+
+func newELB(server *Server, ecs *ECS) *ELB {
+	e := &ELB{server, ecs}
+	server.handleQuery(e.service())
+	return e
+}
+
+func (e *ELB) service() *queryService {
 	return &queryService{
 		name: "elasticloadbalancing", version: "2015-12-01", namespace: "http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/",
 		resource: func(url.Values) string { return "*" }, // these two take no resource in IAM
-		operations: map[string]func(*Emulator, *http.Request, url.Values) (any, error){
-			"DescribeTargetHealth": (*Emulator).describeTargetHealth,
-			"DescribeTargetGroups": (*Emulator).describeTargetGroups,
+		operations: map[string]func(*http.Request, url.Values) (any, error){
+			"DescribeTargetHealth": e.describeTargetHealth,
+			"DescribeTargetGroups": e.describeTargetGroups,
 		},
 	}
 }
@@ -53,7 +65,7 @@ type targetGroup struct {
 }
 
 // targetGroups lists the target groups of all services, in the order of their ARNs.
-func (e *Emulator) targetGroups() []targetGroup {
+func (e *ELB) targetGroups() []targetGroup {
 	var out []targetGroup
 	add := func(arn string, lb object, s *service) {
 		if arn == "" || slices.ContainsFunc(out, func(g targetGroup) bool { return g.arn == arn }) {
@@ -102,7 +114,7 @@ type elbTargetHealth struct {
 	TargetHealth    elbHealth
 }
 
-func (e *Emulator) describeTargetHealth(_ *http.Request, form url.Values) (any, error) {
+func (e *ELB) describeTargetHealth(_ *http.Request, form url.Values) (any, error) {
 	if err := elbParameters(form, "TargetGroupArn", "Targets", "Include"); err != nil {
 		return nil, err
 	}
@@ -146,14 +158,14 @@ func chosen(all []elbTargetHealth, form url.Values) []elbTargetHealth {
 }
 
 // targets lists what is registered in a target group.
-func (e *Emulator) targets(group string, now time.Time) []elbTargetHealth {
+func (e *ELB) targets(group string, now time.Time) []elbTargetHealth {
 	var out []elbTargetHealth
 	for _, cl := range e.ecs.clusters {
 		for _, t := range cl.tasks {
 			if !t.targeted || !slices.Contains(t.revision.groups, group) || t.status != "RUNNING" && t.status != "DEACTIVATING" {
 				continue
 			}
-			target := elbTarget{ID: t.address(), Port: t.revision.port(group), AvailabilityZone: e.region + "a"}
+			target := elbTarget{ID: t.address(), Port: t.revision.port(group), AvailabilityZone: e.Region() + "a"}
 			if !t.awsvpc() {
 				target = elbTarget{ID: "i-0a1b2c3d4e5f60718", Port: 32_768 + t.number%28_000}
 			}
@@ -164,7 +176,7 @@ func (e *Emulator) targets(group string, now time.Time) []elbTargetHealth {
 }
 
 // health is what the load balancer says of a task.
-func (e *Emulator) health(t *task, now time.Time) elbHealth {
+func (e *ELB) health(t *task, now time.Time) elbHealth {
 	age := now.Sub(t.started)
 	switch {
 	case t.status == "DEACTIVATING":
@@ -178,16 +190,6 @@ func (e *Emulator) health(t *task, now time.Time) elbHealth {
 		return elbHealth{"unhealthy", f.Reason, f.Description}
 	}
 	return elbHealth{"initial", "Elb.InitialHealthChecking", "Initial health checks in progress"}
-}
-
-// port is the container port behind a target group.
-func (r *revision) port(group string) int {
-	for i, lb := range r.settings.objects("loadBalancers") {
-		if i < len(r.groups) && r.groups[i] == group {
-			return lb.number("containerPort", 0)
-		}
-	}
-	return 0
 }
 
 type elbGroup struct {
@@ -210,7 +212,7 @@ type elbGroup struct {
 	IPAddressType              string `xml:"IpAddressType"`
 }
 
-func (e *Emulator) describeTargetGroups(_ *http.Request, form url.Values) (any, error) {
+func (e *ELB) describeTargetGroups(_ *http.Request, form url.Values) (any, error) {
 	if err := elbParameters(form, "LoadBalancerArn", "TargetGroupArns", "Names", "Marker", "PageSize"); err != nil {
 		return nil, err
 	}

@@ -15,13 +15,13 @@ const (
 )
 
 // newID makes an identifier. It takes e.mu; code that holds it calls id.
-func (e *Emulator) newID(form idForm) string {
+func (e *Server) newID(form idForm) string {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.id(form)
 }
 
-func (e *Emulator) id(form idForm) string {
+func (e *Server) id(form idForm) string {
 	a, b := e.rand.Uint64(), e.rand.Uint64()
 	switch form {
 	case taskID:

@@ -14,9 +14,17 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs/schemas"
 )
 
-type logsState struct{ groups []*logGroup }
+// Logs is CloudWatch Logs.
+type Logs struct {
+	*Server
+	groups []*logGroup
+}
 
-func (s *logsState) init() {}
+func newLogs(server *Server) *Logs {
+	e := &Logs{Server: server}
+	server.handle("Logs_20140328", e.service())
+	return e
+}
 
 type logGroup struct {
 	name    string
@@ -36,31 +44,31 @@ type logEvent struct {
 	message      string
 }
 
-func logsService() *awsService {
+func (e *Logs) service() *awsService {
 	return &awsService{
 		name:    "logs",
 		rules:   logsRules(),
 		unknown: "UnknownOperationException",
 		refuse:  func(_ string, v violation) error { return apiErrorf("InvalidParameterException", "%s", v.Error()) },
-		resource: func(e *Emulator, _ string, in object) string {
+		resource: func(_ string, in object) string {
 			arn := e.arn("logs", "log-group:"+in.str("logGroupName")+":log-stream:"+in.str("logStreamName"))
 			return arn
 		},
 		operations: map[string]operation{
-			"CreateLogGroup":     {schemas.CreateLogGroupRequest, unit, (*Emulator).createLogGroup},
-			"CreateLogStream":    {schemas.CreateLogStreamRequest, unit, (*Emulator).createLogStream},
-			"DeleteLogGroup":     {schemas.DeleteLogGroupRequest, unit, (*Emulator).deleteLogGroup},
-			"PutLogEvents":       {schemas.PutLogEventsRequest, schemas.PutLogEventsResponse, (*Emulator).putLogEvents},
-			"GetLogEvents":       {schemas.GetLogEventsRequest, schemas.GetLogEventsResponse, (*Emulator).getLogEvents},
-			"DescribeLogGroups":  {schemas.DescribeLogGroupsRequest, schemas.DescribeLogGroupsResponse, (*Emulator).describeLogGroups},
-			"DescribeLogStreams": {schemas.DescribeLogStreamsRequest, schemas.DescribeLogStreamsResponse, (*Emulator).describeLogStreams},
-			"FilterLogEvents":    {schemas.FilterLogEventsRequest, schemas.FilterLogEventsResponse, (*Emulator).filterLogEvents},
+			"CreateLogGroup":     {schemas.CreateLogGroupRequest, unit, e.createLogGroup},
+			"CreateLogStream":    {schemas.CreateLogStreamRequest, unit, e.createLogStream},
+			"DeleteLogGroup":     {schemas.DeleteLogGroupRequest, unit, e.deleteLogGroup},
+			"PutLogEvents":       {schemas.PutLogEventsRequest, schemas.PutLogEventsResponse, e.putLogEvents},
+			"GetLogEvents":       {schemas.GetLogEventsRequest, schemas.GetLogEventsResponse, e.getLogEvents},
+			"DescribeLogGroups":  {schemas.DescribeLogGroupsRequest, schemas.DescribeLogGroupsResponse, e.describeLogGroups},
+			"DescribeLogStreams": {schemas.DescribeLogStreamsRequest, schemas.DescribeLogStreamsResponse, e.describeLogStreams},
+			"FilterLogEvents":    {schemas.FilterLogEventsRequest, schemas.FilterLogEventsResponse, e.filterLogEvents},
 		},
 	}
 }
 
-func (e *Emulator) logGroup(name string) *logGroup {
-	for _, g := range e.logs.groups {
+func (e *Logs) logGroup(name string) *logGroup {
+	for _, g := range e.groups {
 		if g.name == name {
 			return g
 		}
@@ -76,7 +84,7 @@ func (g *logGroup) addStream(name string, now time.Time) {
 }
 
 // group finds the log group of a request, by name or by identifier.
-func (e *Emulator) group(c *call) (*logGroup, error) {
+func (e *Logs) group(c *call) (*logGroup, error) {
 	name := c.in.str("logGroupName")
 	if id := c.in.str("logGroupIdentifier"); id != "" {
 		if name != "" {
@@ -94,7 +102,7 @@ func (e *Emulator) group(c *call) (*logGroup, error) {
 }
 
 // groupAndStream finds the stream of a request.
-func (e *Emulator) groupAndStream(c *call) (*logGroup, *logStream, error) {
+func (e *Logs) groupAndStream(c *call) (*logGroup, *logStream, error) {
 	g, err := e.group(c)
 	if err != nil {
 		return nil, nil, err
@@ -105,7 +113,7 @@ func (e *Emulator) groupAndStream(c *call) (*logGroup, *logStream, error) {
 	return nil, nil, apiErrorf("ResourceNotFoundException", "The specified log stream does not exist.")
 }
 
-func (e *Emulator) createLogGroup(c *call) (object, error) {
+func (e *Logs) createLogGroup(c *call) (object, error) {
 	name := c.in.str("logGroupName")
 	if e.logGroup(name) != nil {
 		return nil, apiErrorf("ResourceAlreadyExistsException", "The specified log group already exists")
@@ -114,23 +122,23 @@ func (e *Emulator) createLogGroup(c *call) (object, error) {
 	return nil, nil
 }
 
-func (e *Emulator) addLogGroup(name string, now time.Time) *logGroup {
+func (e *Logs) addLogGroup(name string, now time.Time) *logGroup {
 	g := &logGroup{name: name, created: now, byName: map[string]*logStream{}}
-	e.logs.groups = append(e.logs.groups, g)
-	slices.SortFunc(e.logs.groups, func(a, b *logGroup) int { return cmp.Compare(a.name, b.name) })
+	e.groups = append(e.groups, g)
+	slices.SortFunc(e.groups, func(a, b *logGroup) int { return cmp.Compare(a.name, b.name) })
 	return g
 }
 
-func (e *Emulator) deleteLogGroup(c *call) (object, error) {
+func (e *Logs) deleteLogGroup(c *call) (object, error) {
 	g, err := e.group(c)
 	if err != nil {
 		return nil, err
 	}
-	e.logs.groups = slices.DeleteFunc(e.logs.groups, func(o *logGroup) bool { return o == g })
+	e.groups = slices.DeleteFunc(e.groups, func(o *logGroup) bool { return o == g })
 	return nil, nil
 }
 
-func (e *Emulator) createLogStream(c *call) (object, error) {
+func (e *Logs) createLogStream(c *call) (object, error) {
 	g, err := e.group(c)
 	if err != nil {
 		return nil, err
@@ -143,7 +151,7 @@ func (e *Emulator) createLogStream(c *call) (object, error) {
 	return nil, nil
 }
 
-func (e *Emulator) putLogEvents(c *call) (object, error) {
+func (e *Logs) putLogEvents(c *call) (object, error) {
 	_, s, err := e.groupAndStream(c)
 	if err != nil {
 		return nil, err
@@ -168,7 +176,7 @@ func (ev logEvent) within(in object) bool {
 
 // getLogEvents answers a window of the stream. A token is a direction and a place: "f/3" reads on from the third event, "b/3" back from it. At
 // either end the same token comes back, which is how the service says that there is no more.
-func (e *Emulator) getLogEvents(c *call) (object, error) {
+func (e *Logs) getLogEvents(c *call) (object, error) {
 	_, s, err := e.groupAndStream(c)
 	if err != nil {
 		return nil, err
@@ -203,9 +211,9 @@ func (e *Emulator) getLogEvents(c *call) (object, error) {
 	return object{"events": out, "nextForwardToken": fmt.Sprintf("f/%d", to), "nextBackwardToken": fmt.Sprintf("b/%d", from)}, nil
 }
 
-func (e *Emulator) describeLogGroups(c *call) (object, error) {
+func (e *Logs) describeLogGroups(c *call) (object, error) {
 	var groups []*logGroup
-	for _, g := range e.logs.groups {
+	for _, g := range e.groups {
 		if strings.HasPrefix(g.name, c.in.str("logGroupNamePrefix")) && strings.Contains(g.name, c.in.str("logGroupNamePattern")) {
 			groups = append(groups, g)
 		}
@@ -224,7 +232,7 @@ func (e *Emulator) describeLogGroups(c *call) (object, error) {
 	return answer, nil
 }
 
-func (e *Emulator) describeLogStreams(c *call) (object, error) {
+func (e *Logs) describeLogStreams(c *call) (object, error) {
 	g, err := e.group(c)
 	if err != nil {
 		return nil, err
@@ -274,7 +282,7 @@ func (s *logStream) lastEvent() int64 {
 }
 
 // filterLogEvents understands the filter patterns that are a list of terms: every one must occur; quotes keep words together, - excludes.
-func (e *Emulator) filterLogEvents(c *call) (object, error) {
+func (e *Logs) filterLogEvents(c *call) (object, error) {
 	g, err := e.group(c)
 	if err != nil {
 		return nil, err
@@ -327,59 +335,4 @@ func matches(pattern, message string) bool {
 		}
 	}
 	return true
-}
-
-// awslogs returns the options of a container's awslogs driver, or nil.
-func (t *task) awslogs(c *container) object {
-	for _, d := range t.definition.doc.objects("containerDefinitions") {
-		if l := d.object("logConfiguration"); d.str("name") == c.name && l.str("logDriver") == "awslogs" {
-			return l.object("options")
-		}
-	}
-	return nil
-}
-
-// openLogs prepares the streams of a task, and says why it cannot start where a log group is missing.
-func (e *Emulator) openLogs(t *task, now time.Time) (problem string) {
-	for _, c := range t.containers {
-		options := t.awslogs(c)
-		if options == nil || options.str("awslogs-region") != "" && options.str("awslogs-region") != e.region {
-			continue
-		}
-		group := options.str("awslogs-group")
-		g := e.logGroup(group)
-		if g == nil && options.str("awslogs-create-group") == "true" {
-			g = e.addLogGroup(group, now)
-		}
-		if g == nil {
-			return noLogGroup
-		}
-		if name := t.streamName(c, options); g.stream(name) == nil {
-			g.addStream(name, now)
-		}
-	}
-	return ""
-}
-
-// streamName is prefix/container/task, or the container's runtime id where there is no prefix.
-func (t *task) streamName(c *container, options object) string {
-	if p := options.str("awslogs-stream-prefix"); p != "" {
-		return p + "/" + c.name + "/" + t.id
-	}
-	return c.runtime
-}
-
-// write is a line that a container writes.
-func (e *Emulator) write(t *task, c *container, now time.Time, line string) {
-	options := t.awslogs(c)
-	if options == nil {
-		return
-	}
-	g := e.logGroup(options.str("awslogs-group"))
-	if g == nil {
-		return
-	}
-	if s := g.stream(t.streamName(c, options)); s != nil && line != "" { // the driver leaves out empty lines
-		s.events = append(s.events, logEvent{now.UnixMilli(), now.UnixMilli() + 200, line})
-	}
 }

@@ -8,6 +8,7 @@
 package emulator
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -29,14 +30,9 @@ const (
 	keepStopped  = time.Hour        // how long a stopped task can be described
 )
 
-// scaled turns emulated time into real time.
-func (e *Emulator) scaled(d time.Duration) time.Duration {
-	return max(time.Duration(float64(d)/e.speed), 1)
-}
-
-// advance runs the machine up to now. While nothing is under way ticks are skipped.
-func (e *Emulator) advance(now time.Time) {
-	s, step := &e.ecs, e.scaled(tick)
+// bringUp runs the machine up to now. While nothing is under way ticks are skipped.
+func (e *ECS) bringUp(now time.Time) {
+	s, step := &e.ecsState, e.scaled(tick)
 	if s.ticked.IsZero() {
 		s.ticked = now
 	}
@@ -54,8 +50,8 @@ func (e *Emulator) advance(now time.Time) {
 }
 
 // tick does what is due at one moment, and says whether anything is still to come.
-func (e *Emulator) tick(now time.Time) (busy bool) {
-	for _, cl := range e.ecs.clusters {
+func (e *ECS) tick(now time.Time) (busy bool) {
+	for _, cl := range e.clusters {
 		for _, t := range cl.tasks {
 			for len(t.steps) > 0 && !t.steps[0].at.After(now) {
 				due := t.steps[0]
@@ -79,32 +75,33 @@ func (e *Emulator) tick(now time.Time) (busy bool) {
 			busy = busy || len(t.steps) > 0
 		}
 	}
-	for _, d := range slices.Clone(e.codedeploy.deployments) {
-		if !d.final() {
-			e.advanceShipment(d, now)
-			busy = true
-		}
+	for _, turn := range e.turns {
+		busy = turn(now) || busy
 	}
+	e.noteViews(now)
 	return busy
 }
 
 // launch plans the life of a new task by its fate.
-func (e *Emulator) launch(t *task, fate Fate, now time.Time) {
+func (e *ECS) launch(t *task, fate Fate, now time.Time) {
 	t.fate = fate
 	at := func(d time.Duration) time.Time { return now.Add(e.scaled(d)) }
-	started, pulled := startup, provision+pull
+	provisioned, started, pulled := provision, startup, provision+pull
 	if fate.Start > 0 {
 		started = max(fate.Start, pulled)
-		if fate.Reason != "" && fate.ExitAfter == 0 { // it is the pull that takes so long
+		switch {
+		case fate.neverStarts() && !fate.pullFails(): // it waits for its place, in PROVISIONING
+			provisioned, pulled = started, started
+		case fate.neverStarts(): // it is the pull that takes so long
 			pulled = started
 		}
 	}
-	t.after(at(provision), func(t *task, now time.Time) {
-		t.become("PENDING")
-		if fate.Reason != "" && fate.ExitAfter == 0 && !strings.HasPrefix(fate.Reason, "Cannot") {
-			e.fail(t, now, orDefault(fate.StopCode, "TaskFailedToStart"), t.fill(fate.Reason), func(*container) {})
+	t.after(at(provisioned), func(t *task, now time.Time) {
+		if fate.neverStarts() && !fate.pullFails() {
+			e.fail(t, now, cmp.Or(fate.StopCode, "TaskFailedToStart"), t.fill(fate.Reason), func(*container) {})
 			return
 		}
+		t.become("PENDING")
 		t.pullStarted = now
 	})
 	t.after(at(pulled), func(t *task, now time.Time) { e.pulled(t, fate, now) })
@@ -112,24 +109,24 @@ func (e *Emulator) launch(t *task, fate Fate, now time.Time) {
 }
 
 // pulled is the end of pulling: every image is there, or the task ends.
-func (e *Emulator) pulled(t *task, fate Fate, now time.Time) {
+func (e *ECS) pulled(t *task, fate Fate, now time.Time) {
 	t.pullStopped = now
-	if fate.Reason != "" && fate.ExitAfter == 0 {
+	if fate.neverStarts() {
 		reason, main := t.fill(fate.Reason), t.containers[t.main()]
-		e.fail(t, now, orDefault(fate.StopCode, "TaskFailedToStart"), reason, func(c *container) {
+		e.fail(t, now, cmp.Or(fate.StopCode, "TaskFailedToStart"), reason, func(c *container) {
 			if c == main {
-				c.reason, c.exitCode = orDefault(fate.ContainerReason, reason), fate.Exit
+				c.reason, c.exitCode = cmp.Or(t.fill(fate.ContainerReason), reason), fate.Exit
 			}
 		})
 		return
 	}
 	for _, c := range t.containers {
 		image := c.image
-		if t.revision != nil && t.revision.digests[c.name] != "" { // version consistency: a deployment's tasks all run what the first one did
+		if t.revision != nil && t.revision.digests[c.name] != "" && c.consistent { // version consistency: a deployment's tasks all run what the first one did
 			repository, _ := cutTag(image)
 			image = repository + "@" + t.revision.digests[c.name]
 		}
-		digest, runs, problem := e.resolve(image, t.definition.platform())
+		digest, runs, problem := e.images.resolve(image, e.detected(t, c, image))
 		if problem != "" {
 			e.fail(t, now, "TaskFailedToStart", problem, func(o *container) {
 				if o == c {
@@ -142,7 +139,7 @@ func (e *Emulator) pulled(t *task, fate Fate, now time.Time) {
 		if !runs {
 			c.reason = wrongPlatform
 		}
-		if t.revision != nil {
+		if t.revision != nil && c.consistent {
 			t.revision.digests[c.name] = digest
 		}
 	}
@@ -155,7 +152,7 @@ func (e *Emulator) pulled(t *task, fate Fate, now time.Time) {
 const wrongPlatform = "exec format error"
 
 // startContainers is the moment in which the containers run.
-func (e *Emulator) startContainers(t *task, fate Fate, now time.Time) {
+func (e *ECS) startContainers(t *task, fate Fate, now time.Time) {
 	for i, c := range t.containers {
 		c.status = "RUNNING"
 		if c.reason == wrongPlatform {
@@ -163,9 +160,7 @@ func (e *Emulator) startContainers(t *task, fate Fate, now time.Time) {
 			e.write(t, c, now, "exec /app: exec format error")
 			fate = Fate{Exit: exit(255), ContainerReason: fate.ContainerReason}
 		} else if i == t.main() {
-			for _, line := range fate.Log {
-				e.write(t, c, now, line)
-			}
+			e.writeAll(t, c, fate, now)
 		}
 	}
 	if fate.Exit != nil && fate.ExitAfter == 0 && fate.Reason == "" {
@@ -202,10 +197,21 @@ func (e *Emulator) startContainers(t *task, fate Fate, now time.Time) {
 	switch {
 	case fate.Reason != "":
 		t.after(at(fate.ExitAfter), func(t *task, now time.Time) {
-			e.fail(t, now, orDefault(fate.StopCode, "ServiceSchedulerInitiated"), t.fill(fate.Reason), nil)
+			e.fail(t, now, cmp.Or(fate.StopCode, "ServiceSchedulerInitiated"), t.fill(fate.Reason), nil)
 		})
 	case fate.Exit != nil:
 		t.after(at(fate.ExitAfter), func(t *task, now time.Time) { e.exited(t, fate, now) })
+	}
+}
+
+// writeAll writes the lines of a container's log, at once or one after the other.
+func (e *ECS) writeAll(t *task, c *container, fate Fate, now time.Time) {
+	for i, line := range fate.Log {
+		if i == 0 || fate.LogEvery == 0 {
+			e.write(t, c, now, line)
+			continue
+		}
+		t.after(now.Add(e.scaled(time.Duration(i)*fate.LogEvery)), func(t *task, now time.Time) { e.write(t, c, now, line) })
 	}
 }
 
@@ -222,7 +228,7 @@ func (t *task) service() *service {
 }
 
 // exited is the end of the essential container, and so of the task.
-func (e *Emulator) exited(t *task, fate Fate, now time.Time) {
+func (e *ECS) exited(t *task, fate Fate, now time.Time) {
 	main := t.containers[t.main()]
 	reason := "Essential container in task exited"
 	for _, c := range t.containers {
@@ -237,7 +243,7 @@ func (e *Emulator) exited(t *task, fate Fate, now time.Time) {
 }
 
 // unhealthy is the verdict of the health checks: ECS replaces the task.
-func (e *Emulator) unhealthy(t *task, now time.Time) {
+func (e *ECS) unhealthy(t *task, now time.Time) {
 	s := t.service()
 	definitions := t.definition.doc.objects("containerDefinitions")
 	checked := slices.ContainsFunc(definitions, func(c object) bool { return c.has("healthCheck") })
@@ -259,7 +265,7 @@ func (e *Emulator) unhealthy(t *task, now time.Time) {
 }
 
 // fail ends a task through its own fault. each, where given, marks containers that never ran.
-func (e *Emulator) fail(t *task, now time.Time, code, reason string, each func(*container)) {
+func (e *ECS) fail(t *task, now time.Time, code, reason string, each func(*container)) {
 	if t.stopping {
 		return
 	}
@@ -277,14 +283,14 @@ func (e *Emulator) fail(t *task, now time.Time, code, reason string, each func(*
 }
 
 // stop begins the end of a task.
-func (e *Emulator) stop(t *task, now time.Time, code, reason string) {
+func (e *ECS) stop(t *task, now time.Time, code, reason string) {
 	if t.stopping || !t.live() {
 		return
 	}
 	t.stopping, t.ready, t.steps = true, false, nil
 	t.stopCode, t.stoppedReason, t.stoppingAt = code, reason, now
 	t.version++
-	e.ecs.busy = true
+	e.busy = true
 	ran := t.status == "RUNNING" || t.status == "ACTIVATING"
 	at := now
 	if ran && t.targeted && t.status == "RUNNING" {
@@ -304,6 +310,9 @@ func (e *Emulator) stop(t *task, now time.Time, code, reason string) {
 		for _, c := range t.containers {
 			if ran && c.exitCode == nil {
 				c.exitCode = exit(0)
+				if t.revision == nil && t.stopCode == "UserInitiated" {
+					c.exitCode = exit(143) // SIGTERM: nothing of a one-off command catches it
+				}
 			}
 			c.status = "STOPPED"
 		}
@@ -318,7 +327,7 @@ func (e *Emulator) stop(t *task, now time.Time, code, reason string) {
 }
 
 // reconcile is one turn of the service scheduler.
-func (e *Emulator) reconcile(s *service, now time.Time) {
+func (e *ECS) reconcile(s *service, now time.Time) {
 	if s.status == "DRAINING" {
 		if len(s.tasks(nil)) == 0 {
 			s.status, s.deployments = "INACTIVE", nil
@@ -337,13 +346,17 @@ func (e *Emulator) reconcile(s *service, now time.Time) {
 		d = s.primary()
 	}
 	e.countFailures(s, now)
-	if enabled, back, threshold := s.breaker(); enabled && d.state == "IN_PROGRESS" && d.failed >= threshold {
+	if enabled, back, threshold := s.breaker(); enabled && d.state == "IN_PROGRESS" && !d.release.final() && d.failed >= threshold {
 		d.release.breaker = "TRIGGERED"
 		e.failDeployment(s, d, now, breakerTripped, back)
 		d = s.primary()
 	}
 	if e.alarmed(s, d, now) {
 		d = s.primary()
+	}
+	if sc := d.revision.scenario; sc.Deletion > 0 && d.state == "IN_PROGRESS" && now.Sub(d.release.created) >= e.scaled(sc.Deletion) {
+		e.deleteNow(s, now)
+		return
 	}
 	if sc := d.revision.scenario; sc.Interloper > 0 && d.state == "IN_PROGRESS" && !d.release.interloped && now.Sub(d.release.created) >= e.scaled(sc.Interloper) {
 		d.release.interloped = true
@@ -366,7 +379,7 @@ func (e *Emulator) reconcile(s *service, now time.Time) {
 }
 
 // countFailures notes tasks that ended through their own fault, and spaces out the attempts to replace them.
-func (e *Emulator) countFailures(s *service, now time.Time) {
+func (e *ECS) countFailures(s *service, now time.Time) {
 	for _, t := range s.cluster.tasks {
 		if t.service() != s {
 			continue
@@ -397,8 +410,17 @@ func (e *Emulator) countFailures(s *service, now time.Time) {
 			}
 		}
 		d.retry = now.Add(e.scaled(min(time.Duration(max(d.failed, 1))*10*time.Second, 5*time.Minute)))
+		if attempts := d.revision.scenario.Attempts; attempts != nil {
+			d.retry = d.created.Add(e.scaled(never))
+			if d.rounds <= len(attempts) {
+				d.retry = d.created.Add(e.scaled(attempts[d.rounds-1]))
+			}
+		}
 	}
 }
+
+// never is longer than any deployment is looked at.
+const never = 365 * 24 * time.Hour
 
 // resets says whether a healthy task sets the circuit breaker's count back: by default it does.
 func (s *service) resets() bool {
@@ -415,7 +437,7 @@ func (s *service) bounds() (lower, upper int) {
 }
 
 // scaleOut starts tasks of the primary deployment.
-func (e *Emulator) scaleOut(s *service, d *deployment, now time.Time) {
+func (e *ECS) scaleOut(s *service, d *deployment, now time.Time) {
 	if now.Before(d.retry) {
 		return
 	}
@@ -438,7 +460,7 @@ func (e *Emulator) scaleOut(s *service, d *deployment, now time.Time) {
 }
 
 // startTasks starts tasks of a deployment, as far as there is a place for them.
-func (e *Emulator) startTasks(s *service, d *deployment, n int, now time.Time) {
+func (e *ECS) startTasks(s *service, d *deployment, n int, now time.Time) {
 	var started strings.Builder
 	count := 0
 	for range n {
@@ -446,7 +468,7 @@ func (e *Emulator) startTasks(s *service, d *deployment, n int, now time.Time) {
 		if fate.Unplaced != (Unplaced{}) {
 			d.revision.launched++
 			d.unplaced++
-			e.event(s, now, fill(fate.Unplaced.Event, d.revision.definition, d.revision.settings, e.account, ""))
+			e.event(s, now, fill(fate.Unplaced.Event, d.revision.definition, d.revision.settings, e.Account(), ""))
 			d.retry = now.Add(e.scaled(min(time.Duration(d.unplaced)*30*time.Second, 5*time.Minute)))
 			break
 		}
@@ -463,6 +485,7 @@ func (e *Emulator) startTasks(s *service, d *deployment, n int, now time.Time) {
 		fmt.Fprintf(&started, " (task %s)", t.id)
 	}
 	if count > 0 {
+		d.rounds++
 		set := ""
 		if s.controller() == "CODE_DEPLOY" {
 			set = ", taskSet " + d.id
@@ -472,7 +495,7 @@ func (e *Emulator) startTasks(s *service, d *deployment, n int, now time.Time) {
 }
 
 // scaleIn stops tasks that are too many: of older deployments while enough are healthy, and of the primary one beyond the desired count.
-func (e *Emulator) scaleIn(s *service, d *deployment, now time.Time) {
+func (e *ECS) scaleIn(s *service, d *deployment, now time.Time) {
 	lower, upper := s.bounds()
 	var old, own []*task
 	healthy, ready := 0, 0
@@ -509,6 +532,9 @@ func (e *Emulator) scaleIn(s *service, d *deployment, now time.Time) {
 		if len(own) < s.desired && len(own)+len(old) >= upper {
 			surplus = max(surplus, len(old)-(upper-s.desired), 1)
 		}
+		if enough, enabled := s.early(d.release); enabled && ready >= enough {
+			surplus = len(old)
+		}
 		for _, t := range old {
 			switch {
 			case surplus <= 0:
@@ -533,7 +559,7 @@ func (e *Emulator) scaleIn(s *service, d *deployment, now time.Time) {
 }
 
 // settle notes that a deployment is complete, and that the service is steady.
-func (e *Emulator) settle(s *service, d *deployment, now time.Time) {
+func (e *ECS) settle(s *service, d *deployment, now time.Time) {
 	r := d.release
 	if !r.shifts() || r.reached(cleanUp) || r.stage == reconcileService {
 		blue := s.blue(d)
@@ -541,6 +567,7 @@ func (e *Emulator) settle(s *service, d *deployment, now time.Time) {
 			return o != d && len(s.tasks(o)) == 0 && (o != blue || r.stage != reconcileService)
 		})
 	}
+	e.succeedEarly(s, d, now)
 	ready := 0
 	for _, t := range s.tasks(nil) {
 		if t.startedBy != d.id || !t.ready {
@@ -558,17 +585,11 @@ func (e *Emulator) settle(s *service, d *deployment, now time.Time) {
 	if d.state == "IN_PROGRESS" && r.shifts() && r.stage != cleanUp {
 		return
 	}
-	if d.state == "IN_PROGRESS" && !r.shifts() && r.rollback == nil && r.bake() > 0 {
-		if r.stage != bakeTime {
-			r.stage, r.entered, r.updated = bakeTime, now, now
-		}
-		if now.Sub(r.entered) < e.scaled(r.bake()) {
-			return
-		}
+	if d.state == "IN_PROGRESS" && !r.shifts() && r.rollback == nil && !r.final() && e.bakes(r, now) {
+		return
 	}
 	if d.state == "IN_PROGRESS" {
-		d.revision.production, d.revision.test = 100, 100
-		d.progress("COMPLETED", "ECS deployment "+d.id+" completed.", now)
+		d.complete(now)
 		e.event(s, now, "(deployment "+d.id+") deployment completed.")
 		s.proven[d.revision.definition.arn] = true
 		if r.status == "ROLLBACK_IN_PROGRESS" {
@@ -577,6 +598,54 @@ func (e *Emulator) settle(s *service, d *deployment, now time.Time) {
 			r.finish("SUCCESSFUL", "", now)
 		}
 	}
+}
+
+// bakes says whether a rolling update is still being watched after its tasks are all healthy.
+func (e *ECS) bakes(r *release, now time.Time) bool {
+	if r.bake() == 0 {
+		return false
+	}
+	if r.stage != bakeTime {
+		r.stage, r.entered, r.updated = bakeTime, now, now
+	}
+	return now.Sub(r.entered) < e.scaled(r.bake())
+}
+
+// succeedEarly is the end of a rolling update for which a part of the tasks is enough. Its circuit breaker and alarms no longer apply then, and the
+// service goes on to its full count.
+// https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DeploymentEarlySuccessCriteria.html
+func (e *ECS) succeedEarly(s *service, d *deployment, now time.Time) {
+	r := d.release
+	enough, enabled := s.early(r)
+	if !enabled || r.final() || d.state != "IN_PROGRESS" || s.ready(d) < enough {
+		return
+	}
+	if r.blocking() && len(s.tasks(nil)) > len(s.tasks(d)) {
+		return
+	}
+	if e.bakes(r, now) {
+		return
+	}
+	d.complete(now)
+	e.event(s, now, "(deployment "+d.id+") deployment completed.")
+	s.proven[d.revision.definition.arn] = true
+	r.finish("SUCCESSFUL", "", now)
+}
+
+// complete is the moment in which a deployment has succeeded. The service's list says so later by the lag that was drawn.
+func (d *deployment) complete(now time.Time) {
+	d.revision.production, d.revision.test = 100, 100
+	d.reasonBefore, d.completedShown = d.reason, now.Add(d.release.completionLag)
+	d.progress("COMPLETED", "ECS deployment "+d.id+" completed.", now)
+}
+
+// early is the number of healthy tasks that is enough for a rolling update to be successful, and whether it is declared so before the rest are.
+func (s *service) early(r *release) (enough int, enabled bool) {
+	criteria := r.configuration.object("earlySuccessCriteria")
+	if !criteria.flag("enable") || r.shifts() || r.rollback != nil {
+		return 0, false
+	}
+	return int(math.Ceil(float64(s.desired*criteria.number("healthyPercent", 100)) / 100)), true
 }
 
 // cause is why a deployment fails, in the words of the places that say it.
@@ -589,9 +658,9 @@ var (
 )
 
 // alarmed ends the deployment when an alarm that it watches goes off.
-func (e *Emulator) alarmed(s *service, d *deployment, now time.Time) bool {
+func (e *ECS) alarmed(s *service, d *deployment, now time.Time) bool {
 	r, alarm := d.release, d.revision.scenario.Alarm
-	if alarm == nil || r.alarms != "MONITORING" || d.state != "IN_PROGRESS" || r.rollback != nil {
+	if alarm == nil || r.final() || r.alarms != "MONITORING" || d.state != "IN_PROGRESS" || r.rollback != nil {
 		return false
 	}
 	since := r.started
@@ -610,7 +679,7 @@ func (e *Emulator) alarmed(s *service, d *deployment, now time.Time) bool {
 }
 
 // failDeployment ends the primary deployment, going back to the last completed one if asked to.
-func (e *Emulator) failDeployment(s *service, d *deployment, now time.Time, why cause, back bool) {
+func (e *ECS) failDeployment(s *service, d *deployment, now time.Time, why cause, back bool) {
 	d.progress("FAILED", why.rollout, now)
 	e.event(s, now, "(deployment "+d.id+") deployment failed: "+why.event)
 	r := d.release
@@ -641,7 +710,10 @@ func (e *Emulator) failDeployment(s *service, d *deployment, now time.Time, why 
 		again = s.deployments[i]
 		s.deployments = slices.Delete(s.deployments, i, i+1)
 	} else {
-		again = &deployment{id: id, revision: target, created: now}
+		again = &deployment{id: id, revision: target, created: target.created}
+	}
+	if e.behaviour.NewCreationTime {
+		again.created = now
 	}
 	again.status, again.release, again.failed = "PRIMARY", r, 0
 	again.progress("IN_PROGRESS", "ECS deployment circuit breaker: rolling back to deploymentId "+id+".", now)
@@ -672,16 +744,17 @@ func (s *service) lastCompleted(d *deployment) *revision {
 }
 
 // interlope is somebody else: a revision of theirs, made from what ran before, and an update of the service.
-func (e *Emulator) interlope(s *service, d *deployment, now time.Time) {
+func (e *ECS) interlope(s *service, d *deployment, now time.Time) {
 	base := d.revision.definition
 	if len(d.release.sources) > 0 {
 		base = d.release.sources[0].definition
 	}
 	doc := copyOf(base.doc)
-	td := e.addRevision(base.family, doc, "arn:aws:iam::"+e.account+":user/somebody-else", now)
+	td := e.addRevision(base.family, doc, e.stranger(), now)
 	s.doc["taskDefinition"] = td.arn
 	scripted := e.scripts
 	e.scripts = nil // theirs goes well
-	e.deploy(s, now)
+	e.deploy(s, e.stranger(), now)
 	e.scripts = scripted
+	e.noteChange(Change{Time: now, Caller: e.stranger(), Operation: "ecs:UpdateService", Resource: s.arn, Deployment: s.primary().id, Effect: "started"})
 }

@@ -314,6 +314,7 @@ func TestRunTask(t *testing.T) {
 			Overrides:            &types.TaskOverride{ContainerOverrides: []types.ContainerOverride{{Name: aws.String("chat-app"), Command: []string{"migrate"}}}},
 		}
 		run := func() types.Task {
+			in.ClientToken = nil // the SDK leaves the one that it made in the input, and the same token is the same task
 			arn := *must(w.ecs.RunTask(w.ctx, in))(w).Tasks[0].TaskArn
 			describe := func() types.Task {
 				return must(w.ecs.DescribeTasks(w.ctx, &ecs.DescribeTasksInput{Cluster: aws.String(DemoCluster), Tasks: []string{arn}}))(w).Tasks[0]

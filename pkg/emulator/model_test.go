@@ -21,9 +21,9 @@ import (
 // services pairs the emulated JSON services with the SDK's clients.
 func services() map[*awsService]any {
 	return map[*awsService]any{
-		ecsService():  ecs.New(ecs.Options{Region: "eu-west-1"}),
-		ecrService():  ecr.New(ecr.Options{Region: "eu-west-1"}),
-		logsService(): cloudwatchlogs.New(cloudwatchlogs.Options{Region: "eu-west-1"}),
+		new(ECS).service():  ecs.New(ecs.Options{Region: "eu-west-1"}),
+		new(ECR).service():  ecr.New(ecr.Options{Region: "eu-west-1"}),
+		new(Logs).service(): cloudwatchlogs.New(cloudwatchlogs.Options{Region: "eu-west-1"}),
 	}
 }
 

@@ -5,6 +5,7 @@ package emulator
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/xml"
 	"fmt"
 	"io"
@@ -13,6 +14,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"ecsdeploy/pkg/emulator/iam"
 )
 
 // queryService is one of the services that speak the Query protocol.
@@ -20,12 +23,13 @@ type queryService struct {
 	name       string // sts: the signing name, and the prefix of IAM actions
 	version    string
 	namespace  string // of the XML
-	operations map[string]func(*Emulator, *http.Request, url.Values) (any, error)
+	operations map[string]func(*http.Request, url.Values) (any, error)
 	resource   func(form url.Values) string
+	unsigned   map[string]bool // operations that take no signature
 }
 
 // serveQuery answers as the service that the request is signed for; one that is not signed for any is taken to be for STS.
-func (e *Emulator) serveQuery(w http.ResponseWriter, r *http.Request) {
+func (e *Server) serveQuery(w http.ResponseWriter, r *http.Request) {
 	svc := e.queries["sts"]
 	if m := authorizationHeader.FindStringSubmatch(r.Header.Get("Authorization")); m != nil && e.queries[m[4]] != nil {
 		svc = e.queries[m[4]]
@@ -106,13 +110,16 @@ func writeXML(out *bytes.Buffer, namespace, name string, parts []xmlPart) {
 	}
 }
 
-func (e *Emulator) answerQuery(svc *queryService, r *http.Request, form url.Values) (any, error) {
+func (e *Server) answerQuery(svc *queryService, r *http.Request, form url.Values) (any, error) {
 	name := form.Get("Action")
 	do := svc.operations[name]
 	if form.Get("Version") != svc.version || do == nil {
-		return nil, apiErrorf("InvalidAction", "Could not find operation %s for version %s", name, orDefault(form.Get("Version"), "NO_VERSION_SPECIFIED"))
+		return nil, apiErrorf("InvalidAction", "Could not find operation %s for version %s", name, cmp.Or(form.Get("Version"), "NO_VERSION_SPECIFIED"))
 	}
-	principal, err := e.authenticate(r, svc.name)
+	principal, err := "anonymous", error(nil)
+	if !svc.unsigned[name] {
+		principal, err = e.authenticate(r, svc.name)
+	}
 	if err != nil {
 		if api := err.(*apiError); strings.HasSuffix(api.code, "TokenException") || strings.HasPrefix(api.code, "Unrecognized") {
 			return nil, &apiError{http.StatusForbidden, map[string]string{
@@ -121,7 +128,7 @@ func (e *Emulator) answerQuery(svc *queryService, r *http.Request, form url.Valu
 		}
 		return nil, err
 	}
-	err = e.injected(r.Context(), svc.name+":"+name, principal, func() string { return svc.resource(form) })
+	fault, err := e.injected(r.Context(), Call{time.Now(), svc.name, name, principal, svc.resource(form), nil})
 	if api, ok := err.(*apiError); ok { // the Query protocol has older names
 		switch api.code {
 		case "AccessDeniedException":
@@ -131,10 +138,27 @@ func (e *Emulator) answerQuery(svc *queryService, r *http.Request, form url.Valu
 			api.code = "Throttling"
 		}
 	}
+	if err == nil && name != "GetCallerIdentity" { // which nobody can be denied
+		err = e.authorizeQuery(principal, svc.name+":"+name, svc.resource(form))
+	}
 	if err != nil {
 		return nil, err
 	}
-	return do(e, r, form)
+	out, err := do(r, form)
+	if lost := fault.answered(r.Context()); lost != nil {
+		return nil, lost
+	}
+	return out, err
+}
+
+// authorizeQuery is authorize in the words of the services that speak the Query protocol: only an explicit denial is told.
+func (e *Server) authorizeQuery(principal, action, resource string) error {
+	err := e.authorize(principal, []iam.Request{{Action: action, Resource: resource, Context: map[string][]string{"aws:RequestedRegion": {e.Region()}}}})
+	if api, ok := err.(*apiError); ok {
+		message, _, _ := strings.Cut(api.message, " because no ")
+		return &apiError{http.StatusForbidden, "AccessDenied", message}
+	}
+	return err
 }
 
 // members reads a list of the Query protocol: Name.member.1, Name.member.2 …

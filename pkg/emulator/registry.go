@@ -9,10 +9,12 @@
 package emulator
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -64,7 +66,7 @@ func parseRoute(path string) (route, bool) {
 	return r, true
 }
 
-func (e *Emulator) serveRegistry(w http.ResponseWriter, r *http.Request) {
+func (e *ECR) serveRegistry(w http.ResponseWriter, r *http.Request) {
 	req := Request{Time: time.Now(), Service: "registry", Operation: "Unknown", Method: r.Method, Path: r.URL.Path, Host: r.Host}
 	counted := &countingBody{ReadCloser: r.Body}
 	r.Body = counted
@@ -78,22 +80,40 @@ func (e *Emulator) serveRegistry(w http.ResponseWriter, r *http.Request) {
 
 	err := func() error {
 		route, ok := parseRoute(r.URL.Path)
-		handle := (*Emulator).unsupported
+		handle := (*ECR).unsupported
 		if r.URL.Path == "/v2" || r.URL.Path == "/v2/" {
-			req.Operation, handle = "Ping", (*Emulator).ping
+			req.Operation, handle = "Ping", (*ECR).ping
 		} else if ok {
 			if op, ok := registryOperations[r.Method+" "+route.kind]; ok {
 				req.Operation, handle = op.name, op.do
 			}
 		}
-		if err := e.injected(r.Context(), "registry:"+req.Operation, "", func() string { return "" }); err != nil {
+		fault, err := e.injected(r.Context(), Call{Time: time.Now(), Service: "registry", Operation: req.Operation})
+		if err != nil {
 			return err
 		}
-		if err := e.authorizeRegistry(w, r); err != nil {
+		principal, err := e.authorizeRegistry(w, r)
+		if err != nil {
+			return err
+		}
+		if err := e.authorizeRegistryAction(principal, req.Operation, route.repository); err != nil {
 			return err
 		}
 		e.registryHost(r)
-		return handle(e, w, r, route)
+		if fault == nil {
+			return handle(e, w, r, route)
+		}
+		answer := &heldAnswer{header: http.Header{}}
+		err = handle(e, answer, r, route)
+		if lost := fault.answered(r.Context()); lost != nil {
+			return lost
+		}
+		if err == nil {
+			maps.Copy(w.Header(), answer.header)
+			w.WriteHeader(answer.status)
+			w.Write(answer.body.Bytes())
+		}
+		return err
 	}()
 	if err == nil {
 		return
@@ -149,33 +169,33 @@ func fromAPI(err *apiError) *registryError {
 
 type registryOperation struct {
 	name string
-	do   func(*Emulator, http.ResponseWriter, *http.Request, route) error
+	do   func(*ECR, http.ResponseWriter, *http.Request, route) error
 }
 
 var registryOperations = map[string]registryOperation{
-	"HEAD blobs":       {"HeadBlob", (*Emulator).getBlob},
-	"GET blobs":        {"GetBlob", (*Emulator).getBlob},
-	"POST uploads":     {"StartUpload", (*Emulator).startUpload},
-	"GET uploads":      {"GetUpload", (*Emulator).getUpload},
-	"PATCH uploads":    {"UploadChunk", (*Emulator).uploadChunk},
-	"PUT uploads":      {"FinishUpload", (*Emulator).finishUpload},
-	"DELETE uploads":   {"CancelUpload", (*Emulator).cancelUpload},
-	"HEAD manifests":   {"HeadManifest", (*Emulator).getManifest},
-	"GET manifests":    {"GetManifest", (*Emulator).getManifest},
-	"PUT manifests":    {"PutManifest", (*Emulator).putManifest},
-	"DELETE manifests": {"DeleteManifest", (*Emulator).unsupported}, // ECR deletes through BatchDeleteImage only
-	"GET tags":         {"ListTags", (*Emulator).listTags},
+	"HEAD blobs":       {"HeadBlob", (*ECR).getBlob},
+	"GET blobs":        {"GetBlob", (*ECR).getBlob},
+	"POST uploads":     {"StartUpload", (*ECR).startUpload},
+	"GET uploads":      {"GetUpload", (*ECR).getUpload},
+	"PATCH uploads":    {"UploadChunk", (*ECR).uploadChunk},
+	"PUT uploads":      {"FinishUpload", (*ECR).finishUpload},
+	"DELETE uploads":   {"CancelUpload", (*ECR).cancelUpload},
+	"HEAD manifests":   {"HeadManifest", (*ECR).getManifest},
+	"GET manifests":    {"GetManifest", (*ECR).getManifest},
+	"PUT manifests":    {"PutManifest", (*ECR).putManifest},
+	"DELETE manifests": {"DeleteManifest", (*ECR).unsupported}, // ECR deletes through BatchDeleteImage only
+	"GET tags":         {"ListTags", (*ECR).listTags},
 }
 
-func (e *Emulator) unsupported(http.ResponseWriter, *http.Request, route) error {
+func (e *ECR) unsupported(http.ResponseWriter, *http.Request, route) error {
 	return &registryError{http.StatusMethodNotAllowed, "UNSUPPORTED", "The operation is unsupported."}
 }
 
-// authorizeRegistry checks the Basic credentials that GetAuthorizationToken hands out.
-func (e *Emulator) authorizeRegistry(w http.ResponseWriter, r *http.Request) error {
+// authorizeRegistry checks the Basic credentials that GetAuthorizationToken hands out, and returns whom they were handed to.
+func (e *ECR) authorizeRegistry(w http.ResponseWriter, r *http.Request) (principal string, err error) {
 	user, password, ok := r.BasicAuth()
 	e.mu.Lock()
-	expires, known := e.registry.tokens[password]
+	token, known := e.tokens[password]
 	e.mu.Unlock()
 	if !ok || user != "AWS" || !known {
 		scheme := "http"
@@ -183,21 +203,21 @@ func (e *Emulator) authorizeRegistry(w http.ResponseWriter, r *http.Request) err
 			scheme = "https"
 		}
 		w.Header().Set("Www-Authenticate", fmt.Sprintf(`Basic realm="%s://%s/",service="ecr.amazonaws.com"`, scheme, r.Host))
-		return &registryError{http.StatusUnauthorized, "UNAUTHORIZED", "Not Authorized"}
+		return "", &registryError{http.StatusUnauthorized, "UNAUTHORIZED", "Not Authorized"}
 	}
-	if time.Now().After(expires) {
-		return &registryError{http.StatusForbidden, "DENIED", "Your authorization token has expired. Reauthenticate and try again."}
+	if time.Now().After(token.expires) {
+		return "", &registryError{http.StatusForbidden, "DENIED", "Your authorization token has expired. Reauthenticate and try again."}
 	}
-	return nil
+	return token.principal, nil
 }
 
-func (e *Emulator) ping(w http.ResponseWriter, r *http.Request, _ route) error {
+func (e *ECR) ping(w http.ResponseWriter, r *http.Request, _ route) error {
 	w.WriteHeader(http.StatusOK)
 	return nil
 }
 
 // hasBlob returns the size of a repository's blob.
-func (e *Emulator) hasBlob(repo, digest string) (int64, error) {
+func (e *ECR) hasBlob(repo, digest string) (int64, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	r, err := e.repository(repo)
@@ -211,7 +231,7 @@ func (e *Emulator) hasBlob(repo, digest string) (int64, error) {
 	return size, nil
 }
 
-func (e *Emulator) getBlob(w http.ResponseWriter, r *http.Request, rt route) error {
+func (e *ECR) getBlob(w http.ResponseWriter, r *http.Request, rt route) error {
 	size, err := e.hasBlob(rt.repository, rt.reference)
 	if err != nil {
 		return err
@@ -232,7 +252,7 @@ func (e *Emulator) getBlob(w http.ResponseWriter, r *http.Request, rt route) err
 	return nil
 }
 
-func (e *Emulator) startUpload(w http.ResponseWriter, r *http.Request, rt route) error {
+func (e *ECR) startUpload(w http.ResponseWriter, r *http.Request, rt route) error {
 	e.mu.Lock()
 	_, err := e.repository(rt.repository)
 	e.mu.Unlock()
@@ -245,7 +265,7 @@ func (e *Emulator) startUpload(w http.ResponseWriter, r *http.Request, rt route)
 	}
 	id := e.newID(uuidID)
 	e.mu.Lock()
-	e.registry.uploads[id] = &upload{repository: rt.repository, writer: writer}
+	e.uploads[id] = &upload{repository: rt.repository, writer: writer}
 	e.mu.Unlock()
 	uploadAnswer(w, rt, id, 0, http.StatusAccepted)
 	return nil
@@ -261,9 +281,9 @@ func uploadAnswer(w http.ResponseWriter, rt route, id string, size int64, status
 }
 
 // session finds an upload. Its lock is held when the error is nil.
-func (e *Emulator) session(rt route) (*upload, error) {
+func (e *ECR) session(rt route) (*upload, error) {
 	e.mu.Lock()
-	u := e.registry.uploads[rt.reference]
+	u := e.uploads[rt.reference]
 	e.mu.Unlock()
 	if u == nil || u.repository != rt.repository {
 		return nil, &registryError{http.StatusNotFound, "BLOB_UPLOAD_UNKNOWN", fmt.Sprintf("The upload with id '%s' does not exist in the repository with name '%s'", rt.reference, rt.repository)}
@@ -278,7 +298,7 @@ func (e *Emulator) session(rt route) (*upload, error) {
 	return u, nil
 }
 
-func (e *Emulator) getUpload(w http.ResponseWriter, r *http.Request, rt route) error {
+func (e *ECR) getUpload(w http.ResponseWriter, r *http.Request, rt route) error {
 	u, err := e.session(rt)
 	if err != nil {
 		return err
@@ -302,7 +322,7 @@ func (u *upload) receive(r *http.Request) error {
 	return err
 }
 
-func (e *Emulator) uploadChunk(w http.ResponseWriter, r *http.Request, rt route) error {
+func (e *ECR) uploadChunk(w http.ResponseWriter, r *http.Request, rt route) error {
 	u, err := e.session(rt)
 	if err != nil {
 		return err
@@ -333,7 +353,7 @@ func (u *upload) chunk(r *http.Request) (status int, err error) {
 	return http.StatusAccepted, u.receive(r)
 }
 
-func (e *Emulator) finishUpload(w http.ResponseWriter, r *http.Request, rt route) error {
+func (e *ECR) finishUpload(w http.ResponseWriter, r *http.Request, rt route) error {
 	u, err := e.session(rt)
 	if err != nil {
 		return err
@@ -355,8 +375,8 @@ func (e *Emulator) finishUpload(w http.ResponseWriter, r *http.Request, rt route
 		return err
 	}
 	e.mu.Lock()
-	delete(e.registry.uploads, rt.reference)
-	if repo := e.registry.repositories[rt.repository]; repo != nil {
+	delete(e.uploads, rt.reference)
+	if repo := e.repositories[rt.repository]; repo != nil {
 		repo.blobs[digest] = u.writer.size
 	}
 	e.mu.Unlock()
@@ -367,7 +387,7 @@ func (e *Emulator) finishUpload(w http.ResponseWriter, r *http.Request, rt route
 	return nil
 }
 
-func (e *Emulator) cancelUpload(w http.ResponseWriter, r *http.Request, rt route) error {
+func (e *ECR) cancelUpload(w http.ResponseWriter, r *http.Request, rt route) error {
 	u, err := e.session(rt)
 	if err != nil {
 		return err
@@ -376,13 +396,13 @@ func (e *Emulator) cancelUpload(w http.ResponseWriter, r *http.Request, rt route
 	u.broken = true
 	u.writer.discard()
 	e.mu.Lock()
-	delete(e.registry.uploads, rt.reference)
+	delete(e.uploads, rt.reference)
 	e.mu.Unlock()
 	w.WriteHeader(http.StatusNoContent)
 	return nil
 }
 
-func (e *Emulator) getManifest(w http.ResponseWriter, r *http.Request, rt route) error {
+func (e *ECR) getManifest(w http.ResponseWriter, r *http.Request, rt route) error {
 	e.mu.Lock()
 	repo, err := e.repository(rt.repository)
 	var img *image
@@ -407,7 +427,7 @@ func (e *Emulator) getManifest(w http.ResponseWriter, r *http.Request, rt route)
 	return nil
 }
 
-func (e *Emulator) putManifest(w http.ResponseWriter, r *http.Request, rt route) error {
+func (e *ECR) putManifest(w http.ResponseWriter, r *http.Request, rt route) error {
 	const maxManifest = 4_194_304 // PutImage: length of imageManifest
 	body, err := io.ReadAll(io.LimitReader(r.Body, maxManifest+1))
 	if err != nil {
@@ -437,7 +457,7 @@ func (e *Emulator) putManifest(w http.ResponseWriter, r *http.Request, rt route)
 	return nil
 }
 
-func (e *Emulator) listTags(w http.ResponseWriter, r *http.Request, rt route) error {
+func (e *ECR) listTags(w http.ResponseWriter, r *http.Request, rt route) error {
 	e.mu.Lock()
 	repo, err := e.repository(rt.repository)
 	tags := []string{}
@@ -466,6 +486,26 @@ func (e *Emulator) listTags(w http.ResponseWriter, r *http.Request, rt route) er
 	}
 	w.Header().Set("Content-Type", "application/json")
 	return json.NewEncoder(w).Encode(map[string]any{"name": rt.repository, "tags": tags})
+}
+
+// heldAnswer is an answer that is held back until it is clear whether it is sent.
+type heldAnswer struct {
+	header http.Header
+	status int
+	body   bytes.Buffer
+}
+
+func (a *heldAnswer) Header() http.Header { return a.header }
+
+func (a *heldAnswer) WriteHeader(status int) {
+	if a.status == 0 {
+		a.status = status
+	}
+}
+
+func (a *heldAnswer) Write(p []byte) (int, error) {
+	a.WriteHeader(http.StatusOK)
+	return a.body.Write(p)
 }
 
 // countingBody counts what a request sent.

@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"path"
 	"regexp"
@@ -17,14 +18,20 @@ import (
 
 type registryState struct {
 	repositories map[string]*repository
-	tokens       map[string]time.Time // password → expiry
+	tokens       map[string]registryToken // by password
 	uploads      map[string]*upload
 	hosts        map[string]bool // names this server was reached by as a registry
 }
 
+// registryToken is what GetAuthorizationToken handed out.
+type registryToken struct {
+	expires   time.Time
+	principal string // whose permissions the registry checks
+}
+
 func (s *registryState) init() {
 	s.repositories = map[string]*repository{}
-	s.tokens = map[string]time.Time{}
+	s.tokens = map[string]registryToken{}
 	s.uploads = map[string]*upload{}
 	s.hosts = map[string]bool{}
 }
@@ -93,11 +100,11 @@ func digestOf(body []byte) string {
 }
 
 // repository returns a repository, or ECR's error for one that does not exist.
-func (e *Emulator) repository(name string) (*repository, error) {
-	if r := e.registry.repositories[name]; r != nil {
+func (e *ECR) repository(name string) (*repository, error) {
+	if r := e.repositories[name]; r != nil {
 		return r, nil
 	}
-	return nil, apiErrorf("RepositoryNotFoundException", "The repository with name '%s' does not exist in the registry with id '%s'", name, e.account)
+	return nil, apiErrorf("RepositoryNotFoundException", "The repository with name '%s' does not exist in the registry with id '%s'", name, e.Account())
 }
 
 // immutable says whether a tag, once given, stays on its image.
@@ -152,12 +159,12 @@ func (r *repository) sorted() []*image {
 
 // putImage stores a manifest and gives it a tag, which may be empty. The error codes are those of PutImage; the registry translates them.
 // existed says that this very image had this very tag already.
-func (e *Emulator) putImage(r *repository, body []byte, mediaType, tag, digest string, now time.Time) (img *image, existed bool, err error) {
+func (e *ECR) putImage(r *repository, body []byte, mediaType, tag, digest string, now time.Time) (img *image, existed bool, err error) {
 	var m manifest
 	if err := json.Unmarshal(body, &m); err != nil {
 		return nil, false, apiErrorf("InvalidParameterException", "Invalid parameter at 'ImageManifest' failed to satisfy constraint: 'Invalid JSON syntax'")
 	}
-	mediaType = orDefault(mediaType, m.MediaType)
+	mediaType = cmp.Or(mediaType, m.MediaType)
 	switch mediaType {
 	case dockerManifest, ociManifest, dockerList, ociIndex:
 	default:
@@ -182,7 +189,7 @@ func (e *Emulator) putImage(r *repository, body []byte, mediaType, tag, digest s
 			}
 		}
 		if lack != nil {
-			return nil, false, apiErrorf("ReferencedImagesNotFoundException", "Images with digests '%s' required for pushing image into repository with name '%s' in the registry with id '%s' do not exist", list(lack), r.name, e.account)
+			return nil, false, apiErrorf("ReferencedImagesNotFoundException", "Images with digests '%s' required for pushing image into repository with name '%s' in the registry with id '%s' do not exist", list(lack), r.name, e.Account())
 		}
 	} else {
 		if m.Config == nil {
@@ -201,11 +208,11 @@ func (e *Emulator) putImage(r *repository, body []byte, mediaType, tag, digest s
 			size += d.Size
 		}
 		if lack != nil {
-			return nil, false, apiErrorf("LayersNotFoundException", "Layers with digests '%s' required for pushing image into repository with name '%s' in the registry with id '%s' do not exist", list(lack), r.name, e.account)
+			return nil, false, apiErrorf("LayersNotFoundException", "Layers with digests '%s' required for pushing image into repository with name '%s' in the registry with id '%s' do not exist", list(lack), r.name, e.Account())
 		}
 	}
 	if had, ok := r.tagged[tag]; ok {
-		if had == actual {
+		if had == actual && !(r.immutable(tag) && e.refusesRepeated) {
 			return r.images[actual], true, nil
 		}
 		if r.immutable(tag) {
@@ -227,7 +234,7 @@ func (e *Emulator) putImage(r *repository, body []byte, mediaType, tag, digest s
 }
 
 // platformOf reads the platform out of an image config; artifacts that are no images have none.
-func (e *Emulator) platformOf(config string) platform {
+func (e *ECR) platformOf(config string) platform {
 	var p platform
 	f, err := e.store.open(config)
 	if err != nil {
@@ -240,9 +247,9 @@ func (e *Emulator) platformOf(config string) platform {
 
 // resolve says what ECS finds when it pulls an image for a platform: its digest, or why it cannot be pulled. Images of other registries are
 // taken to exist.
-func (e *Emulator) resolve(reference string, want platform) (digest string, runs bool, problem string) {
+func (e *ECR) resolve(reference string, want platform) (digest string, runs bool, problem string) {
 	host, rest, _ := strings.Cut(reference, "/")
-	if !e.registry.hosts[host] && host != e.registryName() {
+	if !e.hosts[host] && host != e.registryName() {
 		if _, d, ok := strings.Cut(reference, "@"); ok {
 			return d, true, ""
 		}
@@ -251,13 +258,13 @@ func (e *Emulator) resolve(reference string, want platform) (digest string, runs
 	name, ref, byDigest := strings.Cut(rest, "@")
 	if !byDigest {
 		name, ref, _ = strings.Cut(rest, ":")
-		ref = orDefault(ref, "latest")
+		ref = cmp.Or(ref, "latest")
 	} else {
 		name, _, _ = strings.Cut(name, ":")
 	}
-	repo := e.registry.repositories[name]
+	repo := e.repositories[name]
 	if repo == nil {
-		return "", false, fmt.Sprintf("CannotPullContainerError: pull image manifest has been retried 1 time(s): failed to resolve ref %s: The repository with name '%s' does not exist in the registry with id '%s'", reference, name, e.account)
+		return "", false, fmt.Sprintf("CannotPullContainerError: pull image manifest has been retried 1 time(s): failed to resolve ref %s: The repository with name '%s' does not exist in the registry with id '%s'", reference, name, e.Account())
 	}
 	img := repo.find(ref)
 	if img == nil {
@@ -275,6 +282,21 @@ func (e *Emulator) resolve(reference string, want platform) (digest string, runs
 }
 
 // registryName is the host of this account's registry in AWS.
-func (e *Emulator) registryName() string {
-	return e.account + ".dkr.ecr." + e.region + ".amazonaws.com"
+func (e *ECR) registryName() string {
+	return e.Account() + ".dkr.ecr." + e.Region() + ".amazonaws.com"
+}
+
+// retag moves a tag to another image of the repository.
+func (e *ECR) retag(repository, tag, digest string) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	r, err := e.repository(repository)
+	if err != nil {
+		return err
+	}
+	if r.images[digest] == nil {
+		return errors.New("the repository has no image " + digest)
+	}
+	r.tagged[tag] = digest
+	return nil
 }

@@ -69,8 +69,8 @@ func BenchmarkCrashingService(b *testing.B) {
 		if _, err := e.call(b.Context(), "AmazonEC2ContainerServiceV20141113.UpdateService", object{"cluster": DemoCluster, "service": DemoService, "desiredCount": 200, "forceNewDeployment": true}); err != nil {
 			b.Fatal(err)
 		}
-		e.mu.Lock()
-		e.advance(time.Now().Add(e.scaled(time.Hour)))
-		e.mu.Unlock()
+		e.server.mu.Lock()
+		e.server.advance(time.Now().Add(e.server.scaled(time.Hour)))
+		e.server.mu.Unlock()
 	}
 }

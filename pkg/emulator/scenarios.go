@@ -61,7 +61,7 @@ func Scenarios() []Scenario {
 		{Name: "hook-failed", Description: "a blue/green deployment whose lifecycle hook, a function, finds fault with the new tasks; ECS rolls back",
 			Fates: []Fate{{Log: greeting}}, Strategy: &Strategy{Name: "BLUE_GREEN", BakeMinutes: 1}, Lambda: &Lambda{Stage: postTestShift, Takes: 20 * time.Second, Fails: true}},
 		{Name: "alarm", Description: "a CloudWatch alarm goes off while the deployment bakes; ECS rolls back",
-			Fates: []Fate{{Log: greeting}}, Strategy: &Strategy{Name: "ROLLING", BakeMinutes: 2}, Alarm: &Alarm{Name: DemoAlarm, Stage: bakeTime, After: 20 * time.Second}},
+			Fates: []Fate{{Log: greeting}}, Strategy: &Strategy{Name: "ROLLING", BakeMinutes: 2}, Alarm: &Alarm{Name: alarmName, Stage: bakeTime, After: 20 * time.Second}},
 
 		// One for each reason that a task has for not staying. None of them is stopped by a circuit breaker.
 		{Name: "no-image", Description: "there is no such image in the registry",
@@ -125,3 +125,6 @@ const (
 )
 
 var spotted = Fate{Reason: "Your Spot Task was interrupted.", StopCode: "SpotInterruption", ExitAfter: 15 * time.Second, Log: append(greeting, "received SIGTERM")}
+
+// alarmName is the alarm that watches the demo service.
+const alarmName = "chat-app-dev-5xx"

@@ -8,26 +8,11 @@
 package emulator
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
-)
-
-// The lifecycle stages of a service deployment, in their order. Production traffic is shifted in as many steps as the strategy has, and each of
-// them is a PRE_PRODUCTION_TRAFFIC_SHIFT and a PRODUCTION_TRAFFIC_SHIFT.
-const (
-	reconcileService = "RECONCILE_SERVICE" // only where another deployment was under way
-	preScaleUp       = "PRE_SCALE_UP"
-	scaleUp          = "SCALE_UP"
-	postScaleUp      = "POST_SCALE_UP"
-	testShift        = "TEST_TRAFFIC_SHIFT"
-	postTestShift    = "POST_TEST_TRAFFIC_SHIFT"
-	preShift         = "PRE_PRODUCTION_TRAFFIC_SHIFT"
-	shift            = "PRODUCTION_TRAFFIC_SHIFT"
-	postShift        = "POST_PRODUCTION_TRAFFIC_SHIFT"
-	bakeTime         = "BAKE_TIME"
-	cleanUp          = "CLEAN_UP"
 )
 
 var stages = []string{reconcileService, preScaleUp, scaleUp, postScaleUp, testShift, postTestShift, preShift, shift, postShift, bakeTime, cleanUp}
@@ -105,7 +90,7 @@ func (r *release) bake() time.Duration {
 const alarmBake = 2 * time.Minute
 
 // enter begins a stage: its hooks start, and the traffic it moves is moved.
-func (e *Emulator) enter(s *service, d *deployment, stage string, now time.Time) {
+func (e *ECS) enter(s *service, d *deployment, stage string, now time.Time) {
 	r := d.release
 	r.stage, r.entered, r.updated = stage, now, now
 	for _, h := range r.configuration.objects("lifecycleHooks") {
@@ -164,10 +149,10 @@ func (s *service) testRule() bool {
 }
 
 // newHook starts one run of a configured hook.
-func (e *Emulator) newHook(configured object, stage string, lambda Lambda, now time.Time) *hook {
+func (e *ECS) newHook(configured object, stage string, lambda Lambda, now time.Time) *hook {
 	h := &hook{
-		stage: stage, kind: orDefault(configured.str("targetType"), "AWS_LAMBDA"), target: configured.str("hookTargetArn"),
-		action: orDefault(configured.object("timeoutConfiguration").str("action"), "ROLLBACK"),
+		stage: stage, kind: cmp.Or(configured.str("targetType"), "AWS_LAMBDA"), target: configured.str("hookTargetArn"),
+		action: cmp.Or(configured.object("timeoutConfiguration").str("action"), "ROLLBACK"),
 	}
 	h.expires = now.Add(e.scaled(time.Duration(configured.object("timeoutConfiguration").number("timeoutInMinutes", 1440)) * time.Minute))
 	if h.kind == "PAUSE" {
@@ -182,7 +167,7 @@ func (e *Emulator) newHook(configured object, stage string, lambda Lambda, now t
 }
 
 // progress takes the primary deployment through its stages as far as it comes now.
-func (e *Emulator) progress(s *service, d *deployment, now time.Time) {
+func (e *ECS) progress(s *service, d *deployment, now time.Time) {
 	r := d.release
 	if r.stage == "" {
 		first := preScaleUp
@@ -271,7 +256,7 @@ func hookFailed(stage, what string) cause {
 }
 
 // giveBack is the way back of a deployment that shifts traffic: once the blue tasks are all there they get the traffic again, and the others go.
-func (e *Emulator) giveBack(s *service, d *deployment, now time.Time) {
+func (e *ECS) giveBack(s *service, d *deployment, now time.Time) {
 	r := d.release
 	if s.ready(d) < s.desired {
 		return
@@ -305,7 +290,7 @@ func (s *service) ready(d *deployment) int {
 }
 
 // stopAll stops every task of a deployment.
-func (e *Emulator) stopAll(s *service, d *deployment, now time.Time, reason string) {
+func (e *ECS) stopAll(s *service, d *deployment, now time.Time, reason string) {
 	var stopped []string
 	for _, t := range s.tasks(d) {
 		if t.wanted() {
@@ -327,7 +312,7 @@ func hookForm(id string) bool {
 // continueServiceDeployment answers a pause hook. Codes are those of the API reference, words those of the developer guide:
 // https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContinueServiceDeployment.html
 // https://docs.aws.amazon.com/AmazonECS/latest/developerguide/troubleshooting-blue-green.html
-func (e *Emulator) continueServiceDeployment(c *call) (object, error) {
+func (e *ECS) continueServiceDeployment(c *call) (object, error) {
 	invalid := func(message string) (object, error) {
 		return nil, apiErrorf("InvalidParameterException", "%s", message)
 	}
@@ -350,12 +335,15 @@ func (e *Emulator) continueServiceDeployment(c *call) (object, error) {
 		return invalid("Provided hookId is either completed, unavailable, or not associated with the given Resource ARN")
 	}
 	h := r.hooks[i]
-	r.updated, e.ecs.busy = c.now, true
-	if orDefault(c.in.str("action"), "CONTINUE") == "CONTINUE" {
+	r.updated, e.busy = c.now, true
+	if cmp.Or(c.in.str("action"), "CONTINUE") == "CONTINUE" {
 		h.status = "SUCCEEDED"
+		c.change.Deployment, c.change.Effect = "ecs-svc/"+r.target.id, "continued"
 		return object{"serviceDeploymentArn": r.arn}, nil
 	}
 	h.status = "FAILED"
+	r.stoppedBy = c.principal
+	c.change.Deployment, c.change.Effect = "ecs-svc/"+r.target.id, "rolled back"
 	if p := r.service.primary(); p != nil && p.release == r {
 		e.failDeployment(r.service, p, c.now, hookFailed(h.stage, ""), true)
 	}

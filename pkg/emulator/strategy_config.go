@@ -5,6 +5,7 @@
 package emulator
 
 import (
+	"cmp"
 	"encoding/json"
 	"math"
 	"slices"
@@ -61,6 +62,9 @@ func deploymentConfiguration(old, change object, controller string) (object, err
 	if b := out.number("bakeTimeInMinutes", 0); b < 0 || b > maxBake {
 		return invalid("bakeTimeInMinutes must be between 0 and %d.", maxBake)
 	}
+	if err := checkEarlySuccess(out); err != nil {
+		return nil, err
+	}
 	if a := out.object("alarms"); a.flag("enable") && len(a.list("alarmNames")) == 0 {
 		return invalid("alarmNames cannot be empty when alarms are enabled.")
 	}
@@ -98,6 +102,30 @@ func deploymentConfiguration(old, change object, controller string) (object, err
 	return out, checkHooks(out.objects("lifecycleHooks"))
 }
 
+// checkEarlySuccess holds the rules for the early success of rolling updates.
+// https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DeploymentEarlySuccessCriteria.html
+func checkEarlySuccess(configuration object) error {
+	criteria := configuration.object("earlySuccessCriteria")
+	if !criteria.flag("enable") {
+		return nil
+	}
+	invalid := func(format string, args ...any) error {
+		return apiErrorf("InvalidParameterException", format, args...)
+	}
+	percent := criteria.number("healthyPercent", -1)
+	switch {
+	case configuration.str("strategy") != "ROLLING":
+		return invalid("earlySuccessCriteria is only valid when the deployment strategy is ROLLING.")
+	case !criteria.has("healthyPercent") || criteria.str("sourceServiceRevisionCleanup") == "":
+		return invalid("healthyPercent and sourceServiceRevisionCleanup are required when earlySuccessCriteria is enabled.")
+	case percent < 0 || percent > 100:
+		return invalid("healthyPercent must be between 0 and 100.")
+	case percent < configuration.number("minimumHealthyPercent", 100):
+		return invalid("healthyPercent must be greater than or equal to minimumHealthyPercent.")
+	}
+	return nil
+}
+
 // maxHooks is how many hooks of a type a service may have.
 const maxHooks = 10
 
@@ -107,7 +135,7 @@ func checkHooks(hooks []object) error {
 	}
 	count := map[string]int{}
 	for _, h := range hooks {
-		kind := orDefault(h.str("targetType"), "AWS_LAMBDA")
+		kind := cmp.Or(h.str("targetType"), "AWS_LAMBDA")
 		if count[kind]++; count[kind] > maxHooks {
 			return invalid("A service can have at most %d lifecycle hooks of the type %s.", maxHooks, kind)
 		}

@@ -1,6 +1,7 @@
 package emulator
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -217,7 +218,7 @@ func TestLambdaHooks(t *testing.T) {
 // TestStopAtEveryStage stops a deployment wherever it is: the old revision has all traffic and all tasks afterwards.
 func TestStopAtEveryStage(t *testing.T) {
 	for _, stage := range append([]string{""}, stages[1:]...) {
-		t.Run(orDefault(stage, "PENDING"), func(t *testing.T) {
+		t.Run(cmp.Or(stage, "PENDING"), func(t *testing.T) {
 			inDemo(t, func(w *world) {
 				arn := w.play("canary")
 				w.wait(5*time.Minute, "there", func() bool { return string(w.deployment(arn).LifecycleStage) == stage })

@@ -393,7 +393,7 @@ func FuzzCheck(f *testing.F) {
 	f.Add(`{"family":"f","containerDefinitions":[{"name":"a","image":"b","memory":64}]}`)
 	f.Add(`{"family":"f","containerDefinitions":[{"name":"a","image":"b","memory":6.4e1,"portMappings":[{"containerPort":null}]}],"volumes":[{"name":"x"},{}]}`)
 	f.Add(`{"containerDefinitions":[null,[],{}],"tags":[{}]}`)
-	svc := ecsService()
+	svc := new(ECS).service()
 	f.Fuzz(func(t *testing.T, body string) {
 		doc, err := parseObject([]byte(body))
 		if err != nil {
@@ -407,7 +407,7 @@ func FuzzCheck(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		out, err := e.registerTaskDefinition(&call{in: doc, now: time.Unix(0, 0)})
+		out, err := e.ecs.registerTaskDefinition(&call{in: doc, now: time.Unix(0, 0)})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -4,6 +4,7 @@
 package emulator
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -42,27 +43,41 @@ var (
 	externalID  = regexp.MustCompile(`^[\w+=,.@:/-]{2,}$`)
 )
 
-func stsService() *queryService {
+// STS is AWS STS.
+type STS struct {
+	*Server
+	federation federation
+}
+
+func newSTS(server *Server) *STS {
+	e := &STS{Server: server}
+	server.handleQuery(e.service())
+	return e
+}
+
+func (e *STS) service() *queryService {
 	return &queryService{
 		name: "sts", version: "2011-06-15", namespace: "https://sts.amazonaws.com/doc/2011-06-15/",
-		resource: func(form url.Values) string { return orDefault(form.Get("RoleArn"), "*") },
-		operations: map[string]func(*Emulator, *http.Request, url.Values) (any, error){
-			"GetCallerIdentity": (*Emulator).getCallerIdentity,
-			"AssumeRole":        (*Emulator).assumeRole,
+		resource: func(form url.Values) string { return cmp.Or(form.Get("RoleArn"), "*") },
+		operations: map[string]func(*http.Request, url.Values) (any, error){
+			"GetCallerIdentity":         e.getCallerIdentity,
+			"AssumeRole":                e.assumeRole,
+			"AssumeRoleWithWebIdentity": e.assumeRoleWithWebIdentity,
 		},
+		unsigned: map[string]bool{"AssumeRoleWithWebIdentity": true},
 	}
 }
 
-func (e *Emulator) getCallerIdentity(r *http.Request, _ url.Values) (any, error) {
+func (e *STS) getCallerIdentity(r *http.Request, _ url.Values) (any, error) {
 	principal, err := e.authenticate(r, "sts")
 	if err != nil {
 		return nil, err
 	}
-	return stsIdentity{Arn: principal, UserID: e.userID(r, principal), Account: e.account}, nil
+	return stsIdentity{Arn: principal, UserID: e.userID(r, principal), Account: e.Account()}, nil
 }
 
 // userID is the unique id of who signed r.
-func (e *Emulator) userID(r *http.Request, principal string) string {
+func (e *STS) userID(r *http.Request, principal string) string {
 	m := authorizationHeader.FindStringSubmatch(r.Header.Get("Authorization"))
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -72,7 +87,7 @@ func (e *Emulator) userID(r *http.Request, principal string) string {
 	return "AIDAEMULATOREMULATOR1"
 }
 
-func (e *Emulator) assumeRole(_ *http.Request, form url.Values) (any, error) {
+func (e *STS) assumeRole(_ *http.Request, form url.Values) (any, error) {
 	invalid := func(value, at, constraint string) (any, error) {
 		shown := "null"
 		if value != "" {
@@ -105,20 +120,24 @@ func (e *Emulator) assumeRole(_ *http.Request, form url.Values) (any, error) {
 		}
 		seconds = n
 	}
+	user, credentials := e.startSession(m[1], m[2], name, seconds)
+	return stsAssumedRole{user, credentials}, nil
+}
+
+// startSession hands out credentials of a role of an account.
+func (e *STS) startSession(account, role, name string, seconds int) (stsUser, stsCredentials) {
 	expires := time.Now().Add(time.Duration(seconds) * time.Second)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	id := strings.ToUpper(e.id(taskID))
 	s := &session{
-		arn:     fmt.Sprintf("arn:aws:sts::%s:assumed-role/%s/%s", m[1], m[2], name),
+		arn:     fmt.Sprintf("arn:aws:sts::%s:assumed-role/%s/%s", account, role, name),
 		userID:  "AROA" + id[:17] + ":" + name,
 		token:   "emulator/" + e.id(taskID) + e.id(taskID),
 		expires: expires,
 	}
 	key := "ASIA" + id[17:32] + "X"
 	e.sessions[key] = s
-	return stsAssumedRole{
-		AssumedRoleUser: stsUser{Arn: s.arn, AssumedRoleID: s.userID},
-		Credentials:     stsCredentials{key, e.id(taskID) + "emulator", s.token, expires.UTC().Format(time.RFC3339)},
-	}, nil
+	return stsUser{Arn: s.arn, AssumedRoleID: s.userID},
+		stsCredentials{key, e.id(taskID) + "emulator", s.token, expires.UTC().Format(time.RFC3339)}
 }

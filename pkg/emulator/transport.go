@@ -15,9 +15,8 @@ import (
 	"syscall"
 )
 
-// Transport returns a RoundTripper whose every request is answered by e. A connection that e cuts ([Reset]) is the error
-// "connection reset by peer" as over TCP.
-func (e *Emulator) Transport() http.RoundTripper { return transport{e} }
+// newTransport returns a RoundTripper whose every request is answered by a handler, in the same process.
+func newTransport(h http.Handler) http.RoundTripper { return transport{h} }
 
 type transport struct{ handler http.Handler }
 

@@ -1,11 +1,13 @@
 package input_test
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
 
 	"ecsdeploy/pkg/input"
+	"ecsdeploy/pkg/mistake"
 )
 
 func TestSecrets(t *testing.T) {
@@ -35,8 +37,12 @@ func TestSecrets(t *testing.T) {
 		"SECUREFILE_NAME_1=file.txt",
 		"SECUREFILE_TICKET_1=ticket",
 		"ENDPOINT_AUTH_broken={",
+		"DOCKER_HOST=tcp://user:p@ss/w#rd@10.0.0.1:2375",
+		"HTTPS_PROXY=http://user:100%25sure@proxy:8080/",
+		"BUILD_REPOSITORY_URI=https://example@dev.azure.com/example/_git/app",
+		"IMAGE=registry:5000/app@sha256:0, https://registry:5000/app@sha256:0",
 	})
-	want := []string{"job token", "k", "lower", "mapped token", "n", "p", "public by mistake", "sdk", "st", "ticket", "variable"}
+	want := []string{"100%25sure", "100%sure", "job token", "k", "lower", "mapped token", "n", "p", "p@ss/w#rd", "public by mistake", "sdk", "st", "ticket", "variable"}
 	if !slices.Equal(got, want) {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}
@@ -60,4 +66,78 @@ func TestPrivate(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}
+}
+
+func TestOverriddenInputsAreRefused(t *testing.T) {
+	for names, want := range map[string]string{
+		`["Build.BuildId","Endpoint.Url","SECRET_NAME","services","InputServices","my.INPUT.SERVICES"]`: "",
+		`["a","INPUT_SERVICES"]`:                       `a variable named "INPUT_SERVICES", which can replace what the step was given ("INPUT_SERVICES")`,
+		`["input.services"]`:                           `a variable named "input.services", which can replace what the step was given ("INPUT_SERVICES")`,
+		`["Input of mine"]`:                            `"INPUT_OF_MINE"`,
+		`["endpoint.auth.` + id + `"]`:                 `a variable named "endpoint.auth.` + id + `"`,
+		`["ENDPOINT_URL_SYSTEMVSSCONNECTION"]`:         `"ENDPOINT_URL_SYSTEMVSSCONNECTION"`,
+		`["SecureFile Ticket_1"]`:                      `"SECUREFILE_TICKET_1"`,
+		`["secret.aws.secretaccesskey"]`:               `"SECRET_AWS_SECRETACCESSKEY"`,
+		`["secret_system.accesstoken"]`:                `"SECRET_SYSTEM_ACCESSTOKEN"`,
+		`{}`:                                           "cannot be read",
+		`["a",`:                                        "cannot be read",
+		`["\u0069nput.##vso[task.debug]` + `\n` + `"]`: `"input.##vso[task.debug]\n"`,
+	} {
+		cfg, err := load(t, "command", "push", "image", "", "VSTS_PUBLIC_VARIABLES", names) // image is missing: a mistake of its own
+		if want == "" {
+			if err == nil || !strings.Contains(err.Error(), "image") || strings.Contains(err.Error(), "variable named") {
+				t.Errorf("%s: %v", names, err)
+			}
+			continue
+		}
+		m, ok := errors.AsType[*mistake.Error](err)
+		if !ok || !strings.Contains(m.Error(), want) || m.Hint() == "" || strings.Contains(m.Error(), "image") {
+			t.Errorf("%s: got %v, want %s", names, err, want)
+		}
+		if cfg.Inputs.Command != "" {
+			t.Errorf("%s: something was read", names)
+		}
+	}
+}
+
+// Whatever the environment holds, what is listed as secret is no blank, listed once
+// and taken from it; a password in a URL is among it.
+func FuzzSecrets(f *testing.F) {
+	f.Add("ENDPOINT_AUTH_"+id, `{"parameters":{"password":"p","useOIDC":true}}`)
+	f.Add("SECRET_A", "x")
+	f.Add("DOCKER_HOST", "tcp://a:b@c:d@e")
+	f.Add("ENDPOINT_AUTH_PARAMETER__", "")
+	f.Fuzz(func(t *testing.T, name, value string) {
+		secrets := input.Secrets([]string{name + "=" + value, "PATH=/bin", "X=https://u:known@h/"})
+		if !slices.Contains(secrets, "known") || !slices.IsSorted(secrets) || len(slices.Compact(slices.Clone(secrets))) != len(secrets) {
+			t.Errorf("secrets %q", secrets)
+		}
+		for _, secret := range secrets {
+			if strings.TrimSpace(secret) == "" {
+				t.Errorf("a blank secret in %q", secrets)
+			}
+		}
+		input.Private([]string{name + "=" + value})
+	})
+}
+
+// Whatever a service connection holds, it is read or refused, and its secrets are
+// in no message.
+func FuzzConnection(f *testing.F) {
+	f.Add(`{"parameters":{"username":"AKIA","password":"hunter2hunter2"},"scheme":"UsernamePassword"}`)
+	f.Add(`{"parameters":{"username":null,"password":["x"]}}`)
+	f.Add(`{"parameters":{"useOIDC":"true","assumeRoleArn":"hunter2hunter2"}}`)
+	f.Add("[" + strings.Repeat("[", 10_000))
+	f.Fuzz(func(t *testing.T, auth string) {
+		cfg, err := load(t, "command", "push", "image", "i", "repository", "repo", "awsCredentials", id, "ENDPOINT_AUTH_"+id, auth)
+		if (err == nil) != (cfg.Inputs.Connection != nil) {
+			t.Errorf("connection %v with error %v", cfg.Inputs.Connection, err)
+		}
+		if err != nil && strings.Contains(auth, "hunter2hunter2") && strings.Contains(err.Error(), "hunter2hunter2") {
+			t.Errorf("a secret in %v", err)
+		}
+		if c := cfg.Inputs.Connection; c != nil && (c.AccessKeyID == "") != (c.SecretAccessKey.Reveal() == "") {
+			t.Error("half a key was taken")
+		}
+	})
 }

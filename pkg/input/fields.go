@@ -43,6 +43,7 @@ type fields struct {
 	ForceNewDeployment string `env:"INPUT_FORCENEWDEPLOYMENT, default=false" input:"forceNewDeployment" for:"deploy rollout"`
 	WhenBusy           string `env:"INPUT_WHENBUSY, default=wait" input:"whenBusy" for:"deploy rollout"`
 	OlderBuild         string `env:"INPUT_OLDERBUILD, default=refuse" input:"olderBuild" for:"deploy rollout"`
+	ArtifactAlias      string `env:"INPUT_ARTIFACTALIAS" input:"artifactAlias" for:"deploy rollout"`
 	MaxFailedTasks     string `env:"INPUT_MAXFAILEDTASKS, default=3" input:"maxFailedTasks" for:"deploy rollout"`
 	OnFailure          string `env:"INPUT_ONFAILURE, default=rollback" input:"onFailure" for:"deploy rollout"`
 	OnCancel           string `env:"INPUT_ONCANCEL, default=rollback" input:"onCancel" for:"deploy rollout"`

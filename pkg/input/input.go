@@ -10,6 +10,8 @@ package input
 import (
 	"strings"
 	"time"
+
+	"ecsdeploy/pkg/mistake"
 )
 
 // Command is what the task is asked to do.
@@ -32,21 +34,13 @@ func Commands() []Command {
 	return []Command{Deploy, Push, Rollout, Placeholder, CurrentImage, Rollback, Resume}
 }
 
-// Values of Inputs.TaskDefinition that are not a reference to a task definition.
-const (
-	LatestRevision  = "latest"  // the newest active revision of the family of the service
-	RunningRevision = "running" // the revision the service runs
-)
-
-// CurrentReference is the value of Inputs.Image that means the image of the last
-// successful deployment.
-const CurrentReference = "current"
-
 // Config is everything the task takes from its environment.
 type Config struct {
 	Inputs   Inputs
 	Pipeline Pipeline
 	AWS      Variables
+	Build    Build // that the image of the run comes from; see Pipeline.Source
+	Server   Server
 }
 
 // Inputs are the inputs of the task, each valid by itself and together with the
@@ -60,15 +54,15 @@ type Inputs struct {
 
 	Image            string // reference, path, or docker:// reference; may be empty for Rollout
 	Platform         string // os/arch[/variant], or empty
-	Compression      string // gzip, zstd
+	Compression      Compression
 	Repository       string // name or full URI
 	Tags             []string
 	CreateRepository bool
 
-	Services          []Service
-	Container         string
+	Services          []Service // may be empty where TaskDefinition needs none: then a revision is registered and nothing else
+	Containers        []string  // that get the image; empty where the task definition decides
 	Images            []ContainerImage
-	TaskDefinition    string // LatestRevision, RunningRevision, family:revision, ARN, or path of a file
+	TaskDefinition    TaskDefinition
 	Environment       []Variable
 	RemoveEnvironment []VariableName
 	Secrets           []Variable // Value is the valueFrom
@@ -84,18 +78,22 @@ type Inputs struct {
 	DryRun             bool
 	Summary            bool
 
-	WhenBusy          string // wait, supersede, fail
-	AllowOlderBuild   bool
-	MaxFailedTasks    int // 0 is never
-	RollbackOnFailure bool
-	RollbackOnCancel  bool
-	UntilTraffic      bool // wait for the traffic only
-	BuildID           string
-	RollbackAction    bool // resume rolls back instead of continuing
-	HookID            string
-	DefaultImage      string
+	WhenBusy       WhenBusy
+	OlderBuild     OlderBuild // the variable EcsDeploy.OlderBuild, where it is set, else the input
+	MaxFailedTasks int        // 0 is never
+	OnFailure      Recovery
+	OnCancel       Recovery
+	WaitUntil      WaitUntil
+	BuildID        string
+	Action         Action // of resume
+	HookID         string
+	DefaultImage   string
+	ArtifactAlias  string // whose build counts; empty for the one that the tags name, else the primary one
 
-	Ignored []string // inputs that were given but have no effect for Command, in the order of task.json
+	Warnings []*mistake.Error // what is probably not meant, and does not keep the command from running
+	Ignored  []string         // inputs that were given but have no effect for Command, in the order of task.json
+
+	identifiers []Identifier
 }
 
 // Role is an IAM role to assume. ARN is empty for none.
@@ -113,12 +111,5 @@ func (s Service) ClusterName() string {
 // String is cluster/service, with the short name of the cluster.
 func (s Service) String() string { return s.ClusterName() + "/" + s.Name }
 
-// ContainerImage is the image of one container.
+// ContainerImage is the image of one container; SelfReference is that of the run.
 type ContainerImage struct{ Container, Image string }
-
-// Variable is an environment variable or a secret of a container. Container is
-// empty for the container that gets the new image.
-type Variable struct{ Container, Name, Value string }
-
-// VariableName names an environment variable of a container, as in [Variable].
-type VariableName struct{ Container, Name string }

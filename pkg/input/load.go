@@ -5,19 +5,24 @@ package input
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
-	"time"
 
 	"github.com/sethvargo/go-envconfig"
 
 	"ecsdeploy/pkg/mistake"
 )
 
-// Load reads and checks everything. The error joins one [*mistake.Error] for each
-// thing that is wrong. The Config that comes with an error holds what could be read: it may
-// be used to tell in which run the mistakes were made, and for nothing else.
-func Load(ctx context.Context, lookup envconfig.Lookuper) (Config, error) {
-	set := onlySet(lookup)
+// Load reads and checks everything from an environment. The error joins one
+// [*mistake.Error] for each mistake; where a variable of the pipeline can have
+// replaced an input, that is the only one, since nothing else is certain. The
+// Config that comes with an error holds what could be read: it may be used to tell
+// in which run the mistakes were made, and for nothing else.
+func Load(ctx context.Context, variables map[string]string) (Config, error) {
+	set := onlySet(envconfig.MapLookuper(variables))
+	if err := overridden(set); err != nil {
+		return Config{}, err
+	}
 	decode := func(target any, from envconfig.Lookuper) error {
 		return envconfig.ProcessWith(ctx, &envconfig.Config{Target: target, Lookuper: from})
 	}
@@ -30,16 +35,27 @@ func Load(ctx context.Context, lookup envconfig.Lookuper) (Config, error) {
 		decode(&defaults, noInputs(set)),
 		decode(&cfg.Pipeline, set),
 		decode(&cfg.AWS, orSecret(set)),
+		decode(&cfg.Server, set),
 	); err != nil {
 		return cfg, err
 	}
 
+	cfg.Pipeline.CollectionURI = withoutUserinfo(cfg.Pipeline.CollectionURI)
+	cfg.Server.Token = jobToken(set)
 	debug, _ := set.Lookup("SYSTEM_DEBUG")
 	cfg.Pipeline.Debug = strings.EqualFold(debug, "true")
 
 	l := &loader{lookup: orSecret(set)}
+	cfg.Pipeline.builds(upper(variables))
 	l.inputs(&cfg.Inputs, &given, &defaults)
 	l.variables(&cfg.AWS, &given)
+	l.olderBuild(&cfg.Inputs)
+	l.identifiers(&cfg.Inputs, &given, cfg.AWS.Region)
+	build, err := cfg.Pipeline.Source(cfg.Inputs.ArtifactAlias, cfg.Inputs.imageTags()...)
+	if err != nil {
+		l.fail("artifactAlias", 0, err)
+	}
+	cfg.Build = build
 	return cfg, errors.Join(l.mistakes...)
 }
 
@@ -103,8 +119,7 @@ func one[T any](l *loader, name, text string, parse func(string) (T, error)) (va
 // same key are a mistake.
 func list[T any](l *loader, name, text string, parse func(string) (T, error), key func(T) string) (items []T) {
 	first := make(map[string]int) // key → line
-	text = strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(text)
-	for i, line := range strings.Split(text, "\n") {
+	for i, line := range strings.Split(newlines.Replace(text), "\n") {
 		if line = strings.TrimSpace(line); line == "" {
 			continue
 		}
@@ -150,35 +165,29 @@ func (l *loader) inputs(in *Inputs, f, defaults *fields) {
 
 	in.Image = one(l, "image", f.Image, parseImageFor(in.Command))
 	in.Platform = one(l, "platform", f.Platform, parsePlatform)
-	in.Compression = one(l, "compression", f.Compression, parseChoice("gzip", "zstd"))
+	in.Compression = one(l, "compression", f.Compression, oneOf(Gzip, Zstd))
 	in.Repository = one(l, "repository", f.Repository, parseRepository)
 	in.Tags = list(l, "tags", f.Tags, parseTag, itself)
+	l.movingTag(in)
 	in.CreateRepository = one(l, "createRepository", f.CreateRepository, parseBool)
 
 	cluster := one(l, "cluster", f.Cluster, parseCluster)
 	in.Services = list(l, "services", f.Services, func(text string) (Service, error) {
-		s, err := parseService(text)
-		if err == nil && s.Cluster == "" {
-			if f.Cluster == "" {
-				return s, wrong("write cluster/"+s.Name+", or set the input cluster", "%s has no cluster", s.Name)
-			}
-			s.Cluster = cluster
-		}
-		return s, err
+		return serviceIn(cluster, f.Cluster != "", text)
 	}, Service.String)
-	in.Container = one(l, "container", f.Container, parseContainer)
+	in.Containers = list(l, "container", f.Container, parseContainer, itself)
 	in.Images = list(l, "images", f.Images, func(text string) (ContainerImage, error) {
 		i, err := parseContainerImage(text)
-		if err == nil && i.Container == in.Container {
+		if err == nil && slices.Contains(in.Containers, i.Container) {
 			err = wrong("images is for the other containers", "%s gets its image from the inputs container and image", i.Container)
 		}
 		return i, err
 	}, func(i ContainerImage) string { return i.Container })
 
 	in.TaskDefinition = one(l, "taskDefinition", f.TaskDefinition, parseTaskDefinition)
-	key := func(v VariableName) string { return v.key(in.Container) }
+	key := func(v VariableName) string { return v.key(in.Containers) }
 	ofVariable := func(v Variable) string { return key(VariableName{v.Container, v.Name}) }
-	in.Environment = list(l, "environment", f.Environment, parseVariable, ofVariable)
+	in.Environment = l.environment("environment", f.Environment, ofVariable)
 	in.RemoveEnvironment = list(l, "removeEnvironment", f.RemoveEnvironment, parseVariableName, key)
 	in.Secrets = list(l, "secrets", f.Secrets, parseSecret, ofVariable)
 	l.disjoint("removeEnvironment", keys(in.RemoveEnvironment, key), "environment", keys(in.Environment, ofVariable))
@@ -196,15 +205,16 @@ func (l *loader) inputs(in *Inputs, f, defaults *fields) {
 	in.Summary = one(l, "summary", f.Summary, parseBool)
 	in.DryRun = one(l, "dryRun", f.DryRun, parseBool)
 
-	in.WhenBusy = one(l, "whenBusy", f.WhenBusy, parseChoice("wait", "supersede", "fail"))
-	in.AllowOlderBuild = one(l, "olderBuild", f.OlderBuild, parseChoice("refuse", "allow")) == "allow"
+	in.WhenBusy = one(l, "whenBusy", f.WhenBusy, oneOf(BusyWait, BusySupersede, BusyFail))
+	in.OlderBuild = one(l, "olderBuild", f.OlderBuild, oneOf(OlderRefuse, OlderAllow))
 	in.MaxFailedTasks = one(l, "maxFailedTasks", f.MaxFailedTasks, parseFailedTasks)
-	in.RollbackOnFailure = one(l, "onFailure", f.OnFailure, parseChoice("rollback", "leave")) == "rollback"
-	in.RollbackOnCancel = one(l, "onCancel", f.OnCancel, parseChoice("rollback", "leave")) == "rollback"
-	in.UntilTraffic = one(l, "waitUntil", f.WaitUntil, parseChoice("completed", "traffic")) == "traffic"
+	in.OnFailure = one(l, "onFailure", f.OnFailure, oneOf(RecoverRollback, RecoverLeave))
+	in.OnCancel = one(l, "onCancel", f.OnCancel, oneOf(RecoverRollback, RecoverLeave))
+	in.WaitUntil = one(l, "waitUntil", f.WaitUntil, oneOf(UntilCompleted, UntilTraffic))
 	in.BuildID = one(l, "buildId", f.BuildID, parseBuildID)
-	in.RollbackAction = one(l, "action", f.Action, parseChoice("continue", "rollback")) == "rollback"
+	in.Action = one(l, "action", f.Action, oneOf(ActionContinue, ActionRollback))
 	in.HookID = one(l, "hookId", f.HookID, parseHookID)
+	in.ArtifactAlias = one(l, "artifactAlias", f.ArtifactAlias, parseAlias)
 	in.DefaultImage = one(l, "defaultImage", f.DefaultImage, parseReference)
 }
 
@@ -223,7 +233,7 @@ func (l *loader) require(command Command, f *fields) {
 		}
 	case Rollout:
 		// A revision that is named, or the one that runs, may be deployed as it is.
-		asItIs := f.TaskDefinition != LatestRevision || strings.EqualFold(f.ForceNewDeployment, "true")
+		asItIs := TaskDefinition(f.TaskDefinition) != LatestRevision || strings.EqualFold(f.ForceNewDeployment, "true")
 		if f.Image == "" && f.Repository == "" && !asItIs {
 			missing("image", "image or repository", "set repository to roll out the image that has the first of tags, or image to a full reference")
 		}
@@ -236,8 +246,9 @@ func (l *loader) require(command Command, f *fields) {
 			missing("repository", "repository or defaultImage, for services that do not exist yet", "set repository to the one that the placeholder was pushed to")
 		}
 	}
-	if command != Push && command != Placeholder && f.Services == "" {
-		missing("services", "at least one service", "the service's name, or cluster/service, one a line")
+	registers := (command == Deploy || command == Rollout) && !TaskDefinition(f.TaskDefinition).NeedsService()
+	if command != Push && command != Placeholder && f.Services == "" && !registers {
+		missing("services", "at least one service", "the service's name, or cluster/service, one per line")
 	}
 	tagged := command == Deploy || command == Push || command == Rollout && f.Image == "" && f.Repository != ""
 	if f.Tags == "" && tagged {
@@ -263,21 +274,83 @@ func keys[T any](items []T, key func(T) string) (list []string) {
 	return list
 }
 
+// serviceIn parses a service, of the cluster where it names none itself.
+func serviceIn(cluster string, given bool, text string) (Service, error) {
+	s, err := parseService(text)
+	switch {
+	case err != nil:
+		return s, err
+	case s.Cluster == "" && !given:
+		return s, wrong("write cluster/"+s.Name+", or set the input cluster", "%s has no cluster", s.Name)
+	case s.Cluster == "":
+		s.Cluster = cluster
+	case strings.HasPrefix(text, "arn:") && cluster != "" && s.ClusterName() != (Service{Cluster: cluster}).ClusterName():
+		return s, wrong("correct one of the two; for services of several clusters leave the input cluster empty",
+			"the ARN of service %s names the cluster %s, the input cluster names %s", s.Name, s.ClusterName(), Service{Cluster: cluster}.ClusterName())
+	}
+	return s, nil
+}
+
+// movingTag warns of a tag that every build moves.
+func (l *loader) movingTag(in *Inputs) {
+	for i, t := range in.Tags {
+		if i == 0 && strings.EqualFold(t, "latest") && (in.Command == Deploy || in.Command == Rollout) {
+			in.Warnings = append(in.Warnings, &mistake.Error{Input: "tags", Line: 1, Kind: mistake.Tag,
+				Text:   "the tag " + t + " is rolled out, which the next push moves to another image: tasks that start later may run another build",
+				Advice: "name $(Build.BuildId) first, and " + t + " in the second line"})
+		}
+	}
+}
+
+// olderBuildVariable can be set when a run is queued or a release is deployed,
+// where inputs cannot be changed.
+const olderBuildVariable = "EcsDeploy.OlderBuild"
+
+// olderBuild lets the pipeline's variable have its say over the input.
+func (l *loader) olderBuild(in *Inputs) {
+	text, ok := l.lookup.Lookup(variableKey(olderBuildVariable))
+	if !ok || in.OlderBuild == "" {
+		return
+	}
+	choice, err := oneOf(OlderRefuse, OlderAllow)(strings.ToLower(text))
+	if err != nil {
+		l.fail("", 0, wrong("set it to allow or refuse", "variable %s: %v", olderBuildVariable, err))
+		return
+	}
+	in.OlderBuild = choice
+}
+
+// identifiers collects the ARNs, and compares them with the region where that is
+// known already.
+func (l *loader) identifiers(in *Inputs, f *fields, fallback string) {
+	in.identifiers = identifiers(f)
+	known := in.Region
+	if f.Region == "" {
+		known, _ = parseRegion(fallback)
+	}
+	l.mistakes = append(l.mistakes, mistake.Each(in.Conflicts(known, ""))...)
+}
+
+// imageTags are the tags that tell which build the image of the run comes from.
+func (in Inputs) imageTags() []string {
+	if in.Command == Rollout && in.Image != "" {
+		name, _, _ := strings.Cut(in.Image, "@")
+		_, tag, _ := strings.Cut(name[strings.LastIndexByte(name, '/')+1:], ":")
+		return []string{tag}
+	}
+	return in.Tags
+}
+
 func itself(s string) string { return s }
 
 // variables checks those AWS variables of the pipeline that no input replaces.
 func (l *loader) variables(v *Variables, f *fields) {
-	if text, ok := l.lookup.Lookup("AWS_ROLECREDENTIAL_MAXDURATION"); ok {
-		seconds, err := parseSeconds(text)
-		if err != nil {
-			l.fail("", 0, wrong("STS grants sessions from 15 minutes to 12 hours", "variable aws.rolecredential.maxduration: %v", err))
-		}
-		v.MaxDuration = time.Duration(seconds) * time.Second
-	}
 	if v.Region != "" && f.Region == "" {
-		if _, err := parseRegion(v.Region); err != nil {
+		region, err := parseRegion(v.Region)
+		if err != nil {
 			l.fail("", 0, wrong("for instance eu-west-1", "variable AWS.Region: %v", err))
 		}
+		v.Region = region
 	}
 	if f.AWSCredentials == "" && (v.AccessKeyID == "") != (v.SecretAccessKey.Reveal() == "") {
 		l.fail("", 0, wrong("set both, or use a service connection in the input awsCredentials",

@@ -9,8 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sethvargo/go-envconfig"
-
 	"ecsdeploy/pkg/input"
 	"ecsdeploy/pkg/mistake"
 )
@@ -31,7 +29,7 @@ func env(pairs ...string) map[string]string {
 
 func load(t *testing.T, pairs ...string) (input.Config, error) {
 	t.Helper()
-	return input.Load(context.Background(), envconfig.MapLookuper(env(pairs...)))
+	return input.Load(context.Background(), env(pairs...))
 }
 
 // mistakes are the errors that Load joins, as text.
@@ -57,6 +55,17 @@ func mistakes(t *testing.T, err error) (list []string) {
 	return list
 }
 
+// exported is a copy of what other packages see.
+func exported(in input.Inputs) (out input.Inputs) {
+	from, to := reflect.ValueOf(in), reflect.ValueOf(&out).Elem()
+	for i := range from.NumField() {
+		if to.Field(i).CanSet() {
+			to.Field(i).Set(from.Field(i))
+		}
+	}
+	return out
+}
+
 func TestDeployWithItsDefaults(t *testing.T) {
 	got, err := load(t, "image", "chat-app:1234", "repository", "chat-app", "cluster", "dev", "services", "web")
 	if err != nil {
@@ -68,16 +77,18 @@ func TestDeployWithItsDefaults(t *testing.T) {
 		Repository:     "chat-app",
 		Tags:           []string{"1234"},
 		Services:       []input.Service{{Cluster: "dev", Name: "web"}},
-		Compression:    "gzip",
+		Compression:    input.Gzip,
 		TaskDefinition: input.LatestRevision,
 		Wait:           true,
 		Timeout:        30 * time.Minute,
 		Summary:        true,
 
-		WhenBusy:          "wait",
-		MaxFailedTasks:    3,
-		RollbackOnFailure: true,
-		RollbackOnCancel:  true,
+		WhenBusy:       input.BusyWait,
+		OlderBuild:     input.OlderRefuse,
+		MaxFailedTasks: 3,
+		OnFailure:      input.RecoverRollback,
+		OnCancel:       input.RecoverRollback,
+		WaitUntil:      input.UntilCompleted,
 	}
 	if !reflect.DeepEqual(got.Inputs, want) {
 		t.Errorf("got  %+v\nwant %+v", got.Inputs, want)
@@ -90,8 +101,8 @@ func TestEveryInput(t *testing.T) {
 		"roleArn", "arn:aws:iam::123456789012:role/team/deployer", "roleSessionName", "azure@pipelines", "externalId", "a:b/c",
 		"image", "docker://ghcr.io/chat/app:1", "platform", "linux/arm64", "compression", "zstd", "repository", "chat/app",
 		"tags", "1234\r\n\r\n  stable \r\n", "createRepository", "True",
-		"cluster", "dev", "services", "web\narn:aws:ecs:eu-west-1:123456789012:service/prod/worker\nprod/web",
-		"container", "app", "images", "proxy=docker.io/library/nginx:1\nlog=h.io/fluent@sha256:aa", "taskDefinition", "web:7",
+		"cluster", "dev", "services", "web\narn:aws:ecs:eu-west-1:123456789012:service/dev/worker\nprod/web",
+		"container", "app", "images", "proxy=docker.io/library/nginx:1\nlog=self", "taskDefinition", "web:7",
 		"environment", "A=1\nEMPTY=\nproxy:URL=http://x:80/?a=b#c\n# = not a comment? no: a blank in the name",
 	)
 	if list := mistakes(t, err); len(list) != 1 || !strings.HasPrefix(list[0], "input environment, line 4: ") {
@@ -102,9 +113,10 @@ func TestEveryInput(t *testing.T) {
 		"roleArn", "arn:aws:iam::123456789012:role/team/deployer", "roleSessionName", "azure@pipelines", "externalId", "a:b/c",
 		"image", "docker://ghcr.io/chat/app:1", "platform", "linux/arm64", "compression", "zstd", "repository", "chat/app",
 		"tags", "1234\r\n\r\n  stable \r\n", "createRepository", "True",
-		"cluster", "dev", "services", "web\narn:aws:ecs:eu-west-1:123456789012:service/prod/worker\nprod/web",
-		"container", "app", "images", "proxy=docker.io/library/nginx:1\nlog=h.io/fluent@sha256:aa", "taskDefinition", "web:7",
-		"environment", "A=1\nEMPTY=\nproxy:URL=http://x:80/?a=b#c\n#=hash",
+		"cluster", "dev", "services", "web\narn:aws:ecs:eu-west-1:123456789012:service/dev/worker\nprod/web",
+		"container", "app\nmigrate", "images", "proxy=docker.io/library/nginx:1\nlog=self", "taskDefinition", "web:7", "artifactAlias", "_my app",
+		"RELEASE_ARTIFACTS__MY_APP_BUILDID", "77",
+		"environment", "A=1\nEMPTY=\nproxy:URL=http://x:80/?a=b#c\nKEY<<EOF\n a\nb\nEOF",
 		"removeEnvironment", "OLD\nproxy:OLD", "secrets", "DB=arn:aws:secretsmanager:eu-west-1:123456789012:secret:db-AbCdEf:key::",
 		"cpu", "1 vCPU", "memory", "2048", "containerCommand", `["sh", "-c", "a=b"]`,
 		"desiredCount", "0", "forceNewDeployment", "true", "pinDigest", "TRUE", "wait", "false", "timeoutMinutes", "5",
@@ -119,19 +131,27 @@ func TestEveryInput(t *testing.T) {
 		Role:  input.Role{ARN: "arn:aws:iam::123456789012:role/team/deployer", SessionName: "azure@pipelines", ExternalID: "a:b/c"},
 		Image: "docker://ghcr.io/chat/app:1", Platform: "linux/arm64", Compression: "zstd", Repository: "chat/app",
 		Tags: []string{"1234", "stable"}, CreateRepository: true,
-		Services:  []input.Service{{"dev", "web"}, {"arn:aws:ecs:eu-west-1:123456789012:cluster/prod", "worker"}, {"prod", "web"}},
-		Container: "app", Images: []input.ContainerImage{{"proxy", "docker.io/library/nginx:1"}, {"log", "h.io/fluent@sha256:aa"}}, TaskDefinition: "web:7",
-		Environment:       []input.Variable{{"", "A", "1"}, {"", "EMPTY", ""}, {"proxy", "URL", "http://x:80/?a=b#c"}, {"", "#", "hash"}},
+		Services:   []input.Service{{"dev", "web"}, {"arn:aws:ecs:eu-west-1:123456789012:cluster/dev", "worker"}, {"prod", "web"}},
+		Containers: []string{"app", "migrate"}, ArtifactAlias: "_my app", Images: []input.ContainerImage{{"proxy", "docker.io/library/nginx:1"}, {"log", input.SelfReference}}, TaskDefinition: "web:7",
+		Environment:       []input.Variable{{"", "A", "1"}, {"", "EMPTY", ""}, {"proxy", "URL", "http://x:80/?a=b#c"}, {"", "KEY", " a\nb"}},
 		RemoveEnvironment: []input.VariableName{{"", "OLD"}, {"proxy", "OLD"}},
 		Secrets:           []input.Variable{{"", "DB", "arn:aws:secretsmanager:eu-west-1:123456789012:secret:db-AbCdEf:key::"}},
 		CPU:               "1 vCPU", Memory: "2048", ContainerCommand: []string{"sh", "-c", "a=b"},
 		DesiredCount: new(0), ForceNewDeployment: true, PinDigest: true, Wait: false, Timeout: 5 * time.Minute, TimeoutGiven: true, DryRun: true, Summary: false,
-		WhenBusy: "supersede", AllowOlderBuild: true, UntilTraffic: true,
+		WhenBusy: "supersede", OlderBuild: "allow", WaitUntil: "traffic", OnFailure: "leave", OnCancel: "leave",
 	}
+	if ids := got.Inputs.Identifiers(); len(ids) != 2 || ids[0].Input != "services" || ids[0].Line != 2 || ids[1].ARN.Service != "secretsmanager" {
+		t.Errorf("identifiers %+v", ids)
+	}
+	if got.Build.ID != "77" {
+		t.Errorf("build %+v", got.Build)
+	}
+	// What is not exported is compared by the tests of what it is for.
+	got.Inputs = exported(got.Inputs)
 	if !reflect.DeepEqual(got.Inputs, want) {
 		t.Errorf("got  %+v\nwant %+v", got.Inputs, want)
 	}
-	if s := got.Inputs.Services[1]; s.ClusterName() != "prod" || s.String() != "prod/worker" {
+	if s := got.Inputs.Services[1]; s.ClusterName() != "dev" || s.String() != "dev/worker" {
 		t.Errorf("a service by ARN shows as %s in cluster %s", s, s.ClusterName())
 	}
 }
@@ -143,7 +163,7 @@ func TestRollbackAndResume(t *testing.T) {
 		t.Errorf("rollback: %+v, %v", got.Inputs, err)
 	}
 	got, err = load(t, "command", "resume", "cluster", "dev", "services", "web", "action", "rollback", "hookId", "h-1")
-	if err != nil || !got.Inputs.RollbackAction || got.Inputs.HookID != "h-1" {
+	if err != nil || got.Inputs.Action != input.ActionRollback || got.Inputs.HookID != "h-1" {
 		t.Errorf("resume: %+v, %v", got.Inputs, err)
 	}
 	got, err = load(t, "command", "currentImage", "cluster", "dev", "services", "web", "defaultImage", "public.ecr.aws/nginx/nginx:1.27")
@@ -179,6 +199,9 @@ func TestRequiredInputs(t *testing.T) {
 		"rollout of an image":            {[]string{"command", "rollout", "image", "h.io/i:1", "cluster", "dev", "services", "web"}, nil},
 		"rollout of a repository":        {[]string{"command", "rollout", "repository", "repo", "cluster", "dev", "services", "web"}, nil},
 		"rollout of a revision as it is": {[]string{"command", "rollout", "taskDefinition", "web:7", "cluster", "dev", "services", "web"}, nil},
+		"register only":                  {[]string{"command", "rollout", "repository", "repo", "taskDefinition", "task.json"}, nil},
+		"register only, by deploy":       {[]string{"image", "i", "repository", "repo", "taskDefinition", "web"}, nil},
+		"nothing to register on":         {[]string{"command", "rollout", "repository", "repo", "taskDefinition", "running"}, []string{"services"}},
 		"rollout again":                  {[]string{"command", "rollout", "forceNewDeployment", "true", "cluster", "dev", "services", "web"}, nil},
 		"placeholder":                    {[]string{"command", "placeholder", "repository", "repo"}, nil},
 		"placeholder, nothing":           {[]string{"command", "placeholder"}, []string{"repository"}},
@@ -213,8 +236,8 @@ func TestEveryMistakeAtOnce(t *testing.T) {
 		"input image: is empty; command deploy needs the image to push",
 		`input region: "Ireland" is not the code of an AWS region`,
 		`input repository: "Chat App" is not an ECR repository: expected 2 to 256 lower-case letters, digits, and single . _ - or / between them`,
-		`input tags, line 2: "not ok" is not a tag: expected up to 128 letters, digits, _ . or -, not starting with . or -`,
-		`input tags, line 3: "-x" is not a tag: expected up to 128 letters, digits, _ . or -, not starting with . or -`,
+		`input tags, line 2: "not ok" is not a tag: it contains the character " "; expected up to 128 letters, digits, _ . or -, not starting with . or -`,
+		`input tags, line 3: "-x" is not a tag: it begins with "-"; expected up to 128 letters, digits, _ . or -, not starting with . or -`,
 		"input services, line 1: web has no cluster",
 		`input wait: "yes" is neither true nor false`,
 		`input timeoutMinutes: "0" is not a whole number of minutes from 1 to 10080`,
@@ -243,6 +266,9 @@ func TestRulesBetweenInputs(t *testing.T) {
 		"service twice, by ARN":     {[]string{"services", "web\n\narn:aws:ecs:eu-west-1:123456789012:service/dev/web"}, "input services, line 3: dev/web is there already, in line 1"},
 		"tag twice":                 {[]string{"tags", "a\nb\na"}, "input tags, line 3: a is there already, in line 1"},
 		"container twice":           {[]string{"images", "a=h.io/x\na=h.io/y"}, "input images, line 2: a is there already, in line 1"},
+		"container twice, chosen":   {[]string{"container", "app\napp"}, "input container, line 2: app is there already, in line 1"},
+		"ARN of another cluster":    {[]string{"services", "arn:aws:ecs:eu-west-1:123456789012:service/prod/web"}, "input services, line 1: the ARN of service web names the cluster prod, the input cluster names dev"},
+		"no such alias":             {[]string{"artifactAlias", "_web"}, `input artifactAlias: "_web" is not the alias of a build artifact or pipeline resource of this run`},
 		"container of image":        {[]string{"container", "app", "images", "app=h.io/x"}, "input images, line 1: app gets its image from the inputs container and image"},
 		"variable twice":            {[]string{"environment", "A=1\nA=2"}, "input environment, line 2: A is there already, in line 1"},
 		"variable twice, container": {[]string{"container", "app", "environment", "A=1\napp:A=2"}, "input environment, line 2: A is there already, in line 1"},
@@ -256,6 +282,7 @@ func TestRulesBetweenInputs(t *testing.T) {
 	}
 	for name, given := range map[string][]string{
 		"same service, two clusters":     {"services", "web\nprod/web"},
+		"ARN of the same cluster":        {"cluster", "arn:aws:ecs:eu-west-1:123456789012:cluster/dev", "services", "arn:aws:ecs:eu-west-1:123456789012:service/dev/web"},
 		"same variable, two containers":  {"environment", "A=1\nproxy:A=2"},
 		"a variable becomes a secret":    {"removeEnvironment", "A", "secrets", "A=/p"},
 		"only line breaks are no values": {"tags", "\r\n\r\n"},

@@ -9,32 +9,13 @@ package input
 import (
 	"encoding/json"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 )
 
 func parseCommand(text string) (Command, error) {
-	if slices.Contains(Commands(), Command(text)) {
-		return Command(text), nil
-	}
-	names := make([]string, len(Commands()))
-	for i, c := range Commands() {
-		names[i] = string(c)
-	}
-	return "", wrong("commands are told apart by case", "%s is none of %s", shown(text), strings.Join(names, ", "))
-}
-
-// parseChoice gives the parser for one of a few words. A pick list keeps
-// nobody from writing something else in YAML.
-func parseChoice(words ...string) func(string) (string, error) {
-	return func(text string) (string, error) {
-		if !slices.Contains(words, text) {
-			return "", wrong("write one of them as it stands here", "%s is none of %s", shown(text), strings.Join(words, ", "))
-		}
-		return text, nil
-	}
+	return oneOf(Commands()...)(text)
 }
 
 // parseBuildID takes what may stand as a tag: the tag of an image is its build id.
@@ -74,11 +55,13 @@ func parseBool(text string) (bool, error) {
 
 var region = regexp.MustCompile(`^[a-z]{2,}(-[a-z]+)+-[0-9]{1,2}$`)
 
+// parseRegion takes a region in any case: EU-WEST-1 is no other than eu-west-1.
 func parseRegion(text string) (string, error) {
-	if !region.MatchString(text) {
+	code := strings.ToLower(text)
+	if !region.MatchString(code) {
 		return "", wrong("for instance eu-west-1", "%s is not the code of an AWS region", shown(text))
 	}
-	return text, nil
+	return code, nil
 }
 
 var roleARN = regexp.MustCompile(`^arn:aws[a-z-]*:iam::[0-9]{12}:role/[\w+=,.@/-]+$`)
@@ -110,40 +93,6 @@ func parseExternalID(text string) (string, error) {
 	return text, nil
 }
 
-// parseImageFor gives the parser for the image of a command: what is pushed may
-// be a path and have blanks, what is rolled out is a full reference.
-func parseImageFor(command Command) func(string) (string, error) {
-	return func(text string) (string, error) {
-		switch {
-		case strings.ContainsAny(text, "\r\n"):
-			return "", wrong("further containers get theirs by the input images", "expected one image, not several lines")
-		case command != Rollout, text == CurrentReference:
-			return text, nil
-		}
-		return parseReference(text)
-	}
-}
-
-// parseReference takes a reference that names its registry: a short one is easily
-// meant for ECR, where ECS would look on Docker Hub. As in all references, the
-// part before the first slash is a host when it has a dot or a colon in it or is
-// localhost: https://pkg.go.dev/github.com/distribution/reference#ParseNormalizedNamed
-func parseReference(text string) (string, error) {
-	if strings.ContainsAny(text, " \t\r\n") {
-		return "", wrong("for instance 123456789012.dkr.ecr.eu-west-1.amazonaws.com/chat-app:1234", "%s is not an image reference: it has a blank", shown(text))
-	}
-	host, name, ok := strings.Cut(text, "/")
-	if ok && name != "" && (host == "localhost" || strings.ContainsAny(host, ".:")) {
-		return text, nil
-	}
-	hub := "docker.io/" + text
-	if !ok {
-		hub = "docker.io/library/" + text
-	}
-	return "", wrong("of ECR write 123456789012.dkr.ecr.eu-west-1.amazonaws.com/chat-app:1234, of Docker Hub "+hub,
-		"%s names no registry; expected a full image reference", shown(text))
-}
-
 // ECS runs Linux and Windows. Source: OCI image index, platform.
 var platform = regexp.MustCompile(`^(linux|windows)/[a-z0-9_]+(/[a-z0-9.]+)?$`)
 
@@ -159,29 +108,27 @@ func parsePlatform(text string) (string, error) {
 // an ECR host, or a port.
 var (
 	repositoryName = regexp.MustCompile(`^([a-z0-9]+([._-][a-z0-9]+)*/)*[a-z0-9]+([._-][a-z0-9]+)*$`)
+	repositoryARN  = regexp.MustCompile(`^arn:aws[a-z-]*:ecr:[a-z0-9-]+:[0-9]{12}:repository/(.+)$`)
 	registry       = regexp.MustCompile(`^([0-9]{12}\.dkr[.-]ecr[a-z-]*\.[a-z0-9-]+\.[a-z0-9.-]+|[A-Za-z0-9.-]+:[0-9]+)/`)
 )
 
+// parseRepository takes the name of a repository, its URI, or its ARN, which it
+// reduces to the name.
 func parseRepository(text string) (string, error) {
-	const hint = "its name, chat-app, or its URI, 123456789012.dkr.ecr.eu-west-1.amazonaws.com/chat-app"
+	const hint = "its name, chat-app, its URI, 123456789012.dkr.ecr.eu-west-1.amazonaws.com/chat-app, or its ARN"
+	if m := repositoryARN.FindStringSubmatch(text); m != nil {
+		text = m[1] // its region and account are compared with those of the run
+	}
 	name := text[len(registry.FindString(text)):]
 	switch {
+	case strings.HasPrefix(text, "arn:"):
+		return "", wrong("for instance arn:aws:ecr:eu-west-1:123456789012:repository/chat-app", "%s is not the ARN of an ECR repository", shown(text))
 	case strings.Contains(text, "://"):
 		return "", wrong("leave out the scheme", "%s is a URL; expected an ECR repository", shown(text))
 	case strings.ContainsAny(name, ":@"):
 		return "", wrong("tags go into the input tags", "%s has a tag or a digest; expected an ECR repository", shown(text))
 	case !repositoryName.MatchString(name), len(name) < 2, len(name) > 256:
 		return "", wrong(hint, "%s is not an ECR repository: expected 2 to 256 lower-case letters, digits, and single . _ - or / between them", shown(text))
-	}
-	return text, nil
-}
-
-// Source: OCI distribution specification, "Pulling manifests", the grammar of a tag.
-var tag = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]*$`)
-
-func parseTag(text string) (string, error) {
-	if !tag.MatchString(text) || len(text) > 128 {
-		return "", wrong("one tag a line", "%s is not a tag: expected up to 128 letters, digits, _ . or -, not starting with . or -", shown(text))
 	}
 	return text, nil
 }
@@ -196,7 +143,14 @@ func isName(text string) bool {
 
 func parseName(what, text string) (string, error) {
 	if !isName(text) {
-		return "", wrong("spell it as ECS does", "%s is not the name of a %s: expected up to 255 letters, digits, _ or -", shown(text), what)
+		hint := "copy the name from the ECS console"
+		switch {
+		case strings.HasPrefix(text, "- "):
+			hint = "write one per line, without dashes"
+		case strings.ContainsAny(text, ",; "):
+			hint = "write one per line"
+		}
+		return "", wrong(hint, "%s is not the name of a %s: expected up to 255 letters, digits, _ or -", shown(text), what)
 	}
 	return text, nil
 }
@@ -256,96 +210,20 @@ func parseService(text string) (s Service, err error) {
 func parseContainerImage(text string) (ContainerImage, error) {
 	container, image, ok := strings.Cut(text, "=")
 	if !ok || image == "" || strings.ContainsAny(image, " \t") {
-		return ContainerImage{}, wrong("for instance sidecar=public.ecr.aws/nginx/nginx:1.29", "%s is not container=image", shown(text))
+		hint := "for instance sidecar=public.ecr.aws/nginx/nginx:1.29, or migrate=self for the image of this run"
+		if ok && image == "" {
+			hint = "a variable behind the = is probably empty: check that it is set in this stage"
+		}
+		return ContainerImage{}, wrong(hint, "%s is not container=image", shown(text))
 	}
 	container, err := parseContainer(container)
 	if err != nil {
 		return ContainerImage{}, err
 	}
-	image, err = parseReference(image)
+	if image != SelfReference {
+		image, err = parseReference(image)
+	}
 	return ContainerImage{container, image}, err
-}
-
-var (
-	revisionNumber = regexp.MustCompile(`^[1-9][0-9]*$`)
-	documentFile   = regexp.MustCompile(`(?i)[/\\]|\.(json|ya?ml)$`)
-)
-
-// isRevision reports whether text is family:revision.
-func isRevision(text string) bool {
-	family, number, _ := strings.Cut(text, ":")
-	return isName(family) && revisionNumber.MatchString(number)
-}
-
-// parseTaskDefinition tells the forms apart by their look alone; whether a file
-// is there is found out when it is read.
-func parseTaskDefinition(text string) (string, error) {
-	switch {
-	case strings.HasPrefix(text, "arn:"):
-		if _, name, ok := cutARN(text, "task-definition"); !ok || !isRevision(name) {
-			return "", wrong("for instance arn:aws:ecs:eu-west-1:123456789012:task-definition/web:12", "%s is not the ARN of a revision of a task definition", shown(text))
-		}
-	case text == LatestRevision, text == RunningRevision, isRevision(text), documentFile.MatchString(text):
-	default:
-		return "", wrong("a revision is written web:12, a file task.json or deploy/task.yaml", "%s is none of latest, running, family:revision, an ARN, the path of a JSON or YAML file", shown(text))
-	}
-	return text, nil
-}
-
-// parseVariable takes NAME=value and container:NAME=value. Everything behind the
-// first = is the value. Errors do not repeat the value: it may be a secret that
-// was put into the wrong place.
-func parseVariable(text string) (Variable, error) {
-	name, value, ok := strings.Cut(text, "=")
-	if !ok {
-		return Variable{}, wrong("NAME= sets the empty value", "expected NAME=value or container:NAME=value, but there is no =")
-	}
-	v, err := parseVariableName(name)
-	return Variable{v.Container, v.Name, value}, err
-}
-
-func parseVariableName(text string) (VariableName, error) {
-	container, name, ok := strings.Cut(text, ":")
-	if !ok {
-		container, name = "", text
-	} else if _, err := parseContainer(container); err != nil {
-		return VariableName{}, err
-	}
-	switch {
-	case strings.Contains(name, "="):
-		return VariableName{}, wrong("values are set in the input environment", "expected NAME or container:NAME, without a value")
-	case name == "":
-		return VariableName{}, wrong("for instance LOG_LEVEL=debug", "the name of the variable is missing")
-	case strings.ContainsAny(name, " \t"):
-		return VariableName{}, wrong("no blanks around the =", "the name %s has a blank", shown(name))
-	}
-	return VariableName{container, name}, nil
-}
-
-// key names the variable for comparisons. Without a container it belongs to the
-// one that the input container names.
-func (v VariableName) key(container string) string {
-	if v.Container == "" || v.Container == container {
-		return v.Name
-	}
-	return v.Container + ":" + v.Name
-}
-
-// A bare name of a parameter, which ECS would take as well, cannot be told from
-// a secret that was pasted here by mistake.
-// Source: Amazon ECS API, Secret, valueFrom.
-var valueFrom = regexp.MustCompile(`^(arn:aws[a-z-]*:(secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:|ssm:[a-z0-9-]+:[0-9]{12}:parameter/)\S+|/[A-Za-z0-9_./-]+)$`)
-
-func parseSecret(text string) (Variable, error) {
-	v, err := parseVariable(text)
-	if err != nil {
-		return Variable{}, err
-	}
-	if !valueFrom.MatchString(v.Value) {
-		return Variable{}, wrong("for instance DB_PASSWORD=arn:aws:secretsmanager:eu-west-1:123456789012:secret:db-AbCdEf",
-			"the value of %s is not the ARN of a secret or parameter, nor the /name of a parameter", v.Name)
-	}
-	return v, nil
 }
 
 // Source of both: Amazon ECS API, RegisterTaskDefinition, cpu and memory.
@@ -401,13 +279,4 @@ func parseMinutes(text string) (time.Duration, error) {
 		return 0, wrong("for instance 30", "%s is not a whole number of minutes from 1 to %d", shown(text), maxMinutes)
 	}
 	return time.Duration(n) * time.Minute, nil
-}
-
-// Source: AWS STS API, AssumeRole, DurationSeconds.
-func parseSeconds(text string) (int, error) {
-	n, err := strconv.Atoi(text)
-	if err != nil || n < 900 || n > 43200 {
-		return 0, wrong("for instance 3600", "%s is not a whole number of seconds from 900 to 43200", shown(text))
-	}
-	return n, nil
 }

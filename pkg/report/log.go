@@ -189,6 +189,9 @@ func (l *Log) plan(e deploy.PlanMade) {
 	}
 	for _, s := range p.Services {
 		l.planService(p, s)
+		if newer, older := p.Older(s); older {
+			l.warn(s.Name.Name, "build %s replaces the newer build %s of this pipeline", p.Request.Origin.BuildID, newer)
+		}
 		if wait := s.Wait(p.Request.Until); wait > 0 && p.Request.Wait {
 			l.info(s.Name.Name, "the deployment takes at least %s: bake time and traffic steps of the service's configuration", Duration(wait))
 			if e.Limit > 0 && wait >= e.Limit {
@@ -235,6 +238,9 @@ func (l *Log) planService(p *deploy.Plan, s deploy.ServicePlan) {
 	for _, conflict := range s.Lineage.Conflicts {
 		l.info(name, "  changed by both: %s", conflict)
 	}
+	for _, behind := range s.Target.OtherTags(s.Target.Image(s.Container)) {
+		l.info(name, "  container %s stays on %s", behind.Name, behind.Image)
+	}
 	for _, absent := range s.Lineage.Base.Absent(p.Request.Change) {
 		l.info(name, "  removeEnvironment: %s does not exist", absent.Name)
 	}
@@ -246,11 +252,11 @@ func (l *Log) lineage(name string, s deploy.ServicePlan) {
 		l.warn(name, "infrastructure moved the service to %s, which runs %s instead of build %s (%s): give it the running image (command currentImage) before it deploys",
 			s.Running, drift.Runs, drift.BuildID, drift.Revision)
 	}
-	if s.Lineage.OnlyImages {
-		l.warn(name, "%s does not say what it was made from: only its images are kept, everything else is as in %s", s.Lineage.Ours, s.Lineage.Infrastructure)
+	if s.Lineage.Note != "" {
+		l.warn(name, "%s", s.Lineage.Note)
 	}
-	if s.Lineage.PassedOver != "" {
-		l.info(name, "not based on %s: no deployment of it to this service has succeeded", s.Lineage.PassedOver)
+	for _, passed := range s.Lineage.PassedOver {
+		l.info(name, "not based on %s: %s", passed.Definition, passed.Reason)
 	}
 }
 

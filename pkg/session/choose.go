@@ -1,24 +1,30 @@
 package session
 
 // Which identity the options mean: pure, so that every combination of
-// connection, variables and inputs can be read off one table in the tests.
+// connection, variables, inputs and agent can be read off one table in the tests.
 
 import (
 	"errors"
 	"fmt"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
 )
 
-// The order of the sources is that of AWS's own tasks, without OIDC and without
-// falling through when the source that was named does not work.
+// The order of the sources is that of AWS's own tasks, without falling through
+// when the source that was named does not work.
 const (
 	connectionInput = "input awsCredentials"
 	keyVariables    = "variables AWS.AccessKeyID, AWS.SecretAccessKey"
+	pipelineOIDC    = "OIDC identity of the pipeline"
 	defaultChain    = "default credential chain"
+
+	roleInput           = "input roleArn"
+	roleVariable        = "variable AWS.AssumeRoleArn"
+	maxDurationVariable = "variable aws.rolecredential.maxduration"
 )
 
 // Limits of DurationSeconds:
@@ -29,85 +35,149 @@ const (
 	defaultDuration = time.Hour // the least that a role's own limit can be
 )
 
-// identity is what [choose] decided: keys (none: the default chain), then a
-// role (none: an empty ARN), each with the name of where it came from.
+// identity is what [choose] decided: keys or an OIDC token (neither: the default
+// chain), then a role (none: an empty ARN), each with the name of where it came from.
 type identity struct {
-	source string
-	keys   Keys
+	source       string
+	keys         Keys
+	oidc         bool
+	connectionID string // of the OIDC token; empty: the pipeline's own
 
 	roleSource string
 	role       Role
 }
 
-func choose(o Options) (identity, error) {
-	id := identity{source: defaultChain}
-	var mistakes []error
-	mistake := func(format string, args ...any) { mistakes = append(mistakes, fmt.Errorf(format, args...)) }
+// chooser collects what is wrong, and what is merely odd, while it decides.
+type chooser struct {
+	identity
+	mistakes []error
+	warnings []string
+}
 
-	switch c := o.Connection; {
-	case c != nil:
-		id.source, id.keys = connectionInput, c.Keys
-		id.roleSource, id.role = connectionInput, c.Role
-		switch {
-		case c.UseOIDC:
-			mistake("%s: the service connection uses OIDC; this version of the task needs one with access keys or a role", connectionInput)
-		case !c.Keys.empty() && !c.Keys.complete():
-			mistake("%s: the service connection holds only %s of an access key", connectionInput, c.Keys.held())
-		case c.Keys.empty() && c.Role.ARN == "":
-			mistake("%s: the service connection holds neither access keys nor a role", connectionInput)
-		}
-	default:
-		if k := o.Variables.Keys; !k.empty() {
-			id.source, id.keys = keyVariables, k
+func (c *chooser) mistake(format string, args ...any) {
+	c.mistakes = append(c.mistakes, fmt.Errorf(format, args...))
+}
+
+func (c *chooser) warn(format string, args ...any) {
+	c.warnings = append(c.warnings, fmt.Sprintf(format, args...))
+}
+
+// choose decides. agent says what in the agent's own environment names an
+// identity (AWS_PROFILE, say); empty is nothing. The warnings are for what is
+// ignored; the error joins all mistakes.
+func choose(o Options, agent string) (identity, []string, error) {
+	c := &chooser{identity: identity{source: defaultChain}}
+	c.base(o)
+	c.assumed(o, agent)
+	if c.role.ARN == "" {
+		c.roleSource, c.role = "", Role{}
+	} else {
+		c.complete(o)
+	}
+	return c.identity, c.warnings, errors.Join(c.mistakes...)
+}
+
+// base decides on the keys or the token, and on the role that comes with them.
+func (c *chooser) base(o Options) {
+	if o.Connection == nil {
+		c.roleSource, c.role = roleVariable, o.Variables.Role
+		switch k := c.leftover(o.Variables.Keys, "variable AWS.SessionToken"); {
+		case k.empty():
+		default:
+			c.source, c.keys = keyVariables, k
 			if !k.complete() {
-				mistake("%s: the pipeline has only %s of an access key", keyVariables, k.held())
+				c.mistake("%s: the pipeline has only %s of an access key", keyVariables, k.held())
 			}
 		}
-		id.roleSource, id.role = "variable AWS.AssumeRoleArn", o.Variables.Role
+		return
 	}
+	connection := o.Connection
+	c.source, c.roleSource, c.role = connectionInput, connectionInput, connection.Role
+	if connection.UseOIDC { // before its keys, as in AWS's own tasks
+		c.oidc, c.connectionID = true, connection.ID
+		switch {
+		case o.IDToken == nil:
+			c.mistake("%s: the service connection uses OIDC, and this run has no token of Azure Pipelines to ask for one with", connectionInput)
+		case connection.Role.ARN == "" && o.Role.ARN == "":
+			c.mistake("%s: the service connection uses OIDC and names no role to assume: enter one there, or give roleArn", connectionInput)
+		}
+		return
+	}
+	c.keys = c.leftover(connection.Keys, connectionInput)
+	switch {
+	case !c.keys.empty() && !c.keys.complete():
+		c.mistake("%s: the service connection holds only %s of an access key", connectionInput, c.keys.held())
+	case c.keys.empty() && connection.Role.ARN == "":
+		c.mistake("%s: the service connection holds neither access keys nor a role", connectionInput)
+	}
+}
 
+// leftover drops a session token that stands alone: AWS's own tasks ignore what
+// an earlier step has left behind.
+func (c *chooser) leftover(k Keys, source string) Keys {
+	if k.SessionToken == "" || k.AccessKeyID != "" || k.SecretAccessKey != "" {
+		return k
+	}
+	c.warn("%s: a session token without an access key is ignored", source)
+	return Keys{}
+}
+
+// assumed decides on the role. A role that only the input names, with nothing
+// beside it, is assumed with the pipeline's own OIDC token.
+func (c *chooser) assumed(o Options, agent string) {
 	switch in := o.Role; {
 	case in.ARN != "":
-		id.roleSource, id.role = "input roleArn", in
-	case id.role.ARN == "" && in.ExternalID != "":
-		mistake("input externalId: there is no role to assume with it; give roleArn")
-	case id.role.ARN == "" && in.SessionName != "":
-		mistake("input roleSessionName: there is no role to assume under it; give roleArn")
+		c.roleSource, c.role = roleInput, in
+		if o.Connection == nil && c.keys.empty() && agent == "" && o.IDToken != nil {
+			c.source, c.oidc = pipelineOIDC, true
+		}
+	case c.role.ARN == "" && in.ExternalID != "":
+		c.mistake("input externalId: there is no role to assume with it; give roleArn")
+	case c.role.ARN == "" && in.SessionName != "":
+		c.mistake("input roleSessionName: there is no role to assume under it; give roleArn")
 	default:
-		id.role.SessionName = firstNonEmpty(in.SessionName, id.role.SessionName)
-		id.role.ExternalID = firstNonEmpty(in.ExternalID, id.role.ExternalID)
+		c.role.SessionName = firstNonEmpty(in.SessionName, c.role.SessionName)
+		c.role.ExternalID = firstNonEmpty(in.ExternalID, c.role.ExternalID)
 		if in.Duration != 0 {
-			id.role.Duration = in.Duration
+			c.role.Duration = in.Duration
 		}
 	}
-	if id.role.ARN == "" {
-		id.roleSource, id.role = "", Role{}
-		return id, errors.Join(mistakes...)
-	}
+}
 
-	if err := checkRoleARN(id.role.ARN); err != nil {
-		mistake("%s: %w", id.roleSource, err)
+// complete checks the role and fills in what it does not say.
+func (c *chooser) complete(o Options) {
+	if err := checkRoleARN(c.role.ARN); err != nil {
+		c.mistake("%s: %w", c.roleSource, err)
 	}
-	switch name := id.role.SessionName; {
+	if c.oidc && c.role.ExternalID != "" {
+		c.warn("an external id has no effect with OIDC and is ignored: STS takes none with a token; the trust policy's condition on the subject takes its place")
+		c.role.ExternalID = ""
+	}
+	switch name := c.role.SessionName; {
 	case name == "":
-		id.role.SessionName = sessionName(o.Name)
+		c.role.SessionName = sessionName(o.Name)
 	case !isSessionName(name):
-		from := id.roleSource
+		from := c.roleSource
 		if o.Role.SessionName != "" {
 			from = "input roleSessionName"
 		}
-		mistake("%s: session name %q: expected 2 to 64 letters, digits or characters of _+=,.@-", from, name)
+		c.mistake("%s: session name %q: expected 2 to 64 letters, digits or characters of _+=,.@-", from, name)
 	}
-	if id.role.Duration == 0 {
-		id.role.Duration = o.Variables.Role.Duration
+	if c.role.Duration == 0 {
+		c.role.Duration = defaultDuration
+		if text := o.Variables.MaxDuration; text != "" {
+			seconds, err := strconv.ParseInt(text, 10, 32)
+			d := time.Duration(seconds) * time.Second
+			if err != nil || d < minDuration || d > maxDuration {
+				c.warn("%s: %q is ignored: expected 900 to 43200 seconds; sessions last %d seconds and are renewed", maxDurationVariable, text, int(defaultDuration/time.Second))
+			} else {
+				c.role.Duration = d
+			}
+		}
 	}
-	if id.role.Duration == 0 {
-		id.role.Duration = defaultDuration
+	if d := c.role.Duration; d < minDuration || d > maxDuration {
+		c.mistake("session of role %s: %d seconds: expected 900 to 43200", c.role.ARN, int64(d/time.Second))
 	}
-	if d := id.role.Duration; d < minDuration || d > maxDuration {
-		mistake("variable aws.rolecredential.maxduration: %d seconds: expected 900 to 43200", int64(d/time.Second))
-	}
-	return id, errors.Join(mistakes...)
 }
 
 func checkRoleARN(s string) error {

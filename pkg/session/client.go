@@ -13,6 +13,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/smithy-go/logging"
+
+	"ecsdeploy/pkg/network"
 )
 
 // Limits for one attempt. No call made with this client streams, so the whole of
@@ -31,13 +33,14 @@ const maxAttempts = 8
 
 // newHTTPClient stays the SDK's own buildable client: only to that can the SDK
 // add AWS_CA_BUNDLE, and from that it makes its impatient client for instance
-// metadata. It honours HTTP_PROXY, HTTPS_PROXY and NO_PROXY.
-func newHTTPClient() *awshttp.BuildableClient {
+// metadata. Proxies and authorities are those of the network's settings.
+func newHTTPClient(settings *network.Settings) *awshttp.BuildableClient {
 	return awshttp.NewBuildableClient().
 		WithDialerOptions(func(d *net.Dialer) { d.Timeout = dialTimeout }).
 		WithTransportOptions(func(t *http.Transport) {
 			t.TLSHandshakeTimeout = tlsTimeout
 			t.ResponseHeaderTimeout = headerTimeout
+			settings.Apply(t)
 		}).
 		WithTimeout(requestTimeout)
 }

@@ -52,6 +52,7 @@ func Explain(err error) (message, hint string) {
 // kind. A denial comes under many codes, so its text is read before any code.
 var explanations = []func(error) (message, hint string, ok bool){
 	explainOwn,
+	explainExpired,
 	explainDenied,
 	explainCode,
 	explainNetwork,
@@ -138,7 +139,7 @@ var meanings = []struct {
 	message, hint string
 }{
 	{
-		codes:   []string{"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"},
+		codes:   expiredCodes,
 		message: "the AWS session has ended",
 		hint: "the session token of the service connection (awsCredentials), of AWS.SessionToken or of the agent is past its end: " +
 			"renew it, or use keys or a role, whose sessions are renewed here",
@@ -229,12 +230,12 @@ func explainNetwork(err error) (message, hint string, ok bool) {
 	switch isDial := errors.As(err, &dial); {
 	case isDial && dial.Op == "proxyconnect":
 		return explained(fmt.Sprintf("%s: the proxy does not answer: %v", host, dial.Err),
-			"check HTTPS_PROXY and NO_PROXY on this agent")
+			"check HTTPS_PROXY and NO_PROXY, and the proxy that this agent was configured with")
 	case errors.As(err, &name):
 		return explained(fmt.Sprintf("%s: no such host", host), noHostHint(host))
 	case errors.As(err, &badCert), errors.As(err, &unknown):
 		return explained(fmt.Sprintf("%s: its certificate is not trusted: %v", host, request.Err),
-			"behind a proxy that inspects TLS, let AWS_CA_BUNDLE name a file with the proxy's certificate authority")
+			"behind a proxy that inspects TLS, let AWS_CA_BUNDLE name a file with the proxy's certificate authority (NODE_EXTRA_CA_CERTS and the agent's own --sslcacert count, too)")
 	case request.Timeout():
 		return explained(fmt.Sprintf("%s: no answer in time", host),
 			"can this agent reach that host? Check the firewall, HTTPS_PROXY, and VPC endpoints; check region too")

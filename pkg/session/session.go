@@ -1,12 +1,13 @@
 // Package session turns what a pipeline says about its AWS identity into an
 // [aws.Config] whose credentials renew themselves: a service connection, AWS.*
-// pipeline variables or the SDK's default chain, and a role on top of them.
-// It also says who that identity is ([Whoami]) and puts AWS errors into plain
-// words ([Explain]).
+// pipeline variables, an OIDC token of Azure DevOps or the SDK's default chain,
+// and a role on top of them. It also says who that identity is ([Whoami]) and
+// puts AWS errors into plain words ([Explain]).
 //
 // It is the only home of credentials. It does NOT read inputs, endpoints or
 // pipeline variables itself (the SDK reads its own AWS_* variables and files),
-// prints nothing, and hands credentials to nobody but the SDK.
+// does not speak to Azure DevOps, prints nothing, and hands credentials to nobody
+// but the SDK and Options.Mask.
 package session
 
 import (
@@ -14,12 +15,15 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/credentials/ec2rolecreds"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+
+	"ecsdeploy/pkg/network"
 )
 
 // Options say which identity to use, and where. The zero value means the SDK's
@@ -41,30 +45,48 @@ type Options struct {
 	Connection *Connection
 
 	// Variables are the AWS.* pipeline variables. A connection hides their
-	// keys and role; their region and Role.Duration hold for every identity.
+	// keys and role; their region and MaxDuration hold for every identity.
 	Variables Variables
+
+	// IDToken asks Azure DevOps for an OIDC token: the one of a service
+	// connection, by its id, or with an empty id the pipeline's own. It is
+	// asked again for every session. Nil means that there is nobody to ask:
+	// then a connection with OIDC is a mistake, and a role that is given alone
+	// is assumed from the default chain.
+	IDToken func(ctx context.Context, connectionID string) (string, error)
+
+	// Mask hears every secret that is obtained (tokens, the keys of sessions)
+	// before it is used; nil means that nobody listens.
+	Mask func(secret string)
 
 	// Name is the session name of a role that brings none, for example
 	// "azure-pipelines-1234". Characters that STS does not take become "-".
 	Name string
 
 	// HTTPClient carries every call of the configuration; nil means a client
-	// that honours HTTPS_PROXY, AWS_CA_BUNDLE and has a limit for each wait.
+	// with a limit for each wait that follows Network.
 	HTTPClient aws.HTTPClient
 
-	// Logger hears which identity was chosen and about renewals; nil means silence.
+	// Network has the proxies and the trusted authorities; nil means those of
+	// the process's environment.
+	Network *network.Settings
+
+	// Logger hears which identity was chosen, what was ignored, and about
+	// renewals; nil means silence.
 	Logger *slog.Logger
 }
 
-// Connection is a service connection of type AWS: keys, a role, or a role that
-// is assumed from the keys. A role without keys is assumed from the identity of
-// the agent (the SDK's default chain).
+// Connection is a service connection of type AWS: keys, a role, a role that is
+// assumed from the keys, or a role that is assumed with an OIDC token. A role
+// without any of them is assumed from the identity of the agent (the SDK's
+// default chain).
 type Connection struct {
+	ID   string // a GUID; needed with UseOIDC
 	Keys Keys
 	Role Role
 
-	// UseOIDC says that the connection exchanges an OpenID Connect token for
-	// credentials, which [New] refuses.
+	// UseOIDC says that the connection's role, or Options.Role, is assumed with
+	// the connection's OIDC token. Keys then have no effect.
 	UseOIDC bool
 }
 
@@ -77,15 +99,21 @@ func (c Connection) Format(f fmt.State, _ rune) {
 
 // Variables are the pipeline variables that AWS's own tasks know: AWS.AccessKeyID,
 // AWS.SecretAccessKey, AWS.SessionToken, AWS.AssumeRoleArn, AWS.RoleSessionName,
-// AWS.ExternalId, aws.rolecredential.maxduration (as Role.Duration) and AWS.Region.
+// AWS.ExternalId, AWS.Region and aws.rolecredential.maxduration.
 type Variables struct {
 	Keys   Keys
 	Role   Role
 	Region string
+
+	// MaxDuration is the length of a role's session in seconds, as it was given.
+	// A value that is no number from 900 to 43200 is a warning and has no effect.
+	MaxDuration string
 }
 
 // New returns a configuration for the chosen identity. What comes first wins:
-// the connection, the keys of the variables, the SDK's default chain; then the
+// the connection, the keys of the variables, an identity that the agent's
+// environment names (AWS_ACCESS_KEY_ID, AWS_PROFILE and the like), the pipeline's
+// OIDC identity where Options.Role names a role, the SDK's default chain; then the
 // role, if there is one, is assumed on top.
 //
 // The credentials have been retrieved once when New returns, so that a wrong
@@ -100,26 +128,49 @@ func New(ctx context.Context, o Options) (aws.Config, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	id, err := choose(o)
+	mask := once(o.Mask)
+	agent := readAgent()
+	id, warnings, err := choose(o, agent.names)
+	for _, w := range warnings {
+		log.WarnContext(ctx, w)
+	}
 	if err != nil {
 		return aws.Config{}, err
 	}
-	cfg, err := load(ctx, o, id, log)
+	cfg, err := load(ctx, o, id, agent, log)
 	if err != nil {
 		return aws.Config{}, err
 	}
 	log.DebugContext(ctx, "AWS identity", "source", id.source, "region", cfg.Region)
 
 	base := cfg.Credentials
+	if id.source == defaultChain { // other keys were given to us, and are known to whoever gave them
+		cfg.Credentials = masked{base, mask}
+	}
 	if id.role.ARN != "" {
 		log.DebugContext(ctx, "assuming a role", "role", id.role.ARN, "session", id.role.SessionName, "from", id.roleSource)
-		cfg.Credentials = renewing(&roleProvider{
-			base:   base,
-			client: sts.NewFromConfig(cfg), // cfg still has the base credentials here
-			role:   id.role,
-			source: id.roleSource,
-			log:    log,
-		})
+		client := sts.NewFromConfig(withSource(cfg, id.source)) // cfg still has the base credentials here
+		keep := keeper{log: log, mask: mask}
+		if id.oidc {
+			cfg.Credentials = renewing(&oidcProvider{
+				keeper: keep,
+				token:  func(ctx context.Context) (string, error) { return o.IDToken(ctx, id.connectionID) },
+				client: client,
+				role:   id.role,
+				source: id.roleSource,
+			})
+		} else {
+			cfg.Credentials = renewing(&roleProvider{
+				keeper: keep,
+				base:   cfg.Credentials,
+				client: client,
+				role:   id.role,
+				source: id.roleSource,
+			})
+		}
+		cfg = withSource(cfg, "role "+id.role.ARN+" ("+id.roleSource+")")
+	} else {
+		cfg = withSource(cfg, id.source)
 	}
 	if _, err := cfg.Credentials.Retrieve(ctx); err != nil {
 		return aws.Config{}, retrieveError(id, base, err)
@@ -129,10 +180,17 @@ func New(ctx context.Context, o Options) (aws.Config, error) {
 
 // load reads the SDK's own configuration (environment, shared files, metadata)
 // under what the options have decided already.
-func load(ctx context.Context, o Options, id identity, log *slog.Logger) (aws.Config, error) {
+func load(ctx context.Context, o Options, id identity, agent agentIdentity, log *slog.Logger) (aws.Config, error) {
 	client := o.HTTPClient
 	if client == nil {
-		client = newHTTPClient()
+		settings := o.Network
+		if settings == nil {
+			var err error
+			if settings, err = network.Read(os.LookupEnv); err != nil {
+				return aws.Config{}, err
+			}
+		}
+		client = newHTTPClient(settings)
 	}
 	options := func(region string) []func(*config.LoadOptions) error {
 		fns := []func(*config.LoadOptions) error{
@@ -145,9 +203,14 @@ func load(ctx context.Context, o Options, id identity, log *slog.Logger) (aws.Co
 		if region != "" {
 			fns = append(fns, config.WithRegion(region))
 		}
-		if k := id.keys; !k.empty() {
+		switch k := id.keys; {
+		case id.oidc: // the call that exchanges the token is not signed
+			fns = append(fns, config.WithCredentialsProvider(aws.AnonymousCredentials{}))
+		case !k.empty():
 			fns = append(fns, config.WithCredentialsProvider(
 				credentials.NewStaticCredentialsProvider(k.AccessKeyID, k.SecretAccessKey, k.SessionToken)))
+		case agent.profileFirst(ctx, log):
+			fns = append(fns, config.WithSharedConfigProfile(agent.profile))
 		}
 		return fns
 	}
@@ -163,16 +226,23 @@ func load(ctx context.Context, o Options, id identity, log *slog.Logger) (aws.Co
 	if err != nil {
 		return aws.Config{}, err
 	}
+	source := regionSource(o, agent)
 	if cfg.Region == "" {
 		region, err := instanceRegion(ctx, cfg)
 		if err != nil {
 			return aws.Config{}, err
 		}
+		source = "instance metadata"
 		// Read again: a role of a shared profile has already taken the region it found.
 		if cfg, err = read(region); err != nil {
 			return aws.Config{}, err
 		}
 	}
+	level := slog.LevelInfo
+	if o.Region != "" {
+		level = slog.LevelDebug // what stands in the step itself surprises nobody
+	}
+	log.Log(ctx, level, fmt.Sprintf("region %s (%s)", cfg.Region, source))
 	if err := checkRegion(cfg.Region); err != nil {
 		return aws.Config{}, err
 	}
@@ -183,6 +253,9 @@ func load(ctx context.Context, o Options, id identity, log *slog.Logger) (aws.Co
 // retrieveError takes off the SDK's wrapping of its credentials cache, and tells
 // "there are no credentials anywhere" from "these did not work".
 func retrieveError(id identity, base aws.CredentialsProvider, err error) error {
+	if refused, ok := errors.AsType[*refusedTokenError](err); ok {
+		return refused
+	}
 	var role *roleError
 	if errors.As(err, &role) {
 		if role.base == nil {

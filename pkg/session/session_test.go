@@ -55,7 +55,7 @@ func TestRoleOnTopOfKeys(t *testing.T) {
 		Region:     "eu-west-1",
 		Connection: &Connection{Keys: connected, Role: role("connection")},
 		Role:       Role{ARN: role("input").ARN, ExternalID: "x1"},
-		Variables:  Variables{Role: Role{Duration: 4 * time.Hour}},
+		Variables:  Variables{MaxDuration: "14400"},
 		Name:       "azure-pipelines-42",
 		HTTPClient: fake.client(),
 	})

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -21,18 +22,32 @@ import (
 // maxNodes bounds what the aliases of a YAML file may grow to.
 const maxNodes = 100_000
 
+// A Lookup finds a variable of the pipeline. Of a secret one it gives no value.
+type Lookup func(name string) (value string, secret, ok bool)
+
 // ParseFile reads a task definition from a file of the given name: YAML where it
 // ends in .yaml or .yml, JSON where it ends in .json, and otherwise JSON where it
-// begins with a brace. Errors begin with the name and the line.
+// begins with a brace. It takes the input of RegisterTaskDefinition, the answer of
+// DescribeTaskDefinition, and the AWS::ECS::TaskDefinition of a CloudFormation
+// template. The error joins a [*mistake.Error] for each thing that is wrong, which
+// begins with the name of the file and the line.
+//
+// In strings, $(Name) and #{Name}# are replaced by the variables that lookup
+// finds; nil leaves them as they are. A variable that does not exist, and one that
+// is secret, is a mistake.
 //
 // Members that are null are left out, as in skeletons of the AWS CLI and exports
-// of the console: in the AWS JSON protocol they mean the same. Empty strings and
-// lists stay, for they can mean something. Members that ECS knows must be of its
-// type, and nothing is converted: YAML's "value: 8080" is a number where ECS
-// wants a string.
-func ParseFile(name string, data []byte) (Definition, error) {
-	in := func(err error, advice string) error {
-		return mistake.New(mistake.TaskDefinition, advice, "%s: %s", name, err)
+// of the console: in the AWS JSON protocol they mean the same. So are members
+// whose names begin with x-, which hold anchors of YAML, and those that only ECS
+// can set. Empty strings and lists stay, for they can mean something; where ECS
+// refuses them, they are mistakes. Members that ECS knows must be of its type, and
+// nothing is converted but a task's cpu and memory: YAML's "value: 8080" is a
+// number where ECS wants a string. A member that differs from a known one by case
+// or by a letter is a mistake; others that are not known stay, see
+// [Definition.Unknown].
+func ParseFile(name string, data []byte, lookup Lookup) (Definition, error) {
+	in := func(err error, hint string) error {
+		return mistake.New(mistake.TaskDefinition, hint, "%s: %s", name, err)
 	}
 	const form = "the file holds what aws ecs register-task-definition takes with --cli-input-json or --cli-input-yaml"
 	data = bytes.TrimPrefix(data, []byte("\ufeff")) // as Windows editors begin a file
@@ -44,18 +59,30 @@ func ParseFile(name string, data []byte) (Definition, error) {
 	if err != nil {
 		return Definition{}, in(err, form)
 	}
-	d, err := newDefinition(withoutNulls(doc))
-	if err != nil {
+	if doc, err = fromTemplate(doc); err != nil {
+		return Definition{}, in(err, "give the file of one task definition, with plain values")
+	}
+	if doc = unwrapped(doc).without(readOnly...); doc.kind != object {
+		_, err := newDefinition(doc)
 		return Definition{}, in(err, form)
 	}
+	doc = tidy(withoutNulls(doc), taskDefinition)
+	doc, wrong := expand("", doc, taskDefinition, lookup)
+	wrong = append(wrong, misspelt("", doc, taskDefinition)...)
+	wrong = append(wrong, mistyped("", doc, taskDefinition)...)
+	wrong = append(wrong, leftover("", doc, taskDefinition)...)
+	if len(wrong) == 0 {
+		d, err := newDefinition(doc)
+		if err != nil {
+			return Definition{}, in(err, form)
+		}
+		return d, nil
+	}
 	var errs []error
-	for _, m := range mistyped("", d.doc, taskDefinition) {
+	for _, m := range wrong {
 		errs = append(errs, in(m, m.Advice))
 	}
-	if err := errors.Join(errs...); err != nil {
-		return Definition{}, err
-	}
-	return d, nil
+	return Definition{}, errors.Join(errs...)
 }
 
 func isJSON(name string, data []byte) bool {
@@ -81,27 +108,158 @@ func withoutNulls(v value) value {
 	return v
 }
 
+// tidy leaves out what only holds anchors, and writes sizes as strings.
+func tidy(v value, r *rule) value {
+	if r.unit != "" && v.kind == number {
+		v.kind, v.raw = text, quote(canonicalNumber(v.raw))
+	}
+	if len(r.members) > 0 {
+		v.members = filter(v.members, func(m member) bool { return !strings.HasPrefix(m.name, "x-") })
+	}
+	return v.each(r, func(_ string, v value, r *rule) value { return tidy(v, r) })
+}
+
+// each returns an object or a list with its parts changed; place is how a part is
+// told apart within the value: .name or [i].
+func (v value) each(r *rule, change func(place string, part value, r *rule) value) value {
+	v.members = slices.Clone(v.members)
+	for i, m := range v.members {
+		v.members[i].value = change("."+m.name, m.value, r.of(m.name))
+	}
+	v.items = slices.Clone(v.items)
+	for i, item := range v.items {
+		v.items[i] = change(fmt.Sprintf("[%d]", i), item, r.item())
+	}
+	return v
+}
+
+// finding is a mistake about a place in a file.
+func finding(at string, v value, hint, format string, args ...any) *mistake.Error {
+	return mistake.New(mistake.TaskDefinition, hint, "%s%s %s", v.at(), strings.TrimPrefix(at, "."), fmt.Sprintf(format, args...))
+}
+
 // mistyped finds members that are not of the type that ECS wants. Members that
 // it knows and we do not may be anything.
-func mistyped(at string, v value, r *rule) []*mistake.Error {
+func mistyped(at string, v value, r *rule) (found []*mistake.Error) {
 	if r.kind != missing && v.kind != r.kind {
-		advice := "types are those of the API's RegisterTaskDefinition"
+		hint := "types are those of the API's RegisterTaskDefinition"
 		switch {
 		case r.kind == text && (v.kind == number || v.kind == boolean):
-			advice = "write it in quotes"
+			hint = "write it in quotes"
 		case v.kind == text && (r.kind == number || r.kind == boolean):
-			advice = "write it without quotes"
+			hint = "write it without quotes"
 		}
-		return []*mistake.Error{mistake.New(mistake.TaskDefinition, advice, "%s%s is %s, ECS wants %s", v.at(), at, v.kind, r.kind)}
+		return []*mistake.Error{finding(at, v, hint, "is %s, ECS wants %s", v.kind, r.kind)}
 	}
-	var errs []*mistake.Error
-	for _, m := range v.members {
-		errs = append(errs, mistyped(strings.TrimPrefix(at+"."+m.name, "."), m.value, r.of(m.name))...)
+	v.each(r, func(place string, part value, r *rule) value {
+		found = append(found, mistyped(at+place, part, r)...)
+		return part
+	})
+	return found
+}
+
+// misspelt finds members that ECS does not know and that are, but for their case
+// or a letter, ones that it knows.
+func misspelt(at string, v value, r *rule) (found []*mistake.Error) {
+	if r.each == nil && len(r.members) > 0 {
+		known := slices.Collect(maps.Keys(r.members))
+		slices.Sort(known)
+		for _, m := range v.members {
+			if near := mistake.Nearest(m.name, known); near != "" {
+				found = append(found, finding(at+"."+m.name, m.value, "write "+near+"; the names of members are case-sensitive", "is not a member that ECS knows"))
+			}
+		}
 	}
-	for i, item := range v.items {
-		errs = append(errs, mistyped(fmt.Sprintf("%s[%d]", at, i), item, r.item())...)
+	v.each(r, func(place string, part value, r *rule) value {
+		found = append(found, misspelt(at+place, part, r)...)
+		return part
+	})
+	return found
+}
+
+// leftover finds what an edit or a skeleton left empty and ECS refuses.
+func leftover(at string, v value, r *rule) (found []*mistake.Error) {
+	const hint = "remove the member, or give it a value"
+	switch {
+	case r.filled && v.kind == text && v.str() == "":
+		return []*mistake.Error{finding(at, v, hint, "is empty")}
+	case len(r.needs) > 0 && v.kind == object && len(v.members) == 0:
+		return []*mistake.Error{finding(at, v, hint, "is empty; ECS requires %s in it", strings.Join(r.needs, ", "))}
+	case v.kind == object:
+		for _, name := range r.needs {
+			if v.get(name).kind == missing {
+				found = append(found, finding(at, v, "add "+name+", or remove the member", "has no %s, which ECS requires", name))
+			}
+		}
 	}
-	return errs
+	v.each(r, func(place string, part value, r *rule) value {
+		found = append(found, leftover(at+place, part, r)...)
+		return part
+	})
+	return found
+}
+
+// Unknown lists the members that the AWS SDK does not know, in the order of the
+// document, as "app.newMember". They are sent as they are, since ECS may have
+// learnt them since; a plan should name them.
+func (d Definition) Unknown() []string {
+	return d.find(func(_ member, r *rule) bool { return r == unknown })
+}
+
+// Pins lists the members that say which images may run, such as
+// attestationPolicy: who changes an image should know of them.
+func (d Definition) Pins() []string {
+	return d.find(func(m member, _ *rule) bool {
+		name := strings.ToLower(m.name)
+		filled := m.value.kind != null && len(m.value.members)+len(m.value.items)+len(m.value.raw) > 0
+		return filled && slices.ContainsFunc(pins, func(part string) bool { return strings.Contains(name, part) })
+	})
+}
+
+// pins are parts of names of members that say which images may run. AWS adds
+// such members; none of the others that there are has a name like them.
+var pins = []string{"attestation", "imagedigest", "imagepolicy", "signature", "signing", "trustpolicy", "trustedimage", "allowedimage"}
+
+// find lists the places of the members that match, without looking into those.
+func (d Definition) find(match func(m member, r *rule) bool) (found []string) {
+	var walk func(at string, v value, r *rule)
+	walk = func(at string, v value, r *rule) {
+		names := r.kind == object && r.each != nil // of the user's
+		for _, m := range v.members {
+			place := join(at, m.name)
+			switch {
+			case names, at == "" && slices.Contains(readOnly, m.name):
+			case match(m, r.of(m.name)):
+				found = append(found, place)
+			default:
+				walk(place, m.value, r.of(m.name))
+			}
+		}
+		for i, item := range v.items {
+			place := fmt.Sprintf("%s[%d]", at, i)
+			if at == "containerDefinitions" {
+				place = item.get("name").str()
+			} else if key := item.get(r.key).str(); key != "" {
+				place = at + " " + key
+			}
+			walk(place, item, r.item())
+		}
+	}
+	walk("", d.doc, taskDefinition)
+	return found
+}
+
+// Ignored lists what ECS left out of a definition that was sent, by comparing it
+// with what it answered: members that it did not know, or did not take. Tags are
+// not among them, for an answer need not have any.
+func Ignored(sent, stored Definition) []string {
+	var places []string
+	for _, d := range Diff(sent, stored) {
+		if d.New == "" && d.Old != "" && !strings.HasPrefix(d.Path, "tags") {
+			places = append(places, d.Path)
+		}
+	}
+	return places
 }
 
 // readYAML reads a YAML document as the JSON that it stands for.

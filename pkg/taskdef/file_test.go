@@ -32,8 +32,8 @@ containerDefinitions:
 		{"JSON is YAML", "task.YAML", want, want},
 		{"an answer of DescribeTaskDefinition", "task.json", `{"taskDefinition":` + strings.Replace(want, "{", `{"revision":3,`, 1) + `,"tags":[]}`, want},
 		{"nulls of a skeleton are left out, what is empty stays", "task.json",
-			`{"family":"f","taskRoleArn":null,"ipcMode":"","containerDefinitions":[{"name":"c","cpu":null,"links":[]}],"tags":null}`,
-			`{"family":"f","ipcMode":"","containerDefinitions":[{"name":"c","links":[]}]}`},
+			`{"family":"f","taskRoleArn":null,"containerDefinitions":[{"name":"c","cpu":null,"links":[],"user":""}],"tags":null}`,
+			`{"family":"f","containerDefinitions":[{"name":"c","links":[],"user":""}]}`},
 		{"so is what YAML leaves empty", "task.yaml",
 			"family: f\ntaskRoleArn:\nvolumes: ~\ncontainerDefinitions: [{name: c, command: []}]\n",
 			`{"family":"f","containerDefinitions":[{"name":"c","command":[]}]}`},
@@ -48,11 +48,66 @@ containerDefinitions:
   - {<<: *defaults, name: a, user: "0"}
   - {name: b, <<: [*defaults, *more]}
 `,
-			`{"x-defaults":{"essential":false,"user":"1"},"x-more":{"user":"2","hostname":"h"},"family":"f","containerDefinitions":[` +
+			`{"family":"f","containerDefinitions":[` +
 				`{"name":"a","user":"0","essential":false},{"name":"b","essential":false,"user":"1","hostname":"h"}]}`},
+		{"a size is a number or a string", "task.yaml", "family: f\ncpu: 256\nmemory: 0.5 GB\ncontainerDefinitions: [{name: c, cpu: 10}]\n",
+			`{"family":"f","cpu":"256","memory":"0.5 GB","containerDefinitions":[{"name":"c","cpu":10}]}`},
+		{"anchors in containers, and a label of that kind", "task.yaml",
+			"family: f\ncontainerDefinitions:\n  - {name: c, x-env: &e [{name: A, value: b}], environment: *e, dockerLabels: {x-team: web}}\n",
+			`{"family":"f","containerDefinitions":[{"name":"c","environment":[{"name":"A","value":"b"}],"dockerLabels":{"x-team":"web"}}]}`},
+		{"an answer as YAML", "task.yaml", `
+taskDefinition:
+  taskDefinitionArn: arn:aws:ecs:eu-west-1:123456789012:task-definition/f:3
+  containerDefinitions:
+  - cpu: 0
+    environment: []
+    essential: true
+    image: i:1
+    name: c
+  family: f
+  revision: 3
+  status: INACTIVE
+  requiresAttributes:
+  - name: com.amazonaws.ecs.capability.docker-remote-api.1.18
+  compatibilities: [EC2, FARGATE]
+  registeredAt: '2026-01-05T10:00:00.000000+00:00'
+  registeredBy: arn:aws:iam::123456789012:user/x
+  deregisteredAt: 2026-02-05T10:00:00+00:00
+tags:
+- {key: team, value: web}
+`,
+			`{"containerDefinitions":[{"cpu":0,"environment":[],"essential":true,"image":"i:1","name":"c"}],"family":"f","tags":[{"key":"team","value":"web"}]}`},
+		{"a resource of CloudFormation", "task.yaml", `
+Type: AWS::ECS::TaskDefinition
+Properties:
+  Family: app
+  Cpu: 256
+  RequiresCompatibilities: [FARGATE]
+  RuntimePlatform: {CpuArchitecture: ARM64}
+  ProxyConfiguration: {ContainerName: envoy, ProxyConfigurationProperties: [{Name: AppPorts, Value: 80}]}
+  Volumes:
+    - Name: data
+      EFSVolumeConfiguration: {FilesystemId: fs-1, AuthorizationConfig: {IAM: ENABLED}}
+  ContainerDefinitions:
+    - Name: app
+      Essential: "true"
+      PortMappings: [{ContainerPort: "8080"}]
+      DockerLabels: {Team: Web, version: 1}
+      LogConfiguration: {LogDriver: awslogs, Options: {awslogs-group: /app}}
+      NewMember: 1
+  Tags: [{Key: team, Value: web}]
+`,
+			`{"family":"app","cpu":"256","requiresCompatibilities":["FARGATE"],"runtimePlatform":{"cpuArchitecture":"ARM64"},` +
+				`"proxyConfiguration":{"containerName":"envoy","properties":[{"name":"AppPorts","value":"80"}]},` +
+				`"volumes":[{"name":"data","efsVolumeConfiguration":{"fileSystemId":"fs-1","authorizationConfig":{"iam":"ENABLED"}}}],` +
+				`"containerDefinitions":[{"name":"app","essential":true,"portMappings":[{"containerPort":8080}],"dockerLabels":{"Team":"Web","version":"1"},` +
+				`"logConfiguration":{"logDriver":"awslogs","options":{"awslogs-group":"/app"}},"newMember":1}],"tags":[{"key":"team","value":"web"}]}`},
+		{"the only one of a template", "template.json",
+			`{"Resources":{"Bucket":{"Type":"AWS::S3::Bucket"},"Task":{"Type":"AWS::ECS::TaskDefinition","Properties":{"Family":"f","ContainerDefinitions":[{"Name":"c"}]}}}}`,
+			`{"family":"f","containerDefinitions":[{"name":"c"}]}`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			d, err := taskdef.ParseFile(test.file, []byte(test.data))
+			d, err := taskdef.ParseFile(test.file, []byte(test.data), nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -94,15 +149,40 @@ containerDefinitions:
       version: 1.10
     command: serve
 `,
-			`task.yaml: line 3: cpu is a number, ECS wants a string; write it in quotes
-task.yaml: line 6: containerDefinitions[0].memory is a string, ECS wants a number; write it without quotes
+			`task.yaml: line 6: containerDefinitions[0].memory is a string, ECS wants a number; write it without quotes
 task.yaml: line 9: containerDefinitions[0].environment[0].value is a number, ECS wants a string; write it in quotes
 task.yaml: line 11: containerDefinitions[0].environment[1].value is a boolean, ECS wants a string; write it in quotes
 task.yaml: line 13: containerDefinitions[0].dockerLabels.version is a number, ECS wants a string; write it in quotes
 task.yaml: line 14: containerDefinitions[0].command is a string, ECS wants a list; types are those of the API's RegisterTaskDefinition`},
+		{"misspelt members", "task.json", `{"family": "f", "TaskRoleArn": "r",
+"containerDefinitions": [{"name": "c", "enviroment": [{"Name": "LEVEL", "Value": "info"}],
+"portMapping": [], "environment": [{"Name": "A", "value": "b"}], "logconfiguration": {}, "futureMember": {"Name": 1}}]}`,
+			`task.json: line 1: TaskRoleArn is not a member that ECS knows; write taskRoleArn; the names of members are case-sensitive
+task.json: line 2: containerDefinitions[0].enviroment is not a member that ECS knows; write environment; the names of members are case-sensitive
+task.json: line 3: containerDefinitions[0].portMapping is not a member that ECS knows; write portMappings; the names of members are case-sensitive
+task.json: line 3: containerDefinitions[0].logconfiguration is not a member that ECS knows; write logConfiguration; the names of members are case-sensitive
+task.json: line 3: containerDefinitions[0].environment[0].Name is not a member that ECS knows; write name; the names of members are case-sensitive`},
+		{"what an edit left empty", "task.json", `{"family": "f", "pidMode": "", "cpu": "", "volumes": [], "placementConstraints": null,
+"ephemeralStorage": {}, "containerDefinitions": [{"name": "c", "image": "", "logConfiguration": {}, "linuxParameters": {},
+"healthCheck": {"interval": 5}, "environment": [{"name": "EMPTY", "value": ""}], "dependsOn": null, "user": ""}]}`,
+			`task.json: line 1: pidMode is empty; remove the member, or give it a value
+task.json: line 1: cpu is empty; remove the member, or give it a value
+task.json: line 2: ephemeralStorage is empty; ECS requires sizeInGiB in it; remove the member, or give it a value
+task.json: line 2: containerDefinitions[0].image is empty; remove the member, or give it a value
+task.json: line 2: containerDefinitions[0].logConfiguration is empty; ECS requires logDriver in it; remove the member, or give it a value
+task.json: line 3: containerDefinitions[0].healthCheck has no command, which ECS requires; add command, or remove the member`},
+		{"what CloudFormation works out", "task.json", `{"Type":"AWS::ECS::TaskDefinition","Properties":{"Family":{"Ref":"Name"},
+"TaskRoleArn":{"Fn::GetAtt":["Role","Arn"]},"ContainerDefinitions":[{"Name":"c"}]}}`,
+			"task.json: line 1: Ref is worked out by CloudFormation alone; expected a plain value\nline 2: Fn::GetAtt is worked out by CloudFormation alone; expected a plain value; give the file of one task definition, with plain values"},
+		{"several in a template", "task.json", `{"Resources":{"A":{"Type":"AWS::ECS::TaskDefinition"},"B":{"Type":"AWS::ECS::TaskDefinition"}}}`,
+			"task.json: line 1: a CloudFormation template with several task definitions: A, B; give the file of one task definition, with plain values"},
+		{"none in a template", "task.json", `{"Resources":{}}`,
+			"task.json: line 1: a CloudFormation template without an AWS::ECS::TaskDefinition; give the file of one task definition, with plain values"},
+		{"a resource without properties", "task.json", `{"Type":"AWS::ECS::TaskDefinition"}`,
+			"task.json: line 1: the AWS::ECS::TaskDefinition has no Properties; give the file of one task definition, with plain values"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			_, err := taskdef.ParseFile(test.file, []byte(test.data))
+			_, err := taskdef.ParseFile(test.file, []byte(test.data), nil)
 			const form = "; the file holds what aws ecs register-task-definition takes with --cli-input-json or --cli-input-yaml"
 			if got := strings.TrimSuffix(said(err), form); got != test.want {
 				t.Errorf("error:\n%s\nwant:\n%s", got, test.want)
@@ -135,8 +215,68 @@ func TestParseFileAliasBomb(t *testing.T) {
 	for i := range 9 {
 		b.WriteString("a" + string(rune('1'+i)) + ": &a" + string(rune('1'+i)) + " [" + strings.TrimSuffix(strings.Repeat("*a"+string(rune('0'+i))+", ", 10), ", ") + "]\n")
 	}
-	_, err := taskdef.ParseFile("bomb.yaml", []byte(b.String()))
+	_, err := taskdef.ParseFile("bomb.yaml", []byte(b.String()), nil)
 	if err == nil || !strings.Contains(err.Error(), "aliases make the document larger than 100000 values") {
 		t.Errorf("error %v", err)
+	}
+}
+
+func lookup(name string) (string, bool, bool) {
+	value, ok := map[string]string{"Family": "web", "Build.BuildId": "7", "DB_HOST": "db", "Memory": "512", "Quote": "a\"b\nc", "On": "true"}[name]
+	return value, name == "DB_PASSWORD", ok || name == "DB_PASSWORD"
+}
+
+// Variables of the pipeline are put into strings, whatever they hold.
+func TestParseFileWithVariables(t *testing.T) {
+	d, err := taskdef.ParseFile("task.json", []byte(`{"family":"$(Family)","containerDefinitions":[{"name":"c","image":"h.io/a:#{Build.BuildId}#","memory":"$(Memory)","essential":"#{On}#",
+"environment":[{"name":"DB_HOST","value":"$(DB_HOST):#{ DB_HOST }#"},{"name":"PRICE","value":"5$"},{"name":"N","value":"$(Memory)"},{"name":"Q","value":"$(Quote)"},{"name":"D","value":"$(date +%s) ${X} $()"}]}]}`), lookup)
+	want := `{"family":"web","containerDefinitions":[{"name":"c","image":"h.io/a:7","memory":512,"essential":true,` +
+		`"environment":[{"name":"DB_HOST","value":"db:db"},{"name":"PRICE","value":"5$"},{"name":"N","value":"512"},{"name":"Q","value":"a\"b\nc"},{"name":"D","value":"$(date +%s) ${X} $()"}]}]}`
+	if err != nil || string(d.RegisterInput()) != want {
+		t.Errorf("got  %s, %v\nwant %s", d.RegisterInput(), err, want)
+	}
+	_, err = taskdef.ParseFile("task.json", []byte(`{"family":"f","containerDefinitions":[{"name":"c","image":"i",
+"environment":[{"name":"A","value":"$(DB_PASSWORD)"},{"name":"B","value":"$(Missing) #{Missing.Too}#"}]}]}`), lookup)
+	said := said(err)
+	for _, want := range []string{
+		"line 2: containerDefinitions[0].environment[0].value refers to the secret variable DB_PASSWORD: everybody who may describe the task definition could read it; keep the value in Secrets Manager or Parameter Store and name it in secrets",
+		"line 2: containerDefinitions[0].environment[1].value refers to the variable Missing, which this run does not have",
+		"line 2: containerDefinitions[0].environment[1].value refers to the variable Missing.Too, which this run does not have",
+	} {
+		if !strings.Contains(said, want) {
+			t.Errorf("%s\nlacks %s", said, want)
+		}
+	}
+	if d, err := taskdef.ParseFile("task.json", []byte(`{"family":"$(Family)","containerDefinitions":[{"name":"c"}]}`), nil); err != nil || d.Family() != "$(Family)" {
+		t.Errorf("without variables: %s, %v", d, err)
+	}
+}
+
+func TestUnknownAndPins(t *testing.T) {
+	d := parse(t, `{"taskDefinitionArn":"a","status":"ACTIVE","family":"f","attestationPolicy":{"mode":"ENFORCE"},"futureMember":1,
+"containerDefinitions":[{"name":"app","image":"i","dockerLabels":{"signature":"x"},"gpu":{"imageSignature":"s"},"healthCheck":{"command":["a"],"jitter":1},"portMappings":[{"containerPort":1,"quic":true}]}],
+"volumes":[{"name":"data","zfs":{}}]}`)
+	if got, want := strings.Join(d.Unknown(), " | "), "attestationPolicy | futureMember | app.gpu | app.healthCheck.jitter | app.portMappings[0].quic | volumes data.zfs"; got != want {
+		t.Errorf("unknown %s\nwant    %s", got, want)
+	}
+	if got, want := strings.Join(d.Pins(), " | "), "attestationPolicy | app.gpu.imageSignature"; got != want {
+		t.Errorf("pins %s, want %s", got, want)
+	}
+	for name := range described(t) {
+		if d := load(t, name); name != "future" && len(d.Unknown())+len(d.Pins()) > 0 {
+			t.Errorf("%s has unknown members %v, pins %v", name, d.Unknown(), d.Pins())
+		}
+	}
+}
+
+// What ECS did not keep of what was sent is known from its answer.
+func TestIgnored(t *testing.T) {
+	sent := parse(t, `{"family":"f","cpu":"1 vCPU","tags":[{"key":"a","value":"b"}],"newThing":{"x":1},"containerDefinitions":[{"name":"c","image":"i","memory":5,"cpu":0,"quic":true}]}`)
+	stored := parse(t, `{"taskDefinition":{"family":"f","cpu":"1024","revision":3,"status":"ACTIVE","networkMode":"bridge","containerDefinitions":[{"name":"c","image":"i","memory":5,"cpu":0,"essential":true,"environment":[]}]}}`)
+	if got, want := strings.Join(taskdef.Ignored(sent, stored), " | "), "c.quic | newThing.x"; got != want {
+		t.Errorf("ignored %s, want %s", got, want)
+	}
+	if got := taskdef.Ignored(stored, stored); got != nil {
+		t.Errorf("ignored %v", got)
 	}
 }

@@ -79,9 +79,10 @@ func FuzzParseFile(f *testing.F) {
 	for _, doc := range documents(f) {
 		f.Add("task.yaml", []byte(doc))
 	}
+	f.Add("task.yaml", []byte("Type: AWS::ECS::TaskDefinition\nProperties: {Family: f, Cpu: 1, ContainerDefinitions: [{Name: $(x), Image: '#{y}#'}]}\n"))
 	f.Add("task.yaml", []byte("x: &a {user: '1'}\nfamily: f\ncontainerDefinitions:\n- <<: *a\n  name: c\n  cpu: 0x10\n"))
 	f.Fuzz(func(t *testing.T, name string, data []byte) {
-		d, err := ParseFile(name, data)
+		d, err := ParseFile(name, data, func(name string) (string, bool, bool) { return name + "\"", name == "s", name != "m" })
 		if err != nil {
 			if !mistake.Is(err, mistake.TaskDefinition) || !strings.HasPrefix(err.Error(), name+": ") {
 				t.Fatalf("the error is no mistake that names the file: %v", err)
@@ -311,7 +312,7 @@ func FuzzProvenance(f *testing.F) {
 		if tags := d.doc.get("tags").kind; err != nil || tags != list && tags != missing {
 			return
 		}
-		given := Provenance{build, pipeline, commit, digest, base}
+		given := Provenance{BuildID: build, Tag: commit, Pipeline: pipeline, PipelineID: base, Commit: commit, Digest: digest, Base: base}
 		marked, err := d.WithProvenance(given)
 		if err != nil {
 			return
@@ -332,7 +333,7 @@ func FuzzProvenance(f *testing.F) {
 				t.Errorf("ECS does not take %q", stored)
 			}
 		}
-		if pipeline != "" && (!given.SamePipeline(read) || !read.SamePipeline(given)) {
+		if pipeline+base != "" && (!given.SamePipeline(read) || !read.SamePipeline(given)) {
 			t.Errorf("%q is not the pipeline %q", read.Pipeline, pipeline)
 		}
 		if !Equal(d, marked) || len(Diff(d, marked)) > 0 {

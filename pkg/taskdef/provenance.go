@@ -9,6 +9,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -24,11 +25,13 @@ const (
 // Provenance is where a revision came from. Members that are "" are not known
 // and have no tag.
 type Provenance struct {
-	BuildID  string // of the build that the image came from: the tag ecs-deploy:build-id
-	Pipeline string // that registered the revision, by whatever tells pipelines apart
-	Commit   string // that was built
-	Digest   string // of the image, sha256:…
-	Base     string // the revision of infrastructure that it was made from, family:revision
+	BuildID    string // of the build that the image came from, as Azure DevOps numbers builds: the tag ecs-deploy:build-id
+	Tag        string // of the image, which need not be the id of its build
+	Pipeline   string // that made the build, as people know it
+	PipelineID string // of that pipeline, which stays when it is renamed
+	Commit     string // that was built
+	Digest     string // of the image, sha256:…
+	Base       string // the revision of infrastructure that it was made from, family:revision
 }
 
 // provenanceTag is the key of a tag and the member that it holds.
@@ -41,17 +44,51 @@ type provenanceTag struct {
 func (p *Provenance) tags() []provenanceTag {
 	return []provenanceTag{
 		{"ecs-deploy:build-id", &p.BuildID},
+		{"ecs-deploy:tag", &p.Tag},
 		{"ecs-deploy:pipeline", &p.Pipeline},
+		{"ecs-deploy:pipeline-id", &p.PipelineID},
 		{"ecs-deploy:commit", &p.Commit},
 		{"ecs-deploy:digest", &p.Digest},
 		{"ecs-deploy:base", &p.Base},
 	}
 }
 
-// SamePipeline reports whether both came from one pipeline that is known. Either
-// may have been read from tags, where a value of more than 256 characters is cut.
+// SamePipeline reports whether both came from one pipeline that is known: by its
+// id, or where one of them was registered before there were ids, by its name.
+// Either may have been read from tags, where a value of more than 256 characters
+// is cut.
 func (p Provenance) SamePipeline(q Provenance) bool {
+	if p.PipelineID != "" && q.PipelineID != "" {
+		return tagValue(p.PipelineID) == tagValue(q.PipelineID)
+	}
 	return p.Pipeline != "" && tagValue(p.Pipeline) == tagValue(q.Pipeline)
+}
+
+// OlderThan reports whether p is an earlier build of the same pipeline than q.
+// Only ids that are numbers have an order.
+func (p Provenance) OlderThan(q Provenance) bool {
+	a, errA := strconv.ParseUint(p.BuildID, 10, 64)
+	b, errB := strconv.ParseUint(q.BuildID, 10, 64)
+	return errA == nil && errB == nil && a < b && p.SamePipeline(q)
+}
+
+// ProvenanceIn is where the image of a container came from: what the revision's
+// own tags say, or where infrastructure registered it again, those of the newest
+// of the earlier revisions whose container has the same image. The earlier ones
+// are given newest first. It reports false where none says so.
+func (d Definition) ProvenanceIn(container string, earlier []Definition) (Provenance, bool) {
+	if p, ok := d.Provenance(); ok {
+		return p, true
+	}
+	image := d.Image(container)
+	_, digest := SplitImage(image)
+	for _, e := range earlier {
+		p, ok := e.Provenance()
+		if ok && image != "" && (e.Image(container) == image || p.Digest != "" && p.Digest == digest) {
+			return p, true
+		}
+	}
+	return Provenance{}, false
 }
 
 // Provenance reads where the revision came from. It reports false where no tag

@@ -148,3 +148,53 @@ func TestProvenanceWithoutRoom(t *testing.T) {
 		t.Errorf("error %v\nwant  %s", err, want)
 	}
 }
+
+// Revisions from before there were ids of pipelines are still recognised.
+func TestSamePipelineByID(t *testing.T) {
+	older := taskdef.Provenance{BuildID: "9", Pipeline: "https://dev.azure.com/org/shop/Deploy"}
+	renamed := taskdef.Provenance{BuildID: "10", Pipeline: "https://dev.azure.com/org/shop/Ship", PipelineID: "c/p/7"}
+	newer := taskdef.Provenance{BuildID: "11", Pipeline: older.Pipeline, PipelineID: "c/p/7"}
+	other := taskdef.Provenance{BuildID: "12", Pipeline: older.Pipeline, PipelineID: "c/p/8"}
+	for _, test := range []struct {
+		a, b taskdef.Provenance
+		want bool
+	}{{older, newer, true}, {renamed, newer, true}, {newer, other, false}, {older, renamed, false}} {
+		if got := test.a.SamePipeline(test.b); got != test.want || test.b.SamePipeline(test.a) != got || test.a.OlderThan(test.b) != got || test.b.OlderThan(test.a) {
+			t.Errorf("%+v and %+v: %t", test.a, test.b, got)
+		}
+	}
+	long := taskdef.Provenance{BuildID: "1", Pipeline: strings.Repeat("é", 300)}
+	read, _ := with(t, load(t, "firelens"), taskdef.Provenance{BuildID: "2", Pipeline: long.Pipeline, Tag: "v1.0.0", PipelineID: "c/p/7"}).Provenance()
+	if !long.OlderThan(read) || read.Tag != "v1.0.0" || read.PipelineID != "c/p/7" {
+		t.Errorf("read %+v", read)
+	}
+	for _, id := range []string{"", "v1.0.0", "-1"} {
+		if (taskdef.Provenance{BuildID: id, Pipeline: "p"}).OlderThan(taskdef.Provenance{BuildID: "5", Pipeline: "p"}) {
+			t.Errorf("build %q has an order", id)
+		}
+	}
+}
+
+// Where infrastructure registered the running image again, its build is known by
+// the image.
+func TestProvenanceIn(t *testing.T) {
+	image := func(ref string) taskdef.Definition {
+		return parse(t, `{"family":"f","containerDefinitions":[{"name":"c","image":"`+ref+`"}]}`)
+	}
+	digest := "sha256:" + strings.Repeat("a", 64)
+	earlier := []taskdef.Definition{
+		with(t, image("h.io/a:3"), taskdef.Provenance{BuildID: "3"}),
+		image("h.io/a:2"),
+		with(t, image("h.io/a:2"), taskdef.Provenance{BuildID: "2", Digest: digest}),
+		with(t, image("h.io/a:2"), taskdef.Provenance{BuildID: "1"}),
+	}
+	for ref, want := range map[string]string{"h.io/a:3": "3", "h.io/a:2": "2", "h.io/a@" + digest: "2", "h.io/a:9": "", "h.io/b:2": ""} {
+		p, ok := image(ref).ProvenanceIn("c", earlier)
+		if p.BuildID != want || ok != (want != "") {
+			t.Errorf("%s is of build %q, %t; want %q", ref, p.BuildID, ok, want)
+		}
+	}
+	if p, _ := earlier[0].ProvenanceIn("c", nil); p.BuildID != "3" {
+		t.Errorf("its own tags do not count: %+v", p)
+	}
+}

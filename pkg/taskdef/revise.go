@@ -7,6 +7,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"strings"
 	"unicode/utf8"
 
 	"ecsdeploy/pkg/mistake"
@@ -15,6 +16,9 @@ import (
 // A Change is what a pipeline asks for. The zero Change asks for nothing.
 type Change struct {
 	Images map[string]string // container → image; "" is the application's
+
+	// ImageContainers get the image of the application's container as well.
+	ImageContainers []string
 
 	// Environment and Secrets are variables to set: a secret's value is the
 	// ARN (valueFrom) of what holds it. ECS refuses a container that has an
@@ -42,13 +46,18 @@ type Change struct {
 }
 
 // A Variable is an environment variable or a secret of a container.
+//
+// Where the task definition has no container called Container, and that has an
+// upper-case letter, Container and Name with a colon between them are the name of
+// a variable of the application's container: names in .NET have colons, and only
+// the task definition tells the two apart.
 type Variable struct {
 	Container string // "" for the application's
 	Name      string
 	Value     string
 }
 
-// A VariableName names a variable of a container.
+// A VariableName names a variable of a container, as in [Variable].
 type VariableName struct {
 	Container string // "" for the application's
 	Name      string
@@ -68,22 +77,30 @@ func (d Definition) Revise(c Change) (Definition, error) {
 		}
 		r.container(mistake.FurtherImage, name, func(c value) value { return c.withText("image", image) })
 	}
+	if image := c.Images[""]; image != "" {
+		for _, name := range c.ImageContainers {
+			if other := c.Images[name]; other != "" && other != image {
+				r.fail(mistake.FurtherImage, "name it in one of the two", "container %s is to get the image of this run, %s, and %s", name, image, other)
+			}
+			r.container(mistake.Container, name, func(c value) value { return c.withText("image", image) })
+		}
+	}
 	for _, v := range c.RemoveEnvironment {
-		r.variable(mistake.Removal, Variable{v.Container, v.Name, ""}, func(c value) value {
-			return c.dropItem("environment", "name", v.Name).dropItem("secrets", "name", v.Name)
+		r.variable(mistake.Removal, Variable{v.Container, v.Name, ""}, func(c value, name string) value {
+			return c.dropItem("environment", "name", name).dropItem("secrets", "name", name)
 		})
 	}
 	for _, v := range c.Environment {
-		r.variable(mistake.Variable, v, func(c value) value {
-			return c.dropItem("secrets", "name", v.Name).withPair("environment", "name", v.Name, "value", v.Value)
+		r.variable(mistake.Variable, v, func(c value, name string) value {
+			return c.dropItem("secrets", "name", name).withPair("environment", "name", name, "value", v.Value)
 		})
 	}
 	for _, v := range c.Secrets {
 		if v.Value == "" {
 			r.fail(mistake.Secret, "", "%s: no value; expected the ARN of a secret or a parameter", v.Name)
 		}
-		r.variable(mistake.Secret, v, func(c value) value {
-			return c.dropItem("environment", "name", v.Name).withPair("secrets", "name", v.Name, "valueFrom", v.Value)
+		r.variable(mistake.Secret, v, func(c value, name string) value {
+			return c.dropItem("environment", "name", name).withPair("secrets", "name", name, "valueFrom", v.Value)
 		})
 	}
 	if c.Command != nil {
@@ -100,9 +117,9 @@ func (d Definition) Revise(c Change) (Definition, error) {
 		}
 	}
 	revised := Definition{r.doc}
-	if n := revised.bytes(); n > MaxSize && n > d.bytes() {
+	if n := revised.size(); n > MaxSize && n > d.size() {
 		r.fail("", "keep large values in Parameter Store or Secrets Manager, and name them in secrets",
-			"the revised task definition has %d bytes; ECS takes at most %d", n, MaxSize)
+			"the revised task definition has %d characters; ECS takes at most %d", n, MaxSize)
 	}
 	if len(r.mistakes) > 0 {
 		return Definition{}, joined(r.mistakes)
@@ -116,6 +133,7 @@ func (d Definition) Absent(c Change) []VariableName {
 	r := reviser{base: d, doc: d.doc, application: c.DefaultContainer}
 	var absent []VariableName
 	for _, v := range c.RemoveEnvironment {
+		v = r.read(v)
 		r.container(mistake.Removal, v.Container, func(c value) value {
 			if c.get("environment").find("name", v.Name).kind == missing && c.get("secrets").find("name", v.Name).kind == missing {
 				absent = append(absent, VariableName{c.get("name").str(), v.Name})
@@ -126,8 +144,33 @@ func (d Definition) Absent(c Change) []VariableName {
 	return absent
 }
 
-// bytes is the size that counts against MaxSize: tags are kept apart by ECS.
-func (d Definition) bytes() int { return len(d.registered().without("tags").encode()) }
+// size is what counts against MaxSize, in characters: of the compact document,
+// however its strings are escaped. Tags are kept apart by ECS.
+func (d Definition) size() int { return characters(d.registered().without("tags")) }
+
+// characters is how long a value is without white space and needless escapes.
+func characters(v value) int {
+	n := 0
+	switch v.kind {
+	case missing:
+		return 0
+	case list:
+		for _, item := range v.items {
+			n += characters(item)
+		}
+		return n + len("[]") + max(0, len(v.items)-1)
+	case object:
+		for _, m := range v.members {
+			n += utf8.RuneCountInString(quote(m.name)) + len(":") + characters(m.value)
+		}
+		return n + len("{}") + max(0, len(v.members)-1)
+	case text:
+		if s := unquote(v.raw); s != v.raw { // half of a surrogate pair is as spelled
+			return utf8.RuneCountInString(quote(s))
+		}
+	}
+	return utf8.RuneCountInString(v.raw)
+}
 
 // reviser makes one change and collects what is wrong with it.
 type reviser struct {
@@ -185,24 +228,40 @@ func (r *reviser) container(kind mistake.Kind, name string, change func(value) v
 	})
 }
 
+// read finds out what the two parts of a variable's name mean. A part in lower
+// case is taken for a container, as most are named so: where there is none of
+// that name, it is more likely misspelt than a part of the variable's name.
+func (r *reviser) read(v VariableName) VariableName {
+	if r.base.has(v.Container) || v.Container == strings.ToLower(v.Container) || !canBegin(v.Container) {
+		return v
+	}
+	return VariableName{"", v.Container + ":" + v.Name}
+}
+
+// canBegin reports whether the name of a variable can begin so.
+func canBegin(name string) bool { return name != "" && (name[0] < '0' || name[0] > '9') }
+
 // variable changes a variable of one container, which no other part of the
 // change may name as well.
-func (r *reviser) variable(kind mistake.Kind, v Variable, change func(value) value) {
-	container, ok := r.resolve(kind, v.Container)
-	name := VariableName{container, v.Name}
+func (r *reviser) variable(kind mistake.Kind, v Variable, change func(container value, name string) value) {
+	as := r.read(VariableName{v.Container, v.Name})
+	container, ok := r.resolve(kind, as.Container)
+	name := VariableName{container, as.Name}
 	switch before, twice := r.given[name]; {
 	case v.Name == "":
 		r.fail(kind, "", "a variable without a name")
-	case !utf8.ValidString(v.Name + v.Value):
-		r.fail(kind, "", "%q is not valid UTF-8", v.Name)
+	case !utf8.ValidString(as.Name + v.Value):
+		r.fail(kind, "", "%q is not valid UTF-8", as.Name)
 	case !ok: // noted
+	case as.Container != "" && !canBegin(as.Name):
+		r.fail(kind, "names of variables begin with a letter or _", "%q of container %s is not the name of a variable", as.Name, container)
 	case twice && before == kind:
-		r.fail(kind, "remove one of the two lines", "%s of container %s is given twice", v.Name, container)
+		r.fail(kind, "remove one of the two lines", "%s of container %s is given twice", as.Name, container)
 	case twice:
-		r.fail(kind, "name it in one of the two", "%s of container %s is given as a %s, too", v.Name, container, before)
+		r.fail(kind, "name it in one of the two", "%s of container %s is given as a %s, too", as.Name, container, before)
 	default:
 		r.given[name] = kind
-		r.container(kind, container, change)
+		r.container(kind, container, func(c value) value { return change(c, as.Name) })
 	}
 }
 

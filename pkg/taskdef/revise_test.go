@@ -193,7 +193,7 @@ func TestReviseErrors(t *testing.T) {
 			}},
 		{"more than ECS takes", "fargate",
 			taskdef.Change{Environment: []taskdef.Variable{{Name: "BIG", Value: strings.Repeat("x", taskdef.MaxSize)}}},
-			[]string{fmt.Sprintf("the revised task definition has %d bytes; ECS takes at most 65536", len(load(t, "fargate").RegisterInput())-len(`,"tags":[{"key":"team","value":"chat"}]`)+len(`,{"name":"BIG","value":""}`)+taskdef.MaxSize)}},
+			[]string{fmt.Sprintf("the revised task definition has %d characters; ECS takes at most 65536", len(load(t, "fargate").RegisterInput())-len(`,"tags":[{"key":"team","value":"chat"}]`)+len(`,{"name":"BIG","value":""}`)+taskdef.MaxSize)}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			_, err := load(t, test.from).Revise(test.change)
@@ -264,5 +264,102 @@ func TestReviseWhatIsTooLargeAlready(t *testing.T) {
 	}
 	if _, err := parse(t, doc).Revise(taskdef.Change{Images: map[string]string{"c": "image:22"}}); err == nil {
 		t.Error("no error for a definition that grew beyond the limit")
+	}
+}
+
+// What stands before the first colon of a name is a container where there is one
+// of that name, and a part of the name where there is none.
+func TestReviseNamesWithColons(t *testing.T) {
+	d := parse(t, `{"family":"f","containerDefinitions":[{"name":"app","image":"a"},{"name":"db","image":"b","essential":false}]}`)
+	revised, err := d.Revise(taskdef.Change{
+		DefaultContainer: "app",
+		Environment: []taskdef.Variable{
+			{Container: "ConnectionStrings", Name: "Default", Value: "x"}, {Container: "app", Name: "Logging:Level", Value: "y"},
+			{Container: "Servers", Name: "0:Host", Value: "z"}, {Container: "db", Name: "A", Value: "1"},
+		},
+		Secrets: []taskdef.Variable{{Container: "KEYS", Name: "Main", Value: "/p"}},
+	})
+	want := `{"family":"f","containerDefinitions":[{"name":"app","image":"a","environment":[{"name":"ConnectionStrings:Default","value":"x"},` +
+		`{"name":"Logging:Level","value":"y"},{"name":"Servers:0:Host","value":"z"}],"secrets":[{"name":"KEYS:Main","valueFrom":"/p"}]},` +
+		`{"name":"db","image":"b","essential":false,"environment":[{"name":"A","value":"1"}]}]}`
+	if err != nil || string(revised.RegisterInput()) != want {
+		t.Fatalf("got  %s, %v\nwant %s", revised.RegisterInput(), err, want)
+	}
+	_, err = d.Revise(taskdef.Change{DefaultContainer: "app", Environment: []taskdef.Variable{{Container: "cache", Name: "TTL", Value: "5"}}})
+	if m, ok := errors.AsType[*mistake.Error](err); !ok || m.Text != `no container "cache" in f` || m.Kind != mistake.Variable {
+		t.Errorf("a container that is not there: %v", err)
+	}
+	removed, err := revised.Revise(taskdef.Change{DefaultContainer: "app", RemoveEnvironment: []taskdef.VariableName{{Container: "ConnectionStrings", Name: "Default"}}})
+	if err != nil || strings.Contains(string(removed.RegisterInput()), "ConnectionStrings") {
+		t.Errorf("not removed: %s, %v", removed.RegisterInput(), err)
+	}
+	_, err = d.Revise(taskdef.Change{DefaultContainer: "app", Environment: []taskdef.Variable{
+		{Container: "db", Name: "0:Host"}, {Container: "Logging", Name: "Level"}, {Container: "app", Name: "Logging:Level"},
+	}})
+	if got, want := message(err), "variable: \"0:Host\" of container db is not the name of a variable\nvariable: Logging:Level of container app is given twice"; got != want {
+		t.Errorf("error:\n%s\nwant:\n%s", got, want)
+	}
+	absent := d.Absent(taskdef.Change{DefaultContainer: "app", RemoveEnvironment: []taskdef.VariableName{{Container: "Logging", Name: "Level"}}})
+	if len(absent) != 1 || absent[0] != (taskdef.VariableName{Container: "app", Name: "Logging:Level"}) {
+		t.Errorf("absent %v", absent)
+	}
+}
+
+// Several containers may run the image of one run.
+func TestReviseImageContainers(t *testing.T) {
+	d := parse(t, `{"family":"f","containerDefinitions":[{"name":"app","image":"h/a:1"},{"name":"migrate","image":"h/a:1"},{"name":"cron","image":"h/a:1"},{"name":"proxy","image":"h/p:1"}]}`)
+	names, err := d.ChooseContainers([]string{"app", "migrate"}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	revised, err := d.Revise(taskdef.Change{DefaultContainer: names[0], ImageContainers: names[1:], Images: map[string]string{"": "h/a:2", "proxy": "h/p:2"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for container, want := range map[string]string{"app": "h/a:2", "migrate": "h/a:2", "cron": "h/a:1", "proxy": "h/p:2"} {
+		if got := revised.Image(container); got != want {
+			t.Errorf("container %s has %s, want %s", container, got, want)
+		}
+	}
+	if behind := revised.OtherTags("h/a:2"); len(behind) != 1 || behind[0].Name != "cron" {
+		t.Errorf("containers that stay behind: %v", behind)
+	}
+	if _, err := d.ChooseContainers([]string{"app", "x", "y"}, ""); message(err) != "container: no container \"x\" in f\ncontainer: no container \"y\" in f" {
+		t.Errorf("error %v", err)
+	}
+	if names, err := d.ChooseContainers(nil, "h/p"); err != nil || len(names) != 1 || names[0] != "proxy" {
+		t.Errorf("chose %v, %v", names, err)
+	}
+	_, err = d.Revise(taskdef.Change{DefaultContainer: "app", ImageContainers: []string{"proxy", "x"}, Images: map[string]string{"": "h/a:2", "proxy": "h/p:2"}})
+	if got, want := message(err), "further image: container proxy is to get the image of this run, h/a:2, and h/p:2\ncontainer: no container \"x\" in f"; got != want {
+		t.Errorf("error:\n%s\nwant:\n%s", got, want)
+	}
+}
+
+// ECS counts characters of the compact document, not how they are escaped.
+func TestReviseCountsAsECSDoes(t *testing.T) {
+	const empty = `{"family":"f","containerDefinitions":[{"name":"c","image":"i","environment":[{"name":"A","value":"` + `"}]}]}`
+	room := taskdef.MaxSize - len(empty)
+	for name, test := range map[string]struct {
+		value string
+		fits  bool
+	}{
+		"as many as fit":               {strings.Repeat("x", room), true},
+		"one more":                     {strings.Repeat("x", room+1), false},
+		"of several bytes each":        {strings.Repeat("é", room), true},
+		"what HTML would escape":       {strings.Repeat("<", room), true},
+		"what JSON has to escape":      {strings.Repeat("\"", room/2), true},
+		"one more that it has to":      {strings.Repeat("\"", room/2+1), false},
+		"several bytes each, one more": {strings.Repeat("é", room+1), false},
+	} {
+		_, err := parse(t, `{"family":"f","containerDefinitions":[{"name":"c","image":"i"}]}`).Revise(taskdef.Change{Environment: []taskdef.Variable{{Name: "A", Value: test.value}}})
+		if (err == nil) != test.fits {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	escaped := strings.Repeat("\\u00e9\\u003c", room/12)
+	d := parse(t, strings.Replace(empty, `"value":""`, `"value":"`+escaped+`"`, 1))
+	if _, err := d.Revise(taskdef.Change{Environment: []taskdef.Variable{{Name: "B", Value: strings.Repeat("x", room/2)}}}); err != nil {
+		t.Errorf("escapes of the file count: %v", err)
 	}
 }

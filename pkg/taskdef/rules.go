@@ -2,9 +2,9 @@ package taskdef
 
 // What ECS means by the members of a task definition: which values say the same
 // as leaving the member out, which lists are sets, which values may be secrets.
-// Comparing, showing, merging and checking all read this one table. It need not
-// be complete: a member that is not here is kept as it is, compared as it stands
-// and its value never shown.
+// Comparing, showing, merging and checking all read this one table. It has the
+// members that the AWS SDK knows, which a test compares; one that is not here, for
+// it is newer, is kept as it is, compared as it stands and its value never shown.
 //
 // Rules come from the API's TaskDefinition and ContainerDefinition and the types
 // they hold. A value counts as absent only where the API says what absence
@@ -24,6 +24,8 @@ type rule struct {
 	pair    string           // of a list of pairs: the member that holds the value
 	rival   string           // of a set: the one beside it that may not have an item of the same key
 	ours    bool             // what a pipeline deploys: where infrastructure changes it too, the pipeline's stays
+	needs   []string         // of an object: members without which ECS refuses it
+	filled  bool             // of a string: ECS refuses the empty one
 }
 
 // unknown is the rule for what is not in the table.
@@ -62,6 +64,13 @@ func (r *rule) against(rival string) *rule {
 	return &with
 }
 
+// needing returns the rule of an object that ECS refuses without some members.
+func (r *rule) needing(names ...string) *rule {
+	with := *r
+	with.needs = names
+	return &with
+}
+
 type members = map[string]*rule
 
 var (
@@ -69,12 +78,13 @@ var (
 	aNumber  = &rule{kind: number}
 	aBoolean = &rule{kind: boolean}
 	aSecret  = &rule{kind: text, hidden: true}
+	aWord    = &rule{kind: text, filled: true} // one of a few words
 )
 
 // size is a number written as a string, in units of 1024 where it names one: ECS
 // registers "1 vCPU" as "1024" and "2 GB" as "2048" (RegisterTaskDefinition,
 // cpu and memory).
-func size(unit string) *rule { return &rule{kind: text, unit: unit} }
+func size(unit string) *rule { return &rule{kind: text, unit: unit, filled: true} }
 
 func anObject(m members) *rule { return &rule{kind: object, members: m} }
 
@@ -104,27 +114,30 @@ var taskDefinition = anObject(members{
 	"containerDefinitions":    setOf("name", container),
 	"cpu":                     size("vCPU"),
 	"memory":                  size("GB"),
-	"networkMode":             aText.or(`"bridge"`),
+	"networkMode":             aWord.or(`"bridge"`),
 	"taskRoleArn":             aText,
 	"executionRoleArn":        aText,
-	"pidMode":                 aText,
-	"ipcMode":                 aText,
+	"pidMode":                 aWord,
+	"ipcMode":                 aWord,
 	"enableFaultInjection":    aBoolean.or("false"),
 	"requiresCompatibilities": {kind: list, absent: "[]", each: aText, key: "."},
-	"runtimePlatform":         anObject(members{"operatingSystemFamily": aText, "cpuArchitecture": aText}).or("{}"),
-	"ephemeralStorage":        anObject(members{"sizeInGiB": aNumber}),
+	"runtimePlatform":         anObject(members{"operatingSystemFamily": aWord, "cpuArchitecture": aWord}).or("{}"),
+	"ephemeralStorage":        anObject(members{"sizeInGiB": aNumber}).needing("sizeInGiB"),
 	"placementConstraints":    listOf(anObject(members{"type": aText, "expression": aText})),
 	"inferenceAccelerators":   listOf(anObject(members{"deviceName": aText, "deviceType": aText})),
 	"proxyConfiguration": anObject(members{
-		"type": aText, "containerName": aText, "properties": pairsOf("name", "value", aText),
-	}),
+		"type": aWord, "containerName": aText, "properties": pairsOf("name", "value", aText),
+	}).needing("containerName"),
 	"volumes": setOf("name", volume),
-	"tags":    pairsOf("key", "value", aText),
+	"trustedExecutionConfiguration": anObject(members{
+		"isolationMode": aWord, "attestationPolicy": aText,
+	}).needing("isolationMode"),
+	"tags": pairsOf("key", "value", aText),
 })
 
 var container = members{
 	"name":                   aText,
-	"image":                  {kind: text, ours: true},
+	"image":                  {kind: text, ours: true, filled: true},
 	"essential":              aBoolean.or("true"),
 	"cpu":                    aNumber.or("0"),
 	"memory":                 aNumber,
@@ -134,23 +147,23 @@ var container = members{
 	"environment":            pairsOf("name", "value", aSecret).against("secrets"),
 	"environmentFiles":       listOf(anObject(members{"type": aText, "value": aText})),
 	"secrets":                pairsOf("name", "valueFrom", aText).against("environment"),
-	"repositoryCredentials":  anObject(members{"credentialsParameter": aText}),
+	"repositoryCredentials":  anObject(members{"credentialsParameter": aText}).needing("credentialsParameter"),
 	"portMappings":           listOf(anObject(portMapping)),
-	"healthCheck":            anObject(healthCheck),
+	"healthCheck":            anObject(healthCheck).needing("command"),
 	"dependsOn":              setOf("containerName", members{"containerName": aText, "condition": aText}),
 	"links":                  listOf(aText),
-	"restartPolicy":          anObject(members{"enabled": aBoolean, "ignoredExitCodes": listOf(aNumber), "restartAttemptPeriod": aNumber.or("300")}),
+	"restartPolicy":          anObject(members{"enabled": aBoolean, "ignoredExitCodes": listOf(aNumber), "restartAttemptPeriod": aNumber.or("300")}).needing("enabled"),
 	"startTimeout":           aNumber,
 	"stopTimeout":            aNumber,
 	"versionConsistency":     aText.or(`"enabled"`),
-	"logConfiguration":       anObject(members{"logDriver": aText, "options": mapOf(aSecret).with(awslogs), "secretOptions": pairsOf("name", "valueFrom", aText)}),
-	"firelensConfiguration":  anObject(members{"type": aText, "options": mapOf(aSecret)}),
+	"logConfiguration":       anObject(members{"logDriver": aWord, "options": mapOf(aSecret).with(awslogs), "secretOptions": pairsOf("name", "valueFrom", aText)}).needing("logDriver"),
+	"firelensConfiguration":  anObject(members{"type": aWord, "options": mapOf(aSecret)}).needing("type"),
 	"mountPoints":            listOf(anObject(members{"sourceVolume": aText, "containerPath": aText, "readOnly": aBoolean.or("false")})),
 	"volumesFrom":            listOf(anObject(members{"sourceContainer": aText, "readOnly": aBoolean.or("false")})),
 	"linuxParameters":        anObject(linuxParameters).or("{}"),
 	"ulimits":                listOf(anObject(members{"name": aText, "softLimit": aNumber, "hardLimit": aNumber})),
 	"systemControls":         listOf(anObject(members{"namespace": aText, "value": aText})),
-	"resourceRequirements":   listOf(anObject(members{"type": aText, "value": aText})),
+	"resourceRequirements":   listOf(anObject(members{"type": aText, "value": aText, "sharingStrategy": sharingStrategy})),
 	"credentialSpecs":        listOf(aText),
 	"dockerLabels":           mapOf(aSecret),
 	"dockerSecurityOptions":  listOf(aText),
@@ -166,6 +179,8 @@ var container = members{
 	"pseudoTerminal":         aBoolean,
 	"readonlyRootFilesystem": aBoolean,
 }
+
+var sharingStrategy = anObject(members{"nvidiaMps": anObject(members{"memory": aNumber, "maxComputePercent": aNumber})})
 
 // awslogs are the log options that cannot hold a secret. Other drivers' can:
 // splunk-token, apikey.
@@ -222,14 +237,14 @@ var volume = members{
 		"transitEncryption":     aText.or(`"DISABLED"`),
 		"transitEncryptionPort": aNumber,
 		"authorizationConfig":   anObject(members{"accessPointId": aText, "iam": aText.or(`"DISABLED"`)}).or("{}"),
-	}),
+	}).needing("fileSystemId"),
 	"s3filesVolumeConfiguration": anObject(members{
 		"fileSystemArn": aText, "accessPointArn": aText, "rootDirectory": aText.or(`"/"`), "transitEncryptionPort": aNumber,
-	}),
+	}).needing("fileSystemArn"),
 	"fsxWindowsFileServerVolumeConfiguration": anObject(members{
 		"fileSystemId": aText, "rootDirectory": aText,
-		"authorizationConfig": anObject(members{"credentialsParameter": aText, "domain": aText}),
-	}),
+		"authorizationConfig": anObject(members{"credentialsParameter": aText, "domain": aText}).needing("credentialsParameter", "domain"),
+	}).needing("fileSystemId", "rootDirectory", "authorizationConfig"),
 	"dockerVolumeConfiguration": anObject(members{
 		"scope": aText, "driver": aText, "autoprovision": aBoolean, "driverOpts": mapOf(aSecret), "labels": mapOf(aSecret),
 	}),

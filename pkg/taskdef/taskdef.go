@@ -22,8 +22,8 @@ import (
 	"ecsdeploy/pkg/mistake"
 )
 
-// MaxSize is the largest task definition that ECS registers, in bytes
-// (Amazon ECS service quotas, "Task definition size").
+// MaxSize is the largest task definition that ECS registers, in characters of its
+// compact form (Amazon ECS service quotas, "Task definition size").
 const MaxSize = 64 << 10
 
 // readOnly lists the members of a described task definition that
@@ -71,17 +71,9 @@ func Parse(data []byte) (Definition, error) {
 }
 
 func newDefinition(doc value) (Definition, error) {
-	if inner := doc.get("taskDefinition"); inner.kind == object {
-		if tags := doc.get("tags"); tags.kind == list {
-			inner = inner.with("tags", tags)
-		}
-		doc = inner
-	}
+	doc = unwrapped(doc)
 	if doc.kind != object {
 		return Definition{}, fmt.Errorf("%sexpected an object with containerDefinitions, found %s", doc.at(), doc.kind)
-	}
-	if doc.get("ContainerDefinitions").kind != missing {
-		return Definition{}, fmt.Errorf("%sContainerDefinitions: members of the ECS API begin in lower case (containerDefinitions); this looks like a CloudFormation template", doc.get("ContainerDefinitions").at())
 	}
 	if doc.get("family").str() == "" {
 		return Definition{}, fmt.Errorf("%sno family: it names the task definition that gets the new revision", doc.at())
@@ -102,6 +94,18 @@ func newDefinition(doc value) (Definition, error) {
 		seen[name] = true
 	}
 	return Definition{doc}, nil
+}
+
+// unwrapped takes a definition out of an answer of ECS, with its tags.
+func unwrapped(doc value) value {
+	inner := doc.get("taskDefinition")
+	if inner.kind != object {
+		return doc
+	}
+	if tags := doc.get("tags"); tags.kind == list {
+		inner = inner.with("tags", tags)
+	}
+	return inner
 }
 
 // ARN is the ARN of the registered revision, "" for a definition from a file. A
@@ -244,7 +248,7 @@ func (d Definition) ChooseContainer(name, repository string) (string, error) {
 func (d Definition) chooseContainer(kind mistake.Kind, name, repository string) (string, *mistake.Error) {
 	all := d.Containers()
 	if name != "" {
-		if !slices.ContainsFunc(all, func(c Container) bool { return c.Name == name }) {
+		if !d.has(name) {
 			return "", d.unknownContainer(kind, name)
 		}
 		return name, nil
@@ -277,12 +281,52 @@ func (d Definition) chooseContainer(kind mistake.Kind, name, repository string) 
 	return "", mistake.New(kind, "name one of "+strings.Join(found, ", "), "cannot tell which container of %s is the application's", d)
 }
 
+// has reports whether there is a container of a name.
+func (d Definition) has(container string) bool {
+	return slices.ContainsFunc(d.Containers(), func(c Container) bool { return c.Name == container })
+}
+
 func (d Definition) unknownContainer(kind mistake.Kind, name string) *mistake.Error {
 	var names []string
 	for _, c := range d.Containers() {
 		names = append(names, c.Name)
 	}
 	return mistake.New(kind, "it has "+strings.Join(names, ", "), "no container %q in %s", name, d)
+}
+
+// ChooseContainers finds the containers that get the image of a run: those that
+// are named, or where none is, the one that [Definition.ChooseContainer] finds.
+// The first is the application's. The error joins a [*mistake.Error] for each name
+// that there is no container of.
+func (d Definition) ChooseContainers(names []string, repository string) ([]string, error) {
+	if len(names) == 0 {
+		names = []string{""}
+	}
+	var chosen []string
+	var wrong []*mistake.Error
+	for _, name := range names {
+		container, err := d.chooseContainer(mistake.Container, name, repository)
+		if err != nil {
+			wrong = append(wrong, err)
+			continue
+		}
+		chosen = append(chosen, container)
+	}
+	if len(wrong) > 0 {
+		return nil, joined(wrong)
+	}
+	return chosen, nil
+}
+
+// OtherTags lists the containers that run another tag or digest of the
+// repository of an image. In a revision that was made for the image they are the
+// ones that stay behind: a plan should name them.
+func (d Definition) OtherTags(image string) []Container {
+	repository, tag := SplitImage(image)
+	return filter(d.Containers(), func(c Container) bool {
+		have, other := SplitImage(c.Image)
+		return have == repository && other != tag
+	})
 }
 
 // SplitImage splits an image reference, host/name:tag or host/name@digest, into

@@ -6,20 +6,21 @@
 // skips characters to which collation gives no weight, so a zero-width
 // character between the letters neither hides nor breaks the prefix. It is
 // case-sensitive and tells full-width forms apart, but the culture is the
-// job's, and the next reader of the log may be laxer. Hence three steps:
+// job's, and the next reader of the log may be laxer. Hence four steps:
 //
 //  1. Split at everything that some reader takes for a line break.
 //  2. Drop terminal sequences, control characters and all characters that are
 //     ignorable by default (soft hyphen, zero-width and bidirectional controls,
 //     variation selectors, tags, noncharacters).
-//  3. Where two number signs are followed by v, s, o, or by a bracket, replace
+//  3. Redact secrets, see redact.go.
+//  4. Where two number signs are followed by v, s, o, or by a bracket, replace
 //     the two by **, as the agent's own neutraliser does. Between the characters
 //     anything that some collation may skip is skipped: every non-ASCII
 //     character, tab, hyphen and apostrophe. Each letter may be either case, or
 //     any non-ASCII character at all, so that no table of look-alikes (full
 //     width, superscript, mathematical, long s) is needed.
 //
-// Step 3 replaces more than it must, for instance "##日本語"; that costs two
+// Step 4 replaces more than it must, for instance "##日本語"; that costs two
 // signs in a log. Not covered is a culture whose collation skips punctuation
 // outright (Thai): there "vso" alone would match, whatever is done to the number
 // signs. Azure DevOps does not offer one.
@@ -48,30 +49,37 @@ const lineBreak = " · "
 // Clean makes text harmless: no line of the result is a logging command or
 // formats the log. Lines stay lines, separated by \n whatever separated them
 // before; empty lines at the end are dropped, and each line is cut at [MaxLine].
-func Clean(text string) string {
+// What is a secret by its form is redacted; a [Console] redacts those that it
+// knows, too.
+func Clean(text string) string { return new(redactor).clean(text) }
+
+func (r *redactor) clean(text string) string {
 	lines := split(text)
 	for i, line := range lines {
-		lines[i] = harmless(line)
+		lines[i] = r.harmless(line)
 	}
 	return strings.TrimRight(strings.Join(lines, "\n"), "\n")
 }
 
 // CleanLine is [Clean] for a place that has one line: line breaks and the blanks
 // around them become " · ", empty lines are left out.
-func CleanLine(text string) string {
+func CleanLine(text string) string { return new(redactor).cleanLine(text) }
+
+func (r *redactor) cleanLine(text string) string {
 	var parts []string
 	for _, line := range split(text) {
 		if line = strings.TrimSpace(strip(line)); line != "" {
 			parts = append(parts, line)
 		}
 	}
-	return harmless(strings.Join(parts, lineBreak))
+	return r.harmless(strings.Join(parts, lineBreak))
 }
 
-// harmless cleans one line. Disarming comes last, because what the other steps
-// take away can join what was apart.
-func harmless(line string) string {
-	return disarm(cut(strip(line), MaxLine))
+// harmless cleans one line. Redaction comes before the cut, which could leave half
+// of a secret. Disarming comes last, because what the other steps take away can
+// join what was apart.
+func (r *redactor) harmless(line string) string {
+	return disarm(cut(r.redact(strip(line)), MaxLine))
 }
 
 var lineBreaks = strings.NewReplacer(

@@ -1,11 +1,13 @@
 // Package vso speaks the one language an Azure Pipelines agent listens to: the
-// log. It encodes logging commands, writes whole lines, and makes text from
-// outside harmless before it is printed, because the agent executes a logging
-// command wherever in a line it finds one, on stdout and stderr alike.
+// log. It encodes logging commands, writes whole lines, makes text from outside
+// harmless and redacts secrets before anything is printed, because the agent
+// executes a logging command wherever in a line it finds one, on stdout and
+// stderr alike, and everybody who may see a run can read its log.
 //
 // It is the only package that knows the spelling of a logging command. It does
-// not decide what is worth saying, keeps no copy of what it wrote, and does not
-// mask anything itself: masking is the agent's work, [SetSecret] asks for it.
+// not decide what is worth saying, keeps no copy of what it wrote, and finds no
+// secrets by itself except by their form: who obtains one tells the console, see
+// [Console.Mask].
 package vso
 
 import (
@@ -28,7 +30,17 @@ type Command struct {
 	area, event string
 	properties  []property
 	data        string
+	form        form // of data
 }
+
+// A form says what data is.
+type form int
+
+const (
+	exact   form = iota // handed on as it is
+	message             // for people: cleaned, redacted, and cut at MaxText
+	title               // for people, on one line
+)
 
 type property struct{ name, value string }
 
@@ -68,14 +80,14 @@ func LogIssue(severity Severity, message string) Command {
 // what is being done.
 func SetProgress(percent int, operation string) Command {
 	percent = min(max(percent, 0), 100)
-	return Command{"task", "setprogress", []property{{"value", strconv.Itoa(percent)}}, CleanLine(operation)}
+	return Command{"task", "setprogress", []property{{"value", strconv.Itoa(percent)}}, operation, title}
 }
 
 // SetVariable sets an output variable, read by later steps as $(step.name). The
 // value is passed on exactly. It must not be secret: later steps, and everyone
 // who may see the run, can read it.
 func SetVariable(name, value string) Command {
-	return Command{"task", "setvariable", []property{{"variable", name}, {"isoutput", "true"}}, value}
+	return Command{"task", "setvariable", []property{{"variable", name}, {"isoutput", "true"}}, value, exact}
 }
 
 // UploadSummary shows a Markdown file on the run's summary. The agent uploads it
@@ -89,17 +101,25 @@ func Debug(message string) Command {
 	return text("task", "debug", message)
 }
 
-// text is a command whose data is a message for people: cleaned, and cut at MaxText.
-func text(area, event, message string, properties ...property) Command {
-	return Command{area, event, properties, cut(Clean(message), MaxText)}
+// text is a command whose data is a message for people.
+func text(area, event, data string, properties ...property) Command {
+	return Command{area, event, properties, data, message}
 }
 
 // String is the line the agent parses, without the line break. It never
 // contains a line break itself. A property without a value is left out, as the
 // agent would drop it.
-func (c Command) String() string {
+func (c Command) String() string { return c.line(new(redactor)) }
+
+func (c Command) line(r *redactor) string {
 	if c.area == "" {
 		return ""
+	}
+	switch c.form {
+	case message:
+		c.data = cut(r.clean(c.data), MaxText)
+	case title:
+		c.data = r.cleanLine(c.data)
 	}
 	var b strings.Builder
 	b.WriteString(prefix + c.area + "." + c.event)

@@ -9,11 +9,14 @@ import (
 )
 
 // A Console writes lines to an agent's log. Each line is one Write, made under a
-// lock, so that lines never mix; the lines of one call stay together. A writer's
-// errors are ignored: there is no other place to report them.
+// lock, so that lines never mix; the lines of one call stay together. There is no
+// other place to report an error of the writer: see [Console.Completed].
 type Console struct {
-	mu sync.Mutex
-	w  io.Writer
+	mu       sync.Mutex
+	w        io.Writer
+	redactor redactor
+
+	completed bool // a Complete has been written
 
 	groups int // how many groups were opened; the latest one's number
 	open   int // the number of the open group, 0 for none
@@ -32,10 +35,16 @@ func (c *Console) Send(cmds ...Command) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, cmd := range cmds {
-		if line := cmd.String(); line != "" {
-			c.write(line)
-		}
+		c.send(cmd)
 	}
+}
+
+// Completed reports whether the agent has been told how the step ended: whether a
+// [Complete] was sent, and the writer took it.
+func (c *Console) Completed() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.completed
 }
 
 // Print writes text, trusted or not, as one or several lines, made harmless as
@@ -56,7 +65,7 @@ func (c *Console) Group(title string) (end func()) {
 	c.closeGroup()
 	c.groups++
 	c.open = c.groups
-	c.write("##[group]" + CleanLine(title))
+	_ = c.write("##[group]" + c.redactor.cleanLine(title))
 
 	group := c.open
 	return func() {
@@ -78,23 +87,32 @@ func (c *Console) Progress(percent int, operation string) {
 		return
 	}
 	c.percent, c.operation = percent, operation
-	c.write(SetProgress(percent, operation).String())
+	c.send(SetProgress(percent, operation))
+}
+
+// send is called with the lock held, as are those below.
+func (c *Console) send(cmd Command) {
+	line := cmd.line(&c.redactor)
+	if line != "" && c.write(line) == nil && cmd.area == "task" && cmd.event == "complete" {
+		c.completed = true
+	}
 }
 
 func (c *Console) closeGroup() {
 	if c.open != 0 {
 		c.open = 0
-		c.write("##[endgroup]")
+		_ = c.write("##[endgroup]")
 	}
 }
 
 func (c *Console) print(text string) {
-	for line := range strings.SplitSeq(Clean(text), "\n") {
-		c.write(line)
+	for line := range strings.SplitSeq(c.redactor.clean(text), "\n") {
+		_ = c.write(line)
 	}
 }
 
-// write is called with the lock held, and with a line that is a command or clean.
-func (c *Console) write(line string) {
-	_, _ = io.WriteString(c.w, line+"\n")
+// write takes a line that is a command or clean.
+func (c *Console) write(line string) error {
+	_, err := io.WriteString(c.w, line+"\n")
+	return err
 }

@@ -91,9 +91,9 @@ func (h *handler) Handle(_ context.Context, r slog.Record) error {
 		if !r.Time.IsZero() {
 			stamp := r.Time.UTC().Format(timeFormat) + "  "
 			indent += strings.Repeat(" ", len(stamp))
-			first = stamp + l.column("  ") + first
+			first = stamp + l.column(&c.redactor, "  ") + first
 		} else {
-			first = l.column("  ") + first
+			first = l.column(&c.redactor, "  ") + first
 		}
 		if multiline {
 			first += indented(more, indent)
@@ -105,19 +105,19 @@ func (h *handler) Handle(_ context.Context, r slog.Record) error {
 		return nil
 	}
 
-	first = l.column(": ") + first
+	first = l.column(&c.redactor, ": ") + first
 	if multiline {
 		first += indented(more, "  ")
 	}
 	switch {
 	case r.Level >= slog.LevelError:
-		c.write(LogIssue(Error, first).String())
+		c.send(LogIssue(Error, first))
 	case r.Level >= slog.LevelWarn:
-		c.write(LogIssue(Warning, first).String())
+		c.send(LogIssue(Warning, first))
 	default:
-		c.write(Debug(first).String())
+		c.send(Debug(first))
 		if l.hint != "" {
-			c.write(Debug(l.hintLine()).String())
+			c.send(Debug(l.hintLine()))
 		}
 		return nil
 	}
@@ -127,11 +127,11 @@ func (h *handler) Handle(_ context.Context, r slog.Record) error {
 	return nil
 }
 
-func (l *line) column(separator string) string {
+func (l *line) column(r *redactor, separator string) string {
 	if l.service == "" {
 		return ""
 	}
-	return CleanLine(l.service) + separator
+	return r.cleanLine(l.service) + separator
 }
 
 func (l *line) hintLine() string {

@@ -17,6 +17,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -32,6 +33,13 @@ type Job struct {
 	Variables map[string]string // pipeline variables, such as "Build.BuildId"; they override the agent's own
 	Secrets   map[string]string // secret pipeline variables
 	Endpoints []Endpoint        // the project's service connections
+	Retries   int               // the step's retryCountOnTaskFailure
+
+	// PublicLast is an agent before 5.277.0: it sets public variables after inputs, endpoints and secure files, so that a
+	// variable named INPUT_X replaces the input x.
+	PublicLast bool
+	// PublicToken is a classic job that allows scripts to access the token: System.AccessToken is a public variable.
+	PublicToken bool
 
 	HostType HostType // HostBuild or HostRelease; default: HostBuild
 	Release  Release  // read when HostType is HostRelease
@@ -44,7 +52,8 @@ type Job struct {
 	Timeout   time.Duration // the step's timeoutInMinutes; 0 is none
 
 	// How long the agent waits after SIGINT, after SIGTERM, and for the streams to close once node is gone.
-	// The defaults, 7.5 s, 2.5 s and 5 s, are the real agent's (Agent.Sdk/ProcessInvoker.cs).
+	// The defaults, 7.5 s, 2.5 s and 5 s, are the real agent's (Agent.Sdk/ProcessInvoker.cs); the variables
+	// PROCESS_SIGINT_TIMEOUT and PROCESS_SIGTERM_TIMEOUT, in milliseconds, replace the first two.
 	Interrupt, Terminate, Drain time.Duration
 
 	Output     io.Writer // receives the log, rendered for a person; nil for none
@@ -76,7 +85,8 @@ func (s Status) String() string {
 // Result is what a step left behind.
 type Result struct {
 	Status   Status
-	ExitCode int    // node's; -1 when a signal ended it
+	ExitCode int    // node's, of the last attempt; -1 when a signal ended it
+	Attempts int    // how often the task was run
 	Handler  string // the task.json handler that was chosen, such as Node24
 
 	Outputs     map[string]string // output variables, reachable as <step>.<name>
@@ -181,9 +191,19 @@ func (j Job) withDefaults() (Job, error) {
 		return j, errors.New("agent: a Job needs either VSIX or TaskDir")
 	}
 	for _, d := range []struct {
-		field *time.Duration
-		value time.Duration
-	}{{&j.Interrupt, 7500 * time.Millisecond}, {&j.Terminate, 2500 * time.Millisecond}, {&j.Drain, 5 * time.Second}} {
+		field    *time.Duration
+		variable string
+		value    time.Duration
+	}{
+		{&j.Interrupt, "PROCESS_SIGINT_TIMEOUT", 7500 * time.Millisecond},
+		{&j.Terminate, "PROCESS_SIGTERM_TIMEOUT", 2500 * time.Millisecond},
+		{&j.Drain, "", 5 * time.Second},
+	} {
+		if text, ok := lookupFold(j.Variables, d.variable); ok {
+			if ms, err := strconv.Atoi(text); err == nil && ms > 0 && *d.field == 0 {
+				*d.field = time.Duration(ms) * time.Millisecond
+			}
+		}
 		if *d.field == 0 {
 			*d.field = d.value
 		}

@@ -28,10 +28,12 @@ type Endpoint struct {
 // environment is what the process gets, and what the rest of the step has to know about it.
 type environment struct {
 	values  map[string]string // of the process
+	public  map[string]string // those of values that come from public variables
 	masks   []string          // values to be masked from the first line on
 	system  map[string]bool   // lower-case names of the variables that the agent itself has set
 	lookup  string            // VSTS_PROCESS_LOOKUP_ID
 	debug   bool              // System.Debug
+	locked  bool              // agent.readOnlyVariables: what the agent set cannot be overwritten
 	strange []string          // for Result.Warnings
 }
 
@@ -51,7 +53,7 @@ var inherited = []string{
 }
 
 func (j Job) environment(task definition, dirs directories) (*environment, error) {
-	e := &environment{values: map[string]string{}, system: map[string]bool{}, lookup: "vsts_" + rand.Text()}
+	e := &environment{values: map[string]string{}, public: map[string]string{}, system: map[string]bool{}, lookup: "vsts_" + rand.Text()}
 	for _, name := range inherited {
 		if value, ok := os.LookupEnv(name); ok {
 			e.values[name] = value
@@ -75,6 +77,8 @@ func (j Job) environment(task definition, dirs directories) (*environment, error
 			secret = map[string]string{}
 		}
 		secret["system.accessToken"] = j.Token
+	} else if j.PublicToken {
+		public["System.AccessToken"] = j.Token
 	}
 	variables := e.addVariables(public, secret)
 
@@ -97,6 +101,9 @@ func (j Job) environment(task definition, dirs directories) (*environment, error
 		e.maskEndpoint(endpoint) // every connection of the job is masked, used or not
 	}
 	e.values["TF_BUILD"] = "True"
+	if j.PublicLast {
+		maps.Copy(e.values, e.public)
+	}
 	return e, nil
 }
 
@@ -104,12 +111,12 @@ func (j Job) environment(task definition, dirs directories) (*environment, error
 func (e *environment) addVariables(public, secret map[string]string) map[string]string {
 	all := maps.Clone(public)
 	override(all, secret)
-	all = expandVariables(all)
-
 	isSecret := map[string]bool{}
 	for name := range secret {
 		isSecret[strings.ToLower(name)] = true
 	}
+	all, problems := expandVariables(all, isSecret) // what contains a secret becomes one
+	e.strange = append(e.strange, problems...)
 	publicNames, secretNames := []string{}, []string{}
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		value := all[name]
@@ -119,15 +126,18 @@ func (e *environment) addVariables(public, secret map[string]string) map[string]
 			e.maskVariable(value)
 			continue
 		}
-		e.values[envName(name)] = value
+		e.public[envName(name)] = value
 		publicNames = append(publicNames, name)
 		switch strings.ToLower(name) {
 		case "agent.jobstatus":
-			e.values[name] = value // under both spellings
+			e.public[name] = value // under both spellings
 		case "system.debug":
 			e.debug = strings.EqualFold(value, "true")
+		case "agent.readonlyvariables":
+			e.locked = strings.EqualFold(value, "true")
 		}
 	}
+	maps.Copy(e.values, e.public)
 	e.values["VSTS_PUBLIC_VARIABLES"] = toJSON(publicNames)
 	e.values["VSTS_SECRET_VARIABLES"] = toJSON(secretNames)
 	return all
@@ -147,7 +157,7 @@ func (j Job) resolveInputs(task definition, variables, machine map[string]string
 	}
 	var used []Endpoint
 	for name, value := range inputs {
-		value = expand(expand(value, variables), machine)
+		value = expandMachine(expand(value, variables), machine)
 		in, _ := task.input(name)
 		if kind, ok := strings.CutPrefix(in.Type, "connectedService:"); ok && value != "" {
 			endpoint, err := j.endpoint(value, kind)

@@ -179,3 +179,47 @@ func withName(environ []string, name string) []string {
 	}
 	return found
 }
+
+// An agent before 5.277 lets public variables replace what belongs to the step.
+func TestOrderOfVariables(t *testing.T) {
+	variables := map[string]string{"INPUT_TAG": "evil", "endpoint.url.systemvssconnection": "https://evil/"}
+	for last, want := range map[bool][2]string{false: {"good", "https://dev.azure.com/example/"}, true: {"evil", "https://evil/"}} {
+		job, task, dirs := prepare(t, Job{PublicLast: last, Variables: variables, Inputs: map[string]string{"tag": "good"}}, t.TempDir())
+		env, err := job.environment(task, dirs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := [2]string{env.values["INPUT_TAG"], env.values["ENDPOINT_URL_SYSTEMVSSCONNECTION"]}; got != want {
+			t.Errorf("public variables last: %v: got %q, want %q", last, got, want)
+		}
+		if !strings.Contains(env.values["VSTS_PUBLIC_VARIABLES"], `"INPUT_TAG"`) {
+			t.Errorf("the variable is not listed: %s", env.values["VSTS_PUBLIC_VARIABLES"])
+		}
+	}
+}
+
+// A public variable that a secret is put into is handed over as a secret.
+func TestSecretsSpread(t *testing.T) {
+	job, task, dirs := prepare(t, Job{Variables: map[string]string{"url": "http://me:$(pw)@h"}, Secrets: map[string]string{"pw": "hunter2"}}, t.TempDir())
+	env, err := job.environment(task, dirs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := env.values["URL"]; ok || env.values["SECRET_URL"] != "http://me:hunter2@h" {
+		t.Errorf("URL %q, SECRET_URL %q", env.values["URL"], env.values["SECRET_URL"])
+	}
+}
+
+// A classic job can allow scripts to access the token, which then is a public variable.
+func TestPublicToken(t *testing.T) {
+	for public, want := range map[bool]string{false: "", true: "token-0123"} {
+		job, task, dirs := prepare(t, Job{HostType: HostRelease, PublicToken: public, Token: "token-0123"}, t.TempDir())
+		env, err := job.environment(task, dirs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := env.values["SYSTEM_ACCESSTOKEN"]; got != want {
+			t.Errorf("SYSTEM_ACCESSTOKEN is %q, want %q", got, want)
+		}
+	}
+}

@@ -5,27 +5,41 @@ package agent
 import (
 	"cmp"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 )
 
-// masker replaces secrets by ***. A secret of several lines is never found: the log is masked line by line.
+// masker replaces secrets by ***, in a message as a whole: a secret of several lines is found in an issue of several lines,
+// and not in the lines of a stream, which are messages of their own.
 type masker struct {
 	secrets []string
 }
 
 func (m *masker) add(secret string) {
-	for _, spelling := range []string{secret, strings.Trim(toJSON(secret), `"`), strings.ReplaceAll(url.QueryEscape(secret), "+", "%20")} {
+	unescaped := strings.NewReplacer(`\\`, `\`, `\'`, `'`, `\"`, `"`, `\t`, "\t").Replace(secret)
+	unquoted := secret
+	if len(secret) > 2 && strings.HasPrefix(secret, `"`) && strings.HasSuffix(secret, `"`) {
+		unquoted = secret[1 : len(secret)-1]
+	}
+	quoted := toJSON(secret)
+	for _, spelling := range []string{secret, quoted[1 : len(quoted)-1], strings.ReplaceAll(url.QueryEscape(secret), "+", "%20"), unescaped, unquoted} {
 		if spelling != "" && !slices.Contains(m.secrets, spelling) {
 			m.secrets = append(m.secrets, spelling)
 		}
 	}
 }
 
+// urlPassword finds what stands in a URL as a password (Agent.Sdk/SecretMasking, the expressions added by HostContext.cs).
+var urlPassword = regexp.MustCompile(`//[^:/?#\s]+:([^@/?#\s]+)@`)
+
 // mask returns text with every occurrence of every secret replaced. Overlapping and adjacent occurrences become one ***.
 func (m *masker) mask(text string) string {
 	type span struct{ from, to int }
 	var spans []span
+	for _, at := range urlPassword.FindAllStringSubmatchIndex(text, -1) {
+		spans = append(spans, span{at[2], at[3]})
+	}
 	for _, secret := range m.secrets {
 		for from := 0; ; {
 			i := strings.Index(text[from:], secret)

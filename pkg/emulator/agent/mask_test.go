@@ -18,6 +18,10 @@ func TestMask(t *testing.T) {
 		{name: "a secret that overlaps itself", secrets: []string{"aa"}, text: "aaa", want: "***"},
 		{name: "its JSON spelling", secrets: []string{`a"b`}, text: `{"k":"a\"b"}`, want: `{"k":"***"}`},
 		{name: "its URL spelling", secrets: []string{"a/b c"}, text: "?k=a%2Fb%20c&", want: "?k=***&"},
+		{name: "a password in a URL", text: "tcp://me:pw@host and https://host:443/@", want: "tcp://me:***@host and https://host:443/@"},
+		{name: "several lines of one message", secrets: []string{"a\nb"}, text: "xa\nbx", want: "x***x"},
+		{name: "without backslashes", secrets: []string{`a\\b\"`}, text: `a\b"`, want: "***"},
+		{name: "without quotes", secrets: []string{`"quoted"`}, text: `quoted`, want: "***"},
 		{name: "a common word", secrets: []string{"true"}, text: "wait: true", want: "wait: ***"},
 	}
 	for _, tt := range tests {

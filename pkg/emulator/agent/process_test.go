@@ -104,13 +104,44 @@ func TestExitCodes(t *testing.T) {
 	}{
 		{"a failure that the task handled", "console.log('##vso[task.complete result=Failed]no')", Failed, 0},
 		{"a task that broke, whatever it said", "console.log('##vso[task.complete result=Succeeded]yes'); process.exitCode = 3", Failed, 3},
-		{"a task that was killed", "process.kill(process.pid, 'SIGKILL')", Failed, -1},
+		{"a task that was killed", "process.kill(process.pid, 'SIGKILL')", Succeeded, -1},
+		{"a task that was killed after it said that it failed", "require('fs').writeSync(1, '##vso[task.complete result=Failed]no\\n'); process.kill(process.pid, 'SIGKILL')", Failed, -1},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			result := run(t, Job{Inputs: map[string]string{"script": tt.script}}, "")
 			if result.Status != tt.status || result.ExitCode != tt.exit {
 				t.Errorf("%v with exit code %d, want %v with %d", result.Status, result.ExitCode, tt.status, tt.exit)
+			}
+		})
+	}
+}
+
+// A task that failed is run again; what it said remains only where it also exited with another code than 0.
+func TestRetries(t *testing.T) {
+	const attempt = `
+		const fs = require('fs'), file = process.env.AGENT_TEMPDIRECTORY + '/attempts';
+		const n = fs.existsSync(file) ? Number(fs.readFileSync(file)) + 1 : 1;
+		fs.writeFileSync(file, String(n));
+		if (n < 3) { %s }`
+	tests := []struct {
+		name, failure string
+		retries       int
+		status        Status
+		attempts      int
+	}{
+		{"one that says so", "console.log('##vso[task.complete result=Failed]no')", 5, Succeeded, 3},
+		{"one that exits with 1", "process.exitCode = 1", 5, Succeeded, 3},
+		{"one that does both", "console.log('##vso[task.complete result=Failed]no'); process.exitCode = 1", 4, Failed, 5},
+		{"too few retries", "process.exitCode = 1", 1, Failed, 2},
+		{"none", "process.exitCode = 1", 0, Failed, 1},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			script := strings.Replace(attempt, "%s", tt.failure, 1)
+			result := run(t, Job{Retries: tt.retries, Inputs: map[string]string{"script": script}}, "")
+			if result.Status != tt.status || result.Attempts != tt.attempts {
+				t.Errorf("%v after %d attempts, want %v after %d", result.Status, result.Attempts, tt.status, tt.attempts)
 			}
 		})
 	}
@@ -145,6 +176,13 @@ func TestCancel(t *testing.T) {
 			name:   "then the kill",
 			script: strings.ReplaceAll(stubborn, "%", "false"),
 			job:    Job{Interrupt: 100 * time.Millisecond, Terminate: 100 * time.Millisecond},
+			exit:   -1,
+			heard:  []string{"heard SIGINT", "heard SIGTERM"},
+		},
+		{
+			name:   "after the times that variables give",
+			script: strings.ReplaceAll(stubborn, "%", "false"),
+			job:    Job{Variables: map[string]string{"process.sigint.timeout": "1", "PROCESS_SIGINT_TIMEOUT": "100", "Process_Sigterm_Timeout": "100"}},
 			exit:   -1,
 			heard:  []string{"heard SIGINT", "heard SIGTERM"},
 		},

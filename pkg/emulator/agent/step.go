@@ -33,6 +33,7 @@ type step struct {
 	commandStatus *Status // of commands that could not be carried out
 	issues        map[string]int
 	percent       int
+	poisoned      bool     // status remains, whatever later attempts do
 	uploads       []upload // queued
 	inGroup       bool     // of the log
 }
@@ -74,8 +75,31 @@ func (s *step) run(ctx context.Context, p process) {
 		ctx, cancel = context.WithTimeoutCause(ctx, s.job.Timeout, errTimedOut)
 		defer cancel()
 	}
-	code, err := p.run(ctx)
-	s.settle(code, err, p)
+	for {
+		s.result.Attempts++
+		code, err := p.run(ctx)
+		s.settle(code, err, p)
+		if s.result.Status != Failed || s.result.Attempts > s.job.Retries || ctx.Err() != nil {
+			return
+		}
+		s.retry(code)
+	}
+}
+
+// retry prepares another attempt (Agent.Worker/RetryHelper.cs). A task that said that it failed is forgotten; one whose
+// node exited with another code than 0 has thrown an exception instead, after which what it said remains.
+func (s *step) retry(code int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.write(fmt.Sprintf("##[warning]RetryHelper encountered task failure, will retry (attempt #: %d out of %d)", s.result.Attempts, s.job.Retries))
+	switch {
+	case s.poisoned:
+	case code <= 0:
+		s.status, s.commandStatus = nil, nil
+	case s.status != nil:
+		s.poisoned = true
+		s.warn("attempt %d used task.complete and exited with %d: its result remains, whatever later attempts do", s.result.Attempts, code)
+	}
 }
 
 // settle decides the step's status once node has ended, with an error where it was not left to end by itself.
@@ -97,6 +121,8 @@ func (s *step) settle(code int, err error, p process) {
 	case err != nil:
 		s.issue("error", err.Error(), nil)
 		status = Failed
+	case code < 0:
+		s.warn("node was ended by a signal, which a real agent takes for exit code 0")
 	case code != 0:
 		s.issue("error", fmt.Sprintf("Exit code %d returned from process: file name '%s', arguments '\"%s\"'.", code, p.node, p.script), nil)
 		status = Failed
@@ -329,6 +355,9 @@ func (s *step) setVariable(c Command) error {
 	name := c.Properties["variable"]
 	if name == "" {
 		return refusal("Required field 'variable' is missing in " + prefix + "task.setvariable] command.")
+	}
+	if s.env.system[strings.ToLower(name)] && s.env.locked {
+		return refusal(fmt.Sprintf("Overwriting readonly variable '%s' is not permitted.", name))
 	}
 	if s.env.system[strings.ToLower(name)] {
 		s.issue("warning", fmt.Sprintf("Overwriting readonly variable '%s'. This behavior will be disabled in the future.", name), nil)

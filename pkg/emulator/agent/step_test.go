@@ -184,6 +184,19 @@ func TestLines(t *testing.T) {
 			},
 		},
 		{
+			name:   "a variable of the agent's own that is locked fails the step",
+			job:    Job{Variables: map[string]string{"agent.readOnlyVariables": "true"}},
+			lines:  []string{"##vso[task.setvariable variable=build.buildid]1"},
+			status: Failed,
+			log:    []string{"##[error]Unable to process command '##vso[task.setvariable variable=build.buildid]1' successfully.", "##[error]Overwriting readonly variable 'build.buildid' is not permitted."},
+			issues: []string{"error: Unable to process command '##vso[task.setvariable variable=build.buildid]1' successfully.", "error: Overwriting readonly variable 'build.buildid' is not permitted."},
+		},
+		{
+			name:    "names of outputs ignore case",
+			lines:   []string{"##vso[task.setvariable variable=IMAGEURI]app:1"},
+			outputs: map[string]string{"IMAGEURI": "app:1"},
+		},
+		{
 			name:     "commands that change later steps are reported",
 			lines:    []string{"##vso[task.setendpoint id=x;field=url]http://evil"},
 			warnings: []string{`changed field "url" of service connection "x"`},

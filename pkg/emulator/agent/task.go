@@ -102,7 +102,7 @@ func (d definition) input(name string) (inputDefinition, bool) {
 
 func (d definition) isOutput(name string) bool {
 	for _, o := range d.OutputVariables {
-		if o.Name == name {
+		if strings.EqualFold(o.Name, name) {
 			return true
 		}
 	}

@@ -61,7 +61,14 @@ func (j Job) predefined(task definition, dirs directories) map[string]string {
 		"Agent.RootDirectory":   dirs.work,
 		"Agent.TempDirectory":   dirs.temp,
 		"Agent.ToolsDirectory":  dirs.tools,
-		"Agent.Version":         "4.260.0",
+		"Agent.Version":         agentVersion(j.PublicLast),
+		"Agent.IsSelfHosted":    "1",
+		"System.JobDisplayName": "Deploy",
+		"System.PhaseAttempt":   "1",
+		"System.PhaseId":        jobID,
+		"System.StageAttempt":   "1",
+		"System.WorkFolder":     dirs.work,
+		"Pipeline.Workspace":    dirs.job,
 		"Agent.WorkFolder":      dirs.work,
 		"System.CollectionId":   "6b1f3c52-2b36-4d6e-8f0c-0c8d1c2b7a01",
 		"System.CollectionUri":  j.CollectionURL,
@@ -106,7 +113,9 @@ func (j Job) predefined(task definition, dirs directories) map[string]string {
 		"Common.TestResultsDirectory":    filepath.Join(dirs.job, "TestResults"),
 		"System.DefinitionId":            "17",
 		"System.JobName":                 "Deploy",
+		"System.PhaseDisplayName":        "Deploy",
 		"System.PhaseName":               "Deploy",
+		"System.StageDisplayName":        "Deploy",
 		"System.StageName":               "Deploy",
 	})
 	return v
@@ -133,7 +142,12 @@ func (r Release) variables(dirs directories) map[string]string {
 	v := map[string]string{
 		"Agent.ReleaseDirectory":            filepath.Join(dirs.job, "a"),
 		"Release.AttemptNumber":             strconv.Itoa(r.Attempt),
+		"Build.DefinitionId":                "17",
+		"Release.DefinitionId":              "5",
 		"Release.DefinitionName":            r.Definition,
+		"Release.EnvironmentId":             id,
+		"Release.ReleaseWebURL":             "https://dev.azure.com/example/_release?releaseId=" + id,
+		"Release.SkipArtifactDownload":      "False",
 		"Release.DeploymentID":              id,
 		"Release.EnvironmentName":           r.Environment,
 		"Release.EnvironmentUri":            "vstfs:///ReleaseManagement/Environment/" + id,
@@ -155,6 +169,7 @@ func (r Release) variables(dirs directories) map[string]string {
 		prefix := "Release.Artifacts." + a.Alias + "."
 		v[prefix+"BuildId"] = strconv.Itoa(a.BuildID)
 		v[prefix+"BuildNumber"] = a.BuildNumber
+		v[prefix+"DefinitionId"] = "17"
 		v[prefix+"DefinitionName"] = a.Definition
 		v[prefix+"SourceBranch"] = a.SourceBranch
 		v[prefix+"SourceVersion"] = a.SourceVersion
@@ -166,6 +181,14 @@ func (r Release) variables(dirs directories) map[string]string {
 func (j Job) oidcURL() string {
 	return j.CollectionURL + projectID + "/_apis/distributedtask/hubs/" + string(j.HostType) + "/plans/" + planID +
 		"/jobs/" + jobID + "/oidctoken"
+}
+
+// agentVersion is that of an agent with one order of variables or the other.
+func agentVersion(publicLast bool) string {
+	if publicLast {
+		return "4.276.0"
+	}
+	return "5.277.0"
 }
 
 func agentOS() string {

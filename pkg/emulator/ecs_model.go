@@ -1,27 +1,8 @@
-// What the services' models say and the SDK's runtime schemas leave out: which members are required, which values an enumeration has, and
-// bounds and patterns. Taken from the API references of ECS (2014-11-13), ECR (2015-09-21) and CloudWatch Logs (2014-03-28); tests hold the
-// required members and the completeness of the enumerations against the SDK's own validators and schemas.
+// What the service's model says and the SDK's runtime schemas leave out: required members, enumerations, bounds and patterns, from its API reference.
 
 package emulator
 
-import (
-	"regexp"
-
-	logtypes "github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs/types"
-	ecrtypes "github.com/aws/aws-sdk-go-v2/service/ecr/types"
-	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
-)
-
-func names[T ~string](values []T) []string {
-	out := make([]string, len(values))
-	for i, v := range values {
-		out[i] = string(v)
-	}
-	return out
-}
-
-// pattern compiles a model's pattern, which always means the whole value.
-func pattern(expr string) *regexp.Regexp { return regexp.MustCompile(`^(?:` + expr + `)$`) }
+import "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
 func ecsRules() rules {
 	return rules{
@@ -39,6 +20,7 @@ func ecsRules() rules {
 			"DeploymentCircuitBreaker":                  {"enable", "rollback"},
 			"DeploymentController":                      {"type"},
 			"DeregisterTaskDefinitionRequest":           {"taskDefinition"},
+			"DescribeExpressGatewayServiceRequest":      {"serviceArn"},
 			"DescribeServiceDeploymentsRequest":         {"serviceDeploymentArns"},
 			"DescribeServiceRevisionsRequest":           {"serviceRevisionArns"},
 			"DescribeServicesRequest":                   {"services"},
@@ -85,8 +67,10 @@ func ecsRules() rules {
 			"TaskVolumeConfiguration":                   {"name"},
 			"ThresholdConfiguration":                    {"type", "value"},
 			"Tmpfs":                                     {"containerPath", "size"},
+			"TrustedExecutionConfiguration":             {"isolationMode"},
 			"Ulimit":                                    {"name", "softLimit", "hardLimit"},
 			"UntagResourceRequest":                      {"resourceArn", "tagKeys"},
+			"TrustedExecutionConfiguration":             {"isolationMode"},
 			"UpdateServiceRequest":                      {"service"},
 			"VpcLatticeConfiguration":                   {"roleArn", "targetGroupArn", "portName"},
 		},
@@ -112,9 +96,11 @@ func ecsRules() rules {
 			"EFSTransitEncryption":                  names(types.EFSTransitEncryption("").Values()),
 			"EnvironmentFileType":                   names(types.EnvironmentFileType("").Values()),
 			"ExecuteCommandLogging":                 names(types.ExecuteCommandLogging("").Values()),
+			"ExpressGatewayServiceInclude":          names(types.ExpressGatewayServiceInclude("").Values()),
 			"FirelensConfigurationType":             names(types.FirelensConfigurationType("").Values()),
 			"GatewayConnectorHealthCheckProtocol":   names(types.GatewayConnectorHealthCheckProtocol("").Values()),
 			"IpcMode":                               names(types.IpcMode("").Values()),
+			"IsolationMode":                         names(types.IsolationMode("").Values()),
 			"LaunchType":                            names(types.LaunchType("").Values()),
 			"LogDriver":                             names(types.LogDriver("").Values()),
 			"NetworkMode":                           names(types.NetworkMode("").Values()),
@@ -155,82 +141,6 @@ func ecsRules() rules {
 			"TagKey":                             {min: 1, max: 128, pattern: pattern(`[\p{L}\p{Z}\p{N}_.:/=+\-@]*`)},
 			"TagValue":                           {min: 0, max: 256, pattern: pattern(`[\p{L}\p{Z}\p{N}_.:/=+\-@]*`)},
 			"Tags":                               {min: 0, max: 50},
-		},
-	}
-}
-
-func ecrRules() rules {
-	return rules{
-		required: map[string][]string{
-			"BatchCheckLayerAvailabilityRequest": {"repositoryName", "layerDigests"},
-			"BatchDeleteImageRequest":            {"repositoryName", "imageIds"},
-			"BatchGetImageRequest":               {"repositoryName", "imageIds"},
-			"CreateRepositoryRequest":            {"repositoryName"},
-			"DeleteRepositoryRequest":            {"repositoryName"},
-			"DescribeImagesRequest":              {"repositoryName"},
-			"EncryptionConfiguration":            {"encryptionType"},
-			"ImageTagMutabilityExclusionFilter":  {"filterType", "filter"},
-			"ListImagesRequest":                  {"repositoryName"},
-			"PutImageRequest":                    {"repositoryName", "imageManifest"},
-			"Tag":                                {"Key", "Value"},
-		},
-		enums: map[string][]string{
-			"EncryptionType":                        names(ecrtypes.EncryptionType("").Values()),
-			"ImageStatusFilter":                     names(ecrtypes.ImageStatusFilter("").Values()),
-			"ImageTagMutability":                    names(ecrtypes.ImageTagMutability("").Values()),
-			"ImageTagMutabilityExclusionFilterType": names(ecrtypes.ImageTagMutabilityExclusionFilterType("").Values()),
-			"TagStatus":                             names(ecrtypes.TagStatus("").Values()),
-		},
-		limits: map[string]limit{
-			"BatchedOperationLayerDigest":            {min: 0, max: 1000},
-			"BatchedOperationLayerDigestList":        {min: 1, max: 100},
-			"GetAuthorizationTokenRegistryIdList":    {min: 1, max: 10},
-			"ImageIdentifierList":                    {min: 1, max: 100},
-			"ImageManifest":                          {min: 1, max: 4_194_304},
-			"ImageTag":                               {min: 1, max: 300},
-			"ImageTagMutabilityExclusionFilterValue": {min: 1, max: 128, pattern: pattern(`[0-9a-zA-Z._*-]{1,128}`)},
-			"ImageTagMutabilityExclusionFilters":     {min: 1, max: 5},
-			"KmsKey":                                 {min: 1, max: 2048},
-			"MaxResults":                             {min: 1, max: 1000},
-			"MediaTypeList":                          {min: 1, max: 100},
-			"RegistryId":                             {pattern: pattern(`[0-9]{12}`)},
-			"RepositoryName":                         {min: 2, max: 256, pattern: pattern(`[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(\/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*`)},
-			"RepositoryNameList":                     {min: 1, max: 100},
-		},
-	}
-}
-
-func logsRules() rules {
-	return rules{
-		required: map[string][]string{
-			"CreateLogGroupRequest":  {"logGroupName"},
-			"CreateLogStreamRequest": {"logGroupName", "logStreamName"},
-			"DeleteLogGroupRequest":  {"logGroupName"},
-			"GetLogEventsRequest":    {"logStreamName"},
-			"InputLogEvent":          {"timestamp", "message"},
-			"PutLogEventsRequest":    {"logGroupName", "logStreamName", "logEvents"},
-		},
-		enums: map[string][]string{
-			"LogGroupClass": names(logtypes.LogGroupClass("").Values()),
-			"OrderBy":       names(logtypes.OrderBy("").Values()),
-		},
-		limits: map[string]limit{
-			"DescribeLimit":       {min: 1, max: 50},
-			"EventMessage":        {min: 1},
-			"EventsLimit":         {min: 1, max: 10_000},
-			"FilterPattern":       {min: 0, max: 1024},
-			"InputLogEvents":      {min: 1, max: 10_000},
-			"InputLogStreamNames": {min: 1, max: 100},
-			"LogGroupIdentifier":  {min: 1, max: 2048, pattern: pattern(`[\w#+=/:,.@-]*`)},
-			"LogGroupName":        {min: 1, max: 512, pattern: pattern(`[\.\-_/#A-Za-z0-9]+`)},
-			"LogGroupNamePattern": {min: 0, max: 512, pattern: pattern(`[\.\-_/#A-Za-z0-9]*`)},
-			"LogStreamName":       {min: 1, max: 512, pattern: pattern(`[^:*]*`)},
-			"NextToken":           {min: 1},
-			"SequenceToken":       {min: 1},
-			"TagKey":              {min: 1, max: 128},
-			"TagValue":            {min: 0, max: 256},
-			"Tags":                {min: 1, max: 50},
-			"Timestamp":           {min: 0},
 		},
 	}
 }

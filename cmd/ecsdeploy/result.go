@@ -1,0 +1,117 @@
+package main
+
+// What came of a run, for the agent: files, the summary, issues, the result of the
+// step.
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"ecsdeploy/pkg/deploy"
+	"ecsdeploy/pkg/mistake"
+	"ecsdeploy/pkg/report"
+	"ecsdeploy/pkg/session"
+	"ecsdeploy/pkg/vso"
+)
+
+// handOver writes the current images as files for the tools of infrastructure.
+func (j job) handOver(images []deploy.CurrentImage) error {
+	directory := filepath.Join(j.config.Pipeline.TempDirectory, "ecs-deploy")
+	if err := os.MkdirAll(directory, 0o755); err != nil {
+		return err
+	}
+	for _, file := range report.Files(images) {
+		path := filepath.Join(directory, file.Name)
+		if err := os.WriteFile(path, file.Content, 0o644); err != nil {
+			return err
+		}
+		j.log.Info("wrote " + path)
+	}
+	return nil
+}
+
+// summarise writes the summary where the agent can upload it from after the
+// step has ended.
+func (j job) summarise(result deploy.Result) error {
+	file, err := os.CreateTemp(j.config.Pipeline.TempDirectory, "ecsdeploy-*.md")
+	if err != nil {
+		return err
+	}
+	_, err = file.WriteString(report.Markdown(result, session.Explain))
+	if err = errors.Join(err, file.Close()); err != nil {
+		return err
+	}
+	j.console.Send(vso.UploadSummary(file.Name()))
+	return nil
+}
+
+// conclude ends a run that came to an outcome.
+func (j job) conclude(result deploy.Result) int {
+	failures, warnings := report.Failures(result, session.Explain), report.Warnings(result)
+	line := report.Line(result, session.Explain)
+	for _, w := range warnings {
+		j.issue(slog.LevelWarn, w.Text, w.Hint)
+	}
+	for _, f := range failures {
+		j.issue(slog.LevelError, f.Text, f.Hint)
+	}
+	end := vso.Succeeded
+	switch {
+	case len(failures) > 0:
+		end = vso.Failed
+	case len(warnings) > 0:
+		end = vso.SucceededWithIssues
+	}
+	if end != vso.Failed {
+		j.console.Print(line)
+	}
+	j.console.Send(vso.Complete(end, line))
+	return 0
+}
+
+// fail ends a run that could not be carried out, with one issue for each thing
+// that is wrong.
+func (j job) fail(ctx context.Context, err error) int {
+	var first string
+	told := map[string]bool{} // services may share a mistake, as in a file
+	for _, one := range mistake.Each(err) {
+		message, hint := explain(ctx, one)
+		if told[message] {
+			continue
+		}
+		told[message] = true
+		first = cmp.Or(first, message)
+		j.issue(slog.LevelError, message, hint)
+	}
+	j.console.Send(vso.Complete(vso.Failed, first))
+	return 0
+}
+
+// issue reports what is wrong, and what to do about it where that is known.
+func (j job) issue(level slog.Level, message, hint string) {
+	log := j.log
+	if hint != "" {
+		log = log.With("hint", hint)
+	}
+	log.Log(context.Background(), level, message)
+}
+
+// explain says what went wrong in plain words, and what to do about it. Only
+// the run's own context says that it was the run which was cancelled.
+func explain(ctx context.Context, err error) (message, hint string) {
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return "the run was cancelled", ""
+	}
+	err = report.Named(err)
+	if with, ok := errors.AsType[interface {
+		error
+		Hint() string
+	}](err); ok {
+		return err.Error(), with.Hint()
+	}
+	return session.Explain(err)
+}

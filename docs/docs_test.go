@@ -1,0 +1,262 @@
+// Package docs_test checks what is written for people against what there is:
+// links, steps in YAML, the manifests, the pinned versions of workflows.
+//
+// It does not check links into the web, or whether prose is true.
+package docs_test
+
+import (
+	"encoding/json"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"go.yaml.in/yaml/v3"
+)
+
+const root = ".."
+
+// texts returns the files of the repository with one of the extensions, by
+// their paths below its root with slashes.
+func texts(t *testing.T, extensions ...string) map[string]string {
+	t.Helper()
+	found := map[string]string{}
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(root, path)
+		if err != nil {
+			return err
+		}
+		rel = filepath.ToSlash(rel)
+		if d.IsDir() {
+			if slices.Contains([]string{".git", ".tools", "build", "node_modules", "cdk.out", "testdata"}, d.Name()) {
+				return filepath.SkipDir
+			}
+			return nil
+		}
+		if slices.Contains(extensions, filepath.Ext(rel)) && d.Type().IsRegular() {
+			text, err := os.ReadFile(path)
+			found[rel] = string(text)
+			return err
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+var (
+	fence   = regexp.MustCompile("(?ms)^ *```.*?^ *```")
+	code    = regexp.MustCompile("`[^`\n]*`")
+	link    = regexp.MustCompile(`\]\(([^)\s]+)\)`)
+	heading = regexp.MustCompile(`(?m)^#{1,6} +(.+)$`)
+	markup  = regexp.MustCompile(`[^\p{L}\p{N} _-]`)
+)
+
+// anchors returns what the headings of a Markdown text are linked by, as the
+// pages of GitHub and Azure DevOps make it: lower case, no punctuation, dashes.
+func anchors(text string) []string {
+	var all []string
+	for _, m := range heading.FindAllStringSubmatch(fence.ReplaceAllString(text, ""), -1) {
+		all = append(all, strings.ReplaceAll(markup.ReplaceAllString(strings.ToLower(m[1]), ""), " ", "-"))
+	}
+	return all
+}
+
+// Every link to a file of the repository leads to it, and to a heading in it.
+func TestLinks(t *testing.T) {
+	pages := texts(t, ".md")
+	if len(pages) < 10 {
+		t.Fatalf("only %d pages were found", len(pages))
+	}
+	for page, text := range pages {
+		for _, m := range link.FindAllStringSubmatch(code.ReplaceAllString(fence.ReplaceAllString(text, ""), "``"), -1) {
+			target := m[1]
+			if strings.Contains(target, "://") || strings.HasPrefix(target, "mailto:") {
+				continue
+			}
+			file, anchor, _ := strings.Cut(target, "#")
+			to := page
+			if file != "" {
+				to = filepath.ToSlash(filepath.Join(filepath.Dir(page), file))
+			}
+			if _, err := os.Stat(filepath.Join(root, to)); err != nil {
+				t.Errorf("%s links to %s, which does not exist", page, target)
+			} else if anchor != "" && !slices.Contains(anchors(pages[to]), anchor) {
+				t.Errorf("%s links to %s, but %s has no heading of that name", page, target, to)
+			}
+		}
+	}
+}
+
+type manifest struct {
+	Inputs []struct {
+		Name    string
+		Aliases []string
+		Options map[string]string
+	}
+	Version struct{ Major, Minor, Patch int }
+}
+
+// Every step of the task that is shown has inputs that exist, and a command that does.
+func TestSteps(t *testing.T) {
+	var task manifest
+	read(t, "task/task.json", &task)
+	var names, commands []string
+	for _, input := range task.Inputs {
+		names = append(append(names, input.Name), input.Aliases...)
+		if input.Name == "command" {
+			for command := range input.Options {
+				commands = append(commands, command)
+			}
+		}
+	}
+	steps := 0
+	check := func(where, document string) {
+		var node any
+		if err := yaml.Unmarshal([]byte(document), &node); err != nil {
+			t.Errorf("%s: %v", where, err)
+			return
+		}
+		each(node, func(step map[string]any) {
+			if step["task"] != "EcsDeploy@1" {
+				return
+			}
+			steps++
+			inputs, _ := step["inputs"].(map[string]any)
+			for name, value := range inputs {
+				if !slices.Contains(names, name) {
+					t.Errorf("%s: the task has no input %s", where, name)
+				}
+				if name == "command" && !slices.Contains(commands, value.(string)) {
+					t.Errorf("%s: the task has no command %v", where, value)
+				}
+			}
+		})
+	}
+	for file, text := range texts(t, ".yml") {
+		check(file, text)
+	}
+	blocks := regexp.MustCompile("(?ms)^```yaml\n(.*?)^```")
+	for page, text := range texts(t, ".md") {
+		for _, m := range blocks.FindAllStringSubmatch(text, -1) {
+			check(page, m[1])
+		}
+	}
+	if steps < 15 {
+		t.Errorf("only %d steps were found", steps)
+	}
+}
+
+// each calls do for every mapping in a YAML document.
+func each(node any, do func(map[string]any)) {
+	switch node := node.(type) {
+	case map[string]any:
+		do(node)
+		for _, child := range node {
+			each(child, do)
+		}
+	case []any:
+		for _, child := range node {
+			each(child, do)
+		}
+	}
+}
+
+// The repository's address is written down once, in vss-extension.json, and
+// every other mention agrees. The listing keeps to the Marketplace's rules.
+func TestExtension(t *testing.T) {
+	var extension struct {
+		Name, Description, Version, Publisher string
+		Repository                            struct{ URI string }
+		Files                                 []struct{ Path string }
+	}
+	read(t, "vss-extension.json", &extension)
+	own := regexp.MustCompile(`https://github\.com/` + regexp.QuoteMeta(extension.Publisher) + `/[\w-]+`)
+	mentions := 0
+	for file, text := range texts(t, ".md", ".json", ".go", ".js", ".yml") {
+		for _, address := range own.FindAllString(text, -1) {
+			mentions++
+			if address != extension.Repository.URI {
+				t.Errorf("%s names %s, the repository is %s", file, address, extension.Repository.URI)
+			}
+		}
+	}
+	if mentions < 5 {
+		t.Errorf("only %d mentions of the repository were found", mentions)
+	}
+	for _, brand := range []string{"amazon", "aws", "microsoft", "visual studio", "azure devops"} {
+		if strings.Contains(strings.ToLower(extension.Name), brand) {
+			t.Errorf("the extension's name %q has the brand name %q, which the Marketplace refuses", extension.Name, brand)
+		}
+	}
+	if length := len(extension.Description); length > 200 {
+		t.Errorf("the description has %d characters; the Marketplace shows 200", length)
+	}
+	if changes := texts(t, ".md")["CHANGELOG.md"]; !strings.Contains(changes, "\n## "+extension.Version) {
+		t.Errorf("CHANGELOG.md has no section for %s", extension.Version)
+	}
+
+	// Each architecture has its stream of executables in the extension.
+	platforms, err := os.ReadFile(filepath.Join(root, ".ci", "platforms"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(platforms)) {
+		fields := strings.Fields(line)
+		if len(fields) != 3 || fields[0] == "#" {
+			continue
+		}
+		_, processor, _ := strings.Cut(fields[2], "-")
+		if !slices.ContainsFunc(extension.Files, func(f struct{ Path string }) bool { return f.Path == "task/bin/"+processor+".br" }) {
+			t.Errorf("vss-extension.json does not list task/bin/%s.br", processor)
+		}
+	}
+}
+
+// The actions of workflows are pinned by commit.
+func TestWorkflows(t *testing.T) {
+	pinned := regexp.MustCompile(`@[0-9a-f]{40} # v\d`)
+	uses := 0
+	for file, text := range texts(t, ".yml") {
+		if !strings.HasPrefix(file, ".github/workflows/") {
+			continue
+		}
+		for line := range strings.Lines(text) {
+			if _, action, ok := strings.Cut(line, "uses: "); ok {
+				uses++
+				if !pinned.MatchString(action) {
+					t.Errorf("%s: %s is not pinned by commit, with its version as a comment", file, strings.TrimSpace(action))
+				}
+			}
+		}
+	}
+	if uses == 0 {
+		t.Error("no workflow was found")
+	}
+}
+
+func read(t *testing.T, file string, into any) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(file)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(text, into); err != nil {
+		t.Fatalf("%s: %v", file, err)
+	}
+}
+
+func TestAnchors(t *testing.T) {
+	const text = "# One `x` & two\n```\n# not this\n```\n## gzip or zstd\n### A_b: c-d\n"
+	if got, want := anchors(text), []string{"one-x--two", "gzip-or-zstd", "a_b-c-d"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}

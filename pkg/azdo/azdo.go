@@ -1,0 +1,200 @@
+// Package azdo speaks to Azure DevOps with the token of the job: an OIDC token for
+// AWS, what lies between two builds, marks on builds and commits, and whether the
+// run was cancelled. It knows Azure DevOps Services and Azure DevOps Server, whose
+// collections have URLs with a path.
+//
+// Every answer is data or a typed error that may have a hint. Except for the OIDC
+// token, a deployment never needs one: all calls that may delay it share one
+// [Options.Budget] of time, and their errors are meant to be warnings.
+//
+// The package does not log or print, starts no goroutine, does not read the
+// agent's variables, and repeats no call except the one for a token.
+package azdo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/microsoft/azure-devops-go-api/azuredevops/v7"
+)
+
+// Options say where Azure DevOps is, and in which run this is.
+type Options struct {
+	// CollectionURL is System.TeamFoundationCollectionUri:
+	// https://dev.azure.com/org/ or https://server/tfs/DefaultCollection/.
+	CollectionURL string
+
+	// ReleaseURL is the URL of the job's own connection in a classic release,
+	// which is that of the host that knows releases. Empty: Azure DevOps is asked.
+	ReleaseURL string
+
+	Project string // id or name
+	Token   string // the job's token
+
+	Build       int    // 0 in a classic release
+	Release     int    // of a classic release; 0 for none
+	Environment int    // Release.EnvironmentId, the stage of a classic release
+	Job         string // System.JobId, a GUID
+
+	OIDC OIDC
+
+	// Transport carries all requests; nil is [http.DefaultTransport].
+	Transport http.RoundTripper
+
+	// Mask hears every token that is obtained before it is returned; may be nil.
+	Mask func(secret string)
+
+	// Budget is the time that all calls together, except those for OIDC tokens
+	// and for [Client.Cancelled], may take; 0 means 10 seconds.
+	Budget time.Duration
+}
+
+// OIDC says where an OIDC token is asked for. The zero value is nowhere, as on
+// Azure DevOps Server.
+type OIDC struct {
+	RequestURI string // System.OidcRequestUri
+	Hub        string // System.HostType; used with Plan and Options.Job where there is no RequestURI
+	Plan       string // System.PlanId
+}
+
+const defaultBudget = 10 * time.Second
+
+// Client makes the calls of one run. It may be used by several goroutines; calls
+// that share the budget are made one after the other.
+type Client struct {
+	o      Options
+	http   *http.Client
+	base   string // the collection's URL without a slash at its end
+	owner  string // the organization, or the collection
+	budget time.Duration
+
+	mu       sync.Mutex // held during a call that takes from the budget
+	releases string     // URL of the host that knows releases, once it is known
+
+	told struct {
+		sync.Mutex
+		texts map[string]bool
+	}
+}
+
+// New returns a client. It makes no call. The error says which part of the
+// options is missing or malformed.
+func New(o Options) (*Client, error) {
+	u, err := url.Parse(o.CollectionURL)
+	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
+		return nil, errors.New("Azure DevOps: the URL of the collection (System.TeamFoundationCollectionUri) is missing or malformed")
+	}
+	if o.Token == "" {
+		return nil, errors.New("Azure DevOps: the agent gave no token of the job")
+	}
+	u.User = nil // the token is what authorizes
+	u.RawQuery, u.Fragment = "", ""
+	base := o.Transport
+	if base == nil {
+		base = http.DefaultTransport
+	}
+	c := &Client{
+		o:      o,
+		base:   strings.TrimRight(u.String(), "/"),
+		budget: o.Budget,
+		http: &http.Client{
+			Transport:     &transport{base},
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		},
+	}
+	c.releases = strings.TrimRight(o.ReleaseURL, "/")
+	c.owner = organization(u)
+	if c.budget == 0 {
+		c.budget = defaultBudget
+	}
+	return c, nil
+}
+
+// organization is the last part of the collection's path, or of an old host name
+// such as org.visualstudio.com the first.
+func organization(u *url.URL) string {
+	path := strings.Trim(u.Path, "/")
+	if path == "" {
+		name, _, _ := strings.Cut(u.Hostname(), ".")
+		return name
+	}
+	return path[strings.LastIndexByte(path, '/')+1:]
+}
+
+// client returns the library's client for a base URL. The library's own ways to
+// make one replace the transport, or lower-case the URL.
+func (c *Client) client(base string) azuredevops.Client {
+	return *azuredevops.NewClientWithOptions(&azuredevops.Connection{
+		AuthorizationString:     "Bearer " + c.o.Token,
+		BaseUrl:                 base,
+		SuppressFedAuthRedirect: true,
+	}, base, azuredevops.WithHTTPClient(c.http))
+}
+
+// call makes one call within the budget. what names it in errors; the permission
+// is the one that it takes.
+func (c *Client) call(ctx context.Context, what string, p permission, do func(context.Context) error) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.budget <= 0 {
+		return &Error{Op: what, Text: "not asked, because earlier calls to Azure DevOps took too long", spent: true}
+	}
+	start := time.Now()
+	bounded, cancel := context.WithTimeout(ctx, c.budget)
+	defer cancel()
+	err := c.guarded(bounded, what, p, do)
+	c.budget -= time.Since(start)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return err
+}
+
+// guarded turns what the library does with replies that it does not expect into
+// errors: it dereferences members that are not there.
+func (c *Client) guarded(ctx context.Context, what string, p permission, do func(context.Context) error) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = &Error{Op: what, Text: fmt.Sprintf("the answer of Azure DevOps is not complete (%v)", r)}
+		}
+	}()
+	return c.explain(what, p, do(ctx))
+}
+
+// FirstTime reports whether no error with the same text was passed to it before:
+// one missing permission is one warning, however many calls it refuses.
+func (c *Client) FirstTime(err error) bool {
+	c.told.Lock()
+	defer c.told.Unlock()
+	text := err.Error()
+	if e, ok := errors.AsType[*Error](err); ok {
+		switch {
+		case e.spent:
+			text = "spent"
+		case e.Denied:
+			text = e.Permission
+		}
+	}
+	if c.told.texts[text] {
+		return false
+	}
+	if c.told.texts == nil {
+		c.told.texts = map[string]bool{}
+	}
+	c.told.texts[text] = true
+	return true
+}
+
+// value is what a pointer of the library points to; the zero value for nil.
+func value[T any](p *T) (v T) {
+	if p != nil {
+		v = *p
+	}
+	return v
+}

@@ -1,0 +1,366 @@
+package azdo
+
+// What lies between two builds: commits, work items and pull requests as plain
+// values, with caps.
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/microsoft/azure-devops-go-api/azuredevops/v7/build"
+	"github.com/microsoft/azure-devops-go-api/azuredevops/v7/git"
+	"github.com/microsoft/azure-devops-go-api/azuredevops/v7/workitemtracking"
+)
+
+// The caps of [Client.Between].
+const (
+	MaxChanges      = 200
+	MaxWorkItems    = 100
+	MaxPullRequests = 100
+)
+
+// Difference is what lies between two builds.
+type Difference struct {
+	From, To Build
+
+	// Removed says that To is the older build: what is listed leaves the service.
+	Removed bool
+
+	Changes      []Change // newest first
+	WorkItems    []WorkItem
+	PullRequests []PullRequest
+
+	MoreChanges   bool // there are more than [MaxChanges]
+	MoreWorkItems bool // there are more than [MaxWorkItems]
+
+	// Problems say why something is missing: [*GoneError],
+	// [*OtherRepositoryError] and [*Error].
+	Problems []error
+
+	project string
+}
+
+// Build is one build.
+type Build struct {
+	ID             int
+	Number         string // 20260105.2
+	Definition     string
+	DefinitionID   int
+	Repository     string // its name; may be empty
+	RepositoryID   string
+	RepositoryType string // TfsGit, GitHub, …
+	Commit         string
+	Branch         string
+	Deleted        bool
+	URL            string // of its page
+}
+
+// Change is a commit, or a changeset.
+type Change struct {
+	ID     string // the SHA-1 of a commit
+	Author string
+	Title  string // the first line of the message
+	Time   time.Time
+	URL    string // of its page; may be empty
+}
+
+// WorkItem is a work item. Type, Title and State are empty where they may not be seen.
+type WorkItem struct {
+	ID                 int
+	Type, Title, State string
+	URL                string // of its page
+}
+
+// PullRequest is a pull request of Azure Repos.
+type PullRequest struct {
+	ID            int
+	Title, Author string
+	URL           string // of its page
+}
+
+// GoneError says that a build does not exist any more.
+type GoneError struct{ Build int }
+
+func (e *GoneError) Error() string {
+	return fmt.Sprintf("Azure DevOps: build %d does not exist any more, or may not be seen: what lies between the builds is unknown", e.Build)
+}
+
+// OtherRepositoryError says that the builds are of different repositories.
+type OtherRepositoryError struct{ From, To string }
+
+func (e *OtherRepositoryError) Error() string {
+	return fmt.Sprintf("Azure DevOps: the builds are of different repositories (%s, %s): what lies between them has no list", e.From, e.To)
+}
+
+// Between returns what lies between the build that runs and the one that comes:
+// the changes after from, up to and including to. Where to is the older one, as
+// in a rollback, it is what is taken out. The project is that of the builds, by
+// name or id; an empty one is the run's. Between never fails: what could not be
+// found out is in Problems. It makes up to five calls.
+func (c *Client) Between(ctx context.Context, project string, from, to int) Difference {
+	d := Difference{From: Build{ID: from}, To: Build{ID: to}, Removed: to < from, project: cmp.Or(project, c.o.Project)}
+	if from == to {
+		return d
+	}
+	client := &build.ClientImpl{Client: c.client(c.base)}
+	if !c.readBuilds(ctx, client, &d) {
+		return d
+	}
+	older, newer := min(from, to), max(from, to)
+	c.readChanges(ctx, client, &d, older, newer)
+	c.readWorkItems(ctx, client, &d, older, newer)
+	c.readPullRequests(ctx, &d)
+	return d
+}
+
+func (d *Difference) problem(err error) bool {
+	if err != nil {
+		d.Problems = append(d.Problems, err)
+	}
+	return err != nil
+}
+
+// readBuilds completes From and To, and reports whether they can be compared.
+func (c *Client) readBuilds(ctx context.Context, client *build.ClientImpl, d *Difference) bool {
+	var list []build.Build
+	err := c.call(ctx, fmt.Sprintf("builds %d and %d", d.From.ID, d.To.ID), viewBuilds, func(ctx context.Context) error {
+		out, err := client.GetBuilds(ctx, build.GetBuildsArgs{
+			Project:       &d.project,
+			BuildIds:      &[]int{d.From.ID, d.To.ID},
+			DeletedFilter: &build.QueryDeletedOptionValues.IncludeDeleted,
+		})
+		if err == nil {
+			list = out.Value
+		}
+		return err
+	})
+	if d.problem(err) {
+		return false
+	}
+	for _, b := range []*Build{&d.From, &d.To} {
+		i := slices.IndexFunc(list, func(l build.Build) bool { return value(l.Id) == b.ID })
+		if i < 0 {
+			d.problem(&GoneError{b.ID})
+			continue
+		}
+		*b = c.build(d.project, list[i])
+	}
+	if len(d.Problems) > 0 {
+		return false
+	}
+	if d.From.RepositoryID != "" && d.To.RepositoryID != "" && d.From.RepositoryID != d.To.RepositoryID {
+		d.problem(&OtherRepositoryError{d.From.repository(), d.To.repository()})
+		return false
+	}
+	return true
+}
+
+func (b Build) repository() string {
+	if b.Repository != "" {
+		return b.Repository
+	}
+	return b.RepositoryID
+}
+
+func (c *Client) build(project string, b build.Build) Build {
+	definition, repository := value(b.Definition), value(b.Repository)
+	return Build{
+		ID:             value(b.Id),
+		Number:         value(b.BuildNumber),
+		Definition:     value(definition.Name),
+		DefinitionID:   value(definition.Id),
+		Repository:     value(repository.Name),
+		RepositoryID:   value(repository.Id),
+		RepositoryType: value(repository.Type),
+		Commit:         value(b.SourceVersion),
+		Branch:         value(b.SourceBranch),
+		Deleted:        value(b.Deleted),
+		URL:            c.BuildURL(project, value(b.Id)),
+	}
+}
+
+// BuildURL is the page of a build of a project; an empty one is the run's.
+func (c *Client) BuildURL(project string, id int) string {
+	return c.page(cmp.Or(project, c.o.Project), "_build/results?buildId="+strconv.Itoa(id))
+}
+
+func (c *Client) page(project, path string) string {
+	return c.base + "/" + url.PathEscape(project) + "/" + path
+}
+
+func (c *Client) readChanges(ctx context.Context, client *build.ClientImpl, d *Difference, older, newer int) {
+	top := MaxChanges + 1 // one more than is shown, because the answer does not say that there are more
+	d.problem(c.call(ctx, fmt.Sprintf("changes between builds %d and %d", older, newer), viewBuilds, func(ctx context.Context) error {
+		list, err := client.GetChangesBetweenBuilds(ctx, build.GetChangesBetweenBuildsArgs{Project: &d.project, FromBuildId: &older, ToBuildId: &newer, Top: &top})
+		if err != nil {
+			return err
+		}
+		for _, l := range value(list) {
+			title, _, _ := strings.Cut(strings.TrimSpace(value(l.Message)), "\n")
+			d.Changes = append(d.Changes, Change{
+				ID:     value(l.Id),
+				Author: value(value(l.Author).DisplayName),
+				Title:  strings.TrimSpace(title),
+				Time:   value(l.Timestamp).Time,
+				URL:    webURL(value(l.DisplayUri)),
+			})
+		}
+		return nil
+	}))
+	if d.MoreChanges = len(d.Changes) > MaxChanges; d.MoreChanges {
+		d.Changes = d.Changes[:MaxChanges]
+	}
+}
+
+func (c *Client) readWorkItems(ctx context.Context, client *build.ClientImpl, d *Difference, older, newer int) {
+	top := MaxWorkItems + 1
+	var ids []int
+	failed := d.problem(c.call(ctx, fmt.Sprintf("work items between builds %d and %d", older, newer), viewBuilds, func(ctx context.Context) error {
+		list, err := client.GetWorkItemsBetweenBuilds(ctx, build.GetWorkItemsBetweenBuildsArgs{Project: &d.project, FromBuildId: &older, ToBuildId: &newer, Top: &top})
+		if err != nil {
+			return err
+		}
+		for _, l := range value(list) {
+			if id, err := strconv.Atoi(value(l.Id)); err == nil {
+				ids = append(ids, id)
+			}
+		}
+		return nil
+	}))
+	slices.Sort(ids)
+	ids = slices.Compact(ids)
+	if d.MoreWorkItems = len(ids) > MaxWorkItems; d.MoreWorkItems {
+		ids = ids[:MaxWorkItems]
+	}
+	if failed || len(ids) == 0 {
+		return
+	}
+	for _, id := range ids {
+		d.WorkItems = append(d.WorkItems, WorkItem{ID: id, URL: c.page(d.project, "_workitems/edit/"+strconv.Itoa(id))})
+	}
+	fields := []string{"System.WorkItemType", "System.Title", "System.State"}
+	d.problem(c.call(ctx, "titles of work items", viewWorkItems, func(ctx context.Context) error {
+		boards := &workitemtracking.ClientImpl{Client: c.client(c.base)}
+		list, err := boards.GetWorkItems(ctx, workitemtracking.GetWorkItemsArgs{
+			Project: &d.project, Ids: &ids, Fields: &fields, ErrorPolicy: &workitemtracking.WorkItemErrorPolicyValues.Omit,
+		})
+		if err != nil {
+			return err
+		}
+		for _, l := range value(list) {
+			i := slices.IndexFunc(d.WorkItems, func(w WorkItem) bool { return w.ID == value(l.Id) })
+			if i < 0 {
+				continue
+			}
+			field := func(name string) string { text, _ := value(l.Fields)[name].(string); return text }
+			d.WorkItems[i].Type, d.WorkItems[i].Title, d.WorkItems[i].State = field(fields[0]), field(fields[1]), field(fields[2])
+		}
+		return nil
+	}))
+}
+
+// readPullRequests finds the pull requests of Azure Repos that brought the changes.
+func (c *Client) readPullRequests(ctx context.Context, d *Difference) {
+	if len(d.Changes) == 0 || !strings.EqualFold(d.To.RepositoryType, "TfsGit") || d.To.RepositoryID == "" {
+		return
+	}
+	commits := make([]string, 0, MaxPullRequests)
+	for _, change := range d.Changes[:min(len(d.Changes), MaxPullRequests)] {
+		commits = append(commits, change.ID)
+	}
+	d.problem(c.call(ctx, "pull requests of the changes", readCode, func(ctx context.Context) error {
+		repos := &git.ClientImpl{Client: c.client(c.base)}
+		out, err := repos.GetPullRequestQuery(ctx, git.GetPullRequestQueryArgs{
+			Project:      &d.project,
+			RepositoryId: &d.To.RepositoryID,
+			Queries: &git.GitPullRequestQuery{Queries: &[]git.GitPullRequestQueryInput{
+				{Items: &commits, Type: &git.GitPullRequestQueryTypeValues.LastMergeCommit},
+				{Items: &commits, Type: &git.GitPullRequestQueryTypeValues.Commit},
+			}},
+		})
+		if err != nil {
+			return err
+		}
+		for _, byCommit := range value(value(out).Results) {
+			for _, list := range byCommit {
+				for _, p := range list {
+					d.addPullRequest(c, p)
+				}
+			}
+		}
+		slices.SortFunc(d.PullRequests, func(a, b PullRequest) int { return b.ID - a.ID })
+		return nil
+	}))
+}
+
+func (d *Difference) addPullRequest(c *Client, p git.GitPullRequest) {
+	id := value(p.PullRequestId)
+	if id == 0 || len(d.PullRequests) >= MaxPullRequests || slices.ContainsFunc(d.PullRequests, func(o PullRequest) bool { return o.ID == id }) {
+		return
+	}
+	repository := d.To.Repository
+	if repository == "" {
+		repository = d.To.RepositoryID
+	}
+	d.PullRequests = append(d.PullRequests, PullRequest{
+		ID:     id,
+		Title:  value(p.Title),
+		Author: value(value(p.CreatedBy).DisplayName),
+		URL:    c.page(d.project, "_git/"+url.PathEscape(repository)+"/pullrequest/"+strconv.Itoa(id)),
+	})
+}
+
+// webURL is a link that a browser opens, without userinfo; anything else is dropped.
+func webURL(text string) string {
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
+		return ""
+	}
+	u.User = nil
+	return u.String()
+}
+
+// Artifact is a build that a classic release deploys.
+type Artifact struct {
+	Alias     string
+	Primary   bool
+	Project   string // id
+	Build     int    // 0 where the artifact is not a build of Azure Pipelines
+	Number    string
+	BuildName string // of the build pipeline
+}
+
+// Artifacts returns what the classic release of this run deploys.
+func (c *Client) Artifacts(ctx context.Context) ([]Artifact, error) {
+	release, err := c.readRelease(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var list []Artifact
+	for _, a := range value(release.Artifacts) {
+		reference := func(name string) (id, text string) {
+			r := value(a.DefinitionReference)[name]
+			return value(r.Id), value(r.Name)
+		}
+		artifact := Artifact{Alias: value(a.Alias), Primary: value(a.IsPrimary)}
+		artifact.Project, _ = reference("project")
+		_, artifact.BuildName = reference("definition")
+		id, number := reference("version")
+		if n, err := strconv.Atoi(id); err == nil && value(a.Type) == "Build" {
+			artifact.Build, artifact.Number = n, number
+		}
+		list = append(list, artifact)
+	}
+	return list, nil
+}
+
+func notFound(what string) error {
+	return &Error{Op: what, Status: http.StatusNotFound, Text: "not found"}
+}
