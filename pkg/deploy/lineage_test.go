@@ -25,8 +25,8 @@ func TestLineage(t *testing.T) {
 		image   string // of the result
 		infra   string // Infrastructure
 		merged  string
-		over    string // PassedOver
-		only    bool   // OnlyImages
+		over    string // the first of PassedOver
+		only    bool   // there is a Note
 		last    string // Ours
 		wrong   mistake.Kind
 		history error
@@ -70,9 +70,9 @@ func TestLineage(t *testing.T) {
 				c.define(t, "web:2", "app:7", "build=7", "pipeline=p1")
 				c.define(t, "web:3", "infra:1")
 			}},
-		{name: "the base of a failed one was deleted: nothing better is left", runs: []string{"web:1"}, image: "app:7", infra: "web:9", over: "web:2", base: "web:2",
+		{name: "the base of a failed one was deleted", runs: []string{"web:1"}, image: "infra:1", infra: "web:1", over: "web:2", base: "web:1",
 			define: func(t *testing.T, c *cloud) { c.define(t, "web:2", "app:7", "build=7", "pipeline=p1", "base=web:9") }},
-		{name: "a failed one that does not say what it was made from", runs: []string{"web:1"}, image: "infra:1", over: "web:2", base: "web:1",
+		{name: "a failed one that does not say what it was made from", runs: []string{"web:1"}, image: "infra:1", infra: "web:1", over: "web:2", base: "web:1",
 			define: func(t *testing.T, c *cloud) { c.define(t, "web:2", "app:7", "build=7", "pipeline=p1") }},
 		{name: "the history cannot be read, and the pipeline's runs", runs: []string{"web:1", "web:2", "web:3"}, history: errDenied, image: "app:8", infra: "web:1", base: "web:3", last: "web:3",
 			define: func(t *testing.T, c *cloud) {
@@ -109,7 +109,10 @@ func TestLineage(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				l := s.Lineage
+				l, over := s.Lineage, ""
+				if len(l.PassedOver) > 0 {
+					over = l.PassedOver[0].Definition.String()
+				}
 				if tt.base != "" && l.Base.String() != tt.base {
 					t.Errorf("based on %s, want %s", l.Base, tt.base)
 				}
@@ -120,8 +123,8 @@ func TestLineage(t *testing.T) {
 				if got := l.Base.Image("app"); got != tt.image {
 					t.Errorf("image %s, want %s", got, tt.image)
 				}
-				if l.Infrastructure != tt.infra || l.Merged != tt.merged || l.PassedOver != tt.over || l.OnlyImages != tt.only || last != tt.last {
-					t.Errorf("infrastructure %q, merged %q, passed over %q, only images %v, last %q", l.Infrastructure, l.Merged, l.PassedOver, l.OnlyImages, last)
+				if l.Infrastructure != tt.infra || l.Merged != tt.merged || over != tt.over || (l.Note != "") != tt.only || last != tt.last {
+					t.Errorf("infrastructure %q, merged %q, passed over %q, note %q, last %q", l.Infrastructure, l.Merged, over, l.Note, last)
 				}
 				if unread := len(shown[HistoryUnread](view)); unread > 0 && tt.history == nil {
 					t.Error("the history was read")

@@ -11,7 +11,6 @@ import (
 	"ecsdeploy/pkg/ecs"
 	"ecsdeploy/pkg/mistake"
 	"ecsdeploy/pkg/rollout"
-	"ecsdeploy/pkg/taskdef"
 )
 
 // withTheirs is a world in which somebody else deploys theirs:1 to service a.
@@ -249,12 +248,6 @@ func TestOlderBuild(t *testing.T) {
 				t.Error(c.said())
 			}
 		})
-	}
-}
-
-func TestOlderBuildNeverOfUnknownPipelines(t *testing.T) {
-	if olderBuild(taskdef.Provenance{BuildID: "1"}, taskdef.Provenance{BuildID: "2"}) {
-		t.Error("builds of unknown pipelines have no order")
 	}
 }
 

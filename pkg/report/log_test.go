@@ -112,20 +112,20 @@ func told(t *testing.T) []struct {
 	plan := &deploy.Plan{Image: deploy.Candidate{URI: "host/web:2", Digests: []string{digest}, Platforms: []deploy.Platform{{OS: "linux", Architecture: "amd64"}}},
 		Services: []deploy.ServicePlan{{
 			Name: web, Service: ecs.Service{TaskDefinition: definitions + "web:1"}, Running: d1, Target: d2, Container: "app",
-			Known: []taskdef.Definition{d1}, Lineage: deploy.Lineage{Base: d1, Infrastructure: "web:1", PassedOver: "web:9"},
+			Known: []taskdef.Definition{d1}, Lineage: deploy.Lineage{Base: d1, Infrastructure: "web:1", PassedOver: []taskdef.Skipped{{Definition: definition(t, "web:9", "host/web:9"), Reason: "its deployment failed"}}},
 		}}}
 	baking := *plan
 	baking.Services = []deploy.ServicePlan{plan.Services[0]}
 	baking.Services[0].Service.Strategy.Bake = time.Hour
 	baking.Services[0].Target = d1
-	baking.Services[0].Lineage.PassedOver = ""
+	baking.Services[0].Lineage.PassedOver = nil
 	baking.Request.Wait = true
 	return []struct {
 		event any
 		want  string
 	}{
 		{deploy.PlanMade{Plan: plan}, "image  host/web:2  (linux/amd64)  " + short + "\n" +
-			"web: not based on web:9: no deployment of it to this service has succeeded\n" +
+			"web: not based on web:9: its deployment failed\n" +
 			"web: web:1 → a new revision based on web:1\n" +
 			"web:   app.image host/web:1 → host/web:2"},
 		{deploy.PlanMade{Plan: &baking, Limit: 30 * time.Minute}, "image  host/web:2  (linux/amd64)  " + short + "\n" +
