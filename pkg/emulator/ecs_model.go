@@ -70,7 +70,6 @@ func ecsRules() rules {
 			"TrustedExecutionConfiguration":             {"isolationMode"},
 			"Ulimit":                                    {"name", "softLimit", "hardLimit"},
 			"UntagResourceRequest":                      {"resourceArn", "tagKeys"},
-			"TrustedExecutionConfiguration":             {"isolationMode"},
 			"UpdateServiceRequest":                      {"service"},
 			"VpcLatticeConfiguration":                   {"roleArn", "targetGroupArn", "portName"},
 		},
