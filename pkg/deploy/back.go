@@ -16,8 +16,9 @@ import (
 )
 
 // goBack returns a service to a proven revision after its rollout failed, or after
-// that of the service culprit did. It reads anew before it sends anything, so the
-// ending it returns may be another one: the deployment may have ended meanwhile.
+// that of another one did: culprit is the first of several that failed, and empty
+// for a single service. It reads anew before it sends anything, so the ending it
+// returns may be another one: the deployment may have ended meanwhile.
 func (d *Deployer) goBack(ctx context.Context, l limit, m moved, e ending, culprit string) ending {
 	if e.verdict.Reason.Code == rollout.ServiceDeleted || e.verdict.Reason.Code == rollout.ServiceDraining {
 		return e // there is nothing to roll back
@@ -28,9 +29,9 @@ func (d *Deployer) goBack(ctx context.Context, l limit, m moved, e ending, culpr
 		d.View.Show(RollbackEnded{m.Name, e.rollback})
 		return e
 	}
-	deployment, refused, err := d.retreat(ctx, m, to)
+	deployment, refused, err := d.retreat(ctx, m, to, culprit != "")
 	switch {
-	case errors.Is(err, errCompleted) && culprit == "":
+	case errors.Is(err, errCompleted):
 		e.verdict = rollout.Verdict{Outcome: rollout.Succeeded, Reason: rollout.Reason{Code: rollout.CompletedAnyway}}
 		return e
 	case errors.Is(err, errRolledBack):
@@ -38,6 +39,9 @@ func (d *Deployer) goBack(ctx context.Context, l limit, m moved, e ending, culpr
 	case err != nil:
 		e.rollback = Rollback{Wanted: true, To: to, Code: codeOf(err), Err: err}
 	default:
+		if e.failed() {
+			culprit = ""
+		}
 		d.View.Show(RollingBack{Service: m.Name, To: to, Other: culprit, Refused: refused})
 		e.rollback = d.followBack(ctx, l, m, deployment, to)
 	}
@@ -65,8 +69,9 @@ func codeOf(err error) RollbackCode {
 
 // retreat starts the rollback of a deployment: it is stopped and rolled back where
 // it is in progress, or, where it has ended or that is refused, the service is moved
-// to the revision to. refused is why it could not be stopped.
-func (d *Deployer) retreat(ctx context.Context, m moved, to string) (deployment rollout.Deployment, refused, err error) {
+// to the revision to. refused is why it could not be stopped. One that completes
+// before it can be stopped stays, unless the service is to go back all the same.
+func (d *Deployer) retreat(ctx context.Context, m moved, to string, allTheSame bool) (deployment rollout.Deployment, refused, err error) {
 	now := m.deployment.Snapshot()
 	if now.InProgress() && (to == now.Previous || now.Previous == "") {
 		err := m.deployment.Stop(ctx)
@@ -80,7 +85,7 @@ func (d *Deployer) retreat(ctx context.Context, m moved, to string) (deployment 
 			case rollout.RolledBack:
 				return nil, nil, errRolledBack
 			case rollout.Succeeded:
-				if !m.deployment.Snapshot().Asked && now.New {
+				if !m.deployment.Snapshot().Asked && now.New && !allTheSame {
 					return nil, nil, errCompleted
 				}
 			}
@@ -197,28 +202,30 @@ const parting = 5 * time.Second
 
 // leaveAll ends a run that was interrupted: deployments of its own are rolled back
 // where that is wanted, and it says in what state every service is left.
-func (d *Deployer) leaveAll(ctx context.Context, p *Plan, all []moved) error {
+func (d *Deployer) leaveAll(ctx context.Context, r Request, all []moved) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), parting)
 	defer cancel()
-	return each(all, func(_ int, m moved) error {
-		d.leave(ctx, p.Request, m)
+	_ = each(all, func(_ int, m moved) error {
+		d.leave(ctx, r, m, len(all) > 1)
 		return nil
 	})
 }
 
-// leave ends the rollout to one service.
-func (d *Deployer) leave(ctx context.Context, r Request, m moved) {
+// leave ends the rollout to one service. Where it is one of several it goes back
+// even if it completes meanwhile, as the others do.
+func (d *Deployer) leave(ctx context.Context, r Request, m moved, together bool) {
 	m = d.accepted(ctx, m)
 	if m.deployment == nil || m.deployment.Snapshot().Reached {
 		return // nothing of the service was changed
 	}
-	left := Interrupted{Service: m.Name}
-	if r.RollbackOnCancel && m.deployment.Snapshot().New {
+	left := Interrupted{Service: m.Name, Verdict: m.deployment.Verdict()}
+	back := left.Verdict.Outcome == rollout.RolledBack // by ECS
+	if r.RollbackOnCancel && m.deployment.Snapshot().New && !back {
 		left.Rollback.Wanted = true
 		to, code, err := d.proven(ctx, m.ServicePlan, m.Revision)
 		left.Rollback.To, left.Rollback.Code, left.Rollback.Err = to, code, err
 		if to != "" {
-			_, _, err = d.retreat(ctx, m, to)
+			_, _, err = d.retreat(ctx, m, to, together)
 			left.Rollback.Done = err == nil || errors.Is(err, errRolledBack)
 			left.Rollback.Err = err
 			left.Rollback.Code = StillInProgress

@@ -168,6 +168,7 @@ type (
 	// Interrupted is how a cancelled run left a service.
 	Interrupted struct {
 		Service  Service
+		Verdict  rollout.Verdict // zero where the deployment was still in progress
 		Rollback Rollback
 		Now      ecs.Service // zero where it could not be read
 		Err      error       // why it could not

@@ -30,6 +30,7 @@ type ending struct {
 	verdict   rollout.Verdict
 	err       error  // the watch was interrupted
 	sibling   string // the service whose failure ended the watch
+	shifted   bool   // the time is over, and the new revision has all of the traffic
 	diagnosis diagnosis.Diagnosis
 	proof     rollout.Proof
 	rollback  Rollback
@@ -38,8 +39,10 @@ type ending struct {
 // failed reports whether the service does not run what it should, and never will.
 func (e ending) failed() bool {
 	switch e.verdict.Outcome {
-	case rollout.Failed, rollout.TimedOut, rollout.RolledBack, rollout.Superseded:
+	case rollout.Failed, rollout.RolledBack, rollout.Superseded:
 		return true
+	case rollout.TimedOut:
+		return !e.shifted
 	}
 	return false
 }
@@ -60,7 +63,8 @@ func (d *Deployer) rollOut(ctx, bounded context.Context, p *Plan, l limit, targe
 		return err
 	})
 	if ctx.Err() != nil {
-		return results(all, nil), errors.Join(err, d.leaveAll(ctx, p, all))
+		d.leaveAll(ctx, p.Request, all)
+		return results(all, nil), errors.Join(err, context.Cause(ctx))
 	}
 	return d.followAll(ctx, p.Request, l, all)
 }
@@ -75,6 +79,10 @@ func (d *Deployer) start(ctx context.Context, p *Plan, t target) (moved, error) 
 	began := time.Now()
 	for try := 1; ; try++ {
 		deployment, err := t.Controller.Start(ctx, t.change(p.Request))
+		moves := false
+		if err == nil {
+			deployment, moves, err = d.forceMovedTag(ctx, p.Request, t, deployment)
+		}
 		var since *rollout.MovedError
 		if errors.As(err, &since) && try < startTries {
 			if t, err = d.retarget(ctx, p, t); err == nil {
@@ -84,7 +92,6 @@ func (d *Deployer) start(ctx context.Context, p *Plan, t target) (moved, error) 
 		if err != nil {
 			return moved{target: t, began: began, err: err}, nil
 		}
-		deployment, moves := d.forceMovedTag(ctx, p.Request, t, deployment)
 		d.View.Show(Started{Service: t.Name, Now: deployment.Snapshot(), Digest: moves})
 		return moved{target: t, deployment: deployment, began: began}, nil
 	}
@@ -103,8 +110,17 @@ func (t target) change(r Request) rollout.Change {
 }
 
 // retarget settles a service again that was changed by someone else, and finds the
-// revision that it is to run then.
+// revision that it is to run then. One that was chosen, as command rollback does,
+// stays.
 func (d *Deployer) retarget(ctx context.Context, p *Plan, t target) (target, error) {
+	if !p.Request.Rollout {
+		s, err := d.meet(ctx, t.ServicePlan)
+		if err == nil {
+			s, err = d.makeRoom(ctx, p, s)
+		}
+		t.ServicePlan = s
+		return t, err
+	}
 	s, err := d.settleService(ctx, p, newLibrary(d.ECS), t.ServicePlan, true)
 	if err != nil {
 		return t, err
@@ -116,22 +132,19 @@ func (d *Deployer) retarget(ctx context.Context, p *Plan, t target) (target, err
 
 // forceMovedTag starts a new deployment of the revision that the service runs
 // already where its tasks run another digest: the tag was pushed again.
-func (d *Deployer) forceMovedTag(ctx context.Context, r Request, t target, there rollout.Deployment) (rollout.Deployment, bool) {
+func (d *Deployer) forceMovedTag(ctx context.Context, r Request, t target, there rollout.Deployment) (deployment rollout.Deployment, moves bool, err error) {
 	want := t.want()
 	if s := there.Snapshot(); !s.Reached || len(want) == 0 || s.Service.Desired == 0 || t.Service.Controller == "CODE_DEPLOY" {
-		return there, false
+		return there, false, nil
 	}
 	proof := d.Rollouts.Prove(ctx, there.Snapshot(), want)
 	if len(proof.Contradicted()) == 0 && (proof.Complete() || !t.Pushed) {
-		return there, false
+		return there, false, nil
 	}
 	change := t.change(r)
 	change.Force = true
-	forced, err := t.Controller.Start(ctx, change)
-	if err != nil {
-		return there, false // what runs is compared again, and told, when it is verified
-	}
-	return forced, true
+	deployment, err = t.Controller.Start(ctx, change)
+	return deployment, true, err
 }
 
 // want are the digests that are expected of the service's containers.
@@ -171,14 +184,19 @@ func (d *Deployer) followAll(ctx context.Context, r Request, l limit, all []move
 		return results(all, endings), nil
 	}
 	_ = each(all, func(i int, m moved) error {
-		endings[i] = d.follow(watch, r, l, m, total.of(i))
+		endings[i] = d.examine(ctx, m, d.follow(watch, r, l, m, total.of(i)))
 		if endings[i].failed() && together {
 			fail(&siblingError{m.Name.Name})
 		}
 		return nil
 	})
 	if ctx.Err() != nil {
-		return results(all, endings), errors.Join(interruptions(endings), d.leaveAll(ctx, &Plan{Request: r}, all))
+		err := interruptions(endings)
+		if err == nil { // all watches had ended
+			err = context.Cause(ctx)
+		}
+		d.leaveAll(ctx, r, all)
+		return results(all, endings), err
 	}
 	broken := d.concludeAll(ctx, r, l, all, endings)
 	return results(all, endings), broken
@@ -195,8 +213,7 @@ func interruptions(endings []ending) error {
 	return errors.Join(errs...)
 }
 
-// follow watches a deployment to its end and finds out why it ended badly, before
-// anything is stopped: afterwards the tasks only tell of that.
+// follow watches a deployment to its end.
 func (d *Deployer) follow(ctx context.Context, r Request, l limit, m moved, progress func(rollout.Counts)) ending {
 	if m.err != nil {
 		return ending{verdict: rollout.Verdict{Outcome: rollout.Failed, Reason: rollout.Reason{Code: rollout.NotStarted}}}
@@ -211,20 +228,17 @@ func (d *Deployer) follow(ctx context.Context, r Request, l limit, m moved, prog
 	e := ending{verdict: m.deployment.Verdict(), err: m.deployment.Err()}
 	if e.verdict.Outcome == rollout.TimedOut {
 		e.verdict.Reason.After, e.verdict.Reason.Kept = l.forward(), l.rollback
+		e.shifted = m.deployment.Snapshot().Shifted()
 	}
 	if e.err != nil {
 		var sibling *siblingError
 		if errors.As(e.err, &sibling) {
 			e.sibling = sibling.service
+			if now := m.deployment.Snapshot(); now.Reached { // there was nothing to watch
+				e.verdict = rollout.Judge(now)
+			}
 		} else {
 			e.err = fmt.Errorf("follow the deployment of service %s: %w", m.Name.Name, e.err)
-		}
-		return e
-	}
-	switch e.verdict.Outcome {
-	case rollout.Failed, rollout.TimedOut, rollout.RolledBack:
-		if !m.Back {
-			e.diagnosis = d.diagnose(ctx, m)
 		}
 	}
 	return e
@@ -233,12 +247,22 @@ func (d *Deployer) follow(ctx context.Context, r Request, l limit, m moved, prog
 // diagnosing is how long it may take to find out why a rollout failed.
 const diagnosing = 15 * time.Second
 
-func (d *Deployer) diagnose(ctx context.Context, m moved) (found diagnosis.Diagnosis) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), diagnosing)
+// examine finds out why a deployment ended badly, before anything is stopped:
+// afterwards the tasks only tell of that.
+func (d *Deployer) examine(ctx context.Context, m moved, e ending) ending {
+	switch e.verdict.Outcome {
+	case rollout.Failed, rollout.TimedOut, rollout.RolledBack:
+	default:
+		return e
+	}
+	if m.err != nil || m.Back || ctx.Err() != nil {
+		return e
+	}
+	ctx, cancel := context.WithTimeout(ctx, diagnosing)
 	defer cancel()
-	found = d.Rollouts.Diagnose(ctx, m.deployment.Snapshot().Subject())
-	d.View.Show(Diagnosed{m.Name, found})
-	return found
+	e.diagnosis = d.Rollouts.Diagnose(ctx, m.deployment.Snapshot().Subject())
+	d.View.Show(Diagnosed{m.Name, e.diagnosis})
+	return e
 }
 
 // concludeAll does what is left to do after all have ended: services go back, or
@@ -271,21 +295,19 @@ func (d *Deployer) conclude(ctx context.Context, r Request, l limit, m moved, e 
 		return e, e.err
 	case m.Back && outcome == rollout.RolledBack:
 		return e, nil
-	case outcome == rollout.TimedOut && now.Shifted():
+	case e.shifted && culprit == "":
 		// Nothing is wrong with the revision: only the time limit has passed.
 		e.rollback = Rollback{Code: TrafficStays, To: m.Good}
 		return e, nil
+	case !e.failed() && culprit != "" && now.New: // paused ones too
+		e = d.goBack(ctx, l, m, e, culprit)
+		e.verdict = rollout.Verdict{Outcome: rollout.Failed, Reason: rollout.Reason{Code: SiblingFailed, Detail: culprit}}
 	case outcome == rollout.Failed || outcome == rollout.TimedOut:
 		if r.RollbackOnFailure {
 			d.View.Show(Failing{m.Name, e.verdict})
-			e = d.goBack(ctx, l, m, e, "")
+			e = d.goBack(ctx, l, m, e, culprit)
 		}
 		d.stillBlocks(m)
-	case (outcome.Good() || e.sibling != "") && culprit != "" && culprit != m.Name.Name && now.New:
-		e = d.goBack(ctx, l, m, e, culprit)
-		if e.verdict.Outcome.Good() || e.verdict.Outcome == "" {
-			e.verdict = rollout.Verdict{Outcome: rollout.Failed, Reason: rollout.Reason{Code: SiblingFailed, Detail: culprit}}
-		}
 	}
 	if e.verdict.Outcome.Good() {
 		e = d.verify(ctx, m, e)

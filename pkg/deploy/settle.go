@@ -147,12 +147,16 @@ func (d *Deployer) clear(ctx context.Context, p *Plan, s ServicePlan, other roll
 			d.View.Show(Happened{s.Name, e})
 		}
 	}
-	if err := other.Err(); err != nil {
+	verdict, err := other.Verdict(), other.Err()
+	if _, late := errors.AsType[*TimeoutError](err); late {
+		verdict, err = rollout.Verdict{Outcome: rollout.TimedOut}, nil
+	}
+	if err != nil {
 		return stopped, fmt.Errorf("wait for %s of service %s: %w", named(now), s.Name.Name, err)
 	}
-	switch v := other.Verdict(); v.Outcome {
+	switch verdict.Outcome {
 	case rollout.TimedOut, rollout.Paused:
-		return stopped, &BusyError{Service: s.Name, Other: other.Snapshot(), Verdict: v}
+		return stopped, &BusyError{Service: s.Name, Other: other.Snapshot(), Verdict: verdict}
 	}
 	return stopped, nil
 }

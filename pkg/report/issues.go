@@ -154,6 +154,9 @@ func serviceLine(s deploy.ServiceResult, explain Explain) string {
 		}
 		return text
 	case rollout.Unchanged:
+		if s.Reason.Code == rollout.NothingRuns {
+			return fmt.Sprintf("%s is already set to %s, and its desired count is 0", s.Name, revision)
+		}
 		return fmt.Sprintf("%s already runs %s: nothing to do", s.Name, revision)
 	case "":
 		return fmt.Sprintf("%s is moving to %s; not waited for", s.Name, revision)

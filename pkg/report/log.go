@@ -7,6 +7,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -130,7 +132,7 @@ func (l *Log) showService(event any) {
 			l.info(e.Service.Name, "%s", line)
 		}
 	case deploy.Failing:
-		l.warn(e.Service.Name, "stopping the deployment: %s", reasonText(e.Verdict.Reason, ""))
+		l.warn(e.Service.Name, "%s", failingText(e.Verdict.Reason))
 	case deploy.RollingBack:
 		l.rollingBack(e)
 	case deploy.RollbackEnded:
@@ -318,6 +320,9 @@ func (l *Log) happened(service string, e rollout.Event) {
 		if text = what.Text; what.Trouble {
 			level = slog.LevelWarn
 		}
+		if what.Times > 1 {
+			text += fmt.Sprintf(" (%d times)", what.Times)
+		}
 		if what.Hint != "" {
 			text += "\nhint: " + what.Hint
 		}
@@ -359,11 +364,18 @@ func faultWords(c diagnosis.Cause) string {
 	return "the cluster or its infrastructure to recover"
 }
 
-func doomText(d rollout.Doomed) string {
-	detail := because("", "")
-	if detail = strings.TrimSuffix(d.Detail, "."); len(d.Alarms) > 0 {
-		detail = strings.TrimPrefix(detail+"; alarms "+strings.Join(d.Alarms, ", "), "; ")
+// failingText says why a deployment is given up, or has ended badly.
+func failingText(r rollout.Reason) string {
+	text := reasonText(r, "")
+	switch r.Code {
+	case rollout.TasksFail, rollout.TasksNotStarted, rollout.NotInTime: // it is in progress
+		return "stopping the deployment: " + text
 	}
+	return text
+}
+
+func doomText(d rollout.Doomed) string {
+	detail := withAlarms(rollout.Reason{Detail: d.Detail, Alarms: d.Alarms})
 	switch {
 	case d.Asked:
 		return "ECS rolls back, as this task requested"
@@ -431,10 +443,6 @@ func (l *Log) rollbackEnded(e deploy.RollbackEnded) {
 // verified says what of the proof was found, each point on its own.
 func (l *Log) verified(e deploy.Verified) {
 	p, name := e.Proof, e.Service.Name
-	var digests []string
-	for _, all := range p.Wanted {
-		digests = all
-	}
 	for _, wrong := range p.Contradicted() {
 		l.warn(name, "%s", wrongText(wrong, p.Wanted[wrong.Container]))
 	}
@@ -442,7 +450,7 @@ func (l *Log) verified(e deploy.Verified) {
 	case p.ResolvedErr != nil:
 		l.info(name, "could not read which digest ECS resolved the image to: %s", p.ResolvedErr)
 	case p.Resolved.Known && len(p.Resolved.Wrong) == 0:
-		l.info(name, "verified: ECS resolved the image to %s", shortDigest(digests))
+		l.info(name, "verified: ECS resolved the image to %s", wantedText(p.Wanted))
 	}
 	switch {
 	case p.TasksErr != nil:
@@ -452,8 +460,20 @@ func (l *Log) verified(e deploy.Verified) {
 	case p.Unknown > 0:
 		l.warn(name, "image digest not reported by ECS for %d of %s: not verified", p.Unknown, count(p.Tasks, "running task"))
 	case len(p.Running.Wrong) == 0:
-		l.info(name, "verified: %d of %s run %s", p.Verified, count(p.Tasks, "running task"), shortDigest(digests))
+		l.info(name, "verified: %d of %s run %s", p.Verified, count(p.Tasks, "running task"), wantedText(p.Wanted))
 	}
+}
+
+// wantedText is the expected digest, or those of several containers by their names.
+func wantedText(wanted map[string][]string) string {
+	var all []string
+	for _, container := range slices.Sorted(maps.Keys(wanted)) {
+		all = append(all, shortDigest(wanted[container]))
+		if len(wanted) > 1 {
+			all[len(all)-1] += " in " + container
+		}
+	}
+	return strings.Join(all, ", ")
 }
 
 func wrongText(w rollout.Wrong, want []string) string {
@@ -464,6 +484,7 @@ func wrongText(w rollout.Wrong, want []string) string {
 	return fmt.Sprintf("digest mismatch: %s, container %s: expected %s, got %s", where, w.Container, strings.Join(want, " or "), w.Digest)
 }
 
+// interrupted says how a cancelled run leaves a service.
 func (l *Log) interrupted(e deploy.Interrupted) {
 	b, name := e.Rollback, e.Service.Name
 	switch {
@@ -473,11 +494,18 @@ func (l *Log) interrupted(e deploy.Interrupted) {
 	case b.Wanted:
 		l.warn(name, "%s", rollbackText(b, ""))
 	}
+	state := "the deployment is still in progress and its result is unknown"
+	switch {
+	case e.Verdict.Outcome.Good():
+		state = "the deployment had completed before"
+	case e.Verdict.Final():
+		state = reasonText(e.Verdict.Reason, "")
+	}
 	if e.Err != nil {
-		l.warn(name, "the run was cancelled: the deployment is still in progress and its result is unknown (could not read the service: %s)", e.Err)
+		l.warn(name, "the run was cancelled: %s (could not read the service: %s)", state, e.Err)
 		return
 	}
-	l.warn(name, "the run was cancelled: the deployment is still in progress and its result is unknown; %s", serviceText(e.Now))
+	l.warn(name, "the run was cancelled: %s; %s", state, serviceText(e.Now))
 }
 
 func describe(i image.Description) string {

@@ -63,7 +63,7 @@ func reasonText(r rollout.Reason, controller string) string {
 	case rollout.CompletedAnyway:
 		return "the deployment completed before it could be stopped"
 	case deploy.SiblingFailed:
-		return fmt.Sprintf("the rollout to service %s failed, and all services of the step go back (onFailure: rollback)", r.Detail)
+		return fmt.Sprintf("the rollout to service %s failed, and all services of the step are rolled back (onFailure: rollback)", r.Detail)
 	}
 	return noteText(r, controller)
 }
@@ -129,7 +129,7 @@ func hookText(r rollout.Reason) string {
 func notInTime(r rollout.Reason) string {
 	limit := "timeoutMinutes"
 	if r.Kept > 0 {
-		limit = fmt.Sprintf("timeoutMinutes: %g, of which %s are kept for the rollback", (r.After + r.Kept).Minutes(), minutes(r.Kept))
+		limit = fmt.Sprintf("timeoutMinutes: %g, including %s kept for a rollback", (r.After + r.Kept).Minutes(), minutes(r.Kept))
 	}
 	text := fmt.Sprintf("the deployment did not complete within %s (%s)", minutes(r.After), limit)
 	if r.Desired > 0 {

@@ -6,8 +6,12 @@ package report
 import (
 	"fmt"
 	"net/url"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
 
@@ -50,9 +54,16 @@ func overview(b *strings.Builder, r deploy.Result, explain Explain) {
 	b.WriteString("\n")
 }
 
+// overallMark is that of the services which ended worst; a success with a warning
+// stands before one without.
 func overallMark(r deploy.Result) string {
-	worst := deploy.ServiceResult{Outcome: r.Outcome()}
-	return mark(worst)
+	worst := mark(deploy.ServiceResult{Outcome: r.Outcome()})
+	for _, s := range r.Services {
+		if s.Outcome.Good() && r.Outcome().Good() && mark(s) != worst {
+			return mark(s)
+		}
+	}
+	return worst
 }
 
 // service is the part of the summary about one service.
@@ -74,6 +85,7 @@ func service(b *strings.Builder, r deploy.Result, s deploy.ServiceResult, explai
 		{"Address", address(s.URL)},
 		{"Image", code(image.URI)},
 		{"Digest", code(image.Digest)},
+		{"Resolved by ECS", resolvedText(s)},
 		{"Revision", revisionText(s)},
 		{"Tasks", tasksText(s)},
 		{"Time", durationText(s.Took)},
@@ -99,7 +111,7 @@ func serviceLink(s deploy.ServiceResult) string {
 
 func mark(s deploy.ServiceResult) string {
 	switch {
-	case s.Outcome.Good() && s.Reason.Code == rollout.NothingRuns:
+	case s.Outcome.Good() && (s.Reason.Code == rollout.NothingRuns || s.Reason.Code == rollout.EarlySuccess):
 		return "⚠️"
 	case s.Outcome.Good(), s.Alone():
 		return "✅"
@@ -123,11 +135,56 @@ func revisionText(s deploy.ServiceResult) string {
 	return code(ecs.ShortARN(from)) + " → " + code(ecs.ShortARN(to))
 }
 
-func tasksText(s deploy.ServiceResult) string {
-	if s.Proof.Tasks == 0 {
-		return ""
+// resolvedText says of the second point of the proof, what ECS resolved the images
+// to, how it compares with the digest that was rolled out.
+func resolvedText(s deploy.ServiceResult) string {
+	p := s.Proof
+	switch {
+	case len(p.Wanted) == 0:
+		return "" // nothing was compared
+	case p.ResolvedErr != nil:
+		return text("not verified: " + p.ResolvedErr.Error())
+	case len(p.Resolved.Wrong) > 0:
+		return "⚠️ " + text(otherDigests(p.Resolved.Wrong))
+	case p.Resolved.Known:
+		return "✅ the same digest"
 	}
-	return fmt.Sprintf("%d running, %d of them verified by digest", s.Proof.Tasks, s.Proof.Verified)
+	return "not verified: no digest is reported"
+}
+
+// tasksText says of the third point of the proof, the running tasks, how many run
+// the digest that was rolled out.
+func tasksText(s deploy.ServiceResult) string {
+	p := s.Proof
+	switch {
+	case len(p.Wanted) == 0 && s.Outcome.Good() && s.Reason.Code == rollout.NothingRuns:
+		return "⚠️ none: the desired count is 0, and nothing was verified"
+	case len(p.Wanted) == 0:
+		return ""
+	case p.TasksErr != nil:
+		return text("not verified: " + p.TasksErr.Error())
+	case p.Tasks == 0:
+		return "not verified: ECS lists no running task of the deployment"
+	}
+	words := fmt.Sprintf("%d running, %d of them verified by digest", p.Tasks, p.Verified)
+	if p.Unknown > 0 {
+		words += fmt.Sprintf(", %d without a reported digest", p.Unknown)
+	}
+	if len(p.Running.Wrong) > 0 {
+		return "⚠️ " + words + "; " + text(otherDigests(p.Running.Wrong))
+	}
+	return words
+}
+
+// otherDigests names the digests that run instead of the wanted ones, each once.
+func otherDigests(wrong []rollout.Wrong) string {
+	var all []string
+	for _, w := range wrong {
+		if one := w.Container + " has " + w.Digest; !slices.Contains(all, one) {
+			all = append(all, one)
+		}
+	}
+	return strings.Join(all, ", ")
 }
 
 func durationText(d time.Duration) string {
@@ -145,8 +202,11 @@ func address(endpoint string) string {
 	if u, err := url.Parse(endpoint); err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
 		return code(endpoint)
 	}
-	return link(text(endpoint), strings.NewReplacer("(", "%28", ")", "%29", " ", "%20", "<", "%3C", ">", "%3E").Replace(endpoint))
+	return link(text(endpoint), inLink.Replace(withoutControls(endpoint)))
 }
+
+// inLink escapes what would end the address of a link, or be more than one.
+var inLink = strings.NewReplacer("(", "%28", ")", "%29", " ", "%20", "<", "%3C", ">", "%3E", "|", "%7C", `\`, "%5C", `"`, "%22", "`", "%60", "*", "%2A", "_", "%5F", "~", "%7E", "[", "%5B", "]", "%5D", "&", "&amp;")
 
 // causes writes a diagnosis: its causes with hints first in what is seen, the last
 // lines of the log folded.
@@ -158,7 +218,7 @@ func causes(b *strings.Builder, d diagnosis.Diagnosis) {
 	for _, c := range d.Causes {
 		fmt.Fprintf(b, "- %s\n", text(fmt.Sprintf("%d × %s", c.Count, c.Reason)))
 		if failed := c.Failed(); failed != nil {
-			fmt.Fprintf(b, "  - container %s%s\n", code(failed.Name), text(containerEnd(*failed)))
+			fmt.Fprintf(b, "  - container %s%s\n", code(failed.Name), inline(containerEnd(*failed)))
 		}
 		if c.Hint != "" {
 			fmt.Fprintf(b, "  - 💡 %s\n", text(c.Hint))
@@ -212,35 +272,54 @@ func table(b *strings.Builder, rows [][2]string) {
 	}
 }
 
-// text makes s plain text in Markdown, on one line.
+// text makes s plain text in Markdown, on one line, wherever it stands: at the
+// beginning of a block too, where a dash or a number would begin a list.
 func text(s string) string {
-	return strings.NewReplacer(
-		"\r", " ", "\n", " ", "&", "&amp;", "<", "&lt;", ">", "&gt;",
-		`\`, `\\`, "`", "\\`", "*", `\*`, "_", `\_`, "[", `\[`, "]", `\]`, "|", `\|`, "#", `\#`, "!", `\!`, "~", `\~`, "$", `\$`, "@", "&#64;",
-		"://", "&#58;//", "www.", "www&#46;",
-	).Replace(withoutControls(s))
+	s = strings.TrimSpace(withoutControls(s))
+	if marker := blockMarker.FindString(s); marker != "" {
+		last := len(marker) - 1
+		return marker[:last] + `\` + marker[last:] + inline(s[len(marker):])
+	}
+	return inline(s)
 }
 
-// code shows s in a fixed font; within <code> only HTML and the table's own
-// separator have a meaning to escape.
+// inline makes s plain text within a line.
+func inline(s string) string { return plainText.Replace(withoutControls(s)) }
+
+// blockMarker is what begins a list, a heading underline or a rule.
+var blockMarker = regexp.MustCompile(`^(?:[-+=]|[0-9]+[.)])`)
+
+// plainText escapes what Markdown, its extensions and HTML give a meaning to, and
+// what is made a link without being marked as one.
+var plainText = strings.NewReplacer(
+	"&", "&amp;", "<", "&lt;", ">", "&gt;",
+	`\`, `\\`, "`", "\\`", "*", `\*`, "_", `\_`, "[", `\[`, "]", `\]`, "|", `\|`, "#", `\#`, "!", `\!`, "~", `\~`, "$", `\$`, "@", "&#64;",
+	"://", "&#58;//", "www.", "www&#46;", "WWW.", "WWW&#46;",
+)
+
+// code shows s in a fixed font. Within <code> HTML, Markdown and the table's
+// separator keep their meanings.
 func code(s string) string {
-	if s == "" {
+	if s = withoutControls(s); s == "" {
 		return ""
 	}
-	return "<code>" + strings.NewReplacer(
-		"\r", " ", "\n", " ", "&", "&amp;", "<", "&lt;", ">", "&gt;",
-		"|", "&#124;", "`", "&#96;", "*", "&#42;", "_", "&#95;", "[", "&#91;", "]", "&#93;", `\`, "&#92;", "~", "&#126;", "$", "&#36;",
-		"://", "&#58;//", "www.", "www&#46;",
-	).Replace(withoutControls(s)) + "</code>"
+	return "<code>" + codeText.Replace(s) + "</code>"
 }
 
-// withoutControls drops the characters that reorder or hide text.
+var codeText = strings.NewReplacer(
+	"&", "&amp;", "<", "&lt;", ">", "&gt;",
+	"|", "&#124;", "`", "&#96;", "*", "&#42;", "_", "&#95;", "[", "&#91;", "]", "&#93;", `\`, "&#92;", "~", "&#126;", "$", "&#36;",
+	"@", "&#64;", "#", "&#35;", "!", "&#33;", "://", "&#58;//", "www.", "www&#46;", "WWW.", "WWW&#46;",
+)
+
+// withoutControls puts s on one line, and drops the characters that reorder or
+// hide text.
 func withoutControls(s string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
-		case r == '\n' || r == '\r' || r == '\t':
-			return r
-		case r < ' ' || r == 0x7f, r >= 0x80 && r < 0xa0, r == 0xad, r >= 0x200b && r <= 0x200f, r >= 0x202a && r <= 0x202e, r >= 0x2060 && r <= 0x2069, r == 0xfeff:
+		case unicode.IsSpace(r):
+			return ' '
+		case unicode.IsControl(r), unicode.Is(unicode.Cf, r), r == utf8.RuneError:
 			return -1
 		}
 		return r
@@ -263,6 +342,8 @@ func link(label, address string) string {
 	return "[" + label + "](" + address + ")"
 }
 
+var regionName = regexp.MustCompile(`^[a-z0-9-]+$`)
+
 // ConsoleURL is the page of a service in the AWS console, "" where serviceARN is
 // not the ARN of a service or its partition's console is not known.
 //
@@ -278,9 +359,9 @@ func ConsoleURL(serviceARN string) string {
 		"aws-us-gov": a.Region + ".console.amazonaws-us-gov.com",
 	}[a.Partition]
 	parts := strings.Split(a.Resource, "/")
-	if !known || len(parts) != 3 || parts[0] != "service" {
+	if !known || !regionName.MatchString(a.Region) || len(parts) != 3 || parts[0] != "service" {
 		return ""
 	}
 	return fmt.Sprintf("https://%s/ecs/v2/clusters/%s/services/%s/health?region=%s",
-		host, url.PathEscape(parts[1]), url.PathEscape(parts[2]), url.QueryEscape(a.Region))
+		host, inLink.Replace(url.PathEscape(parts[1])), inLink.Replace(url.PathEscape(parts[2])), url.QueryEscape(a.Region))
 }

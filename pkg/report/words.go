@@ -107,27 +107,43 @@ func plain(status string) string {
 	return strings.ToLower(b.String())
 }
 
+// cut stands where something was left out.
+const cut = "…"
+
 // shorten makes s one line of n characters at most. AWS's messages are chains of
 // clauses that begin with what happened and end with why: those in the middle are
-// left out first. Only a chain whose ends are too long by themselves is cut at the
-// end of a word.
+// left out first. Of a chain whose ends are too long by themselves the last clause
+// stays where it takes half of the line at most, and the beginning is cut at the
+// end of a word. Only a word that fills the line is cut itself.
 func shorten(s string, n int) string {
-	const mark = "…"
 	s = strings.Join(strings.Fields(s), " ")
 	if utf8.RuneCountInString(s) <= n {
 		return s
 	}
 	clauses := strings.Split(s, ": ")
 	for first := 2; first < len(clauses); first++ {
-		short := clauses[0] + ": " + mark + " " + strings.Join(clauses[first:], ": ")
+		short := clauses[0] + ": " + cut + " " + strings.Join(clauses[first:], ": ")
 		if utf8.RuneCountInString(short) <= n {
 			return short
 		}
 	}
-	runes := []rune(s)[:max(n-1, 0)]
-	text := string(runes)
-	if i := strings.LastIndexByte(text, ' '); i > n/2 {
-		text = text[:i]
+	end := " " + clauses[len(clauses)-1]
+	first, _, _ := strings.Cut(s, " ")
+	room := n - utf8.RuneCountInString(end)
+	if len(clauses) == 1 || room < n/2 || room <= utf8.RuneCountInString(first) {
+		return beginning(s, n)
 	}
-	return strings.TrimRight(text, " ,;:") + mark
+	return beginning(s, room) + end
+}
+
+// beginning cuts s, which is longer, after a word so that it and the mark of the cut are n
+// characters at most.
+func beginning(s string, n int) string {
+	runes := []rune(s)[:max(n-1, 0)]
+	if next := []rune(s)[len(runes)]; next != ' ' {
+		if i := strings.LastIndexByte(string(runes), ' '); i > 0 {
+			runes = []rune(string(runes)[:i])
+		}
+	}
+	return strings.TrimRight(string(runes), " ,;:") + cut
 }
