@@ -109,6 +109,7 @@ func TestShim(t *testing.T) {
 		{name: "a fault", play: "segmentation", failed: "EcsDeploy crashed: SIGSEGV: segmentation violation."},
 		{name: "an error of Go's runtime", play: "fatal", failed: "EcsDeploy crashed: fatal error: sync: unlock of unlocked mutex."},
 		{name: "what is written to standard error", play: "warn a\r##v\u00adso[b.c]\x1b[0m 100%", want: []string{"\n##vso[task.debug]a\n##vso[task.debug]**vso[b.c] 100%AZP25\n"}},
+		{name: "secrets in URLs", play: "warn Get https://u:p@h/?X-Amz-Signature=ab&x=1: no", want: []string{"]Get https://***@h/?X-Amz-Signature=***&x=1: no\n"}},
 		{name: "does not wait for whoever holds standard error", play: "leave", want: []string{"left "}},
 		{name: "unpacks into the task folder", play: "report", want: []string{"self={task}/bin/ecsdeploy-"}},
 		{name: "elsewhere from a read-only task folder", play: "report", preload: "readonly.js", want: []string{"self={temp}/ecsdeploy-"}},
