@@ -117,7 +117,7 @@ func TestShim(t *testing.T) {
 		{name: "elsewhere from a folder that everybody can change", play: "report", change: func(s shim) { s.must(os.Chmod(s.bin(), 0o777)) }, want: []string{"self={temp}/ecsdeploy-"}},
 		{name: "a full disk", play: "report", preload: "full.js", failed: "EcsDeploy could not unpack its executable: no space left on device"},
 		{name: "names an unsupported platform", preload: "sunos.js",
-			failed: "EcsDeploy does not run on this agent's platform, sunos-x64. It runs on linux, win32 and darwin, each x64 or arm64."},
+			failed: "EcsDeploy does not run on this agent's platform, sunos-x64. It runs on linux (x64, arm64, arm), win32 (x64, arm64, ia32) and darwin (x64, arm64)."},
 		{name: "says why the executable does not start", program: "#!/does/not/exist\n", failed: "EcsDeploy could not start {task}/bin/ecsdeploy-", want: []string{"ENOENT"}},
 		{name: "a damaged index", change: func(s shim) { s.write("index.json", "{") }, failed: "The task's files in {task}/bin are damaged: "},
 		{name: "no index", change: func(s shim) { s.must(os.Remove(filepath.Join(s.bin(), "index.json"))) }, failed: "The task's files in {task}/bin are damaged: "},

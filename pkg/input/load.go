@@ -82,11 +82,13 @@ type loader struct {
 }
 
 func (l *loader) fail(name string, line int, err error) {
-	e := &mistake.Error{Input: name, Line: line, Text: err.Error()}
-	if m, ok := errors.AsType[*mistake.Error](err); ok {
-		e.Advice = m.Advice
+	m, ok := errors.AsType[*mistake.Error](err)
+	if !ok {
+		m = &mistake.Error{Text: err.Error()}
 	}
-	l.mistakes = append(l.mistakes, e)
+	placed := *m
+	placed.Input, placed.Line = name, line
+	l.mistakes = append(l.mistakes, &placed)
 }
 
 // one parses an input of one value. An unset or a wrong one is zero.
@@ -196,6 +198,7 @@ func (l *loader) inputs(in *Inputs, f, defaults *fields) {
 	in.ForceNewDeployment = one(l, "forceNewDeployment", f.ForceNewDeployment, parseBool)
 	in.Wait = one(l, "wait", f.Wait, parseBool)
 	in.Timeout = one(l, "timeoutMinutes", f.TimeoutMinutes, parseMinutes)
+	in.TimeoutGiven = f.TimeoutMinutes != defaults.TimeoutMinutes
 	in.Summary = one(l, "summary", f.Summary, parseBool)
 	in.DryRun = one(l, "dryRun", f.DryRun, parseBool)
 

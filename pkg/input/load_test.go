@@ -125,7 +125,7 @@ func TestEveryInput(t *testing.T) {
 		RemoveEnvironment: []input.VariableName{{"", "OLD"}, {"proxy", "OLD"}},
 		Secrets:           []input.Variable{{"", "DB", "arn:aws:secretsmanager:eu-west-1:123456789012:secret:db-AbCdEf:key::"}},
 		CPU:               "1 vCPU", Memory: "2048", ContainerCommand: []string{"sh", "-c", "a=b"},
-		DesiredCount: new(0), ForceNewDeployment: true, PinDigest: true, Wait: false, Timeout: 5 * time.Minute, DryRun: true, Summary: false,
+		DesiredCount: new(0), ForceNewDeployment: true, PinDigest: true, Wait: false, Timeout: 5 * time.Minute, TimeoutGiven: true, DryRun: true, Summary: false,
 		WhenBusy: "supersede", AllowOlderBuild: true, UntilTraffic: true,
 	}
 	if !reflect.DeepEqual(got.Inputs, want) {
