@@ -167,9 +167,10 @@ function executable() {
     try { file = path.join(folder(), entry.name); } catch (err) { problems.push(err.message); continue; }
     if (intact(file, entry)) return file;
     content = content || unpacked(entry);
-    try { write(file, content); } catch (err) { problems.push(err.message); }
+    let problem = `${file} cannot be run, as on a file system mounted with noexec`;
+    try { write(file, content); } catch (err) { problem = err.message; }
     if (intact(file, entry)) return file; // unpacked now, or by another job meanwhile
-    problems.push(`${file} cannot be run, as on a file system mounted with noexec`);
+    problems.push(problem);
   }
   throw new Error(`EcsDeploy could not unpack its executable: ${problems.join('; ')}.`);
 }

@@ -116,6 +116,8 @@ func TestShim(t *testing.T) {
 		{name: "elsewhere where that may hold no programs", play: "report", preload: "noexec.js", want: []string{"self={temp}/ecsdeploy-"}},
 		{name: "elsewhere from a folder that everybody can change", play: "report", change: func(s shim) { s.must(os.Chmod(s.bin(), 0o777)) }, want: []string{"self={temp}/ecsdeploy-"}},
 		{name: "a full disk", play: "report", preload: "full.js", failed: "EcsDeploy could not unpack its executable: no space left on device"},
+		{name: "no place that may hold programs", play: "report", preload: "noexec-anywhere.js",
+			failed: "EcsDeploy could not unpack its executable: {task}/bin/ecsdeploy-", want: []string{" cannot be run, as on a file system mounted with noexec; {temp}/ecsdeploy-"}},
 		{name: "names an unsupported platform", preload: "sunos.js",
 			failed: "EcsDeploy does not run on this agent's platform, sunos-x64. It runs on linux (x64, arm64, arm), win32 (x64, arm64, ia32) and darwin (x64, arm64)."},
 		{name: "says why the executable does not start", program: "#!/does/not/exist\n", failed: "EcsDeploy could not start {task}/bin/ecsdeploy-", want: []string{"ENOENT"}},
