@@ -95,12 +95,13 @@ type credential struct {
 // waits for another's call can still give up.
 type token struct {
 	api  *ecr.Client
+	mask func(secrets ...string)
 	lock chan struct{}
 	held credential
 }
 
-func newToken(api *ecr.Client) *token {
-	return &token{api: api, lock: make(chan struct{}, 1)}
+func newToken(api *ecr.Client, mask func(secrets ...string)) *token {
+	return &token{api: api, mask: mask, lock: make(chan struct{}, 1)}
 }
 
 func (t *token) get(ctx context.Context) (credential, error) {
@@ -121,6 +122,7 @@ func (t *token) get(ctx context.Context) (credential, error) {
 	if err != nil {
 		return credential{}, err
 	}
+	t.mask(held.password, held.user+":"+held.password)
 	t.held = held
 	return held, nil
 }
