@@ -205,7 +205,7 @@ func TestKeylessRefused(t *testing.T) {
 					}
 					return inHint.FindString(hint)
 				}
-				days := int(vstokenEnds.Sub(time.Now()).Hours() / 24)
+				days := int(time.Until(vstokenEnds).Hours() / 24)
 				policy := refused("No OpenIDConnect provider found", "create-open-id-connect-provider --url "+c.devops.Issuer(),
 					"account 123456789012", fmt.Sprintf("ends on 2027-07-01, in %d days", days))
 				c.addProvider("sts.amazonaws.com")
