@@ -3,6 +3,7 @@ package main
 // Azure DevOps, as the run's environment describes it.
 
 import (
+	"cmp"
 	"net/http"
 	"strconv"
 	"sync"
@@ -42,7 +43,7 @@ func azureDevOps(config input.Config, settings *network.Settings, transport http
 	s := config.Server
 	number := func(text string) int { n, _ := strconv.Atoi(text); return n }
 	o := azdo.Options{
-		CollectionURL: s.CollectionURL,
+		CollectionURL: cmp.Or(s.CollectionURL, s.ConnectionURL),
 		Project:       s.Project,
 		Token:         s.Token.Reveal(),
 		Release:       number(s.ReleaseID),

@@ -211,6 +211,9 @@ func TestKeylessRefused(t *testing.T) {
 				c.addProvider("sts.amazonaws.com")
 				refused("Incorrect token audience", "--client-id "+devops.Audience, "arn:aws:iam::123456789012:oidc-provider/vstoken.dev.azure.com/")
 				c.addProvider(devops.Audience)
+				if tt.id == "" {
+					refused("AWS.AssumeRoleArn in place of roleArn")
+				}
 				same := refused("Not authorized to perform sts:AssumeRoleWithWebIdentity (AccessDenied)", "subject "+tt.subject)
 				if policy == "" || policy != same {
 					t.Errorf("the policies are\n%s\n%s", policy, same)
