@@ -77,7 +77,7 @@ type WorkItem struct {
 	URL                string // of its page
 }
 
-// PullRequest is a pull request of Azure Repos.
+// PullRequest is a pull request of Azure Repos or of GitHub.
 type PullRequest struct {
 	ID            int
 	Title, Author string
@@ -257,16 +257,21 @@ func (c *Client) readWorkItems(ctx context.Context, client *library.ClientImpl, 
 	}))
 }
 
-// readPullRequests finds the pull requests of Azure Repos that brought the changes.
+// readPullRequests finds the pull requests that brought the changes: Azure Repos
+// is asked, other repositories name them in the messages of commits.
 func (c *Client) readPullRequests(ctx context.Context, d *Difference) {
-	if len(d.Changes) == 0 || !strings.EqualFold(d.To.RepositoryType, "TfsGit") || d.To.RepositoryID == "" {
+	if len(d.Changes) == 0 {
+		return
+	}
+	if !strings.EqualFold(d.To.RepositoryType, "TfsGit") || d.To.RepositoryID == "" {
+		d.PullRequests = pullRequestsInTitles(d.Changes, d.To.RepositoryType)
 		return
 	}
 	commits := make([]string, 0, MaxPullRequests)
 	for _, change := range d.Changes[:min(len(d.Changes), MaxPullRequests)] {
 		commits = append(commits, change.ID)
 	}
-	d.problem(c.call(ctx, "pull requests of the changes", readCode, func(ctx context.Context) error {
+	if d.problem(c.call(ctx, "pull requests of the changes", readCode, func(ctx context.Context) error {
 		results, err := c.askPulls(ctx, d.project, d.To.RepositoryID, commits)
 		if err != nil {
 			return err
@@ -280,7 +285,9 @@ func (c *Client) readPullRequests(ctx context.Context, d *Difference) {
 		}
 		slices.SortFunc(d.PullRequests, func(a, b PullRequest) int { return b.ID - a.ID })
 		return nil
-	}))
+	})) {
+		d.PullRequests = pullRequestsInTitles(d.Changes, d.To.RepositoryType)
+	}
 }
 
 func (d *Difference) addPullRequest(c *Client, p pull) {
