@@ -7,7 +7,9 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
 readonly VSIX=build/ecsdeploy.vsix
+readonly SBOM=build/ecsdeploy.cdx.json
 readonly VSIX_BUDGET=26214400 # bytes: Azure DevOps Server 2019 takes no more
+readonly PACK_QUALITY=${PACK_QUALITY:-9} # of Brotli; a release has 11: a sixth smaller, six times the work
 readonly REGISTRY_VERSION=v3.1.2
 readonly TOOLS="$PWD/.tools"
 readonly NPM="$TOOLS/npm"
@@ -20,9 +22,16 @@ Usage: ./build.sh COMMAND
   build            the executables for this machine, into build
   test [PACKAGE…]  all checks and tests, the packaged task under a stand-in agent included;
                    with packages, only "go test" of those
-  package          the extension for the Marketplace: build/ecsdeploy.vsix
+  package          the extension for the Marketplace: build/ecsdeploy.vsix, with its bill of materials (CycloneDX) and
+                   SHA-256 sums beside it
+  reproduce        package two fresh clones in two folders and compare the sums
+  sizes            what each platform adds to the extension, and each module to the executable
+  platforms        run the executables of other platforms, too, where qemu-user or wine is installed: the matrix
+  notice           write NOTICE, the licences of what ships, anew; package does so as well
+  version X.Y.Z    set the version in the manifests and begin its section in the changelog
   try [SCENARIO]   run the packaged task against the emulator and watch it; "try help" lists the scenarios
-  bench [PATTERN]  the benchmarks; "bench push [FLAG…]" measures pushes beside the other tools on the PATH (half an hour)
+  bench [PATTERN]  the benchmarks; "bench push [FLAG…]" measures pushes beside the other tools on the PATH (half an hour),
+                   "bench start [ROUNDS]" how long the packaged task takes to its first line
   emulator [FLAG…] the emulator as a server, until Ctrl+C
   help             this text
 TEXT
@@ -85,25 +94,31 @@ cmd_build() {
 # executables cross-compiles the task's executable for every platform, under Node's names, and packs them.
 # Inlining is off where it buys nothing but bytes: an eighth of the size, and size is what every job downloads.
 executables() {
-  local target goos goarch node
+  local goos goarch node
   mkdir -p build/bin
-  for target in linux/amd64/linux-x64 linux/arm64/linux-arm64 windows/amd64/win32-x64.exe windows/arm64/win32-arm64.exe \
-    darwin/amd64/darwin-x64 darwin/arm64/darwin-arm64; do
-    IFS=/ read -r goos goarch node <<<"$target"
-    CGO_ENABLED=0 GOOS=$goos GOARCH=$goarch go build -trimpath -buildvcs=false -ldflags='-s -w' \
+  while read -r goos goarch node; do
+    case $goos in '' | '#'*) continue ;; windows) node+=.exe ;; esac
+    CGO_ENABLED=0 GOOS=$goos GOARCH=$goarch GOARM=7 go build -trimpath -buildvcs=false -ldflags='-s -w' \
       -gcflags='all=-l' -gcflags='github.com/klauspost/...=' -o "build/bin/ecsdeploy-$node" ./cmd/ecsdeploy
-  done
-  local files=(.ci/pack.js build/bin/*)
+  done <.ci/platforms
+  local files=(.ci/pack.js build/quality build/bin/*)
+  printf '%s\n' "$PACK_QUALITY" >build/quality
   fresh build/pack.stamp "${files[@]}" && [ -f task/bin/index.json ] && return
   say "pack the executables"
   rm -rf task/bin
-  node .ci/pack.js build/bin task/bin >build/executables.txt
+  node .ci/pack.js build/bin task/bin "$PACK_QUALITY" >build/executables.txt
   stamp build/pack.stamp "${files[@]}"
 }
 
 cmd_package() {
   package
-  cat build/executables.txt build/sizes.txt
+  cat build/executables.txt build/sizes.txt build/SHA256SUMS
+}
+
+cmd_notice() {
+  need
+  go run ./cmd/inventory notice >NOTICE.new
+  mv NOTICE.new NOTICE
 }
 
 # package writes the extension, unless it is there and nothing has changed.
@@ -114,7 +129,8 @@ package() {
   executables
   go run ./pkg/placeholder/build task/placeholder.tar
   same_version
-  local files=(vss-extension.json overview.md LICENSE images/icon.png .ci/vsix.js "$NPM/stamp"
+  cmd_notice
+  local files=(vss-extension.json overview.md LICENSE NOTICE images/icon.png .ci/vsix.js "$NPM/stamp"
     task/task.json task/index.js task/icon.png task/placeholder.tar task/bin/*)
   if ! fresh build/vsix.stamp "${files[@]}" || [ ! -f "$VSIX" ]; then
     say "package the extension"
@@ -126,7 +142,18 @@ package() {
     rm build/tfx.vsix
     stamp build/vsix.stamp "${files[@]}"
   fi
+  go run ./cmd/inventory sbom "$(version)" "$VSIX" build/bin/* >"$SBOM"
+  sums "$VSIX" "$SBOM" >build/SHA256SUMS
 }
+
+# sums prints the SHA-256 of files in the form that "sha256sum --check" and "shasum -a 256 --check" read.
+sums() { node -e '
+  const fs = require("fs"), crypto = require("crypto"), path = require("path");
+  for (const file of process.argv.slice(1)) {
+    console.log(crypto.createHash("sha256").update(fs.readFileSync(file)).digest("hex") + "  " + path.basename(file));
+  }' "$@"; }
+
+version() { node -p 'JSON.parse(require("fs").readFileSync("vss-extension.json", "utf8")).version'; }
 
 # tfx_package lets tfx-cli pack. What it finds wrong with task.json it merely warns about, so a warning fails the build.
 tfx_package() {
@@ -196,6 +223,42 @@ cmd_test() {
   go test -race -shuffle=on -json ./... | node .ci/gotest.js
 }
 
+# cmd_reproduce packages the last commit twice: what two clones in two folders give must not differ in a byte.
+cmd_reproduce() {
+  need
+  npm_tools
+  local work clone
+  work=$(mktemp -d)
+  trap 'rm -rf "$work"' EXIT
+  for clone in one "another folder"; do
+    say "package a clone in $work/$clone"
+    git clone --quiet . "$work/$clone"
+    ln -s "$TOOLS" "$work/$clone/.tools"
+    (cd "$work/$clone" && ./build.sh package >/dev/null)
+  done
+  cat "$work/one/build/SHA256SUMS"
+  cmp "$work/one/build/SHA256SUMS" "$work/another folder/build/SHA256SUMS" || die "two clones gave different extensions"
+  say "both clones gave these sums"
+}
+
+cmd_sizes() {
+  package
+  node .ci/sizes.js build/bin
+}
+
+# cmd_platforms runs what was cross-compiled. On Debian: apt-get install --no-install-recommends qemu-user wine64 wine
+cmd_platforms() {
+  package
+  cmd_build
+  build/emulator platforms -vsix "$VSIX" -node "$(command -v node)" "$@"
+}
+
+cmd_version() {
+  [ $# -eq 1 ] || die "usage: ./build.sh version X.Y.Z"
+  need
+  node .ci/version.js "$1"
+}
+
 cmd_try() {
   package
   cmd_build
@@ -207,6 +270,10 @@ cmd_bench() {
   if [ "${1:-}" = push ]; then
     cmd_build
     exec build/pushbench "${@:2}"
+  fi
+  if [ "${1:-}" = start ]; then
+    package
+    exec node .ci/start.js task "${@:2}"
   fi
   registry_tool
   test_environment
@@ -220,7 +287,7 @@ cmd_emulator() {
 
 main() {
   case $1 in
-    build | test | package | try | bench | emulator | help) "cmd_$1" "${@:2}" ;;
+    build | test | package | reproduce | sizes | platforms | notice | version | try | bench | emulator | help) "cmd_$1" "${@:2}" ;;
     -h | --help) cmd_help ;;
     *) cmd_help >&2; exit 2 ;;
   esac

@@ -27,7 +27,7 @@ function executable() {
   const bin = path.join(__dirname, 'bin');
   const platform = `${process.platform}-${process.arch}`;
   const place = JSON.parse(fs.readFileSync(path.join(bin, 'index.json')))[platform];
-  if (!place) throw new Error(`EcsDeploy does not run on this agent's platform, ${platform}. It runs on linux, win32 and darwin, each x64 or arm64.`);
+  if (!place) throw new Error(`EcsDeploy does not run on this agent's platform, ${platform}. It runs on linux (x64, arm64, arm), win32 (x64, arm64, ia32) and darwin (x64, arm64).`);
   const name = `ecsdeploy-${platform}${windows ? '.exe' : ''}`;
   const file = path.join(bin, name);
   if (runnable(file)) return file;

@@ -76,7 +76,7 @@ func TestShim(t *testing.T) {
 		{name: "elsewhere from a read-only task folder", play: "report", preload: "readonly.js", want: []string{"self={temp}/ecsdeploy-"}},
 		{name: "elsewhere where that may hold no programs", play: "report", preload: "noexec.js", want: []string{"self={temp}/ecsdeploy-"}},
 		{name: "names an unsupported platform", preload: "sunos.js", want: []string{
-			"##vso[task.logissue type=error]EcsDeploy does not run on this agent's platform, sunos-x64. It runs on linux, win32 and darwin, each x64 or arm64.",
+			"##vso[task.logissue type=error]EcsDeploy does not run on this agent's platform, sunos-x64. It runs on linux (x64, arm64, arm), win32 (x64, arm64, ia32) and darwin (x64, arm64).",
 			"##vso[task.complete result=Failed]",
 		}},
 		{name: "says why the executable does not start", program: "#!/does/not/exist\n", want: []string{

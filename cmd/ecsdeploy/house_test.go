@@ -14,10 +14,12 @@ import (
 // whom among our own packages.
 func TestImports(t *testing.T) {
 	allowed := map[string][]string{
-		"cmd/ecsdeploy":          {"pkg/deploy", "pkg/vso", "pkg/input", "pkg/session", "pkg/network", "pkg/azdo", "pkg/report", "pkg/image", "pkg/ecr", "pkg/rollout", "pkg/taskdef", "pkg/placeholder"},
-		"pkg/report":             {"pkg/deploy", "pkg/rollout", "pkg/taskdef"},
-		"pkg/deploy":             {"pkg/image", "pkg/ecr", "pkg/rollout", "pkg/taskdef"},
-		"pkg/rollout":            {"pkg/taskdef"},
+		"cmd/ecsdeploy":          {"pkg/deploy", "pkg/vso", "pkg/input", "pkg/session", "pkg/network", "pkg/azdo", "pkg/report", "pkg/image", "pkg/ecr", "pkg/ecs", "pkg/rollout", "pkg/taskdef", "pkg/placeholder", "pkg/mistake"},
+		"pkg/report":             {"pkg/deploy", "pkg/rollout", "pkg/diagnosis", "pkg/ecs", "pkg/image", "pkg/taskdef", "pkg/mistake"},
+		"pkg/deploy":             {"pkg/image", "pkg/ecr", "pkg/ecs", "pkg/rollout", "pkg/diagnosis", "pkg/taskdef", "pkg/mistake"},
+		"pkg/rollout":            {"pkg/ecs", "pkg/diagnosis", "pkg/mistake"},
+		"pkg/diagnosis":          {"pkg/ecs", "pkg/taskdef"},
+		"pkg/ecs":                {"pkg/taskdef", "pkg/mistake"},
 		"pkg/vso":                {},
 		"pkg/input":              {"pkg/mistake"},
 		"pkg/session":            {"pkg/mistake", "pkg/network"},
@@ -30,6 +32,7 @@ func TestImports(t *testing.T) {
 		"task":                   {}, // tests of the shim
 		"cmd/emulator":           {"pkg/emulator", "pkg/emulator/agent"},
 		"cmd/pushbench":          {"pkg/image"},
+		"cmd/inventory":          {},
 		"pkg/emulator":           {},
 		"pkg/placeholder/server": {},
 		"pkg/placeholder":        {},

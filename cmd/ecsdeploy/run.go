@@ -19,8 +19,10 @@ import (
 
 	"ecsdeploy/pkg/deploy"
 	"ecsdeploy/pkg/ecr"
+	"ecsdeploy/pkg/ecs"
 	"ecsdeploy/pkg/image"
 	"ecsdeploy/pkg/input"
+	"ecsdeploy/pkg/mistake"
 	"ecsdeploy/pkg/network"
 	"ecsdeploy/pkg/placeholder"
 	"ecsdeploy/pkg/report"
@@ -111,13 +113,15 @@ func execute(ctx context.Context, config input.Config, variables map[string]stri
 	if err != nil {
 		return deploy.Result{}, err
 	}
-	log.Info(fmt.Sprintf("%s in %s", who.ARN, cfg.Region))
+	log.Info(fmt.Sprintf("%s in %s (times are UTC)", who.ARN, cfg.Region))
 
 	environ := func(key string) (string, bool) { v, ok := variables[key]; return v, ok }
 	repositories := ecr.New(cfg, ecr.Options{Logger: log})
+	client := ecs.New(cfg)
 	deployer := &deploy.Deployer{
-		ECR: repositories,
-		ECS: rollout.New(cfg),
+		ECR:      repositories,
+		ECS:      client,
+		Rollouts: rollout.NewAWS(client),
 		Images: image.Options{
 			Platform:         config.Inputs.Platform,
 			WorkingDirectory: config.Pipeline.WorkingDirectory,
@@ -127,8 +131,7 @@ func execute(ctx context.Context, config input.Config, variables map[string]stri
 			TempDirectory:    config.Pipeline.TempDirectory,
 			Logger:           log,
 		},
-		Console: console,
-		Log:     log,
+		View: report.NewLog(console, log),
 	}
 	in, r := config.Inputs, request(config)
 	switch in.Command {
@@ -147,7 +150,11 @@ func execute(ctx context.Context, config input.Config, variables map[string]stri
 	case input.Rollback:
 		return deployer.RollBack(ctx, r, in.BuildID)
 	case input.Resume:
-		return deployer.Resume(ctx, r, in.HookID, in.RollbackAction)
+		action := rollout.Continue
+		if in.RollbackAction {
+			action = rollout.RollBack
+		}
+		return deployer.Resume(ctx, r, in.HookID, action)
 	default:
 		return deployer.Run(ctx, r)
 	}
@@ -225,7 +232,8 @@ func request(config input.Config) deploy.Request {
 		PinDigest:    in.PinDigest,
 		Wait:         in.Wait,
 		Timeout:      in.Timeout,
-		UntilTraffic: in.UntilTraffic,
+		Until:        until(in.UntilTraffic),
+		TimeoutGiven: in.TimeoutGiven,
 		DryRun:       in.DryRun,
 
 		Origin:            origin(config.Pipeline),
@@ -253,6 +261,13 @@ func request(config input.Config) deploy.Request {
 	return r
 }
 
+func until(traffic bool) rollout.Until {
+	if traffic {
+		return rollout.UntilTraffic
+	}
+	return rollout.UntilCompleted
+}
+
 // origin says which run of which pipeline this is. A classic release counts as
 // a run of the pipeline that built its primary artifact.
 func origin(p input.Pipeline) taskdef.Provenance {
@@ -270,7 +285,7 @@ func summarise(console *vso.Console, directory string, result deploy.Result) err
 	if err != nil {
 		return err
 	}
-	_, err = file.WriteString(report.Markdown(result))
+	_, err = file.WriteString(report.Markdown(result, session.Explain))
 	if err = errors.Join(err, file.Close()); err != nil {
 		return err
 	}
@@ -280,8 +295,8 @@ func summarise(console *vso.Console, directory string, result deploy.Result) err
 
 // conclude ends a run that came to an outcome.
 func conclude(console *vso.Console, log *slog.Logger, result deploy.Result) int {
-	failures, warnings := report.Failures(result), report.Warnings(result)
-	line := report.Line(result)
+	failures, warnings := report.Failures(result, session.Explain), report.Warnings(result)
+	line := report.Line(result, session.Explain)
 	for _, w := range warnings {
 		issue(log, slog.LevelWarn, w.Text, w.Hint)
 	}
@@ -307,7 +322,7 @@ func conclude(console *vso.Console, log *slog.Logger, result deploy.Result) int 
 func fail(ctx context.Context, console *vso.Console, log *slog.Logger, err error) int {
 	var first string
 	told := map[string]bool{} // services may share a mistake, as in a file
-	for _, one := range each(err) {
+	for _, one := range mistake.Each(err) {
 		message, hint := explain(ctx, one)
 		if told[message] {
 			continue
@@ -328,25 +343,13 @@ func issue(log *slog.Logger, level slog.Level, message, hint string) {
 	log.Log(context.Background(), level, message)
 }
 
-// each returns the errors that were joined into err.
-func each(err error) []error {
-	joined, ok := err.(interface{ Unwrap() []error })
-	if !ok {
-		return []error{err}
-	}
-	var all []error
-	for _, one := range joined.Unwrap() {
-		all = append(all, each(one)...)
-	}
-	return all
-}
-
 // explain says what went wrong in plain words, and what to do about it. Only
 // the run's own context says that it was the run which was cancelled.
 func explain(ctx context.Context, err error) (message, hint string) {
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		return "the run was cancelled", ""
 	}
+	err = report.Named(err)
 	if with, ok := errors.AsType[interface {
 		error
 		Hint() string

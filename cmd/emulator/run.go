@@ -22,6 +22,7 @@ func commands() []command {
 	return []command{
 		{"serve", "serve the emulated services on loopback", serve},
 		{"try", "run the packaged task against the emulated services and watch it", try},
+		{"platforms", "run the executables of other platforms as well, as far as this machine can", platforms},
 	}
 }
 

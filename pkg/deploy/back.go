@@ -1,175 +1,262 @@
 package deploy
 
-// The way back: a service whose rollout failed returns to the revision that
-// ran before, and the step still fails. Where ECS rolls back by itself there is
-// nothing to do here.
+// Rolling back: a service whose rollout failed returns to the revision that ran
+// before, and the step still fails. Where ECS rolls back by itself there is nothing
+// to do here.
 
 import (
 	"context"
 	"errors"
-	"fmt"
-	"log/slog"
-	"strings"
+	"iter"
 	"time"
 
+	"ecsdeploy/pkg/mistake"
 	"ecsdeploy/pkg/rollout"
+	"ecsdeploy/pkg/taskdef"
 )
 
-// backLimit is how long a way back is watched: it starts tasks that ran before.
-const backLimit = 15 * time.Minute
-
-// goBack returns the service to a proven revision after its rollout, the
-// deployment x, failed, and writes down how that went.
-func (d *Deployer) goBack(ctx context.Context, log *slog.Logger, s *servicePlan, x deployment, w watch, result *ServiceResult) {
-	why := strings.TrimSuffix(result.Reason, ".")
-	stay := func(format string, args ...any) {
-		text := fmt.Sprintf(format, args...)
-		log.Warn("not rolled back: " + text)
-		result.Reason = why + "; not rolled back: " + text
+// goBack returns a service to a proven revision after its rollout failed, or after
+// that of the service culprit did. It reads anew before it sends anything, so the
+// ending it returns may be another one: the deployment may have ended meanwhile.
+func (d *Deployer) goBack(ctx context.Context, l limit, m moved, e ending, culprit string) ending {
+	if e.verdict.Reason.Code == rollout.ServiceDeleted || e.verdict.Reason.Code == rollout.ServiceDraining {
+		return e // there is nothing to roll back
 	}
-	if w.State().Missing {
-		return
+	to, code, err := d.proven(ctx, m.ServicePlan, m.Revision)
+	if to == "" {
+		e.rollback = Rollback{Wanted: true, Code: code, Err: err}
+		d.View.Show(RollbackEnded{m.Name, e.rollback})
+		return e
 	}
-	to, err := d.proven(ctx, s, x.known().TaskDefinition)
-	if err != nil {
-		stay("%s", err)
-		return
-	}
-	back, err := d.retreat(ctx, log, s, x, to)
-	if err != nil {
-		stay("%s", err)
-		return
-	}
-	log.Info("rolling back to " + rollout.ShortARN(to))
-	w = back.watch(limits{timeout: backLimit, untilTraffic: true})
-	for e := range w.Events(ctx) {
-		at(ctx, log, e)
-	}
-	switch v := w.Verdict(); {
-	case w.Err() != nil:
-		unseen := w.Err().Error()
-		if ctx.Err() != nil {
-			unseen = "the run was cancelled"
-		}
-		text := fmt.Sprintf("the way back to %s goes on in %s, and how it ends was not seen: %s", rollout.ShortARN(to), deployer(s.service), unseen)
-		log.Warn(text)
-		result.Reason = why + "; " + text
-	case v.Outcome == rollout.RolledBack, v.Outcome == rollout.Succeeded && back.known().TaskDefinition == to:
-		log.Info("the service is back on " + rollout.ShortARN(to) + " and stable")
-		result.Outcome = rollout.RolledBack
-		result.Reason = why + "; rolled back to " + rollout.ShortARN(to)
-	case v.Outcome == rollout.Succeeded:
-		stay("the deployment completed before it could be stopped")
-	case v.Outcome == rollout.Superseded:
-		stay("%s", v.Reason)
+	deployment, refused, err := d.retreat(ctx, m, to)
+	switch {
+	case errors.Is(err, errCompleted) && culprit == "":
+		e.verdict = rollout.Verdict{Outcome: rollout.Succeeded, Reason: rollout.Reason{Code: rollout.CompletedAnyway}}
+		return e
+	case errors.Is(err, errRolledBack):
+		e.rollback = Rollback{Wanted: true, To: to, Done: true, Reason: m.deployment.Verdict().Reason}
+	case err != nil:
+		e.rollback = Rollback{Wanted: true, To: to, Code: codeOf(err), Err: err}
 	default:
-		stay("the rollback to %s did not end well: %s", rollout.ShortARN(to), v.Reason)
+		d.View.Show(RollingBack{Service: m.Name, To: to, Other: culprit, Refused: refused})
+		e.rollback = d.followBack(ctx, l, m, deployment, to)
 	}
+	d.View.Show(RollbackEnded{m.Name, e.rollback})
+	return e
 }
 
-// retreat starts the way back from the deployment x: it is ended and rolled
-// back where it is under way, or, where it has ended or that is refused, the
-// service is moved to the revision to, if another deployment can start beside it.
-func (d *Deployer) retreat(ctx context.Context, log *slog.Logger, s *servicePlan, x deployment, to string) (deployment, error) {
-	k := x.known()
-	if k.underWay && to == k.Previous {
-		err := x.stop(ctx)
+var (
+	errCompleted  = errors.New("the deployment completed before it could be stopped")
+	errRolledBack = errors.New("the deployment was rolled back meanwhile")
+	errSame       = errors.New("what was rolled out is all there is to go back to")
+)
+
+// codeOf is why a rollback could not be started.
+func codeOf(err error) RollbackCode {
+	var since *rollout.MovedError
+	switch {
+	case errors.Is(err, errSame):
+		return SameRevision
+	case errors.Is(err, rollout.ErrNotOurs), errors.As(err, &since):
+		return OthersDeployment
+	}
+	return NotAccepted
+}
+
+// retreat starts the rollback of a deployment: it is stopped and rolled back where
+// it is in progress, or, where it has ended or that is refused, the service is moved
+// to the revision to. refused is why it could not be stopped.
+func (d *Deployer) retreat(ctx context.Context, m moved, to string) (deployment rollout.Deployment, refused, err error) {
+	now := m.deployment.Snapshot()
+	if now.InProgress() && (to == now.Previous || now.Previous == "") {
+		err := m.deployment.Stop(ctx)
 		switch {
 		case err == nil:
-			return x, nil
-		case k.alone && !errors.Is(err, rollout.ErrEnded): // nor would another be started
-			return nil, err
+			return m.deployment, nil, nil
+		case errors.Is(err, rollout.ErrNotOurs):
+			return nil, nil, err
+		case errors.Is(err, rollout.ErrEnded):
+			switch m.deployment.Verdict().Outcome {
+			case rollout.RolledBack:
+				return nil, nil, errRolledBack
+			case rollout.Succeeded:
+				if !m.deployment.Snapshot().Asked && now.New {
+					return nil, nil, errCompleted
+				}
+			}
+		case now.Blocks(): // nor would another one be started
+			return nil, nil, err
+		default:
+			refused = err
 		}
-		log.Info(deployer(s.service) + " does not stop the deployment (" + err.Error() + "): moving the service back instead")
 	}
-	now, err := d.ECS.Service(ctx, s.name.Cluster, s.name.Name)
-	if err != nil {
-		return nil, err
+	if to == m.Revision && !now.Blocks() {
+		return nil, refused, errSame
 	}
-	if now.TaskDefinition == to && !k.alone {
-		return nil, fmt.Errorf("%s is what was rolled out, and there is nothing else to go back to", rollout.ShortARN(to))
-	}
-	way, err := d.wayOf(ctx, now)
-	if err != nil {
-		return nil, err
-	}
-	// What CodeDeploy left behind may still have a share of the traffic.
-	return way.start(ctx, log, rollout.Change{TaskDefinition: to, Force: k.alone}, false)
+	deployment, err = m.Controller.Start(ctx, rollout.Change{
+		TaskDefinition: to,
+		// What CodeDeploy left behind may still have a share of the traffic.
+		Force:     now.Blocks(),
+		Supersede: true,
+		Expect:    primaryOf(now, m.deployment.Snapshot().Service),
+	})
+	return deployment, refused, err
 }
 
-// proven returns the ARN of the revision to go back to from the given one: the
-// one that ran before, if its own deployment was successful, else the last one
-// whose was. It is never the placeholder, which would only hide that nothing runs.
-func (d *Deployer) proven(ctx context.Context, s *servicePlan, from string) (string, error) {
-	before, err := s.way.proven(ctx)
-	if err != nil {
-		return "", err
+// backLimit is how long a rollback is followed where the run has no time limit.
+const backLimit = 15 * time.Minute
+
+// followBack follows a rollback to its end.
+func (d *Deployer) followBack(ctx context.Context, l limit, m moved, deployment rollout.Deployment, to string) Rollback {
+	limits := rollout.Limits{Timeout: min(l.left(true), backLimit), Until: rollout.UntilTraffic}
+	for e := range deployment.Watch(ctx, limits) {
+		d.View.Show(Happened{m.Name, e})
 	}
-	if before != "" {
-		definition := s.running
-		if definition.ARN() != before {
-			if definition, err = d.ECS.Definition(ctx, before); err != nil {
-				return "", err
+	b := Rollback{Wanted: true, To: to, Reason: deployment.Verdict().Reason, Err: deployment.Err()}
+	switch v := deployment.Verdict(); {
+	case b.Err != nil:
+		b.Code = StillInProgress
+	case v.Outcome == rollout.RolledBack, v.Outcome.Good() && deployment.Snapshot().Revision == to:
+		b.Done = true
+	case v.Outcome == rollout.Superseded:
+		b.Code = OthersDeployment
+	case v.Outcome == rollout.TimedOut:
+		b.Code = StillInProgress
+	default:
+		b.Code = EndedBadly
+	}
+	return b
+}
+
+// proven returns the ARN of the revision to go back to from the given one: the one
+// that the service had reached before, else the last one whose deployment
+// succeeded. It is never the placeholder, which would only hide that nothing runs.
+func (d *Deployer) proven(ctx context.Context, s ServicePlan, from string) (string, RollbackCode, error) {
+	if s.Good != "" {
+		definition := s.Running
+		if definition.ARN() != s.Good {
+			var err error
+			if definition, err = d.ECS.Definition(ctx, s.Good); err != nil {
+				return "", NotAccepted, err
 			}
 		}
 		if isPlaceholder(definition) {
-			return "", fmt.Errorf("what ran before, %s, is the placeholder", rollout.ShortARN(before))
+			return "", OnlyPlaceholder, nil
 		}
-		return before, nil
+		return s.Good, "", nil
 	}
 	for definition, err := range d.returnable(ctx, s, from) {
-		return definition.ARN(), err
+		return definition.ARN(), NotAccepted, err
 	}
-	return "", fmt.Errorf("there is no other revision whose deployment to service %s was successful", s.name.Name)
+	return "", NoEarlierRevision, nil
 }
 
-// parting is how long an interrupted run may take to leave the service as it
+// successes yields the revisions of the service whose deployment was successful:
+// the one that it has reached, then those that ECS remembers, newest first; one may
+// come up again.
+func (d *Deployer) successes(ctx context.Context, s ServicePlan) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		if s.Good != "" && !yield(s.Good, nil) {
+			return
+		}
+		for revision, err := range s.Controller.Successes(ctx) {
+			if !yield(revision, err) {
+				return
+			}
+		}
+	}
+}
+
+// returnable yields the revisions to which the service can go back from the given
+// one, newest first: those of its successes that are still there, and not the
+// placeholder.
+func (d *Deployer) returnable(ctx context.Context, s ServicePlan, from string) iter.Seq2[taskdef.Definition, error] {
+	return func(yield func(taskdef.Definition, error) bool) {
+		for revision, err := range d.successes(ctx, s) {
+			if err != nil {
+				yield(taskdef.Definition{}, err)
+				return
+			}
+			if revision == from {
+				continue
+			}
+			definition, err := d.ECS.Definition(ctx, revision)
+			if mistake.Absent(err) || err == nil && (definition.Status() != "ACTIVE" || isPlaceholder(definition)) {
+				continue
+			}
+			if !yield(definition, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// parting is how long an interrupted run may take to leave the services as it
 // promised: the agent kills the step 10 s after it asked it to stop.
 const parting = 5 * time.Second
 
-// leave ends a run that was interrupted while it followed the deployment x: it
-// has that rolled back where it is our own and that is wanted, and says what
-// goes on without this step.
-func (d *Deployer) leave(ctx context.Context, log *slog.Logger, p *plan, s *servicePlan, x deployment, own bool, cause error) error {
+// leaveAll ends a run that was interrupted: deployments of its own are rolled back
+// where that is wanted, and it says in what state every service is left.
+func (d *Deployer) leaveAll(ctx context.Context, p *Plan, all []moved) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), parting)
 	defer cancel()
-	interrupted := fmt.Errorf("watch service %s: %w", s.name.Name, cause)
-	if p.request.RollbackOnCancel && own {
-		to, err := d.proven(ctx, s, x.known().TaskDefinition)
-		if err == nil {
-			_, err = d.retreat(ctx, log, s, x, to)
-		}
-		if err == nil {
-			log.Warn("asked " + deployer(s.service) + " to roll back to " + rollout.ShortARN(to) + ", which goes on there without this step")
-			return interrupted
-		}
-		log.Warn("not rolled back: " + err.Error())
-	}
-	now, err := d.ECS.Service(ctx, s.name.Cluster, s.name.Name)
-	if err != nil {
-		log.Warn("stopped watching; the deployment goes on in " + deployer(s.service) + ", and where the service stands cannot be read: " + err.Error())
-	} else {
-		log.Warn("stopped watching; the deployment goes on in " + deployer(s.service) + ": " + rollout.State{Service: now}.Words())
-	}
-	return interrupted
+	return each(all, func(_ int, m moved) error {
+		d.leave(ctx, p.Request, m)
+		return nil
+	})
 }
 
-// leaveStart ends a run that was interrupted while it asked for the deployment
-// of a revision: it may have been accepted all the same.
-func (d *Deployer) leaveStart(ctx context.Context, log *slog.Logger, p *plan, s *servicePlan, revision string, cause error) error {
-	look, cancel := context.WithTimeout(context.WithoutCancel(ctx), parting)
-	defer cancel()
-	now, err := d.ECS.Service(look, s.name.Cluster, s.name.Name)
-	if err != nil {
-		return cause
+// leave ends the rollout to one service.
+func (d *Deployer) leave(ctx context.Context, r Request, m moved) {
+	m = d.accepted(ctx, m)
+	if m.deployment == nil || m.deployment.Snapshot().Reached {
+		return // nothing of the service was changed
 	}
-	way, err := d.wayOf(look, now)
-	if err != nil {
-		return cause
+	left := Interrupted{Service: m.Name}
+	if r.RollbackOnCancel && m.deployment.Snapshot().New {
+		left.Rollback.Wanted = true
+		to, code, err := d.proven(ctx, m.ServicePlan, m.Revision)
+		left.Rollback.To, left.Rollback.Code, left.Rollback.Err = to, code, err
+		if to != "" {
+			_, _, err = d.retreat(ctx, m, to)
+			left.Rollback.Done = err == nil || errors.Is(err, errRolledBack)
+			left.Rollback.Err = err
+			left.Rollback.Code = StillInProgress
+			if !left.Rollback.Done {
+				left.Rollback.Code = codeOf(err)
+			}
+		}
 	}
-	x, err := way.inFlight(look, s.service)
-	if err != nil || x == nil || x.known().TaskDefinition != revision || s.other != nil && s.other.known().ID == x.known().ID {
-		return cause
+	if !left.Rollback.Done {
+		left.Now, left.Err = d.ECS.Service(ctx, m.Name.Cluster, m.Name.Name)
 	}
-	return d.leave(ctx, log, p, s, x, true, cause)
+	d.View.Show(left)
+}
+
+// accepted is a service whose start was interrupted: AWS may have accepted the
+// change all the same. What is in progress then and was not before is ours.
+func (d *Deployer) accepted(ctx context.Context, m moved) moved {
+	if m.deployment != nil || m.Controller == nil || m.err == nil {
+		return m
+	}
+	found, err := m.Controller.InFlight(ctx)
+	if err != nil || found == nil {
+		return m
+	}
+	now := found.Snapshot()
+	if _, before := m.Service.Deployment(now.ID); before || now.Revision != m.Revision || m.Other != nil && m.Other.Snapshot().ID == now.ID {
+		return m
+	}
+	m.deployment = ours{found}
+	return m
+}
+
+// ours is a deployment that was found in progress and that this run has started.
+type ours struct{ rollout.Deployment }
+
+// Snapshot says that the deployment is new.
+func (o ours) Snapshot() rollout.Snapshot {
+	s := o.Deployment.Snapshot()
+	s.New = true
+	return s
 }

@@ -7,11 +7,11 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 
 	"ecsdeploy/pkg/ecr"
+	"ecsdeploy/pkg/ecs"
 	"ecsdeploy/pkg/image"
-	"ecsdeploy/pkg/rollout"
+	"ecsdeploy/pkg/mistake"
 	"ecsdeploy/pkg/taskdef"
 )
 
@@ -37,21 +37,19 @@ func isPlaceholder(d taskdef.Definition) bool {
 }
 
 // PushPlaceholder puts the built-in image, an OCI layout at path, into the
-// repository. Where the tag is there already nothing changes: the placeholder
-// of an earlier version of this task serves as well.
+// repository. Where the tag is there already nothing changes: the placeholder of an
+// earlier version of this task serves as well.
 func (d *Deployer) PushPlaceholder(ctx context.Context, r Request, path string) (Result, error) {
-	result := Result{DryRun: r.DryRun}
 	r.Image, r.Tags, r.Push = path, []string{PlaceholderTag}, true
 	repository, err := d.ECR.Repository(ctx, r.Repository)
 	if err == nil {
 		there, err := d.ECR.Image(ctx, repository, PlaceholderTag)
 		if err == nil {
-			result.Image = Image{URI: repository.URI + ":" + PlaceholderTag, Digest: there.Digest}
-			d.Log.Info(pushText(image.Result{AlreadyThere: true, Digest: there.Digest}, r.Tags))
-			return result, nil
+			d.View.Show(Pushed{Result: image.Result{AlreadyThere: true, Digest: there.Digest}, Tags: r.Tags})
+			return Result{DryRun: r.DryRun, Image: Image{URI: repository.URI + ":" + PlaceholderTag, Digest: there.Digest}}, nil
 		}
 		if _, missing := errors.AsType[*ecr.ImageNotFoundError](err); !missing {
-			return result, fmt.Errorf("input repository: %w", err)
+			return Result{DryRun: r.DryRun}, about(mistake.Repository, err)
 		}
 	}
 	// What else is wrong with the repository is found, and said, by the plan.
@@ -69,35 +67,26 @@ type CurrentImage struct {
 	Revision  string // ARN of the task definition revision
 }
 
-// CurrentImages says which image each service runs. For a service, or a
-// cluster, that does not exist yet it is the default, or where that is empty
-// the placeholder in the repository of the request.
+// CurrentImages says which image each service runs. For a service, or a cluster,
+// that does not exist yet it is the default, or where that is empty the placeholder
+// in the repository of the request.
 func (d *Deployer) CurrentImages(ctx context.Context, r Request, defaultImage string) ([]CurrentImage, error) {
 	images := make([]CurrentImage, len(r.Services))
-	err := d.each(r.Services, func(i int, name Service) error {
+	err := each(r.Services, func(i int, name Service) error {
 		service, err := d.ECS.Service(ctx, name.Cluster, name.Name)
-		if problem, ok := errors.AsType[*rollout.Problem](err); ok && problem.Absent {
+		switch {
+		case mistake.Absent(err), err == nil && service.Status == "INACTIVE":
 			images[i], err = d.defaultImage(ctx, r, name, defaultImage)
-			return err
+		case err == nil:
+			images[i], err = d.runningImage(ctx, r, name, service)
 		}
-		if err != nil {
-			return err
-		}
-		images[i], err = d.runningImage(ctx, r, name, service)
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	end := d.Console.Group("Current images")
-	defer end()
-	for _, c := range images {
-		text := c.URI
-		if !c.Exists {
-			text += "  (the default: there is no such service yet)"
-		}
-		d.Log.With("service", c.Name).Info(text)
-	}
+	defer d.View.Section(Section{Kind: CurrentSection})()
+	d.View.Show(CurrentImages{images})
 	return images, nil
 }
 
@@ -108,36 +97,26 @@ func (d *Deployer) defaultImage(ctx context.Context, r Request, name Service, de
 	}
 	repository, err := d.ECR.Repository(ctx, r.Repository)
 	if err != nil {
-		return c, fmt.Errorf("input repository: %w", err)
+		return c, about(mistake.Repository, err)
 	}
 	placeholder, err := d.inECR(ctx, repository, PlaceholderTag)
 	if _, missing := errors.AsType[*ecr.ImageNotFoundError](err); missing {
-		return c, &rollout.Problem{Input: "repository",
-			Message: fmt.Sprintf("there is no service %s yet, and %s has no placeholder for it to begin with", name.Name, repository.URI),
-			Advice:  "run command placeholder first, or say in defaultImage what it is to run"}
+		return c, mistake.New(mistake.Repository, "run command placeholder first, or set defaultImage to the image that it is to run",
+			"service %s does not exist yet, and %s has no placeholder image for it to start with", name.Name, repository.URI)
 	}
 	if err != nil {
-		return c, fmt.Errorf("input repository: %w", err)
+		return c, about(mistake.Repository, err)
 	}
-	c.URI, c.Digest = placeholder.uri, placeholder.digests[0]
+	c.URI, c.Digest = placeholder.URI, placeholder.Digests[0]
 	return c, nil
 }
 
-// runningImage reads the image of the revision that the service last reached:
-// a deployment in flight has yet to prove its own. Where CodeDeploy deploys, it
-// is that of the task set which serves the traffic.
-func (d *Deployer) runningImage(ctx context.Context, r Request, name Service, service rollout.Service) (CurrentImage, error) {
-	revision := service.TaskDefinition
-	switch primary := service.Primary(); {
-	case service.Controller == byCodeDeploy:
-		revision = cmp.Or(primary.TaskDefinition, revision)
-	case primary.RolloutState != "COMPLETED":
-		for success, err := range d.ECS.Successes(ctx, service) {
-			if err == nil {
-				revision = success
-			}
-			break
-		}
+// runningImage reads the image of the revision that the service last reached: a
+// deployment in progress has yet to prove its own.
+func (d *Deployer) runningImage(ctx context.Context, r Request, name Service, service ecs.Service) (CurrentImage, error) {
+	revision, err := d.reached(ctx, service)
+	if err != nil {
+		return CurrentImage{}, err
 	}
 	definition, err := d.ECS.Definition(ctx, revision)
 	if err != nil {
@@ -154,9 +133,32 @@ func (d *Deployer) runningImage(ctx context.Context, r Request, name Service, se
 		c.BuildID = buildOf(c.URI)
 	}
 	if c.Digest == "" {
-		if known, err := d.inspect(ctx, "services", c.URI); err == nil && len(known.digests) > 0 {
-			c.Digest = known.digests[0]
+		if known, err := d.inspect(ctx, mistake.Service, c.URI); err == nil && len(known.Digests) > 0 {
+			c.Digest = known.Digests[0]
 		}
 	}
 	return c, nil
+}
+
+// reached is the revision that a service last reached. Where CodeDeploy deploys, it
+// is that of the task set which serves the traffic.
+func (d *Deployer) reached(ctx context.Context, service ecs.Service) (string, error) {
+	fallback := cmp.Or(service.Primary().TaskDefinition, service.TaskDefinition)
+	if service.Controller == "CODE_DEPLOY" {
+		return fallback, nil
+	}
+	controller, err := d.Rollouts.Controller(ctx, service)
+	if err != nil {
+		return "", err
+	}
+	if good, err := controller.LastGood(ctx); err == nil && good != "" {
+		return good, nil
+	}
+	for success, err := range controller.Successes(ctx) {
+		if err == nil {
+			return success, nil
+		}
+		break
+	}
+	return fallback, nil
 }

@@ -1,29 +1,33 @@
-// Package deploy holds the task's commands: in which order the capabilities of
-// the packages image, ecr, taskdef and rollout are used, what is known before
-// the first of them changes anything, and what came of it.
+// Package deploy holds the task's commands. Each is a plan and its application.
 //
-// A run has two halves. The plan only reads: it finds every image, service and
-// task definition, checks that they fit, and says what will happen. Then the
-// steps of the plan are carried out: push, register, update, watch, verify.
+// The plan only reads: it finds every image, service and task definition, checks
+// that they fit, and is a value that does not change after it is made. A dry run
+// ends there. Applying it goes through phases, and each phase is a barrier over
+// all services: settle (the service is as the plan expects it, and no other
+// deployment is in progress), push, register, start, follow, conclude. A rule such
+// as "all services or none" therefore stands in one place.
 //
 // The package does not read the environment, does not know that it runs in a
-// pipeline, and does not decide which exit code or issue an outcome becomes.
+// pipeline, and composes no sentences: what happens is shown to a [View] as
+// events, what came of it is a [Result].
 package deploy
 
 import (
 	"context"
-	"log/slog"
-	"slices"
+	"fmt"
+	"iter"
 	"time"
 
+	"ecsdeploy/pkg/diagnosis"
 	"ecsdeploy/pkg/ecr"
+	"ecsdeploy/pkg/ecs"
 	"ecsdeploy/pkg/image"
 	"ecsdeploy/pkg/rollout"
 	"ecsdeploy/pkg/taskdef"
 )
 
-// Request is what one run is asked to do. Its fields mean what the task inputs
-// of the same names mean.
+// Request is what one run is asked to do. Its fields mean what the task inputs of
+// the same names mean.
 type Request struct {
 	Push    bool // command push, and the first half of deploy
 	Rollout bool // command rollout, and the second half of deploy
@@ -42,9 +46,13 @@ type Request struct {
 	DesiredCount   *int
 	Force          bool
 	PinDigest      bool
-	Wait           bool
-	UntilTraffic   bool // wait no longer than until all production traffic is on the new revision
-	Timeout        time.Duration
+
+	Wait    bool
+	Until   rollout.Until
+	Timeout time.Duration // of the whole run; 0 is no limit
+	// TimeoutGiven is set where the user chose the time limit. The default grows by
+	// what the services' own configuration makes a deployment wait.
+	TimeoutGiven bool
 
 	Origin          taskdef.Provenance // the run: its build, pipeline and commit
 	WhenBusy        Busy
@@ -61,118 +69,147 @@ type Request struct {
 type Service struct{ Cluster, Name string }
 
 // String is cluster/service, with the short name of the cluster.
-func (s Service) String() string { return rollout.ShortARN(s.Cluster) + "/" + s.Name }
+func (s Service) String() string { return ecs.ShortARN(s.Cluster) + "/" + s.Name }
 
-// Console is where a run shows its sections and how far it is.
-type Console interface {
-	Group(title string) (end func())
-	Progress(percent int, operation string)
+// Busy says what to do when another deployment of the service is in progress.
+type Busy string
+
+// The choices.
+const (
+	Wait      Busy = "wait"      // until it has ended
+	Supersede Busy = "supersede" // let ours replace it
+	Fail      Busy = "fail"      // change nothing
+)
+
+// ECS is what the commands ask of Amazon ECS themselves.
+type ECS interface {
+	Service(ctx context.Context, cluster, name string) (ecs.Service, error)
+	Definition(ctx context.Context, ref string) (taskdef.Definition, error)
+	Register(ctx context.Context, d taskdef.Definition) (taskdef.Definition, error)
+	Revisions(ctx context.Context, family string, inactive bool) iter.Seq2[string, error]
+}
+
+// Rollouts is who carries deployments out, and who knows how they stand.
+type Rollouts interface {
+	Controller(ctx context.Context, s ecs.Service) (rollout.Controller, error)
+	Diagnose(ctx context.Context, s diagnosis.Subject) diagnosis.Diagnosis
+	Prove(ctx context.Context, s rollout.Snapshot, want map[string][]string) rollout.Proof
 }
 
 // Deployer carries out requests with one AWS identity.
 type Deployer struct {
-	ECR     *ecr.Client
-	ECS     *rollout.Client
-	Images  image.Options // how source images are found
-	Console Console
-	Log     *slog.Logger
+	ECR      *ecr.Client
+	ECS      ECS
+	Rollouts Rollouts
+	Images   image.Options // how source images are found
+	View     View
 }
 
-// Result is what a run did, complete up to where it ended.
-type Result struct {
-	DryRun   bool
-	Image    Image
-	Services []ServiceResult
-	Current  []CurrentImage // of CurrentImages
-	Took     time.Duration
+// Run carries out r. The result is meaningful beside an error too: it holds what
+// was done before. A rollout that ends badly is an outcome, not an error.
+func (d *Deployer) Run(ctx context.Context, r Request) (Result, error) {
+	begin := time.Now()
+	result, err := d.run(ctx, r, begin)
+	result.DryRun, result.Took = r.DryRun, time.Since(begin)
+	return result, err
 }
 
-// Image is the image of a run.
-type Image struct {
-	URI       string // as the task definition names it
-	Digest    string
-	Source    string // what was pushed, in words; empty when nothing was to be pushed
-	Pushed    bool   // false when ECR had it already
-	SentBytes int64
-	Layers    int
-	Reused    int // layers that ECR had already
-	Took      time.Duration
-}
-
-// ServiceResult is how the rollout to one service went.
-type ServiceResult struct {
-	Service
-	ARN           string
-	Container     string
-	Previous      string // ARN of the revision that ran before
-	PreviousImage string
-	Revision      string // ARN of the revision that was rolled out
-	Changes       []taskdef.Difference
-	Deployment    string // ARN of the service deployment
-	HookID        string // of the lifecycle hook at which it waits
-	Outcome       rollout.Outcome
-	Reason        string
-	Back          bool              // it was asked to go back from Revision to Previous
-	Diagnosis     rollout.Diagnosis // of a rollout that did not end well
-	Proof         rollout.Proof
-	Desired       int
-	Took          time.Duration
-}
-
-// Outcome is the worst outcome among the services, empty when nothing was
-// rolled out or not waited for.
-func (r Result) Outcome() rollout.Outcome {
-	// From best to worst; one that is not among them is no success.
-	severity := []rollout.Outcome{
-		rollout.Unchanged, rollout.Succeeded, "", rollout.Paused,
-		rollout.Superseded, rollout.RolledBack, rollout.TimedOut, rollout.Failed,
-	}
-	worst := -1
-	for _, s := range r.Services {
-		i := slices.Index(severity, s.Outcome)
-		if i < 0 {
-			i = len(severity) - 1
-		}
-		worst = max(worst, i)
-	}
-	if worst < 0 {
-		return ""
-	}
-	return severity[worst]
-}
-
-// Run carries out r. The result is meaningful beside an error too: it holds
-// what was done before. A rollout that ends badly is an outcome, not an error.
-func (d *Deployer) Run(ctx context.Context, r Request) (result Result, err error) {
-	defer clock(&result)()
-	result.DryRun = r.DryRun
-
-	plan, err := d.plan(ctx, r)
+func (d *Deployer) run(ctx context.Context, r Request, begin time.Time) (Result, error) {
+	limit := newLimit(r, begin)
+	reading, cancel := limit.context(ctx)
+	defer cancel()
+	plan, err := d.plan(reading, r)
 	if err != nil {
-		return result, err
+		return Result{}, err
 	}
 	defer plan.close()
-	d.show(plan)
-	result.Image, result.Services = plan.outline()
+	limit = limit.grown(plan)
+	bounded, stop := limit.context(ctx)
+	defer stop()
+	d.showPlan(plan, limit)
 	if r.DryRun {
-		return result, nil
+		return plan.outline(), nil
 	}
+	result := plan.outline()
+	im := plan.Image
 	if r.Push {
-		if err := d.push(ctx, plan, &result.Image); err != nil {
+		if im, result.Image, err = d.push(bounded, plan); err != nil {
 			return result, err
 		}
 	}
 	if !r.Rollout {
 		return result, nil
 	}
-	if err := d.register(ctx, plan, result.Image, result.Services); err != nil {
+	plan = plan.with(im)
+	targets, err := d.ready(bounded, plan, result.Image.Pushed)
+	if err != nil {
 		return result, err
 	}
-	return result, d.rollOut(ctx, plan, result.Services)
+	result.Services, err = d.rollOut(ctx, bounded, plan, limit, targets)
+	return result, err
 }
 
-// clock measures a run: what it returns is called at the end.
-func clock(r *Result) func() {
-	begin := time.Now()
-	return func() { r.Took = time.Since(begin) }
+// limit is the time that a run may take. A part of it is kept for rolling back.
+type limit struct {
+	begin    time.Time
+	total    time.Duration // 0 is no limit
+	rollback time.Duration // the part of total that is kept for a rollback
+	given    bool
+}
+
+// rollbackShare is the part of the time limit that is kept for a rollback, and
+// rollbackMost how long that is at most.
+const (
+	rollbackShare = 5 // a fifth
+	rollbackMost  = 5 * time.Minute
+)
+
+func newLimit(r Request, begin time.Time) limit {
+	l := limit{begin: begin, total: r.Timeout, given: r.TimeoutGiven}
+	if r.Rollout && r.RollbackOnFailure {
+		l.rollback = min(r.Timeout/rollbackShare, rollbackMost)
+	}
+	return l
+}
+
+// grown is the limit with what the services' configuration makes a deployment
+// wait, where the user chose none.
+func (l limit) grown(p *Plan) limit {
+	if !l.given && l.total > 0 {
+		l.total += p.wait()
+	}
+	return l
+}
+
+// forward is how long everything but a rollback may take in all.
+func (l limit) forward() time.Duration { return l.total - l.rollback }
+
+// left is how much of that is left now, or of the whole limit.
+func (l limit) left(all bool) time.Duration {
+	if l.total == 0 {
+		return unlimited
+	}
+	most := l.forward()
+	if all {
+		most = l.total
+	}
+	return max(most-time.Since(l.begin), 0)
+}
+
+// unlimited stands for no time limit: longer than a pipeline's job may take.
+const unlimited = 30 * 24 * time.Hour
+
+// TimeoutError says that a run did not finish within its time limit.
+type TimeoutError struct{ After time.Duration }
+
+func (e *TimeoutError) Error() string {
+	return fmt.Sprintf("the run did not finish within %s", e.After)
+}
+
+// context bounds the part of a run that is not a rollback.
+func (l limit) context(ctx context.Context) (context.Context, context.CancelFunc) {
+	if l.total == 0 {
+		return context.WithCancel(ctx)
+	}
+	return context.WithDeadlineCause(ctx, l.begin.Add(l.forward()), &TimeoutError{l.forward()})
 }

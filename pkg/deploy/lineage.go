@@ -1,117 +1,204 @@
 package deploy
 
-// What a new revision is made from. Infrastructure registers revisions of the
-// same family as the pipeline: what it changed since the pipeline's last
-// revision flows in, and what the pipeline owns stays. The tags that a revision
-// carries tell the two apart (taskdef.Provenance).
+// What a new revision is made from. Infrastructure registers revisions of the same
+// family as the pipeline: what it changed since the pipeline's last successful
+// revision flows in, and what the pipeline owns stays. Revisions of the pipeline
+// whose deployment failed, or that never ran, are no base: what they set must not
+// come back. The tags that a revision carries tell the two apart
+// (taskdef.Provenance).
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 
-	"ecsdeploy/pkg/rollout"
+	"ecsdeploy/pkg/mistake"
 	"ecsdeploy/pkg/taskdef"
 )
 
-// lineage is what a revision is made from, and how that came about.
-type lineage struct {
-	base           taskdef.Definition
-	infrastructure string             // the infrastructure's revision in it, family:revision; empty where it is not known
-	merged         string             // the pipeline's revision that was merged with it; empty where there was nothing to merge
-	conflicts      []taskdef.Conflict // what both had changed
-	ours           taskdef.Definition // the pipeline's last revision; the zero Definition where there is none
-	note           string             // what could not be done; may be empty
+// Lineage is what a revision is made from, and how that came about.
+type Lineage struct {
+	Base           taskdef.Definition
+	Infrastructure string             // the infrastructure's revision in it, family:revision; empty where it is not known
+	Merged         string             // the pipeline's revision that was merged with it; empty where there was nothing to merge
+	Conflicts      []taskdef.Conflict // what both had changed
+	Ours           taskdef.Definition // the pipeline's last successful revision; the zero Definition where there is none
+	OnlyImages     bool               // Ours does not say what it was made from, so that only its images were kept
+	PassedOver     string             // the pipeline's newest revision, whose deployment did not succeed; empty where there is none
+	File           string             // the file that the base was read from
+}
+
+// library remembers the revisions that were read while a plan is made: services
+// often share a family.
+type library struct {
+	ecs   ECS
+	mu    sync.Mutex
+	books map[string]func() (taskdef.Definition, error)
+}
+
+func newLibrary(ecs ECS) *library {
+	return &library{ecs: ecs, books: map[string]func() (taskdef.Definition, error){}}
+}
+
+// definition reads a revision, or the newest one of a family, once.
+func (l *library) definition(ctx context.Context, ref string) (taskdef.Definition, error) {
+	l.mu.Lock()
+	read, known := l.books[ref]
+	if !known {
+		read = sync.OnceValues(func() (taskdef.Definition, error) { return l.ecs.Definition(ctx, ref) })
+		l.books[ref] = read
+	}
+	l.mu.Unlock()
+	d, err := read()
+	if err == nil && !known && d.ARN() != "" {
+		l.mu.Lock()
+		l.books[d.ARN()] = read
+		l.mu.Unlock()
+	}
+	return d, err
+}
+
+// newest reads the newest active revision of a family.
+func (l *library) newest(ctx context.Context, family string) (taskdef.Definition, error) {
+	return l.definition(ctx, family)
 }
 
 // trace finds what the input taskDefinition means.
-func (d *Deployer) trace(ctx context.Context, running taskdef.Definition, ref string) (lineage, error) {
-	var l lineage
+func (d *Deployer) trace(ctx context.Context, library *library, s ServicePlan, ref string) (Lineage, error) {
+	var l Lineage
 	var err error
 	switch {
 	case ref == "" || ref == "latest":
-		return d.latest(ctx, running)
+		return d.latest(ctx, library, s)
 	case ref == "running":
-		l.base = running
+		l.Base = s.Running
 	case strings.HasPrefix(ref, "arn:"):
-		l.base, err = d.ECS.Definition(ctx, ref)
+		l.Base, err = library.definition(ctx, ref)
 	default:
-		l.base, err = d.fileOrRevision(ctx, ref)
+		l, err = d.fileOrRevision(ctx, library, ref)
 	}
-	if p, ours := l.base.Provenance(); ours {
-		l.infrastructure = p.Base
-	} else if l.base.ARN() != "" {
-		l.infrastructure = l.base.String()
+	if p, ours := l.Base.Provenance(); ours {
+		l.Infrastructure = p.Base
+	} else if l.Base.ARN() != "" {
+		l.Infrastructure = l.Base.String()
 	}
 	return l, err
 }
 
-// latest takes the newest revision of the running family. Where infrastructure
-// registered that one, the pipeline's last revision is merged into it.
-func (d *Deployer) latest(ctx context.Context, running taskdef.Definition) (lineage, error) {
-	newest, err := d.ECS.Definition(ctx, running.Family())
+// latest takes the newest revision that infrastructure registered in the running
+// family, merged with the pipeline's last revision that succeeded.
+func (d *Deployer) latest(ctx context.Context, library *library, s ServicePlan) (Lineage, error) {
+	newest, err := library.newest(ctx, s.Running.Family())
 	if err != nil {
-		return lineage{}, err
+		return Lineage{}, err
 	}
-	if p, ours := newest.Provenance(); ours {
-		return lineage{base: newest, infrastructure: p.Base, ours: newest}, nil
+	ours, err := d.lastOurs(ctx, library, s, newest)
+	if err != nil {
+		return Lineage{}, err
 	}
-	l := lineage{base: newest, infrastructure: newest.String()}
-	last, found, err := d.lastOurs(ctx, running)
-	if err != nil || !found {
-		return l, err
+	l := Lineage{Ours: ours, Base: newest, Infrastructure: newest.String()}
+	if p, made := newest.Provenance(); made { // by a pipeline
+		if newest.ARN() == ours.ARN() {
+			l.Infrastructure = p.Base
+			return l, nil
+		}
+		l.PassedOver = newest.String()
+		if p.Base == "" {
+			// Nothing tells what infrastructure had registered before.
+			l.Base, l.Infrastructure = ours, ""
+			if ours.ARN() == "" {
+				l.Base = s.Running
+			}
+			return l, nil
+		}
+		if l.Base, err = library.definition(ctx, p.Base); mistake.Absent(err) {
+			l.Base, l.Infrastructure = newest, p.Base // its base was deleted: nothing better is left
+			return l, nil
+		} else if err != nil {
+			return l, err
+		}
+		l.Infrastructure = l.Base.String()
 	}
-	l.ours = last
-	p, _ := last.Provenance()
-	madeFrom, err := d.ECS.Definition(ctx, p.Base)
-	var missing *rollout.Problem
-	if p.Base == "" || errors.As(err, &missing) {
-		l.note = fmt.Sprintf("%s does not tell what it was made from: only its images are kept, everything else is as in %s", last, newest)
-		l.base, err = withImages(newest, last)
+	if ours.ARN() == "" {
+		return l, nil
+	}
+	return d.merge(ctx, library, l)
+}
+
+// merge brings the pipeline's last successful revision and the infrastructure's
+// newest one together.
+func (d *Deployer) merge(ctx context.Context, library *library, l Lineage) (Lineage, error) {
+	theirs := l.Base
+	p, _ := l.Ours.Provenance()
+	if p.Base == theirs.String() { // infrastructure has changed nothing since
+		l.Base = l.Ours
+		return l, nil
+	}
+	madeFrom, err := library.definition(ctx, p.Base)
+	if p.Base == "" || mistake.Absent(err) {
+		l.OnlyImages = true
+		l.Base, err = withImages(theirs, l.Ours)
 		return l, err
 	}
 	if err != nil {
 		return l, err
 	}
-	l.merged = last.String()
-	l.base, l.conflicts = taskdef.Merge(madeFrom, newest, last)
+	l.Merged = l.Ours.String()
+	l.Base, l.Conflicts = taskdef.Merge(madeFrom, theirs, l.Ours)
 	return l, nil
 }
 
-// searchLimit is how many revisions are looked at for the pipeline's last one.
-const searchLimit = 50
-
-// lastOurs returns the newest revision that a pipeline registered, beginning
-// with the one that runs.
-func (d *Deployer) lastOurs(ctx context.Context, running taskdef.Definition) (taskdef.Definition, bool, error) {
-	if _, ours := running.Provenance(); ours {
-		return running, true, nil
-	}
-	seen := 0
-	for arn, err := range d.ECS.Revisions(ctx, running.Family()) {
-		if err != nil || seen == searchLimit {
-			// The right to list revisions may be missing: then nothing is known of
-			// an earlier revision of ours, as on the first run.
-			d.Log.Debug("no earlier revision of a pipeline found", "family", running.Family(), "error", err)
-			break
+// lastOurs returns the pipeline's last revision of the running family whose
+// deployment to the service succeeded; the zero Definition where there is none.
+// Where the history cannot be read, the revision that runs counts, or else the
+// newest one.
+func (d *Deployer) lastOurs(ctx context.Context, library *library, s ServicePlan, newest taskdef.Definition) (taskdef.Definition, error) {
+	family := s.Running.Family()
+	consider := func(arn string) (taskdef.Definition, bool, error) {
+		definition, err := library.definition(ctx, arn)
+		if mistake.Absent(err) {
+			return taskdef.Definition{}, false, nil
 		}
-		seen++
-		definition, err := d.ECS.Definition(ctx, arn)
+		_, ours := definition.Provenance()
+		return definition, ours && definition.Family() == family, err
+	}
+	if s.Good != "" {
+		if definition, ours, err := consider(s.Good); ours || err != nil {
+			return definition, err
+		}
+	}
+	seen := map[string]bool{s.Good: true}
+	for arn, err := range s.Controller.Successes(ctx) {
 		if err != nil {
-			return definition, false, err
+			d.View.Show(HistoryUnread{Service: s.Name, Err: err})
+			return unread(s, newest), nil
 		}
-		if _, ours := definition.Provenance(); ours {
-			return definition, true, nil
+		if seen[arn] {
+			continue
+		}
+		seen[arn] = true
+		if definition, ours, err := consider(arn); ours || err != nil {
+			return definition, err
 		}
 	}
-	return taskdef.Definition{}, false, nil
+	return taskdef.Definition{}, nil
 }
 
-// withImages returns theirs with the images of ours, in the containers that
-// both have.
+// unread is the pipeline's revision to build on where it is not known which of its
+// revisions succeeded.
+func unread(s ServicePlan, newest taskdef.Definition) taskdef.Definition {
+	for _, definition := range []taskdef.Definition{s.Running, newest} {
+		if _, ours := definition.Provenance(); ours {
+			return definition
+		}
+	}
+	return taskdef.Definition{}
+}
+
+// withImages returns theirs with the images of ours, in the containers that both
+// have.
 func withImages(theirs, ours taskdef.Definition) (taskdef.Definition, error) {
 	images := map[string]string{}
 	for _, c := range theirs.Containers() {
@@ -123,7 +210,7 @@ func withImages(theirs, ours taskdef.Definition) (taskdef.Definition, error) {
 }
 
 // fileOrRevision reads the file that ref names, or else the revision.
-func (d *Deployer) fileOrRevision(ctx context.Context, ref string) (taskdef.Definition, error) {
+func (d *Deployer) fileOrRevision(ctx context.Context, library *library, ref string) (Lineage, error) {
 	path := ref
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(d.Images.WorkingDirectory, path)
@@ -131,12 +218,14 @@ func (d *Deployer) fileOrRevision(ctx context.Context, ref string) (taskdef.Defi
 	data, err := os.ReadFile(path)
 	switch {
 	case err == nil:
-		return taskdef.ParseFile(ref, data)
+		base, err := taskdef.ParseFile(ref, data)
+		return Lineage{Base: base, File: ref}, err
 	case looksLikeFile(ref):
-		return taskdef.Definition{}, &rollout.Problem{Input: "taskDefinition", Message: err.Error(),
-			Advice: "give a path relative to $(System.DefaultWorkingDirectory), or latest, running, family:revision, an ARN"}
+		return Lineage{}, mistake.New(mistake.TaskDefinition,
+			"give a path relative to $(System.DefaultWorkingDirectory), or latest, running, family:revision, an ARN", "%s", err)
 	}
-	return d.ECS.Definition(ctx, ref)
+	base, err := library.definition(ctx, ref)
+	return Lineage{Base: base}, err
 }
 
 // looksLikeFile tells a path from family:revision by its spelling.
@@ -148,17 +237,21 @@ func looksLikeFile(ref string) bool {
 	return strings.ContainsAny(ref, `/\`)
 }
 
-// drift says that infrastructure has set the service to a revision of its own
+// Drift is what infrastructure did to a service behind the pipeline's back.
+type Drift struct {
+	Runs     string // image
+	Deployed string // image
+	BuildID  string
+	Revision string // the pipeline's
+}
+
+// Drift says that infrastructure has set the service to a revision of its own
 // after the pipeline's last one: what the pipeline deployed no longer runs.
-func (s *servicePlan) drift() string {
-	ours, ok := s.lineage.ours.Provenance()
-	if _, mine := s.running.Provenance(); !ok || mine || s.running.Family() != s.lineage.ours.Family() || s.running.Revision() <= s.lineage.ours.Revision() {
-		return ""
+func (s ServicePlan) Drift() (Drift, bool) {
+	ours, ok := s.Lineage.Ours.Provenance()
+	if _, mine := s.Running.Provenance(); !ok || mine || s.Running.Family() != s.Lineage.Ours.Family() || s.Running.Revision() <= s.Lineage.Ours.Revision() {
+		return Drift{}, false
 	}
-	runs, deployed := s.running.Image(s.container), s.lineage.ours.Image(s.container)
-	if runs == deployed {
-		return ""
-	}
-	return fmt.Sprintf("infrastructure moved the service to %s, which runs %s instead of build %s (%s): hand it the running image (command currentImage) before it deploys",
-		s.running, runs, ours.BuildID, s.lineage.ours)
+	runs, deployed := s.Running.Image(s.Container), s.Lineage.Ours.Image(s.Container)
+	return Drift{Runs: runs, Deployed: deployed, BuildID: ours.BuildID, Revision: s.Lineage.Ours.String()}, runs != deployed
 }

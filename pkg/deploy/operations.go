@@ -1,148 +1,159 @@
 package deploy
 
-// The commands of operations: back to a revision that ran before, and the
-// answer to a deployment that waits at a lifecycle hook. Both end as a rollout
-// does: followed, proven, told.
+// The commands of operations: back to a revision that ran before, and the answer to
+// a deployment that is paused. Both end as a rollout does: followed, proven, told.
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
+	"time"
 
+	"ecsdeploy/pkg/ecs"
+	"ecsdeploy/pkg/mistake"
 	"ecsdeploy/pkg/rollout"
 	"ecsdeploy/pkg/taskdef"
 )
 
-// RollBack moves each service to the revision of a build, or to the last
-// revision before the running one whose deployment was successful. Nothing is
-// built, pushed or registered.
+// RollBack moves each service to the revision of a build, or to the last revision
+// before the running one whose deployment was successful. Nothing is built or
+// pushed.
 func (d *Deployer) RollBack(ctx context.Context, r Request, buildID string) (Result, error) {
-	return d.operate(ctx, r, func(ctx context.Context, s *servicePlan) error {
-		definition, err := d.earlier(ctx, s, buildID)
-		s.target = definition
-		return err
-	})
+	begin := time.Now()
+	r.WhenBusy = Supersede // what is in progress is what one goes back from
+	result, err := d.rollBack(ctx, r, buildID, begin)
+	result.DryRun, result.Took = r.DryRun, time.Since(begin)
+	return result, err
 }
 
-// operate plans every service with choose, shows the plan, and rolls it out.
-func (d *Deployer) operate(ctx context.Context, r Request, choose func(context.Context, *servicePlan) error) (result Result, err error) {
-	defer clock(&result)()
-	result.DryRun = r.DryRun
-	p := &plan{request: r, services: make([]*servicePlan, len(r.Services))}
-	err = d.each(r.Services, func(i int, name Service) error {
-		service, err := d.ECS.Service(ctx, name.Cluster, name.Name)
-		if err != nil {
-			return err
-		}
-		s := &servicePlan{name: name, service: service}
-		p.services[i] = s
-		if err := errors.Join(rollout.Check(service, taskdef.Definition{}, nil)...); err != nil {
-			return err
-		}
-		if err := d.attend(ctx, s); err != nil {
-			return err
-		}
-		if s.running, err = d.ECS.Definition(ctx, service.TaskDefinition); err != nil {
-			return err
-		}
-		if err := choose(ctx, s); err != nil {
-			return err
+func (d *Deployer) rollBack(ctx context.Context, r Request, buildID string, begin time.Time) (Result, error) {
+	limit := newLimit(r, begin)
+	bounded, cancel := limit.context(ctx)
+	defer cancel()
+	p, err := d.operate(bounded, r, func(ctx context.Context, s ServicePlan) (ServicePlan, error) {
+		var err error
+		if s.Target, err = d.earlier(ctx, s, buildID); err != nil {
+			return s, err
 		}
 		return d.know(ctx, s)
 	})
 	if err != nil {
-		return result, err
+		return Result{}, err
 	}
-	end := d.Console.Group("Plan")
-	for _, s := range p.services {
-		d.Log.With("service", s.name.Name).Info(fmt.Sprintf("%s → %s%s", rollout.ShortARN(s.heading()), s.target, buildText(s.target)))
-	}
-	end()
-	result.Image, result.Services = p.outline()
+	d.showPlan(p, limit)
 	if r.DryRun {
-		return result, nil
+		return p.outline(), nil
 	}
-	err = d.each(r.Services, func(i int, _ Service) error {
-		result.Services[i].Revision = p.services[i].target.ARN()
-		return d.makeRoom(ctx, p.services[i])
+	targets := make([]target, len(p.Services))
+	err = each(p.Services, func(i int, s ServicePlan) error {
+		s, err := d.makeRoom(bounded, p, s)
+		targets[i] = target{ServicePlan: s, Revision: s.Target.ARN()}
+		if s.Image != nil {
+			targets[i].Image = *s.Image
+		}
+		return err
 	})
+	result := p.outline()
 	if err != nil {
 		return result, err
 	}
-	return result, d.rollOut(ctx, p, result.Services)
+	result.Services, err = d.rollOut(ctx, bounded, p, limit, targets)
+	return result, err
+}
+
+// operate reads every service of a command that registers nothing, and has choose
+// complete its plan.
+func (d *Deployer) operate(ctx context.Context, r Request, choose func(context.Context, ServicePlan) (ServicePlan, error)) (*Plan, error) {
+	p := &Plan{Request: r, Services: make([]ServicePlan, len(r.Services))}
+	library := newLibrary(d.ECS)
+	err := each(r.Services, func(i int, name Service) error {
+		s, err := d.meet(ctx, ServicePlan{Name: name})
+		if err != nil {
+			return err
+		}
+		if s.Running, err = library.definition(ctx, s.Service.TaskDefinition); err != nil {
+			return err
+		}
+		if s.Good, err = s.Controller.LastGood(ctx); err != nil && !passable(err) {
+			return err
+		}
+		p.Services[i], err = choose(ctx, s)
+		return err
+	})
+	return p, err
 }
 
 // heading is the revision that the service is being moved to, or runs.
-func (s *servicePlan) heading() string {
-	if s.other != nil && s.other.known().TaskDefinition != "" {
-		return s.other.known().TaskDefinition
+func (s ServicePlan) heading() string {
+	if s.Other != nil && s.Other.Snapshot().Revision != "" {
+		return s.Other.Snapshot().Revision
 	}
-	return s.service.TaskDefinition
+	return s.Service.TaskDefinition
 }
 
-// makeRoom ends the deployment in flight that ours could not start beside, and
-// reads where the service is then.
-func (d *Deployer) makeRoom(ctx context.Context, s *servicePlan) error {
-	other, busy := s.inFlight(s.target.ARN())
-	if !busy || !other.known().alone {
-		return nil
+// makeRoom ends the deployment in progress that ours could not start beside.
+func (d *Deployer) makeRoom(ctx context.Context, p *Plan, s ServicePlan) (ServicePlan, error) {
+	other, busy := s.inFlight(s.Target.ARN())
+	if !busy || !other.Snapshot().Blocks() {
+		return s, nil
 	}
-	err := d.end(ctx, d.Log.With("service", s.name.Name), s, other)
+	stopped, err := d.clear(ctx, p, s, other, false)
 	if err != nil {
-		return err
+		return s, err
 	}
-	if s.service, err = d.ECS.Service(ctx, s.name.Cluster, s.name.Name); err != nil {
-		return err
-	}
-	return d.attend(ctx, s)
+	fresh, err := d.meet(ctx, s)
+	fresh.Cleared = stopped
+	return fresh, err
 }
 
-// know fills in what is to be proven of the target: which container has the
-// image, and its digests. An image that is gone is found out before the
-// service is moved to it.
-func (d *Deployer) know(ctx context.Context, s *servicePlan) error {
-	container, err := s.target.ChooseContainer("", "")
+// know fills in what is to be proven of the target: which container has the image,
+// and its digests. An image that is gone is found out before the service is moved
+// to it.
+func (d *Deployer) know(ctx context.Context, s ServicePlan) (ServicePlan, error) {
+	container, err := s.Target.ChooseContainer("", "")
 	if err != nil {
-		return nil // several could be meant: then no digest is compared
+		return s, nil // several could be meant: then no digest is compared
 	}
-	s.container = container
-	c, err := d.inspect(ctx, "services", s.target.Image(container))
+	s.Container = container
+	c, err := d.inspect(ctx, mistake.Service, s.Target.Image(container))
 	if err != nil {
-		return fmt.Errorf("the image of %s: %w", s.target, err)
+		return s, fmt.Errorf("the image of %s: %w", s.Target, err)
 	}
-	s.image = &c
-	return nil
+	s.Image = &c
+	return s, nil
 }
 
 // earlier returns the revision to go back to.
-func (d *Deployer) earlier(ctx context.Context, s *servicePlan, buildID string) (taskdef.Definition, error) {
+func (d *Deployer) earlier(ctx context.Context, s ServicePlan, buildID string) (taskdef.Definition, error) {
 	if buildID != "" {
 		return d.ofBuild(ctx, s, buildID)
 	}
 	for definition, err := range d.returnable(ctx, s, s.heading()) {
 		return definition, err
 	}
-	advice := "ECS remembers 90 days; name the build to go back to in buildId"
-	if s.service.Controller == byCodeDeploy {
-		advice = "ECS may keep no list of what CodeDeploy deployed; name the build to go back to in buildId"
+	hint := "ECS keeps the deployments of 90 days; name the build to go back to in buildId"
+	if s.Service.Controller == "CODE_DEPLOY" {
+		hint = "ECS may keep no list of what CodeDeploy deployed; name the build to go back to in buildId"
 	}
-	return taskdef.Definition{}, &rollout.Problem{Input: "services", Advice: advice,
-		Message: fmt.Sprintf("service %s has had no successful deployment of another revision than %s", s.name.Name, rollout.ShortARN(s.heading()))}
+	return taskdef.Definition{}, mistake.New(mistake.Service, hint,
+		"service %s has had no successful deployment of another revision than %s", s.Name.Name, ecs.ShortARN(s.heading()))
 }
 
-// ofBuild returns the newest active revision that came from a build: by what
-// its tags say, or by the tag of one of its images.
-func (d *Deployer) ofBuild(ctx context.Context, s *servicePlan, buildID string) (taskdef.Definition, error) {
-	const limit = 200 // revisions looked at
+// buildsSearched is how many revisions are looked at for a build.
+const buildsSearched = 200
+
+// ofBuild returns the newest active revision that came from a build: by what its
+// tags say, or by the tag of one of its images.
+func (d *Deployer) ofBuild(ctx context.Context, s ServicePlan, buildID string) (taskdef.Definition, error) {
 	seen := 0
-	for arn, err := range d.ECS.Revisions(ctx, s.running.Family()) {
+	for arn, err := range d.ECS.Revisions(ctx, s.Running.Family(), false) {
 		if err != nil {
 			return taskdef.Definition{}, err
 		}
-		if seen++; seen > limit {
+		if seen == buildsSearched {
 			break
 		}
+		seen++
 		definition, err := d.ECS.Definition(ctx, arn)
 		if err != nil {
 			return definition, err
@@ -156,113 +167,95 @@ func (d *Deployer) ofBuild(ctx context.Context, s *servicePlan, buildID string) 
 			}
 		}
 	}
-	return taskdef.Definition{}, &rollout.Problem{Input: "buildId",
-		Message: fmt.Sprintf("none of the last %d active revisions of %s is of build %s", min(seen, limit), s.running.Family(), buildID),
-		Advice:  "roll it out instead: command rollout with tags: " + buildID + " and olderBuild: allow"}
+	return taskdef.Definition{}, mistake.New(mistake.Build, "roll it out instead: command rollout with tags: "+buildID+" and olderBuild: allow",
+		"none of the last %d active revisions of %s is of build %s", seen, s.Running.Family(), buildID)
 }
 
-func buildText(d taskdef.Definition) string {
-	if p, ok := d.Provenance(); ok && p.BuildID != "" {
-		return ", build " + p.BuildID
-	}
-	return ""
+// Resume answers the deployments of the services that are paused, at a lifecycle
+// hook or where CodeDeploy waits to shift the traffic, and follows them.
+func (d *Deployer) Resume(ctx context.Context, r Request, hookID string, action rollout.Action) (Result, error) {
+	begin := time.Now()
+	result, err := d.resume(ctx, r, hookID, action, begin)
+	result.DryRun, result.Took = r.DryRun, time.Since(begin)
+	return result, err
 }
 
-// Resume answers the deployments of the services that wait, at a lifecycle hook
-// or for CodeDeploy to shift the traffic, and follows them.
-func (d *Deployer) Resume(ctx context.Context, r Request, hookID string, rollback bool) (result Result, err error) {
-	defer clock(&result)()
-	result.DryRun = r.DryRun
-	p := &plan{request: r, services: make([]*servicePlan, len(r.Services))}
-	err = d.each(r.Services, func(i int, name Service) (err error) {
-		if p.services[i], err = d.readPaused(ctx, name, hookID); err == nil {
-			p.services[i].back = rollback
-		}
+func (d *Deployer) resume(ctx context.Context, r Request, hookID string, action rollout.Action, begin time.Time) (Result, error) {
+	limit := newLimit(r, begin)
+	bounded, cancel := limit.context(ctx)
+	defer cancel()
+	p := &Plan{Request: r, Services: make([]ServicePlan, len(r.Services))}
+	err := each(r.Services, func(i int, name Service) (err error) {
+		p.Services[i], err = d.readPaused(bounded, name, hookID)
+		p.Services[i].Back = action == rollout.RollBack
 		return err
 	})
 	if err != nil {
-		return result, err
+		return Result{}, err
 	}
-	end := d.Console.Group("Plan")
-	for _, s := range p.services {
-		d.Log.With("service", s.name.Name).Info(fmt.Sprintf("deployment of %s waits at hook %s: %s", s.target, s.other.known().hookID, s.answer()))
-	}
-	end()
-	result.Image, result.Services = p.outline()
+	d.showPlan(p, limit)
 	if r.DryRun {
-		return result, nil
+		return p.outline(), nil
 	}
-	end = d.Console.Group("Resume")
-	defer end()
-	return result, d.each(r.Services, func(i int, name Service) error {
-		s, log := p.services[i], d.Log.With("service", name.Name)
-		result.Services[i].Revision, result.Services[i].Deployment = s.target.ARN(), s.other.known().name
-		if err := s.other.answer(ctx, rollback); err != nil {
+	defer d.View.Section(Section{Kind: ResumeSection})()
+	all := make([]moved, len(p.Services))
+	err = each(p.Services, func(i int, s ServicePlan) error {
+		all[i] = moved{target: target{ServicePlan: s, Revision: s.Target.ARN()}, deployment: s.Other, began: begin}
+		if s.Image != nil {
+			all[i].Image = *s.Image
+		}
+		if err := s.Other.Answer(bounded, action); err != nil {
 			return err
 		}
-		log.Info("told " + deployer(s.service) + " to " + s.answer())
-		if !r.Wait {
-			return nil
-		}
-		if err := d.follow(ctx, log, p, s, s.other, &result.Services[i], func(int, int) {}); err != nil {
-			return err
-		}
-		switch r := &result.Services[i]; {
-		case !r.Outcome.Good():
-		case rollback:
-			r.Outcome, r.Reason = rollout.Failed, "the deployment completed before it could be rolled back"
-		default:
-			d.verify(ctx, log, p, s, s.other.known().Started, r)
-		}
+		d.View.Show(Answered{Service: s.Name, Action: action, To: s.Running.ARN()})
 		return nil
 	})
-}
-
-// answer is what the deployment that waits is told, in words.
-func (s *servicePlan) answer() string {
-	if s.back {
-		return "roll back to " + rollout.ShortARN(s.running.ARN())
+	if err != nil {
+		return Result{Services: results(all, nil)}, err
 	}
-	return "continue"
+	services, err := d.followAll(ctx, r, limit, all)
+	for i := range services {
+		if action == rollout.RollBack && services[i].Outcome.Good() {
+			services[i].Outcome, services[i].Reason = rollout.Failed, rollout.Reason{Code: rollout.CompletedAnyway}
+		}
+	}
+	result := p.outline()
+	result.Services = services
+	return result, err
 }
 
-// readPaused reads a service whose deployment waits for an answer, and what
-// that deployment brings.
-func (d *Deployer) readPaused(ctx context.Context, name Service, hookID string) (*servicePlan, error) {
+// readPaused reads a service whose deployment waits for an answer, and what that
+// deployment brings.
+func (d *Deployer) readPaused(ctx context.Context, name Service, hookID string) (ServicePlan, error) {
+	s := ServicePlan{Name: name}
 	service, err := d.ECS.Service(ctx, name.Cluster, name.Name)
 	if err != nil {
-		return nil, err
+		return s, err
 	}
-	s := &servicePlan{name: name, service: service}
-	if s.way, err = d.wayOf(ctx, service); err != nil {
-		return nil, err
+	s.Service = service
+	if s.Controller, err = d.Rollouts.Controller(ctx, service); err != nil {
+		return s, err
 	}
-	if s.other, err = s.way.paused(ctx, hookID); err != nil {
-		return nil, err
+	if s.Other, err = s.Controller.Paused(ctx, hookID); err != nil {
+		return s, err
 	}
-	if s.target, err = d.ECS.Definition(ctx, s.other.known().TaskDefinition); err != nil {
-		return nil, err
+	now := s.Other.Snapshot()
+	if now.Revision == "" {
+		return s, errors.New("the revision of the paused deployment of service " + name.Name + " cannot be read")
+	}
+	if s.Target, err = d.ECS.Definition(ctx, now.Revision); err != nil {
+		return s, err
 	}
 	// CodeDeploy moves the service with the traffic, ECS before it.
 	before := service.TaskDefinition
 	for _, other := range service.Deployments {
-		if before == s.target.ARN() {
+		if before == s.Target.ARN() {
 			before = other.TaskDefinition
 		}
 	}
-	if s.running, err = d.ECS.Definition(ctx, before); err != nil {
-		return nil, err
+	if s.Running, err = d.ECS.Definition(ctx, before); err != nil {
+		return s, err
 	}
-	return s, d.know(ctx, s)
-}
-
-// each runs do for every service side by side and joins the errors in order.
-func (d *Deployer) each(services []Service, do func(i int, name Service) error) error {
-	var wait sync.WaitGroup
-	errs := make([]error, len(services))
-	for i, name := range services {
-		wait.Go(func() { errs[i] = do(i, name) })
-	}
-	wait.Wait()
-	return errors.Join(errs...)
+	s.Good = before
+	return d.know(ctx, s)
 }

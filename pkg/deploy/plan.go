@@ -1,7 +1,8 @@
 package deploy
 
-// The plan: everything that can be known before anything is changed. It is
-// data, made by reading only; printing it and stopping there is a dry run.
+// The plan: everything that can be known before anything is changed. It is data,
+// made by reading only, and it does not change after it is made: what a later
+// reading shows differently is a new value.
 
 import (
 	"cmp"
@@ -12,76 +13,86 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"ecsdeploy/pkg/ecr"
+	"ecsdeploy/pkg/ecs"
 	"ecsdeploy/pkg/image"
+	"ecsdeploy/pkg/mistake"
 	"ecsdeploy/pkg/rollout"
 	"ecsdeploy/pkg/taskdef"
 )
 
-type plan struct {
-	request    Request
-	repository *ecr.Repository      // nil when the request names none, or it is to be created
-	source     *image.Image         // what is to be pushed, or nil
-	state      *image.State         // what the tags hold already; nil where that is not known
-	image      candidate            // what the chosen containers will run
-	further    map[string]candidate // by container: the images of the input images
-	services   []*servicePlan
+// Plan is what a run is going to do.
+type Plan struct {
+	Request    Request
+	Repository *ecr.Repository      // nil when the request names none, or it is to be created
+	Source     *image.Image         // what is to be pushed, or nil
+	State      *image.State         // what the tags hold already; nil where that is not known
+	Image      Candidate            // what the chosen containers will run
+	Further    map[string]Candidate // by container: the images of the input images
+	Services   []ServicePlan
 }
 
-// candidate is an image that is going to run.
-type candidate struct {
-	uri       string             // as the task definition names it; empty leaves the image that is there
-	digests   []string           // every digest that stands for it; empty while not known
-	platforms []rollout.Platform // empty while not known
+// Candidate is an image that is going to run.
+type Candidate struct {
+	URI       string     // as the task definition names it; empty leaves the image that is there
+	Digests   []string   // every digest that stands for it; empty while not known
+	Platforms []Platform // empty while not known
 }
 
-type servicePlan struct {
-	name      Service
-	service   rollout.Service
-	way       way                  // in which it is deployed
-	other     deployment           // that is under way there, or nil
-	ended     bool                 // a deployment was stopped for ours to take its place
-	running   taskdef.Definition   // the revision that the service is set to
-	lineage   lineage              // what the new revision is made from
-	image     *candidate           // its own image (input image: current), or nil
-	known     []taskdef.Definition // registered revisions that may turn out to be the wanted one
-	container string               // gets the image
-	target    taskdef.Definition   // what is to run
-	back      bool                 // or rather not: its deployment is to be rolled back
+// ServicePlan is what is going to happen to one service.
+type ServicePlan struct {
+	Name       Service
+	Service    ecs.Service
+	Controller rollout.Controller // nil for a service that cannot be deployed
+	Other      rollout.Deployment // that is in progress there, or nil
+	Good       string             // ARN of the revision that it has reached, or would go back to; empty where that is not known
+	Running    taskdef.Definition // the revision that the service is set to
+	Lineage    Lineage            // what the new revision is made from
+	Image      *Candidate         // its own image (input image: current), or nil
+	Container  string             // gets the image
+	Target     taskdef.Definition // what is to run
+	Known      []taskdef.Definition
+	Back       bool // it is to be rolled back from Target to Running
+	Cleared    bool // another deployment was stopped for ours to take its place
 }
 
-// plan reads what the request names and checks that it fits together. All
-// that is wrong is reported at once.
-func (d *Deployer) plan(ctx context.Context, r Request) (*plan, error) {
-	p := &plan{request: r, services: make([]*servicePlan, len(r.Services)), further: map[string]candidate{}}
+// plan reads what the request names and checks that it fits together. All that is
+// wrong is reported at once.
+func (d *Deployer) plan(ctx context.Context, r Request) (*Plan, error) {
+	p := &Plan{Request: r, Services: make([]ServicePlan, len(r.Services)), Further: map[string]Candidate{}}
 	var (
 		wait      sync.WaitGroup
 		imageErr  error
 		furtherBy = slices.Sorted(maps.Keys(r.Images))
-		further   = make([]candidate, len(furtherBy))
+		further   = make([]Candidate, len(furtherBy))
 		errs      = make([]error, len(furtherBy)+len(r.Services))
+		library   = newLibrary(d.ECS)
 	)
 	wait.Go(func() { imageErr = d.planImage(ctx, p) })
 	if r.Rollout {
 		for i, container := range furtherBy {
-			wait.Go(func() { further[i], errs[i] = d.inspect(ctx, "images", r.Images[container]) })
+			wait.Go(func() { further[i], errs[i] = d.inspect(ctx, mistake.FurtherImage, r.Images[container]) })
 		}
 		for i, name := range r.Services {
-			wait.Go(func() { p.services[i], errs[len(furtherBy)+i] = d.readService(ctx, name, r.TaskDefinition) })
+			wait.Go(func() { p.Services[i], errs[len(furtherBy)+i] = d.readService(ctx, library, name, r.TaskDefinition) })
 		}
 	}
 	wait.Wait()
 	for i, container := range furtherBy {
-		p.further[container] = further[i]
+		p.Further[container] = further[i]
 	}
 	problems := append([]error{imageErr}, errs...)
-	for _, s := range p.services {
-		if s != nil { // read
-			problems = append(problems, d.prepare(ctx, p, s, imageErr == nil))
+	prepared := make([]error, len(p.Services))
+	for i := range p.Services {
+		if errs[len(furtherBy)+i] != nil {
+			continue // not read
 		}
+		wait.Go(func() { p.Services[i], prepared[i] = d.prepare(ctx, p, p.Services[i], imageErr == nil) })
 	}
-	if err := errors.Join(problems...); err != nil {
+	wait.Wait()
+	if err := errors.Join(append(problems, prepared...)...); err != nil {
 		p.close()
 		return nil, err
 	}
@@ -89,91 +100,148 @@ func (d *Deployer) plan(ctx context.Context, r Request) (*plan, error) {
 }
 
 // close removes what a source left in the temporary directory.
-func (p *plan) close() {
-	if p.source != nil {
-		p.source.Close()
+func (p *Plan) close() {
+	if p.Source != nil {
+		p.Source.Close()
 	}
 }
 
-// readService reads a service, the revision it is set to, and the revision
+// wait is how long the services' own configuration makes a deployment take at
+// least: bake times and the steps in which traffic is shifted.
+func (p *Plan) wait() time.Duration {
+	var longest time.Duration
+	for _, s := range p.Services {
+		longest = max(longest, s.Wait(p.Request.Until))
+	}
+	return longest
+}
+
+// Wait is how long the service's configuration makes a deployment take at least,
+// as far as it is waited for.
+func (s ServicePlan) Wait(until rollout.Until) time.Duration {
+	strategy := s.Service.Strategy
+	switch until {
+	case "", rollout.UntilCompleted:
+		return strategy.Wait()
+	case rollout.UntilTraffic:
+		strategy.Bake = 0
+		return strategy.Wait()
+	}
+	return 0
+}
+
+// readService reads a service, the revision that it is set to, and the revision
 // that the next one is to be made from.
-func (d *Deployer) readService(ctx context.Context, name Service, base string) (*servicePlan, error) {
-	service, err := d.ECS.Service(ctx, name.Cluster, name.Name)
-	if err != nil {
-		return nil, err
+func (d *Deployer) readService(ctx context.Context, library *library, name Service, base string) (ServicePlan, error) {
+	s := ServicePlan{Name: name}
+	var err error
+	if s, err = d.meet(ctx, s); err != nil {
+		return s, err
 	}
-	s := &servicePlan{name: name, service: service}
-	if service.TaskDefinition == "" { // only where the controller is EXTERNAL: refused by the checks
-		return s, nil
+	if s.Running, err = library.definition(ctx, s.Service.TaskDefinition); err != nil {
+		return s, err
 	}
-	if err = d.attend(ctx, s); err != nil {
-		return nil, err
+	if s.Good, err = s.Controller.LastGood(ctx); err != nil && !passable(err) {
+		return s, err
 	}
-	if s.running, err = d.ECS.Definition(ctx, service.TaskDefinition); err != nil {
-		return nil, err
+	if s.Lineage, err = d.trace(ctx, library, s, base); err != nil {
+		return s, err
 	}
-	if s.lineage, err = d.trace(ctx, s.running, base); err != nil {
-		return nil, err
-	}
-	s.known = []taskdef.Definition{s.running}
-	if s.lineage.base.ARN() != "" && s.lineage.merged == "" && s.lineage.note == "" {
-		s.known = append(s.known, s.lineage.base)
+	s.Known = []taskdef.Definition{s.Running}
+	if s.Lineage.Base.ARN() != "" && s.Lineage.Merged == "" && !s.Lineage.OnlyImages {
+		s.Known = append(s.Known, s.Lineage.Base)
 	}
 	// A revision made from another base than the newest one, or from a file, may
 	// have been registered by an earlier run of this step: then it is the newest.
-	newest, err := d.ECS.Definition(ctx, s.lineage.base.Family())
-	var missing *rollout.Problem
+	newest, err := library.newest(ctx, s.Lineage.Base.Family())
 	switch {
 	case err == nil:
-		s.known = append(s.known, newest)
-	case errors.As(err, &missing): // the first revision of a family from a file
+		s.Known = append(s.Known, newest)
+	case mistake.Absent(err): // the first revision of a family from a file
 	default:
-		return nil, err
+		return s, err
 	}
 	return s, nil
 }
 
+// meet reads a service, finds who deploys it, and what is in progress there.
+func (d *Deployer) meet(ctx context.Context, s ServicePlan) (ServicePlan, error) {
+	service, err := d.ECS.Service(ctx, s.Name.Cluster, s.Name.Name)
+	if err != nil {
+		return s, err
+	}
+	s.Service = service
+	if service.Status != "" && service.Status != "ACTIVE" {
+		return s, &mistake.Error{Kind: mistake.Service, Absent: true, Advice: "create the service again, or name the one that replaced it",
+			Text: fmt.Sprintf("service %s in cluster %s is %s; an ACTIVE service was expected", s.Name.Name, s.Name.Cluster, service.Status)}
+	}
+	if s.Controller, err = d.Rollouts.Controller(ctx, service); err != nil {
+		return s, err
+	}
+	if service.TaskDefinition == "" {
+		return s, mistake.New(mistake.Service, "see the service in the ECS console",
+			"ECS names no task definition for service %s, neither for the service nor for its PRIMARY deployment", s.Name.Name)
+	}
+	s.Other, err = s.Controller.InFlight(ctx)
+	if err != nil && !passable(err) {
+		return s, err
+	}
+	return s, nil
+}
+
+// passable reports whether an error of a reading that only completes the picture
+// is one to go on with: the right to read may be missing.
+func passable(err error) bool {
+	switch ecs.Classify(err) {
+	case ecs.Denied, ecs.Unsupported, ecs.Gone:
+		return true
+	}
+	return false
+}
+
 // prepare makes the target of a service, and checks that the service can run it.
 // Where the image of the run is not known, since something is wrong with it, as
-// much is checked as does not hang on it.
-func (d *Deployer) prepare(ctx context.Context, p *plan, s *servicePlan, imageKnown bool) error {
-	if s.way == nil { // what nobody can deploy has not been read any further
-		return errors.Join(rollout.Check(s.service, s.lineage.base, nil)...)
+// much is checked as does not depend on it.
+func (d *Deployer) prepare(ctx context.Context, p *Plan, s ServicePlan, imageKnown bool) (ServicePlan, error) {
+	s, err := p.chooseContainer(s)
+	if err == nil && p.Request.Image == Current {
+		s, err = d.current(ctx, s)
 	}
-	err := p.chooseContainer(s)
-	if err == nil && p.request.Image == Current {
-		err = d.current(ctx, s)
-	}
-	return errors.Join(err, p.fit(s, imageKnown && err == nil))
+	fitted, misfit := p.fit(s, imageKnown && err == nil)
+	return fitted, errors.Join(err, misfit)
 }
 
 // fit revises the task definition of a service, and checks that the service can
 // run the result.
-func (p *plan) fit(s *servicePlan, imageKnown bool) error {
-	problems := append(p.impossible(s), p.twoImages(s), p.checkSize(s))
-	platforms := map[string][]rollout.Platform{s.container: p.imageFor(s).platforms}
-	for container, c := range p.further {
-		platforms[container] = c.platforms
+func (p *Plan) fit(s ServicePlan, imageKnown bool) (ServicePlan, error) {
+	r := p.Request
+	problems := append(s.Controller.Unsupported(rollout.Change{DesiredCount: r.DesiredCount, Force: r.Force}), p.twoImages(s), p.checkSize(s))
+	platforms := map[string][]Platform{s.Container: p.imageFor(s).Platforms}
+	for container, c := range p.Further {
+		platforms[container] = c.Platforms
 	}
-	mistakes := s.name.mistakes(p.revise(s, p.imageFor(s)))
+	target, err := p.revise(s, p.imageFor(s))
+	mistakes := s.Name.mistakes(err)
 	if !imageKnown { // nor is the container then, perhaps
-		mistakes = slices.DeleteFunc(mistakes, isAboutContainer)
+		mistakes = slices.DeleteFunc(mistakes, func(err error) bool { return mistake.Is(err, mistake.Container) })
 	}
-	definition := s.lineage.base
+	definition := s.Lineage.Base
 	if len(mistakes) == 0 && imageKnown {
-		definition = s.target
+		s.Target = target
+		definition = target
 		problems = append(problems, p.checkTurn(s))
 	}
-	return errors.Join(slices.Concat(problems, mistakes, rollout.Check(s.service, definition, platforms))...)
+	return s, errors.Join(slices.Concat(problems, mistakes, check(s.Service, definition, platforms))...)
 }
 
-// mistakes puts into words, with the service's name, what package taskdef has
-// joined into err.
+// mistakes puts the service's name before what was joined into err.
 func (s Service) mistakes(err error) []error {
 	var all []error
-	for _, one := range joined(err) {
-		if m, ok := errors.AsType[*taskdef.Mistake](one); ok {
-			all = append(all, &rollout.Problem{Input: m.Input, Message: "service " + s.Name + ": " + m.Message, Advice: m.Hint()})
+	for _, one := range mistake.Each(err) {
+		if m, ok := errors.AsType[*mistake.Error](one); ok {
+			named := *m
+			named.Text = "service " + s.Name + ": " + m.Text
+			all = append(all, &named)
 		} else {
 			all = append(all, fmt.Errorf("service %s: %w", s.Name, one))
 		}
@@ -181,100 +249,59 @@ func (s Service) mistakes(err error) []error {
 	return all
 }
 
-func isAboutContainer(err error) bool {
-	p, ok := errors.AsType[*rollout.Problem](err)
-	return ok && p.Input == "container"
-}
-
-// joined returns the errors that were joined into err.
-func joined(err error) []error {
-	if err == nil {
-		return nil
-	}
-	if all, ok := err.(interface{ Unwrap() []error }); ok {
-		return all.Unwrap()
-	}
-	return []error{err}
-}
-
 // twoImages refuses an image for the container that gets the image of the run.
-func (p *plan) twoImages(s *servicePlan) error {
-	further := p.request.Images[s.container]
-	if further == "" || p.imageFor(s).uri == "" {
+func (p *Plan) twoImages(s ServicePlan) error {
+	further := p.Request.Images[s.Container]
+	if further == "" || p.imageFor(s).URI == "" {
 		return nil
 	}
-	input := "image"
-	if p.request.Image == "" {
-		input = "repository"
-	}
-	return &rollout.Problem{Input: "images",
-		Message: fmt.Sprintf("service %s: container %s already gets the image of the input %s, %s, and cannot get %s as well", s.name.Name, s.container, input, p.imageFor(s).uri, further),
-		Advice:  fmt.Sprintf("leave %s out of images, or name in container the one that gets the image", s.container)}
-}
-
-// impossible returns what is asked of a service that its way to be deployed
-// cannot do.
-func (p *plan) impossible(s *servicePlan) []error {
-	if s.service.Controller != byCodeDeploy {
-		return nil
-	}
-	var problems []error
-	if p.request.DesiredCount != nil {
-		problems = append(problems, &rollout.Problem{Input: "desiredCount",
-			Message: fmt.Sprintf("service %s is deployed by CodeDeploy, which moves it to another revision and leaves its number of tasks as it is", s.name.Name),
-			Advice:  "set the number where the service is defined, and leave desiredCount out"})
-	}
-	if p.request.Force {
-		problems = append(problems, &rollout.Problem{Input: "forceNewDeployment",
-			Message: fmt.Sprintf("service %s is deployed by CodeDeploy, where UpdateService cannot force a deployment", s.name.Name),
-			Advice:  "leave forceNewDeployment out: a revision that differs is deployed without it"})
-	}
-	return problems
+	return mistake.New(mistake.FurtherImage, fmt.Sprintf("leave %s out of images, or name in container the one that gets the image", s.Container),
+		"service %s: container %s already gets the image of this run, %s, and cannot get %s as well", s.Name.Name, s.Container, p.imageFor(s).URI, further)
 }
 
 // chooseContainer finds the container that gets the image. Where no image is
-// given, the container only serves the overrides that name none, so ambiguity
-// is left for those to meet.
-func (p *plan) chooseContainer(s *servicePlan) error {
-	r := p.request
+// given, the container only serves the overrides that name none, so ambiguity is
+// left for those to meet.
+func (p *Plan) chooseContainer(s ServicePlan) (ServicePlan, error) {
+	r := p.Request
 	repository := r.Repository
-	if p.repository != nil {
-		repository = p.repository.URI
+	if p.Repository != nil {
+		repository = p.Repository.URI
 	} else if repository == "" {
-		repository, _ = taskdef.SplitImage(p.image.uri)
+		repository, _ = taskdef.SplitImage(p.Image.URI)
 	}
-	container, err := s.lineage.base.ChooseContainer(r.Container, repository)
-	s.container = cmp.Or(container, r.Container)
-	if p.image.uri == "" && r.Image != Current && r.Container == "" {
-		return nil
+	container, err := s.Lineage.Base.ChooseContainer(r.Container, repository)
+	s.Container = cmp.Or(container, r.Container)
+	if p.Image.URI == "" && r.Image != Current && r.Container == "" {
+		return s, nil
 	}
-	return errors.Join(s.name.mistakes(err)...)
+	return s, errors.Join(s.Name.mistakes(err)...)
 }
 
 // imageFor is the image that the service's container is to run.
-func (p *plan) imageFor(s *servicePlan) candidate {
-	if s.image != nil {
-		return *s.image
+func (p *Plan) imageFor(s ServicePlan) Candidate {
+	if s.Image != nil {
+		return *s.Image
 	}
-	return p.image
+	return p.Image
 }
 
-// origin says where revisions of this run come from. The tag of an image is the
-// id of the build that made it; an image that was made before this run and has
-// none is of no known build.
-func (p *plan) origin() taskdef.Provenance {
-	o := p.request.Origin
-	if len(p.request.Tags) > 0 && p.image.uri != "" {
-		o.BuildID = p.request.Tags[0]
+// origin says where revisions of this run come from. The tag of an image is the id
+// of the build that made it; an image that was made before this run and has none
+// is of no known build.
+func (p *Plan) origin() taskdef.Provenance {
+	o := p.Request.Origin
+	if len(p.Request.Tags) > 0 && p.Image.URI != "" {
+		o.BuildID = p.Request.Tags[0]
 	}
-	if p.request.Image != "" && !p.request.Push && !byDigest(p.image.uri) {
-		o.BuildID = buildOf(p.image.uri)
+	if p.Request.Image != "" && !p.Request.Push && !byDigest(p.Image.URI) {
+		o.BuildID = buildOf(p.Image.URI)
 	}
 	return o
 }
 
-// buildOf is the build that an image's tag names; empty where the image is
-// named by its digest, or by nothing.
+// buildOf is the build that an image's tag names; empty where the image is named
+// by its digest, or by nothing.
 func buildOf(uri string) string {
 	if byDigest(uri) {
 		return ""
@@ -286,25 +313,23 @@ func buildOf(uri string) string {
 // byDigest reports whether an image reference names its image by digest.
 func byDigest(uri string) bool { return strings.Contains(uri, "@") }
 
-// revise makes the target of a service with the given image.
-func (p *plan) revise(s *servicePlan, c candidate) error {
-	change := p.request.Change
-	change.DefaultContainer = s.container
+// revise makes what a service is to run with the given image.
+func (p *Plan) revise(s ServicePlan, c Candidate) (taskdef.Definition, error) {
+	change := p.Request.Change
+	change.DefaultContainer = s.Container
 	change.Images = map[string]string{}
-	maps.Copy(change.Images, p.request.Images)
-	if c.uri != "" {
-		change.Images[""] = c.uri // of the application's container
+	maps.Copy(change.Images, p.Request.Images)
+	if c.URI != "" {
+		change.Images[""] = c.URI // of the application's container
 	}
-	target, err := s.lineage.base.Revise(change)
-	s.target = target
-	return err
+	return s.Lineage.Base.Revise(change)
 }
 
-// registered returns the ARN of a registered revision that already is the
-// target: running a step again registers nothing twice.
-func (s *servicePlan) registered() string {
-	for _, k := range s.known {
-		if (k.Status() == "ACTIVE" || k.Status() == "") && taskdef.Equal(k, s.target) {
+// Registered returns the ARN of a registered revision that already is the target:
+// running a step again registers nothing twice.
+func (s ServicePlan) Registered() string {
+	for _, k := range s.Known {
+		if (k.Status() == "ACTIVE" || k.Status() == "") && taskdef.Equal(k, s.Target) {
 			return k.ARN()
 		}
 	}
@@ -312,30 +337,43 @@ func (s *servicePlan) registered() string {
 }
 
 // outline is the result as far as the plan knows it.
-func (p *plan) outline() (Image, []ServiceResult) {
-	chosen := p.image
-	if len(p.services) > 0 {
-		chosen = p.imageFor(p.services[0])
+func (p *Plan) outline() Result {
+	chosen := p.Image
+	if len(p.Services) > 0 {
+		chosen = p.imageFor(p.Services[0])
 	}
-	im := Image{URI: chosen.uri}
-	if len(chosen.digests) > 0 {
-		im.Digest = chosen.digests[0]
+	r := Result{Image: Image{URI: chosen.URI}}
+	if len(chosen.Digests) > 0 {
+		r.Image.Digest = chosen.Digests[0]
 	}
-	if p.source != nil {
-		im.Source = p.source.Describe().Ref
+	if p.Source != nil {
+		r.Image.Source = p.Source.Describe().Ref
 	}
-	services := make([]ServiceResult, len(p.services))
-	for i, s := range p.services {
-		services[i] = ServiceResult{
-			Service:       s.name,
-			Back:          s.back,
-			ARN:           s.service.ARN,
-			Container:     s.container,
-			Previous:      s.running.ARN(),
-			PreviousImage: s.running.Image(s.container),
-			Changes:       taskdef.Diff(s.running, s.target),
-			Desired:       s.service.Desired,
-		}
+	for _, s := range p.Services {
+		r.Services = append(r.Services, s.outline())
 	}
-	return im, services
+	return r
+}
+
+func (s ServicePlan) outline() ServiceResult {
+	out := ServiceResult{
+		Service:       s.Name,
+		Asked:         s.Back,
+		ARN:           s.Service.ARN,
+		Container:     s.Container,
+		Previous:      s.Running.ARN(),
+		PreviousImage: s.Running.Image(s.Container),
+		Changes:       taskdef.Diff(s.Running, s.Target),
+		Desired:       s.Service.Desired,
+	}
+	if s.Controller != nil {
+		out.Controller = s.Controller.Name()
+	}
+	return out
+}
+
+// showPlan shows the plan in a section of its own.
+func (d *Deployer) showPlan(p *Plan, l limit) {
+	defer d.View.Section(Section{Kind: PlanSection, DryRun: p.Request.DryRun})()
+	d.View.Show(PlanMade{Plan: p, Limit: l.forward(), Rollback: l.rollback})
 }

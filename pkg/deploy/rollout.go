@@ -1,263 +1,410 @@
 package deploy
 
-// The second half of a run: revisions are registered, services are moved to
-// them and followed until it is known how that ended.
+// The phases in which services are moved and followed. All are started, then all
+// are followed, then it is concluded: where one fails and a rollback is wanted, all
+// that were moved go back.
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
-	"strings"
+	"maps"
 	"sync"
 	"time"
 
+	"ecsdeploy/pkg/diagnosis"
+	"ecsdeploy/pkg/ecs"
 	"ecsdeploy/pkg/rollout"
-	"ecsdeploy/pkg/taskdef"
 )
 
-// register gives every service the ARN of its revision: one that is already
-// registered where there is one that is equal, else a new one. Services that
-// share a family share the revision.
-func (d *Deployer) register(ctx context.Context, p *plan, im Image, results []ServiceResult) error {
-	end := d.Console.Group("Task definition")
-	defer end()
-	var fresh []taskdef.Definition
-	for i, s := range p.services {
-		if err := d.settle(ctx, p, s); err != nil {
-			return err
+// moved is a service whose deployment was started, or could not be.
+type moved struct {
+	target
+	deployment rollout.Deployment // nil where it could not be started
+	began      time.Time
+	err        error // why it could not be started
+}
+
+// ending is how the deployment of a service ended, before anything was done about it.
+type ending struct {
+	verdict   rollout.Verdict
+	err       error  // the watch was interrupted
+	sibling   string // the service whose failure ended the watch
+	diagnosis diagnosis.Diagnosis
+	proof     rollout.Proof
+	rollback  Rollback
+}
+
+// failed reports whether the service does not run what it should, and never will.
+func (e ending) failed() bool {
+	switch e.verdict.Outcome {
+	case rollout.Failed, rollout.TimedOut, rollout.RolledBack, rollout.Superseded:
+		return true
+	}
+	return false
+}
+
+// siblingError ends the watch of a service because another one has failed.
+type siblingError struct{ service string }
+
+func (e *siblingError) Error() string { return "the rollout to service " + e.service + " failed" }
+
+// rollOut moves the services side by side and follows each to its end. ctx is the
+// run's own; bounded ends where the time for the rollout is over.
+func (d *Deployer) rollOut(ctx, bounded context.Context, p *Plan, l limit, targets []target) ([]ServiceResult, error) {
+	section := Section{Kind: RolloutSection, Name: targets[0].Name.String(), Services: len(targets)}
+	defer d.View.Section(section)()
+	all := make([]moved, len(targets))
+	err := each(targets, func(i int, t target) (err error) {
+		all[i], err = d.start(bounded, p, t)
+		return err
+	})
+	if ctx.Err() != nil {
+		return results(all, nil), errors.Join(err, d.leaveAll(ctx, p, all))
+	}
+	return d.followAll(ctx, p.Request, l, all)
+}
+
+// startTries is how often a service is started that someone else keeps changing.
+const startTries = 3
+
+// start asks for the deployment of a service. A service that was changed since it
+// was settled is settled again. What AWS refuses is kept with the service: the
+// others go on, or go back.
+func (d *Deployer) start(ctx context.Context, p *Plan, t target) (moved, error) {
+	began := time.Now()
+	for try := 1; ; try++ {
+		deployment, err := t.Controller.Start(ctx, t.change(p.Request))
+		var since *rollout.MovedError
+		if errors.As(err, &since) && try < startTries {
+			if t, err = d.retarget(ctx, p, t); err == nil {
+				continue
+			}
 		}
-		results[i].Previous, results[i].PreviousImage = s.service.TaskDefinition, s.running.Image(s.container)
-		c := p.imageFor(s)
-		if p.request.Push {
-			c.uri = im.URI // with pinDigest it is known only after the push
-		}
-		if err := p.revise(s, c); err != nil {
-			return errors.Join(s.name.mistakes(err)...)
-		}
-		results[i].Changes = taskdef.Diff(s.running, s.target)
-		s.known = append(s.known, fresh...)
-		log := d.Log.With("service", s.name.Name)
-		if arn := s.registered(); arn != "" {
-			results[i].Revision = arn
-			log.Info("revision " + rollout.ShortARN(arn) + " is already as wanted: nothing to register")
-			continue
-		}
-		stored, err := d.registerTagged(ctx, log, s, p.origin(), c)
 		if err != nil {
-			return err
+			return moved{target: t, began: began, err: err}, nil
 		}
-		fresh = append(fresh, stored)
-		results[i].Revision = stored.ARN()
-		log.Info("registered revision " + stored.String())
+		deployment, moves := d.forceMovedTag(ctx, p.Request, t, deployment)
+		d.View.Show(Started{Service: t.Name, Now: deployment.Snapshot(), Digest: moves})
+		return moved{target: t, deployment: deployment, began: began}, nil
 	}
-	return nil
 }
 
-// registerTagged registers the target of a service with tags that say where it
-// came from, or without them where the identity may not tag.
-func (d *Deployer) registerTagged(ctx context.Context, log *slog.Logger, s *servicePlan, origin taskdef.Provenance, c candidate) (taskdef.Definition, error) {
-	origin.Base = s.lineage.infrastructure
-	if len(c.digests) > 0 {
-		origin.Digest = c.digests[0]
+// change is what the service is asked for.
+func (t target) change(r Request) rollout.Change {
+	return rollout.Change{
+		TaskDefinition: t.Revision,
+		DesiredCount:   r.DesiredCount,
+		Force:          r.Force,
+		RollBack:       r.RollbackOnFailure && !isPlaceholder(t.Running),
+		Supersede:      r.WhenBusy == Supersede,
+		Expect:         t.Service.Primary().ID,
 	}
-	tagged, err := s.target.WithProvenance(origin)
+}
+
+// retarget settles a service again that was changed by someone else, and finds the
+// revision that it is to run then.
+func (d *Deployer) retarget(ctx context.Context, p *Plan, t target) (target, error) {
+	s, err := d.settleService(ctx, p, newLibrary(d.ECS), t.ServicePlan, true)
 	if err != nil {
-		log.Warn("the revision does not tell where it comes from: " + err.Error())
-		return d.ECS.Register(ctx, s.target.WithoutProvenance())
+		return t, err
 	}
-	stored, err := d.ECS.Register(ctx, tagged)
-	if rollout.TaggingDenied(err) {
-		log.Warn("the revision does not tell where it comes from, since its tags were denied (" + err.Error() + "): builds cannot be told apart by it")
-		return d.ECS.Register(ctx, s.target.WithoutProvenance())
-	}
-	return stored, err
+	again, err := d.register(ctx, p, s, []target{t})
+	again.Pushed = t.Pushed
+	return again, err
 }
 
-// rollOut moves the services side by side and follows each to its end.
-func (d *Deployer) rollOut(ctx context.Context, p *plan, results []ServiceResult) error {
-	title := "Rollout of " + p.services[0].name.String()
-	if n := len(p.services) - 1; n > 0 {
-		title = fmt.Sprintf("Rollout of %d services", n+1)
+// forceMovedTag starts a new deployment of the revision that the service runs
+// already where its tasks run another digest: the tag was pushed again.
+func (d *Deployer) forceMovedTag(ctx context.Context, r Request, t target, there rollout.Deployment) (rollout.Deployment, bool) {
+	want := t.want()
+	if s := there.Snapshot(); !s.Reached || len(want) == 0 || s.Service.Desired == 0 || t.Service.Controller == "CODE_DEPLOY" {
+		return there, false
 	}
-	end := d.Console.Group(title)
-	defer end()
-	var (
-		wait  sync.WaitGroup
-		errs  = make([]error, len(p.services))
-		total = meter{console: d.Console, running: make([]int, len(p.services)), desired: make([]int, len(p.services))}
-	)
-	for i, s := range p.services {
-		wait.Go(func() {
-			begin := time.Now()
-			errs[i] = d.rollOutService(ctx, p, s, &results[i], func(running, desired int) { total.set(i, running, desired) })
-			results[i].Took = time.Since(begin)
-		})
+	proof := d.Rollouts.Prove(ctx, there.Snapshot(), want)
+	if len(proof.Contradicted()) == 0 && (proof.Complete() || !t.Pushed) {
+		return there, false
 	}
-	wait.Wait()
+	change := t.change(r)
+	change.Force = true
+	forced, err := t.Controller.Start(ctx, change)
+	if err != nil {
+		return there, false // what runs is compared again, and told, when it is verified
+	}
+	return forced, true
+}
+
+// want are the digests that are expected of the service's containers.
+func (t target) want() map[string][]string {
+	want := map[string][]string{}
+	for container, c := range t.Further {
+		if len(c.Digests) > 0 {
+			want[container] = c.Digests
+		}
+	}
+	if len(t.Image.Digests) > 0 && t.Container != "" {
+		want[t.Container] = t.Image.Digests
+	}
+	return want
+}
+
+// followAll follows every deployment to its end, and concludes.
+func (d *Deployer) followAll(ctx context.Context, r Request, l limit, all []moved) ([]ServiceResult, error) {
+	endings := make([]ending, len(all))
+	watch, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	together := len(all) > 1 && r.RollbackOnFailure
+	total := newMeter(d.View, len(all))
+	for _, m := range all {
+		if m.err != nil && together {
+			fail(&siblingError{m.Name.Name})
+		}
+	}
+	if !r.Wait {
+		for _, m := range all {
+			if m.err == nil {
+				d.View.Show(NotWaiting{m.Name})
+			}
+		}
+		return results(all, endings), nil
+	}
+	_ = each(all, func(i int, m moved) error {
+		endings[i] = d.follow(watch, r, l, m, total.of(i))
+		if endings[i].failed() && together {
+			fail(&siblingError{m.Name.Name})
+		}
+		return nil
+	})
+	if ctx.Err() != nil {
+		return results(all, endings), errors.Join(interruptions(endings), d.leaveAll(ctx, &Plan{Request: r}, all))
+	}
+	broken := d.concludeAll(ctx, r, l, all, endings)
+	return results(all, endings), broken
+}
+
+// interruptions are the errors for which watches ended, but for those of siblings.
+func interruptions(endings []ending) error {
+	var errs []error
+	for _, e := range endings {
+		if e.sibling == "" {
+			errs = append(errs, e.err)
+		}
+	}
 	return errors.Join(errs...)
 }
 
-func (d *Deployer) rollOutService(ctx context.Context, p *plan, s *servicePlan, result *ServiceResult, progress func(running, desired int)) error {
-	log := d.Log.With("service", s.name.Name)
-	r := p.request
-	change := rollout.Change{TaskDefinition: result.Revision, DesiredCount: r.DesiredCount, Force: r.Force}
-	x, err := s.way.start(ctx, log, change, r.RollbackOnFailure && !isPlaceholder(s.running))
-	if err != nil && ctx.Err() != nil {
-		return d.leaveStart(ctx, log, p, s, result.Revision, err)
+// follow watches a deployment to its end and finds out why it ended badly, before
+// anything is stopped: afterwards the tasks only tell of that.
+func (d *Deployer) follow(ctx context.Context, r Request, l limit, m moved, progress func(rollout.Counts)) ending {
+	if m.err != nil {
+		return ending{verdict: rollout.Verdict{Outcome: rollout.Failed, Reason: rollout.Reason{Code: rollout.NotStarted}}}
 	}
-	if err != nil {
-		return err
-	}
-	started := x.known()
-	result.Desired = started.Service.Desired
-	if started.New {
-		log.Info(fmt.Sprintf("moving from %s to %s, deployment %s", rollout.ShortARN(started.Previous), rollout.ShortARN(result.Revision), started.ID))
-	}
-	if !r.Wait {
-		log.Info("not waiting for the deployment (wait is false): nobody knows yet how it ends")
-		return nil
-	}
-	if started.rests {
-		result.Outcome = rollout.Unchanged
-		if s.ended { // and so the service came back to it
-			result.Outcome = rollout.Succeeded
+	limits := rollout.Limits{Timeout: l.left(false), Until: r.Until, MaxFailedTasks: r.MaxFailedTasks}
+	for e := range m.deployment.Watch(ctx, limits) {
+		d.View.Show(Happened{m.Name, e})
+		if counts, is := e.What.(rollout.Counts); is {
+			progress(counts)
 		}
-		log.Info("the service runs " + rollout.ShortARN(result.Revision) + " already")
-	} else if err := d.follow(ctx, log, p, s, x, result, progress); err != nil {
-		return err
 	}
-	if result.Outcome.Good() {
-		d.verify(ctx, log, p, s, x.known().Started, result)
+	e := ending{verdict: m.deployment.Verdict(), err: m.deployment.Err()}
+	if e.verdict.Outcome == rollout.TimedOut {
+		e.verdict.Reason.After, e.verdict.Reason.Kept = l.forward(), l.rollback
 	}
-	return nil
+	if e.err != nil {
+		var sibling *siblingError
+		if errors.As(e.err, &sibling) {
+			e.sibling = sibling.service
+		} else {
+			e.err = fmt.Errorf("follow the deployment of service %s: %w", m.Name.Name, e.err)
+		}
+		return e
+	}
+	switch e.verdict.Outcome {
+	case rollout.Failed, rollout.TimedOut, rollout.RolledBack:
+		if !m.Back {
+			e.diagnosis = d.diagnose(ctx, m)
+		}
+	}
+	return e
 }
 
-// follow watches a deployment to its end, writes down how it ended, and goes
-// back where it ended badly.
-func (d *Deployer) follow(ctx context.Context, log *slog.Logger, p *plan, s *servicePlan, x deployment, result *ServiceResult, progress func(running, desired int)) error {
-	r := p.request
-	own := x.known().New
-	w := x.watch(limits{r.Timeout, r.UntilTraffic, r.MaxFailedTasks})
-	for e := range w.Events(ctx) {
-		at(ctx, log, e)
-		progress(w.State().Own.Running, w.State().Own.Desired)
-	}
-	seen := x.known()
-	result.Deployment = seen.name
-	if err := w.Err(); err != nil {
-		return d.leave(ctx, log, p, s, x, own, err)
-	}
-	v := w.Verdict()
-	result.Outcome, result.Reason, result.HookID = v.Outcome, v.Reason, seen.hookID
-	if v.Outcome == rollout.TimedOut && seen.shifted {
-		// Nothing is wrong with the revision: only our patience ended.
-		text := fmt.Sprintf("all production traffic is on %s already, so it stays; what is left goes on in %s, and waitUntil: traffic does not wait for it",
-			rollout.ShortARN(seen.TaskDefinition), deployer(s.service))
-		log.Warn(text)
-		result.Reason += "; " + text
-		return nil
-	}
-	if s.back && v.Outcome == rollout.RolledBack {
-		log.Info("the service is back on " + rollout.ShortARN(result.Previous))
-		return nil
-	}
-	if v.Outcome == rollout.Failed || v.Outcome == rollout.TimedOut || v.Outcome == rollout.RolledBack {
-		// Before anything is stopped: afterwards the tasks only tell of that.
-		d.diagnose(ctx, log, w, seen.Started, result)
-	}
-	if v.Outcome != rollout.Failed && v.Outcome != rollout.TimedOut {
-		return nil
-	}
-	if r.RollbackOnFailure {
-		log.Warn("the rollout failed: " + strings.TrimSuffix(v.Reason, "."))
-		d.goBack(ctx, log, s, x, w, result)
-	}
-	if left := x.known(); left.underWay && left.alone {
-		log.Warn(fmt.Sprintf("deployment %s goes on in %s, and no other can start before it has ended: stop it there, or choose whenBusy: supersede next time", left.name, deployer(s.service)))
-	}
-	return nil
-}
+// diagnosing is how long it may take to find out why a rollout failed.
+const diagnosing = 15 * time.Second
 
-// examining is how long it may take to find out why a rollout failed.
-const examining = 15 * time.Second
-
-// diagnose says why tasks of a deployment did not stay up.
-func (d *Deployer) diagnose(ctx context.Context, log *slog.Logger, w watch, started rollout.Started, result *ServiceResult) {
-	ctx, cancel := context.WithTimeout(ctx, examining)
+func (d *Deployer) diagnose(ctx context.Context, m moved) (found diagnosis.Diagnosis) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), diagnosing)
 	defer cancel()
-	result.Diagnosis = d.ECS.Diagnose(ctx, started, w.State())
-	for _, line := range result.Diagnosis.Lines() {
-		log.Info(line)
+	found = d.Rollouts.Diagnose(ctx, m.deployment.Snapshot().Subject())
+	d.View.Show(Diagnosed{m.Name, found})
+	return found
+}
+
+// concludeAll does what is left to do after all have ended: services go back, or
+// what they run is verified. The error joins the watches that were interrupted.
+func (d *Deployer) concludeAll(ctx context.Context, r Request, l limit, all []moved, endings []ending) error {
+	culprit := ""
+	if len(all) > 1 && r.RollbackOnFailure {
+		for i, e := range endings {
+			if e.failed() && culprit == "" {
+				culprit = all[i].Name.Name
+			}
+		}
+	}
+	return each(all, func(i int, m moved) error {
+		var err error
+		endings[i], err = d.conclude(ctx, r, l, m, endings[i], culprit)
+		return err
+	})
+}
+
+// conclude ends the rollout to one service. culprit is the service whose failure
+// makes all go back; empty where there is none.
+func (d *Deployer) conclude(ctx context.Context, r Request, l limit, m moved, e ending, culprit string) (ending, error) {
+	if m.err != nil {
+		return e, nil
+	}
+	now := m.deployment.Snapshot()
+	switch outcome := e.verdict.Outcome; {
+	case e.err != nil && e.sibling == "":
+		return e, e.err
+	case m.Back && outcome == rollout.RolledBack:
+		return e, nil
+	case outcome == rollout.TimedOut && now.Shifted():
+		// Nothing is wrong with the revision: only the time limit has passed.
+		e.rollback = Rollback{Code: TrafficStays, To: m.Good}
+		return e, nil
+	case outcome == rollout.Failed || outcome == rollout.TimedOut:
+		if r.RollbackOnFailure {
+			d.View.Show(Failing{m.Name, e.verdict})
+			e = d.goBack(ctx, l, m, e, "")
+		}
+		d.stillBlocks(m)
+	case (outcome.Good() || e.sibling != "") && culprit != "" && culprit != m.Name.Name && now.New:
+		e = d.goBack(ctx, l, m, e, culprit)
+		if e.verdict.Outcome.Good() || e.verdict.Outcome == "" {
+			e.verdict = rollout.Verdict{Outcome: rollout.Failed, Reason: rollout.Reason{Code: SiblingFailed, Detail: culprit}}
+		}
+	}
+	if e.verdict.Outcome.Good() {
+		e = d.verify(ctx, m, e)
+	}
+	return e, nil
+}
+
+// SiblingFailed is the reason of a service that went back because the rollout to
+// another one failed; Detail names that one.
+const SiblingFailed rollout.Code = "siblingFailed"
+
+// stillBlocks says that a failed deployment is in the way of the next one.
+func (d *Deployer) stillBlocks(m moved) {
+	if now := m.deployment.Snapshot(); now.InProgress() && now.Blocks() {
+		d.View.Show(StillBlocks{m.Name, now})
 	}
 }
 
-// at logs an event under the time at which it happened.
-func at(ctx context.Context, log *slog.Logger, e rollout.Event) {
-	level := slog.LevelInfo
-	if e.Warning {
-		level = slog.LevelWarn
+// verify proves that the deployment runs the digests that were rolled out. What
+// contradicts turns the outcome into a failure; what cannot be read is said, for
+// the deployment itself did succeed.
+func (d *Deployer) verify(ctx context.Context, m moved, e ending) ending {
+	now := m.deployment.Snapshot()
+	want := m.want()
+	if now.Service.Desired == 0 || len(want) == 0 && !now.Service.Express {
+		return e
 	}
-	if !log.Enabled(ctx, level) {
-		return
+	proof := d.Rollouts.Prove(ctx, now, want)
+	e.proof = proof
+	if len(want) > 0 {
+		d.View.Show(Verified{m.Name, proof})
 	}
-	// A log that cannot be written is no reason to stop watching.
-	_ = log.Handler().Handle(ctx, slog.NewRecord(e.Time, level, e.Text, 0))
+	if len(proof.Contradicted()) > 0 {
+		e.verdict = rollout.Verdict{Outcome: rollout.Failed, Reason: rollout.Reason{Code: rollout.WrongDigest}}
+	}
+	return e
 }
 
-// verify proves that the running tasks run the digests that were rolled out.
-// What contradicts turns the outcome into a failure; what cannot be read is
-// said, for the deployment itself did succeed.
-func (d *Deployer) verify(ctx context.Context, log *slog.Logger, p *plan, s *servicePlan, started rollout.Started, result *ServiceResult) {
-	want := map[string][]string{}
-	for container, c := range p.further {
-		if len(c.digests) > 0 {
-			want[container] = c.digests
+// results writes down how every service ended.
+func results(all []moved, endings []ending) []ServiceResult {
+	out := make([]ServiceResult, len(all))
+	for i, m := range all {
+		var e ending
+		if endings != nil {
+			e = endings[i]
 		}
+		out[i] = e.write(m)
 	}
-	if c := p.imageFor(s); len(c.digests) > 0 {
-		want[s.container] = c.digests
+	return out
+}
+
+// write is the result of a service: the one place where outcomes are written.
+func (e ending) write(m moved) ServiceResult {
+	r := m.outline()
+	r.Took = time.Since(m.began)
+	r.Err = m.err
+	if m.err != nil {
+		r.Outcome, r.Reason = rollout.Failed, rollout.Reason{Code: rollout.NotStarted}
+		return r
 	}
-	if len(want) == 0 || started.Service.Desired == 0 {
-		return
+	if m.deployment == nil {
+		return r
 	}
-	proof, err := d.ECS.Verify(ctx, started, want)
-	result.Proof = proof
-	switch {
-	case err != nil:
-		log.Warn("the digests of the running tasks could not be verified: " + err.Error())
-	case len(proof.Wrong) > 0:
-		result.Outcome = rollout.Failed
-		result.Reason = "the deployment completed, but tasks run another image: " + proof.Wrong[0]
-		for _, wrong := range proof.Wrong {
-			log.Warn(wrong)
-		}
-	case proof.Tasks == 0:
-		log.Warn("ECS lists no running task of the deployment: digests not verified")
-	case proof.Unknown > 0:
-		log.Warn(fmt.Sprintf("%d of %d running tasks do not tell their image's digest: not verified", proof.Unknown, proof.Tasks))
-	default:
-		log.Info(fmt.Sprintf("verified: %d of %d running tasks run %s", proof.Verified, proof.Tasks, shortDigest(want[s.container])))
+	now := m.deployment.Snapshot()
+	r.Revision = m.Revision
+	r.Deployment, r.HookID = now.RecordARN(), now.HookID()
+	if now.CodeDeploy != nil {
+		r.CodeDeploy = now.ID
 	}
+	r.Running, r.Desired = now.Own.Running, now.Service.Desired
+	r.Outcome, r.Reason = e.verdict.Outcome, e.verdict.Reason
+	r.Diagnosis, r.Proof, r.Rollback = e.diagnosis, e.proof, e.rollback
+	if len(r.Proof.Endpoints) > 0 {
+		r.URL = r.Proof.Endpoints[0]
+	}
+	if r.Outcome == rollout.Unchanged && m.Cleared { // and so the service came back to it
+		r.Outcome = rollout.Succeeded
+	}
+	if r.Rollback.Done {
+		r.Outcome = rollout.RolledBack
+	}
+	return r
 }
 
 // meter adds the services' running tasks up to one percentage. The push, where
 // there is one, took the first half.
 type meter struct {
-	console          Console
-	mu               sync.Mutex
-	running, desired []int
+	view   View
+	mu     sync.Mutex
+	counts map[int]rollout.Counts
+	shown  int
 }
 
-func (m *meter) set(i, running, desired int) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.running[i], m.desired[i] = min(running, desired), desired
-	var have, want int
-	for i := range m.running {
-		have, want = have+m.running[i], want+m.desired[i]
+func newMeter(view View, services int) *meter {
+	return &meter{view: view, counts: make(map[int]rollout.Counts, services)}
+}
+
+// of is where the counts of one service are handed in.
+func (m *meter) of(i int) func(rollout.Counts) {
+	return func(counts rollout.Counts) {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.counts[i] = counts
+		var have, want int
+		for c := range maps.Values(m.counts) {
+			have, want = have+min(c.Running, c.Desired), want+c.Desired
+		}
+		if want == 0 {
+			return
+		}
+		if percent := 50 + 45*have/want; percent > m.shown { // it only moves forward
+			m.shown = percent
+			m.view.Progress(percent, RollingOut)
+		}
 	}
-	if want > 0 {
-		m.console.Progress(50+45*have/want, "Rolling out")
+}
+
+// primaryOf is the id of the PRIMARY deployment that this run knows of.
+func primaryOf(s rollout.Snapshot, service ecs.Service) string {
+	if s.CodeDeploy != nil {
+		return service.Primary().ID
 	}
+	return s.ID
 }

@@ -8,7 +8,7 @@ import (
 	"fmt"
 	"slices"
 
-	"ecsdeploy/pkg/rollout"
+	"ecsdeploy/pkg/mistake"
 	"ecsdeploy/pkg/taskdef"
 )
 
@@ -63,8 +63,8 @@ func wrongSize(fargate bool, cpu, memory float64) string {
 
 // checkSize refuses a size that no task can have, where it is a new one: what
 // ECS has registered it took.
-func (p *plan) checkSize(s *servicePlan) error {
-	base, change := s.lineage.base, p.request.Change
+func (p *Plan) checkSize(s ServicePlan) error {
+	base, change := s.Lineage.Base, p.Request.Change
 	// Alone, so that what else is wrong with the change hides nothing.
 	sized, err := base.Revise(taskdef.Change{CPU: change.CPU, Memory: change.Memory})
 	if err != nil {
@@ -74,17 +74,17 @@ func (p *plan) checkSize(s *servicePlan) error {
 	if was, had := base.Size(); base.ARN() != "" && cpu == was && memory == had {
 		return nil
 	}
-	fargate := s.service.Fargate || slices.Contains(base.RequiresCompatibilities(), "FARGATE")
+	fargate := s.Service.Fargate || slices.Contains(base.RequiresCompatibilities(), "FARGATE")
 	problem := wrongSize(fargate, cpu, memory)
 	if problem == "" {
 		return nil
 	}
-	input, advice := "taskDefinition", "correct cpu and memory in it, or set the inputs cpu and memory"
+	kind, advice := mistake.TaskDefinition, "correct cpu and memory in it, or set the inputs cpu and memory"
 	if cmp.Or(change.CPU, change.Memory) != "" {
-		input, advice = "memory", "1024 units are 1 vCPU, 1024 MiB are 1 GB; set the inputs cpu and memory together"
+		kind, advice = mistake.Memory, "1024 units are 1 vCPU, 1024 MiB are 1 GB; set the inputs cpu and memory together"
 		if change.CPU != "" {
-			input = "cpu"
+			kind = mistake.CPU
 		}
 	}
-	return &rollout.Problem{Input: input, Message: "service " + s.name.Name + ": " + problem, Advice: advice}
+	return mistake.New(kind, advice, "service %s: %s", s.Name.Name, problem)
 }

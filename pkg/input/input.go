@@ -81,6 +81,7 @@ type Inputs struct {
 	PinDigest          bool
 	Wait               bool
 	Timeout            time.Duration // more than 0 where the command waits
+	TimeoutGiven       bool          // Timeout is not the default, which the agent hands over as if it had been typed
 	DryRun             bool
 	Summary            bool
 

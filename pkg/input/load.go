@@ -8,10 +8,12 @@ import (
 	"strings"
 
 	"github.com/sethvargo/go-envconfig"
+
+	"ecsdeploy/pkg/mistake"
 )
 
-// Load reads and checks everything. The error joins one [*Error] for each
-// mistake. The Config that comes with an error holds what could be read: it may
+// Load reads and checks everything. The error joins one [*mistake.Error] for each
+// thing that is wrong. The Config that comes with an error holds what could be read: it may
 // be used to tell in which run the mistakes were made, and for nothing else.
 func Load(ctx context.Context, lookup envconfig.Lookuper) (Config, error) {
 	set := onlySet(lookup)
@@ -75,11 +77,13 @@ type loader struct {
 }
 
 func (l *loader) fail(name string, line int, err error) {
-	e := &Error{Input: name, Line: line, Problem: err.Error()}
-	if p, ok := errors.AsType[*problem](err); ok {
-		e.hint = p.hint
+	m, ok := errors.AsType[*mistake.Error](err)
+	if !ok {
+		m = &mistake.Error{Text: err.Error()}
 	}
-	l.mistakes = append(l.mistakes, e)
+	placed := *m
+	placed.Input, placed.Line = name, line
+	l.mistakes = append(l.mistakes, &placed)
 }
 
 // one parses an input of one value. An unset or a wrong one is zero.
@@ -189,6 +193,7 @@ func (l *loader) inputs(in *Inputs, f, defaults *fields) {
 	in.ForceNewDeployment = one(l, "forceNewDeployment", f.ForceNewDeployment, parseBool)
 	in.Wait = one(l, "wait", f.Wait, parseBool)
 	in.Timeout = one(l, "timeoutMinutes", f.TimeoutMinutes, parseMinutes)
+	in.TimeoutGiven = f.TimeoutMinutes != defaults.TimeoutMinutes
 	in.Summary = one(l, "summary", f.Summary, parseBool)
 	in.DryRun = one(l, "dryRun", f.DryRun, parseBool)
 

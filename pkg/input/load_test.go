@@ -12,6 +12,7 @@ import (
 	"github.com/sethvargo/go-envconfig"
 
 	"ecsdeploy/pkg/input"
+	"ecsdeploy/pkg/mistake"
 )
 
 // env is an environment as the agent makes it: the inputs by their YAML names,
@@ -44,7 +45,7 @@ func mistakes(t *testing.T, err error) (list []string) {
 		t.Fatalf("%v is not a joined error", err)
 	}
 	for _, e := range joined.Unwrap() {
-		one, ok := errors.AsType[*input.Error](e)
+		one, ok := errors.AsType[*mistake.Error](e)
 		if !ok {
 			t.Fatalf("%v is a %T", e, e)
 		}
@@ -124,7 +125,7 @@ func TestEveryInput(t *testing.T) {
 		RemoveEnvironment: []input.VariableName{{"", "OLD"}, {"proxy", "OLD"}},
 		Secrets:           []input.Variable{{"", "DB", "arn:aws:secretsmanager:eu-west-1:123456789012:secret:db-AbCdEf:key::"}},
 		CPU:               "1 vCPU", Memory: "2048", ContainerCommand: []string{"sh", "-c", "a=b"},
-		DesiredCount: new(0), ForceNewDeployment: true, PinDigest: true, Wait: false, Timeout: 5 * time.Minute, DryRun: true, Summary: false,
+		DesiredCount: new(0), ForceNewDeployment: true, PinDigest: true, Wait: false, Timeout: 5 * time.Minute, TimeoutGiven: true, DryRun: true, Summary: false,
 		WhenBusy: "supersede", AllowOlderBuild: true, UntilTraffic: true,
 	}
 	if !reflect.DeepEqual(got.Inputs, want) {
@@ -331,7 +332,7 @@ func TestHintsForMacros(t *testing.T) {
 		"A=$(Some.Variable)": "define it",
 	} {
 		_, err := load(t, "image", "i", "repository", "repo", "services", "dev/web", "environment", value)
-		one, ok := errors.AsType[*input.Error](err)
+		one, ok := errors.AsType[*mistake.Error](err)
 		if !ok || !strings.Contains(one.Hint(), want) {
 			t.Errorf("%s: %v, want a hint about %s", value, err, want)
 		}

@@ -2,38 +2,15 @@
 
 package input
 
-import "fmt"
+import (
+	"fmt"
 
-// Error is one mistake in what the task was given.
-type Error struct {
-	Input   string // the input's name in YAML; empty for a pipeline variable
-	Line    int    // the line of a multi-line input, from 1; 0 for the whole
-	Problem string // what is wrong and what was expected
-	hint    string
-}
+	"ecsdeploy/pkg/mistake"
+)
 
-// Error names the input, then the problem.
-func (e *Error) Error() string {
-	switch {
-	case e.Input == "":
-		return e.Problem
-	case e.Line > 0:
-		return fmt.Sprintf("input %s, line %d: %s", e.Input, e.Line, e.Problem)
-	default:
-		return fmt.Sprintf("input %s: %s", e.Input, e.Problem)
-	}
-}
-
-// Hint says in one sentence what to do about it; it may be empty.
-func (e *Error) Hint() string { return e.hint }
-
-// problem is a mistake before it is known in which input it was made.
-type problem struct{ text, hint string }
-
-func (p *problem) Error() string { return p.text }
-
+// wrong is a mistake before it is known in which input it was made.
 func wrong(hint, format string, args ...any) error {
-	return &problem{fmt.Sprintf(format, args...), hint}
+	return mistake.New("", hint, format, args...)
 }
 
 // shown is a value in an error message: quoted, and not longer than a line.

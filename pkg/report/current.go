@@ -85,9 +85,10 @@ func current(images []deploy.CurrentImage) []Output {
 	}
 }
 
-func services(images []deploy.CurrentImage) string {
+// currentLine is what the command currentImage found, in one line.
+func currentLine(images []deploy.CurrentImage) string {
 	if len(images) == 1 {
-		return images[0].Name
+		return fmt.Sprintf("Current image of %s: %s", images[0].Name, images[0].URI)
 	}
-	return fmt.Sprintf("%d services", len(images))
+	return fmt.Sprintf("Current images of %d services found", len(images))
 }

@@ -17,6 +17,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	"go.yaml.in/yaml/v3"
+
+	"ecsdeploy/pkg/mistake"
 )
 
 // ecsService is the type of the one resource of an AppSpec for Amazon ECS.
@@ -71,7 +73,7 @@ type appSpecProvider struct {
 // definition revision and leaves everything else as it runs. The hooks are
 // those of previous, the AppSpec of the deployment before (JSON or YAML); it
 // may be empty. A service without the one load balancer that CodeDeploy needs
-// is a *Problem.
+// is a mistake.
 //
 // https://docs.aws.amazon.com/codedeploy/latest/userguide/reference-appspec-file-structure-resources.html#reference-appspec-file-structure-resources-ecs
 func AppSpec(s types.Service, taskDefinition string, previous []byte) ([]byte, error) {
@@ -135,9 +137,9 @@ func balancerOf(s types.Service, running types.TaskSet) (appSpecBalancer, error)
 		}
 	}
 	if len(found) != 1 {
-		return appSpecBalancer{}, &Problem{Input: "services",
-			Message: fmt.Sprintf("service %s sends its traffic to %s; CodeDeploy shifts it between the target groups of exactly one", aws.ToString(s.ServiceName), plural(len(found), "container port")),
-			Advice:  "see the service's load balancers"}
+		return appSpecBalancer{}, &mistake.Error{Kind: mistake.Service,
+			Text:   fmt.Sprintf("service %s sends its traffic to %d container ports; CodeDeploy shifts it between the target groups of exactly one", aws.ToString(s.ServiceName), len(found)),
+			Advice: "see the service's load balancers"}
 	}
 	return found[0], nil
 }
@@ -222,7 +224,7 @@ func withTaskDefinition(content []byte, taskDefinition string) ([]byte, error) {
 		}
 	}
 	if services != 1 {
-		return nil, fmt.Errorf("the AppSpec has %s of type %s with Properties; exactly one was expected", plural(services, "resource"), ecsService)
+		return nil, fmt.Errorf("the AppSpec has %d resources of type %s with Properties; exactly one was expected", services, ecsService)
 	}
 	maps.DeleteFunc(document, func(name string, _ any) bool { return strings.EqualFold(name, "version") })
 	document["version"] = appSpecVersion

@@ -1,149 +1,210 @@
-// Package rollout moves an Amazon ECS service to a task definition revision
-// and finds out how that ended.
+// Package rollout carries a change out on one Amazon ECS service and finds out
+// how that ended.
 //
-// Its parts follow the order of a deployment: Service and Definition read what
-// is there, Check compares it with what will be asked (preflight), Register
-// and Update are the two changes, Watch follows the one deployment that Update
-// started, and Verify proves which image its tasks run. The judgement itself,
-// Judge, is a pure function over what a poll saw.
+// A service has a [Controller]: ECS itself or CodeDeploy. A controller knows
+// which deployment is in progress, which revision was reached last, and starts a
+// [Deployment]. A deployment is watched, and each poll leaves a [Snapshot]: what
+// was seen of the service and of the deployment's own record, reconciled. [Judge]
+// is a pure function from a snapshot to a [Verdict].
 //
-// The package does not push images, does not edit task definitions (package
-// taskdef does), reads no environment and prints nothing: what happens is
-// handed out as events, what is wrong as errors.
+// Two rules hold for every controller. A deployment is known by its id, never by
+// its revision or its time. And nothing that changes a service is sent on an old
+// view: Start, Stop and Answer read the service again first, and after a refusal
+// they read once more and judge anew.
+//
+// The package does not push images or edit task definitions, does not read the
+// environment, and composes no sentences: it hands out events, verdicts and errors.
 package rollout
 
 import (
 	"context"
 	"errors"
-	"strings"
+	"iter"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/aws/retry"
-	"github.com/aws/aws-sdk-go-v2/service/ecs"
-	"github.com/aws/smithy-go"
+	"ecsdeploy/pkg/diagnosis"
+	"ecsdeploy/pkg/ecs"
 )
 
-// Client talks to Amazon ECS in one region. It is safe for concurrent use.
-type Client struct {
-	api    *ecs.Client
-	region string
-	cfg    aws.Config // for clients of the services beside ECS
+// Controller carries out the deployments of one service.
+type Controller interface {
+	// Name is who deploys: ECS or CodeDeploy.
+	Name() string
+	// Unsupported lists what a change asks for that this controller cannot do, as
+	// mistakes.
+	Unsupported(change Change) []error
+	// InFlight returns the deployment in progress, or nil. A rollback in progress
+	// is the deployment that is being rolled back.
+	InFlight(ctx context.Context) (Deployment, error)
+	// LastGood returns the revision that the service has reached, or would go back
+	// to from a deployment in progress; empty where that deployment did not
+	// succeed or is not known.
+	LastGood(ctx context.Context) (revision string, err error)
+	// Successes yields the revisions of earlier successful deployments, newest
+	// first; one may come up again.
+	Successes(ctx context.Context) iter.Seq2[string, error]
+	// Paused returns the deployment that waits for an answer. hookID may be empty.
+	// Where none waits, the error is a mistake.
+	Paused(ctx context.Context, hookID string) (Deployment, error)
+	// Start reads the service again and has it run the change. Where that needs no
+	// new deployment it returns the one that is there. The error is a [*MovedError]
+	// where the service is not as the change expects it any more.
+	Start(ctx context.Context, change Change) (Deployment, error)
 }
 
-// New returns a client for the region and identity of cfg.
-func New(cfg aws.Config) *Client {
-	return &Client{api: ecs.NewFromConfig(cfg), region: cfg.Region, cfg: cfg}
+// Deployment is one deployment of a service, in progress or over.
+type Deployment interface {
+	// Watch polls until the deployment has ended, as [Limits] define it, and yields
+	// what happened. Afterwards Verdict and Err say how the watch ended.
+	Watch(ctx context.Context, limits Limits) iter.Seq[Event]
+	// Snapshot is what the last successful reading saw.
+	Snapshot() Snapshot
+	// Verdict is how the deployment ended; undecided after an interrupted watch.
+	Verdict() Verdict
+	// Err is what ended the watch before there was a verdict.
+	Err() error
+	// Stop reads the deployment again and, where it is still in progress and ours
+	// to end, asks for it to be stopped and rolled back. The error is [ErrEnded]
+	// where it has ended meanwhile: Verdict then says how.
+	Stop(ctx context.Context) error
+	// Answer lets a paused deployment go on, or has it rolled back.
+	Answer(ctx context.Context, action Action) error
 }
 
-// Problem is something wrong with what a caller asked for, found before or
-// while asking ECS for it.
-type Problem struct {
-	// Input is the task input that the problem belongs to, such as "cluster".
-	Input string
-	// Message says what is wrong and what was expected.
-	Message string
-	// Advice is one thing to do about it; it may be empty.
-	Advice string
-	// Absent is set when the problem is that the resource does not exist (any more).
-	Absent bool
+// Change is what a service is asked to run.
+type Change struct {
+	TaskDefinition string // ARN of a revision
+	DesiredCount   *int   // nil leaves the service's own
+	Force          bool   // a new deployment even of the same revision
+	RollBack       bool   // the controller is to roll back by itself, where a deployment can be told to
+	// Supersede permits the change to replace a deployment in progress.
+	Supersede bool
+	// Expect is the id of the deployment that was PRIMARY when the change was
+	// decided on; empty where any will do. Another one means that the service was
+	// changed since.
+	Expect string
 }
 
-func (p *Problem) Error() string {
-	if p.Input == "" {
-		return p.Message
-	}
-	return "input " + p.Input + ": " + p.Message
+// Action is the answer to a paused deployment.
+type Action string
+
+// The actions.
+const (
+	Continue Action = "continue"
+	RollBack Action = "rollback"
+)
+
+// Until says what is waited for, beside the end: "completed", "traffic", or the
+// name of a lifecycle stage in ECS's spelling.
+type Until string
+
+// The two that are no lifecycle stages.
+const (
+	UntilCompleted Until = "completed"
+	UntilTraffic   Until = "traffic"
+	// UntilEnded is for the deployments of others: that they are out of the way.
+	UntilEnded Until = "ended"
+)
+
+// Limits say what is not waited for.
+type Limits struct {
+	Timeout time.Duration
+	Until   Until // empty is UntilCompleted
+	// MaxFailedTasks is how many tasks may fail for the same reason before the
+	// deployment is given up; 0 is any number.
+	MaxFailedTasks int
 }
 
-// Hint returns the advice, for whoever prints the error.
-func (p *Problem) Hint() string { return p.Advice }
-
-// patience is how the two writing calls are retried: ECS throttles
-// RegisterTaskDefinition at a burst of 20 and then 1 a second, so a team that
-// releases many services at once needs more than the SDK's three attempts.
-func patience(o *ecs.Options) {
-	o.Retryer = retry.NewStandard(func(s *retry.StandardOptions) {
-		s.MaxAttempts = 10
-		s.MaxBackoff = 20 * time.Second
-		s.Retryables = append(s.Retryables, retry.IsErrorRetryableFunc(concurrentRevision))
-		// The token bucket would give up after a handful of throttled calls;
-		// attempts and the caller's context bound this already.
-		s.RateLimiter = unlimited{}
-	})
+// MovedError says that a service is not as it was when a change was decided on.
+type MovedError struct {
+	Service  ecs.Service // as it is now
+	InFlight Deployment  // that is in progress now and may not be replaced; or nil
 }
 
-type unlimited struct{}
-
-func (unlimited) GetToken(context.Context, uint) (func() error, error) {
-	return func() error { return nil }, nil
-}
-func (unlimited) AddTokens(uint) error { return nil }
-
-// concurrentRevision recognises the ClientException that ECS answers while
-// another revision of the same family is being registered. It has no error
-// code of its own, so the SDK takes it for final.
-func concurrentRevision(err error) aws.Ternary {
-	var api smithy.APIError
-	if errors.As(err, &api) && api.ErrorCode() == "ClientException" &&
-		containsFold(api.ErrorMessage(), "too many concurrent attempts") {
-		return aws.TrueTernary
-	}
-	return aws.UnknownTernary
+func (e *MovedError) Error() string {
+	return "service " + e.Service.Name + " was changed by someone else: its deployment is now " + e.Service.Primary().ID
 }
 
-// denied reports whether AWS refused err's call for want of a permission.
-func denied(err error) bool {
-	var api smithy.APIError
-	return errors.As(err, &api) && (api.ErrorCode() == "AccessDeniedException" || api.ErrorCode() == "AccessDenied")
+// ErrEnded is the refusal to stop a deployment that has ended.
+var ErrEnded = errors.New("the deployment has ended")
+
+// ErrNoRecord says that a deployment cannot be stopped because its record cannot
+// be read.
+var ErrNoRecord = errors.New("its service deployment cannot be read")
+
+// ErrNotOurs is the refusal to stop a deployment after another one has replaced it.
+var ErrNotOurs = errors.New("another deployment has replaced it")
+
+// Outcome is how a rollout ended. The empty outcome means not yet.
+type Outcome string
+
+// The outcomes that users see; their spelling is part of the task's interface.
+const (
+	Succeeded  Outcome = "succeeded"  // the deployment of our revision completed
+	Unchanged  Outcome = "unchanged"  // the service ran it already
+	RolledBack Outcome = "rolledBack" // the service is back on an earlier revision
+	Failed     Outcome = "failed"     // the deployment failed or was stopped, and nothing was rolled back
+	Superseded Outcome = "superseded" // someone else's newer deployment replaced ours
+	Paused     Outcome = "paused"     // a lifecycle hook waits for a decision
+	TimedOut   Outcome = "timedOut"   // the time limit ended before the deployment did
+)
+
+// Good reports whether the service runs what it was asked to run.
+func (o Outcome) Good() bool { return o == Succeeded || o == Unchanged }
+
+// Verdict is an outcome with its reason. The zero Verdict means that the
+// deployment is in progress.
+type Verdict struct {
+	Outcome Outcome
+	Reason  Reason
 }
 
-// TaggingDenied reports whether a revision was refused because of its tags: to
-// register one with tags takes the right ecs:TagResource as well.
-//
-// https://docs.aws.amazon.com/AmazonECS/latest/developerguide/supported-iam-actions-tagging.html
-func TaggingDenied(err error) bool {
-	return denied(err) && strings.Contains(err.Error(), "ecs:TagResource")
+// Final reports whether there is nothing left to wait for.
+func (v Verdict) Final() bool { return v.Outcome != "" }
+
+// Code names a reason. Codes are stable: scripts compare them.
+type Code string
+
+// The reasons.
+const (
+	ServiceDeleted    Code = "serviceDeleted"
+	ServiceDraining   Code = "serviceDraining"
+	DeploymentFailed  Code = "deploymentFailed"
+	DeploymentStopped Code = "deploymentStopped"
+	RolledBackByECS   Code = "rolledBackByController"
+	RolledBackByTask  Code = "rolledBackByTask" // this run asked for it
+	RollbackFailed    Code = "rollbackFailed"
+	ReplacedByOther   Code = "replacedByOther"
+	TasksFail         Code = "tasksFail"       // too many for one reason
+	TasksNotStarted   Code = "tasksNotStarted" // there is no role to start them with
+	HookWaits         Code = "hookWaits"
+	ReadyWaits        Code = "readyWaits" // CodeDeploy waits to be told to shift the traffic
+	NotInTime         Code = "notInTime"
+	TrafficShifted    Code = "trafficShifted" // success for who waits for the traffic
+	StageReached      Code = "stageReached"
+	EarlySuccess      Code = "earlySuccess" // before the full count of tasks
+	NothingRuns       Code = "nothingRuns"  // the desired count is 0
+	WrongDigest       Code = "wrongDigest"
+	CompletedAnyway   Code = "completedAnyway" // before it could be stopped
+	NotStarted        Code = "notStarted"      // ECS refused to start it
+)
+
+// Reason says why a deployment ended as it did, as data. Only the members that
+// belong to the code are set.
+type Reason struct {
+	Code     Code
+	Detail   string           // in AWS's own words
+	Alarms   []string         // that went off
+	By       string           // id of the deployment that replaced ours
+	Revision string           // ARN of the revision that it brings
+	Hook     ecs.Hook         // that waits
+	Stage    string           // lifecycle stage
+	Cause    *diagnosis.Cause // for which tasks fail
+	Count    int              // of tasks
+	Limit    int              // maxFailedTasks
+	After    time.Duration    // the time limit that passed
+	Kept     time.Duration    // the part of the whole limit that was kept for a rollback
+	Left     time.Duration    // how long the controller keeps the previous tasks
+	Running  int              // tasks of the deployment
+	Desired  int
 }
-
-func codeOf(err error) string {
-	var api smithy.APIError
-	if errors.As(err, &api) {
-		return api.ErrorCode()
-	}
-	return ""
-}
-
-// callError says during what a call went wrong, in AWS's own words: the SDK's
-// wrapping (operation, status code, request id) helps nobody who reads a log.
-type callError struct {
-	during string
-	err    error
-}
-
-func (e *callError) Error() string { return e.during + ": " + apiMessage(e.err) }
-func (e *callError) Unwrap() error { return e.err }
-
-// during names what was being done when err came up; nil stays nil.
-func during(what string, err error) error {
-	if err == nil {
-		return nil
-	}
-	return &callError{what, err}
-}
-
-// apiMessage returns AWS's own words for err.
-func apiMessage(err error) string {
-	var api smithy.APIError
-	if !errors.As(err, &api) {
-		return err.Error()
-	}
-	if api.ErrorMessage() == "" {
-		return api.ErrorCode()
-	}
-	return api.ErrorMessage()
-}
-
-// ShortARN returns what stands behind the last slash of an ARN:
-// family:revision, a name, or an id.
-func ShortARN(arn string) string { return arn[strings.LastIndex(arn, "/")+1:] }

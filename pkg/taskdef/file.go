@@ -14,6 +14,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"ecsdeploy/pkg/mistake"
 )
 
 // maxNodes bounds what the aliases of a YAML file may grow to.
@@ -30,7 +32,7 @@ const maxNodes = 100_000
 // wants a string.
 func ParseFile(name string, data []byte) (Definition, error) {
 	in := func(err error, advice string) error {
-		return &Mistake{"taskDefinition", fmt.Sprintf("%s: %s", name, err), advice}
+		return mistake.New(mistake.TaskDefinition, advice, "%s: %s", name, err)
 	}
 	const form = "the file holds what aws ecs register-task-definition takes with --cli-input-json or --cli-input-yaml"
 	data = bytes.TrimPrefix(data, []byte("\ufeff")) // as Windows editors begin a file
@@ -48,7 +50,7 @@ func ParseFile(name string, data []byte) (Definition, error) {
 	}
 	var errs []error
 	for _, m := range mistyped("", d.doc, taskDefinition) {
-		errs = append(errs, in(m, m.advice))
+		errs = append(errs, in(m, m.Advice))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return Definition{}, err
@@ -81,7 +83,7 @@ func withoutNulls(v value) value {
 
 // mistyped finds members that are not of the type that ECS wants. Members that
 // it knows and we do not may be anything.
-func mistyped(at string, v value, r *rule) []*Mistake {
+func mistyped(at string, v value, r *rule) []*mistake.Error {
 	if r.kind != missing && v.kind != r.kind {
 		advice := "types are those of the API's RegisterTaskDefinition"
 		switch {
@@ -90,9 +92,9 @@ func mistyped(at string, v value, r *rule) []*Mistake {
 		case v.kind == text && (r.kind == number || r.kind == boolean):
 			advice = "write it without quotes"
 		}
-		return []*Mistake{{Message: fmt.Sprintf("%s%s is %s, ECS wants %s", v.at(), at, v.kind, r.kind), advice: advice}}
+		return []*mistake.Error{mistake.New(mistake.TaskDefinition, advice, "%s%s is %s, ECS wants %s", v.at(), at, v.kind, r.kind)}
 	}
-	var errs []*Mistake
+	var errs []*mistake.Error
 	for _, m := range v.members {
 		errs = append(errs, mistyped(strings.TrimPrefix(at+"."+m.name, "."), m.value, r.of(m.name))...)
 	}

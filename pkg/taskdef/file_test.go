@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"ecsdeploy/pkg/mistake"
 	"ecsdeploy/pkg/taskdef"
 )
 
@@ -118,11 +119,11 @@ func said(err error) string {
 	}
 	var lines []string
 	for _, err := range all {
-		m, ok := errors.AsType[*taskdef.Mistake](err)
-		if !ok || m.Input != "taskDefinition" {
-			return fmt.Sprintf("%v is no mistake in the input taskDefinition", err)
+		m, ok := errors.AsType[*mistake.Error](err)
+		if !ok || m.Kind != mistake.TaskDefinition {
+			return fmt.Sprintf("%v is no mistake about a task definition", err)
 		}
-		lines = append(lines, m.Message+"; "+m.Hint())
+		lines = append(lines, m.Text+"; "+m.Hint())
 	}
 	return strings.Join(lines, "\n")
 }

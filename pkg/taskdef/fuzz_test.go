@@ -11,6 +11,8 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/tools/txtar"
+
+	"ecsdeploy/pkg/mistake"
 )
 
 // documents are the definitions in testdata and some that are small and odd.
@@ -81,8 +83,8 @@ func FuzzParseFile(f *testing.F) {
 	f.Fuzz(func(t *testing.T, name string, data []byte) {
 		d, err := ParseFile(name, data)
 		if err != nil {
-			if !strings.HasPrefix(err.Error(), "input taskDefinition: "+name+": ") {
-				t.Fatalf("the error does not name the input and the file: %v", err)
+			if !mistake.Is(err, mistake.TaskDefinition) || !strings.HasPrefix(err.Error(), name+": ") {
+				t.Fatalf("the error is no mistake that names the file: %v", err)
 			}
 			return
 		}

@@ -5,10 +5,11 @@ package taskdef
 
 import (
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"unicode/utf8"
+
+	"ecsdeploy/pkg/mistake"
 )
 
 // A Change is what a pipeline asks for. The zero Change asks for nothing.
@@ -53,58 +54,40 @@ type VariableName struct {
 	Name      string
 }
 
-// A Mistake is one thing wrong with a [Change], under the name of the pipeline's
-// input that it was made in.
-type Mistake struct {
-	Input   string // empty where it belongs to none
-	Message string // what is wrong and what was expected
-	advice  string
-}
-
-func (m *Mistake) Error() string {
-	if m.Input == "" {
-		return m.Message
-	}
-	return "input " + m.Input + ": " + m.Message
-}
-
-// Hint is one thing to do about it; it may be empty.
-func (m *Mistake) Hint() string { return m.advice }
-
 // Revise returns the definition with a change made. A value that already is as
 // asked is left as it is spelled, and a change that changes nothing returns the
-// same document. The error joins one [*Mistake] for each thing that is wrong: an
+// same document. The error joins one [*mistake.Error] for each thing that is wrong: an
 // unknown container, a variable given twice, a reserved tag, a result beyond
 // [MaxSize]. Where the application's container is not known, that is said once.
 func (d Definition) Revise(c Change) (Definition, error) {
-	r := reviser{base: d, doc: d.doc, application: c.DefaultContainer, given: map[VariableName]string{}}
+	r := reviser{base: d, doc: d.doc, application: c.DefaultContainer, given: map[VariableName]mistake.Kind{}}
 	for _, name := range slices.Sorted(maps.Keys(c.Images)) {
 		image := c.Images[name]
 		if image == "" {
-			r.fail("images", "", "no image for container %q", name)
+			r.fail(mistake.FurtherImage, "", "no image for container %q", name)
 		}
-		r.container("images", name, func(c value) value { return c.withText("image", image) })
+		r.container(mistake.FurtherImage, name, func(c value) value { return c.withText("image", image) })
 	}
 	for _, v := range c.RemoveEnvironment {
-		r.variable("removeEnvironment", Variable{v.Container, v.Name, ""}, func(c value) value {
+		r.variable(mistake.Removal, Variable{v.Container, v.Name, ""}, func(c value) value {
 			return c.dropItem("environment", "name", v.Name).dropItem("secrets", "name", v.Name)
 		})
 	}
 	for _, v := range c.Environment {
-		r.variable("environment", v, func(c value) value {
+		r.variable(mistake.Variable, v, func(c value) value {
 			return c.dropItem("secrets", "name", v.Name).withPair("environment", "name", v.Name, "value", v.Value)
 		})
 	}
 	for _, v := range c.Secrets {
 		if v.Value == "" {
-			r.fail("secrets", "", "%s: no value; expected the ARN of a secret or a parameter", v.Name)
+			r.fail(mistake.Secret, "", "%s: no value; expected the ARN of a secret or a parameter", v.Name)
 		}
-		r.variable("secrets", v, func(c value) value {
+		r.variable(mistake.Secret, v, func(c value) value {
 			return c.dropItem("environment", "name", v.Name).withPair("secrets", "name", v.Name, "valueFrom", v.Value)
 		})
 	}
 	if c.Command != nil {
-		r.container("containerCommand", c.CommandContainer, func(v value) value { return v.withTexts("command", c.Command) })
+		r.container(mistake.Command, c.CommandContainer, func(v value) value { return v.withTexts("command", c.Command) })
 	}
 	r.size("cpu", c.CPU, "vCPU")
 	r.size("memory", c.Memory, "GB")
@@ -121,8 +104,8 @@ func (d Definition) Revise(c Change) (Definition, error) {
 		r.fail("", "keep large values in Parameter Store or Secrets Manager, and name them in secrets",
 			"the revised task definition has %d bytes; ECS takes at most %d", n, MaxSize)
 	}
-	if err := errors.Join(r.errs...); err != nil {
-		return Definition{}, err
+	if len(r.mistakes) > 0 {
+		return Definition{}, joined(r.mistakes)
 	}
 	return revised, nil
 }
@@ -133,7 +116,7 @@ func (d Definition) Absent(c Change) []VariableName {
 	r := reviser{base: d, doc: d.doc, application: c.DefaultContainer}
 	var absent []VariableName
 	for _, v := range c.RemoveEnvironment {
-		r.container("removeEnvironment", v.Container, func(c value) value {
+		r.container(mistake.Removal, v.Container, func(c value) value {
 			if c.get("environment").find("name", v.Name).kind == missing && c.get("secrets").find("name", v.Name).kind == missing {
 				absent = append(absent, VariableName{c.get("name").str(), v.Name})
 			}
@@ -150,38 +133,47 @@ func (d Definition) bytes() int { return len(d.registered().without("tags").enco
 type reviser struct {
 	base        Definition
 	doc         value
-	application string                  // the container meant by ""
-	given       map[VariableName]string // the input that each variable came from
-	errs        []error
+	application string                        // the container meant by ""
+	given       map[VariableName]mistake.Kind // as what each variable is given
+	mistakes    []*mistake.Error
 }
 
 // fail notes a mistake, once.
-func (r *reviser) fail(input, advice, format string, args ...any) {
-	r.note(&Mistake{input, fmt.Sprintf(format, args...), advice})
+func (r *reviser) fail(kind mistake.Kind, hint, format string, args ...any) {
+	r.note(mistake.New(kind, hint, format, args...))
 }
 
-func (r *reviser) note(err error) {
-	if !slices.ContainsFunc(r.errs, func(e error) bool { return e.Error() == err.Error() }) {
-		r.errs = append(r.errs, err)
+func (r *reviser) note(m *mistake.Error) {
+	if !slices.ContainsFunc(r.mistakes, func(other *mistake.Error) bool { return *other == *m }) {
+		r.mistakes = append(r.mistakes, m)
 	}
 }
 
-// resolve returns the name of an existing container, or notes a mistake: in the
-// input, or in container where the input leaves it to that.
-func (r *reviser) resolve(input, name string) (string, bool) {
+// joined is mistakes as one error.
+func joined(mistakes []*mistake.Error) error {
+	errs := make([]error, len(mistakes))
+	for i, m := range mistakes {
+		errs[i] = m
+	}
+	return errors.Join(errs...)
+}
+
+// resolve returns the name of an existing container, or notes a mistake of the
+// kind: about the application's container where no other is named.
+func (r *reviser) resolve(kind mistake.Kind, name string) (string, bool) {
 	if name == "" {
-		name, input = r.application, containerInput
+		name, kind = r.application, mistake.Container
 	}
-	chosen, err := r.base.chooseContainer(input, name, "")
-	if err != nil {
-		r.note(err)
+	chosen, wrong := r.base.chooseContainer(kind, name, "")
+	if wrong != nil {
+		r.note(wrong)
 	}
-	return chosen, err == nil
+	return chosen, wrong == nil
 }
 
 // container changes one container.
-func (r *reviser) container(input, name string, change func(value) value) {
-	name, ok := r.resolve(input, name)
+func (r *reviser) container(kind mistake.Kind, name string, change func(value) value) {
+	name, ok := r.resolve(kind, name)
 	if !ok {
 		return
 	}
@@ -195,22 +187,22 @@ func (r *reviser) container(input, name string, change func(value) value) {
 
 // variable changes a variable of one container, which no other part of the
 // change may name as well.
-func (r *reviser) variable(input string, v Variable, change func(value) value) {
-	container, ok := r.resolve(input, v.Container)
+func (r *reviser) variable(kind mistake.Kind, v Variable, change func(value) value) {
+	container, ok := r.resolve(kind, v.Container)
 	name := VariableName{container, v.Name}
 	switch before, twice := r.given[name]; {
 	case v.Name == "":
-		r.fail(input, "", "a variable without a name")
+		r.fail(kind, "", "a variable without a name")
 	case !utf8.ValidString(v.Name + v.Value):
-		r.fail(input, "", "%q is not valid UTF-8", v.Name)
+		r.fail(kind, "", "%q is not valid UTF-8", v.Name)
 	case !ok: // noted
-	case twice && before == input:
-		r.fail(input, "remove one of the two lines", "%s of container %s is given twice", v.Name, container)
+	case twice && before == kind:
+		r.fail(kind, "remove one of the two lines", "%s of container %s is given twice", v.Name, container)
 	case twice:
-		r.fail(input, "name it in one of the two", "%s of container %s is in %s, too", v.Name, container, before)
+		r.fail(kind, "name it in one of the two", "%s of container %s is given as a %s, too", v.Name, container, before)
 	default:
-		r.given[name] = input
-		r.container(input, container, change)
+		r.given[name] = kind
+		r.container(kind, container, change)
 	}
 }
 

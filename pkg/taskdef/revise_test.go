@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"ecsdeploy/pkg/mistake"
 	"ecsdeploy/pkg/taskdef"
 )
 
@@ -154,15 +155,15 @@ func TestReviseErrors(t *testing.T) {
 				Command:     []string{"x"}, CommandContainer: "web",
 			},
 			[]string{
-				`input images: no container "app" in legacy:42`,
-				`input images: no container "web" in legacy:42`,
-				`input environment: no container "db" in legacy:42`,
-				`input containerCommand: no container "web" in legacy:42`,
+				`further image: no container "app" in legacy:42`,
+				`further image: no container "web" in legacy:42`,
+				`variable: no container "db" in legacy:42`,
+				`container command: no container "web" in legacy:42`,
 			}},
 		{"which container is meant, asked once", "firelens",
 			taskdef.Change{Environment: []taskdef.Variable{{Name: "A"}, {Name: "B"}}},
 			[]string{
-				"input container: cannot tell which container of orders:3 is the application's",
+				"container: cannot tell which container of orders:3 is the application's",
 			}},
 		{"a variable given in several ways", "fargate",
 			taskdef.Change{
@@ -171,9 +172,9 @@ func TestReviseErrors(t *testing.T) {
 				Secrets:           []taskdef.Variable{{Name: "B", Value: "arn"}},
 			},
 			[]string{
-				"input environment: A of container app is in removeEnvironment, too",
-				"input environment: B of container app is given twice",
-				"input secrets: B of container app is in environment, too",
+				"variable: A of container app is given as a removed variable, too",
+				"variable: B of container app is given twice",
+				"secret: B of container app is given as a variable, too",
 			}},
 		{"things without a name or a value", "fargate",
 			taskdef.Change{
@@ -183,10 +184,10 @@ func TestReviseErrors(t *testing.T) {
 				Tags:        []taskdef.Tag{{Key: ""}, {Key: "Aws:team", Value: "x"}},
 			},
 			[]string{
-				`input images: no image for container "app"`,
-				"input environment: a variable without a name",
-				`input environment: "BYTES" is not valid UTF-8`,
-				"input secrets: S: no value; expected the ARN of a secret or a parameter",
+				`further image: no image for container "app"`,
+				"variable: a variable without a name",
+				`variable: "BYTES" is not valid UTF-8`,
+				"secret: S: no value; expected the ARN of a secret or a parameter",
 				`tag "": expected a key that does not begin with aws:`,
 				`tag "Aws:team": expected a key that does not begin with aws:`,
 			}},
@@ -212,13 +213,13 @@ func TestReviseWithoutApplication(t *testing.T) {
 		Environment:       []taskdef.Variable{{Name: "A"}, {Name: "A"}},
 		RemoveEnvironment: []taskdef.VariableName{{Container: "log", Name: "A"}},
 	})
-	want := `input container: no container "web" in chat-app:17
-input images: no container "db" in chat-app:17
-input removeEnvironment: no container "log" in chat-app:17`
+	want := `container: no container "web" in chat-app:17
+further image: no container "db" in chat-app:17
+removed variable: no container "log" in chat-app:17`
 	if message(err) != want {
 		t.Errorf("error:\n%v\nwant:\n%s", err, want)
 	}
-	if m, ok := errors.AsType[*taskdef.Mistake](err); !ok || m.Hint() != "it has app" {
+	if m, ok := errors.AsType[*mistake.Error](err); !ok || m.Hint() != "it has app" {
 		t.Errorf("the hint is %q", m.Hint())
 	}
 }

@@ -18,6 +18,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"ecsdeploy/pkg/mistake"
 )
 
 // MaxSize is the largest task definition that ECS registers, in bytes
@@ -229,20 +231,21 @@ func (d Definition) String() string {
 // alone, of whatever registry; else the only essential one; else the only one.
 // Where several images are from the repository, the only essential one among
 // them counts.
-// Anything else is a [*Mistake] that lists the containers.
+// Anything else is a [*mistake.Error] that lists the containers.
 func (d Definition) ChooseContainer(name, repository string) (string, error) {
-	return d.chooseContainer(containerInput, name, repository)
+	chosen, wrong := d.chooseContainer(mistake.Container, name, repository)
+	if wrong != nil {
+		return "", wrong
+	}
+	return chosen, nil
 }
 
-// containerInput is the input that says which container is the application's.
-const containerInput = "container"
-
-// chooseContainer is ChooseContainer for a name from the given input.
-func (d Definition) chooseContainer(input, name, repository string) (string, error) {
+// chooseContainer is ChooseContainer for a name of the given kind.
+func (d Definition) chooseContainer(kind mistake.Kind, name, repository string) (string, *mistake.Error) {
 	all := d.Containers()
 	if name != "" {
 		if !slices.ContainsFunc(all, func(c Container) bool { return c.Name == name }) {
-			return "", d.unknownContainer(input, name)
+			return "", d.unknownContainer(kind, name)
 		}
 		return name, nil
 	}
@@ -269,17 +272,17 @@ func (d Definition) chooseContainer(input, name, repository string) (string, err
 		found = append(found, fmt.Sprintf("%s (%s)", c.Name, c.Image))
 	}
 	if len(found) == 0 {
-		return "", &Mistake{Input: input, Message: "the task definition has no containers"}
+		return "", mistake.New(kind, "", "the task definition has no containers")
 	}
-	return "", &Mistake{input, fmt.Sprintf("cannot tell which container of %s is the application's", d), "name one of " + strings.Join(found, ", ")}
+	return "", mistake.New(kind, "name one of "+strings.Join(found, ", "), "cannot tell which container of %s is the application's", d)
 }
 
-func (d Definition) unknownContainer(input, name string) error {
+func (d Definition) unknownContainer(kind mistake.Kind, name string) *mistake.Error {
 	var names []string
 	for _, c := range d.Containers() {
 		names = append(names, c.Name)
 	}
-	return &Mistake{input, fmt.Sprintf("no container %q in %s", name, d), "it has " + strings.Join(names, ", ")}
+	return mistake.New(kind, "it has "+strings.Join(names, ", "), "no container %q in %s", name, d)
 }
 
 // SplitImage splits an image reference, host/name:tag or host/name@digest, into

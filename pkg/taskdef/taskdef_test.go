@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/tools/txtar"
 
+	"ecsdeploy/pkg/mistake"
 	"ecsdeploy/pkg/taskdef"
 )
 
@@ -200,7 +201,7 @@ func TestChooseContainer(t *testing.T) {
 	for _, test := range []struct{ name, from, container, repository, want, err string }{
 		{"by its name", "firelens", "log_router", "", "log_router", ""},
 		{"a name comes before the repository", "firelens", "log_router", ecr + "shop/orders", "log_router", ""},
-		{"a name that is not there", "firelens", "web", "", "", `input container: no container "web" in orders:3; it has log_router, orders`},
+		{"a name that is not there", "firelens", "web", "", "", `container: no container "web" in orders:3; it has log_router, orders`},
 		{"by its repository, whose digest does not count", "firelens", "", ecr + "shop/orders", "orders", ""},
 		{"by its repository's name alone", "firelens", "", "shop/orders", "orders", ""},
 		{"nor does the tag of either", "fargate", "", ecr + "chat-app:1", "app", ""},
@@ -209,14 +210,14 @@ func TestChooseContainer(t *testing.T) {
 		{"the only essential one", "bridge", "", "", "webserver", ""},
 		{"the only one", "windows", "", ecr + "other", "billing", ""},
 		{"two essential ones", "firelens", "", ecr + "other", "",
-			"input container: cannot tell which container of orders:3 is the application's; name one of " +
+			"container: cannot tell which container of orders:3 is the application's; name one of " +
 				"log_router (public.ecr.aws/aws-observability/aws-for-fluent-bit:stable), " +
 				"orders (" + ecr + "shop/orders@sha256:94afd1f2e64d908bc90dbca0035a5b567e2a3f1d0c4b5a69788796a5b4c3d2e1)"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			got, err := load(t, test.from).ChooseContainer(test.container, test.repository)
 			said := message(err)
-			if m, ok := errors.AsType[*taskdef.Mistake](err); ok {
+			if m, ok := errors.AsType[*mistake.Error](err); ok {
 				said += "; " + m.Hint()
 			}
 			if got != test.want || said != test.err {
@@ -285,7 +286,7 @@ func TestChooseContainerAmongSeveralOfTheRepository(t *testing.T) {
 // The zero Definition has nothing to choose from, and does not panic.
 func TestZeroDefinition(t *testing.T) {
 	var d taskdef.Definition
-	if _, err := d.ChooseContainer("", ""); message(err) != "input container: the task definition has no containers" {
+	if _, err := d.ChooseContainer("", ""); message(err) != "container: the task definition has no containers" {
 		t.Errorf("error %v", err)
 	}
 	if d.String() != "" || d.Containers() != nil || len(d.RegisterInput()) != 0 || !taskdef.Equal(d, d) {
@@ -293,9 +294,15 @@ func TestZeroDefinition(t *testing.T) {
 	}
 }
 
+// message is one line for each mistake, beginning with what it is about.
 func message(err error) string {
-	if err == nil {
-		return ""
+	var lines []string
+	for _, one := range mistake.Each(err) {
+		text := one.Error()
+		if m, ok := errors.AsType[*mistake.Error](one); ok && m.Kind != "" {
+			text = string(m.Kind) + ": " + text
+		}
+		lines = append(lines, text)
 	}
-	return err.Error()
+	return strings.Join(lines, "\n")
 }

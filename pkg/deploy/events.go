@@ -1,0 +1,177 @@
+package deploy
+
+// What a run shows while it lasts: values, which a view words.
+
+import (
+	"time"
+
+	"ecsdeploy/pkg/diagnosis"
+	"ecsdeploy/pkg/ecs"
+	"ecsdeploy/pkg/image"
+	"ecsdeploy/pkg/rollout"
+)
+
+// View is where a run shows what it does.
+type View interface {
+	// Section begins a part of the log that belongs together, and returns its end.
+	Section(s Section) (end func())
+	// Show shows one of the events of this package.
+	Show(event any)
+	// Progress says how far the run is, of 100.
+	Progress(percent int, phase Phase)
+}
+
+// Phase is what a run is doing.
+type Phase string
+
+// The phases that have a progress.
+const (
+	Pushing    Phase = "push"
+	RollingOut Phase = "rollout"
+)
+
+// Section is a part of a run.
+type Section struct {
+	Kind     SectionKind
+	Name     string // of the source image, or of the one service
+	Services int
+	DryRun   bool
+}
+
+// SectionKind is the kind of a section.
+type SectionKind string
+
+// The kinds.
+const (
+	PlanSection     SectionKind = "plan"
+	PushSection     SectionKind = "push"
+	RevisionSection SectionKind = "revision"
+	RolloutSection  SectionKind = "rollout"
+	ResumeSection   SectionKind = "resume"
+	CurrentSection  SectionKind = "current"
+)
+
+// The events. Those of one service name it.
+type (
+	// PlanMade is the plan, before anything is changed.
+	PlanMade struct {
+		Plan     *Plan
+		Limit    time.Duration // of the rollout; 0 is none
+		Rollback time.Duration // that is kept for a rollback beside it
+	}
+	// ImageUnchecked says that it could not be checked whether an image exists and
+	// has the right platform.
+	ImageUnchecked struct {
+		Image string
+		Err   error
+	}
+	// HistoryUnread says that the earlier deployments of a service cannot be read,
+	// so that revisions which failed cannot be told from those that succeeded.
+	HistoryUnread struct {
+		Service Service
+		Err     error
+	}
+	// RepositoryCreated says that the repository was created.
+	RepositoryCreated struct{ URI string }
+	// PushProgress is how far a push is.
+	PushProgress struct{ Now image.Progress }
+	// Pushed is the end of a push.
+	Pushed struct {
+		Result image.Result
+		Tags   []string
+	}
+	// Moved says that someone else has moved the service since the plan was made.
+	Moved struct {
+		Service  Service
+		From, To string // ARNs of revisions
+	}
+	// Busy says that another deployment is in progress, and what is done about it.
+	BusyWith struct {
+		Service Service
+		Other   rollout.Snapshot
+		Do      Busy // Wait, or Supersede
+		Stop    bool // it is stopped, since ours cannot start beside it
+	}
+	// RevisionKept says that a registered revision already is as wanted.
+	RevisionKept struct {
+		Service  Service
+		Revision string
+	}
+	// Registered says that a revision was registered.
+	Registered struct {
+		Service  Service
+		Revision string
+	}
+	// Untagged says that a revision was registered without the tags that say where
+	// it comes from.
+	Untagged struct {
+		Service Service
+		Err     error
+	}
+	// Started says how the deployment of a service began.
+	Started struct {
+		Service Service
+		Now     rollout.Snapshot
+		Again   bool // the last deployment of the revision did not succeed
+		Digest  bool // a new deployment of the revision is forced, because its tag has moved
+	}
+	// NotWaiting says that the end of a deployment is not waited for.
+	NotWaiting struct{ Service Service }
+	// Happened is an event of the deployment of a service.
+	Happened struct {
+		Service Service
+		Event   rollout.Event
+	}
+	// Diagnosed is why the tasks of a deployment do not stay up.
+	Diagnosed struct {
+		Service   Service
+		Diagnosis diagnosis.Diagnosis
+	}
+	// Failing says that the rollout to a service failed and is about to be rolled
+	// back, or is not.
+	Failing struct {
+		Service Service
+		Verdict rollout.Verdict
+	}
+	// RollingBack says that this run rolls a service back.
+	RollingBack struct {
+		Service Service
+		To      string
+		// Other is the service whose failure made this one go back too; empty where
+		// it failed itself.
+		Other string
+		// Refused is why the deployment could not be stopped, so that the service is
+		// moved back by a new deployment; nil where it was stopped.
+		Refused error
+	}
+	// RollbackEnded is how that went.
+	RollbackEnded struct {
+		Service  Service
+		Rollback Rollback
+	}
+	// Verified is what a successful deployment was found to run.
+	Verified struct {
+		Service Service
+		Proof   rollout.Proof
+	}
+	// StillBlocks says that a deployment of CodeDeploy is still in progress.
+	StillBlocks struct {
+		Service Service
+		Now     rollout.Snapshot
+	}
+	// Interrupted is how a cancelled run left a service.
+	Interrupted struct {
+		Service  Service
+		Rollback Rollback
+		Now      ecs.Service // zero where it could not be read
+		Err      error       // why it could not
+	}
+	// Answered says what a paused deployment was told.
+	Answered struct {
+		Service Service
+		Action  rollout.Action
+		To      string // ARN of the revision to which it goes back
+	}
+	// CurrentImages are the images that services run.
+	CurrentImages struct{ Images []CurrentImage }
+)

@@ -1,0 +1,188 @@
+package report
+
+// How a run ended in few words: the closing line of the log, and the issues that
+// the run's page shows.
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"ecsdeploy/pkg/deploy"
+	"ecsdeploy/pkg/ecs"
+	"ecsdeploy/pkg/mistake"
+	"ecsdeploy/pkg/rollout"
+)
+
+// Issue is what the run's page shows of a service, in one line, and what to do
+// about it, which may be empty.
+type Issue struct{ Text, Hint string }
+
+// Explain says what an error means, and what to do about it. It knows the errors
+// of the session, which this package does not.
+type Explain func(err error) (text, hint string)
+
+// Whoever is called at night reads one line first, and in some places only its
+// beginning: so much of it tells why. Both are in characters; a line has three
+// parts at most.
+const (
+	partLength  = 360
+	briefLength = 240
+)
+
+// Failures says what went wrong, once for each service.
+func Failures(r deploy.Result, explain Explain) []Issue {
+	var all []Issue
+	for _, s := range r.Services {
+		if failed(s) {
+			text, hint := failure(s, explain)
+			all = append(all, Issue{fmt.Sprintf("service %s: %s: %s", s.Name, outcomeWords(s.Outcome), text), hint})
+		}
+	}
+	return all
+}
+
+func failed(s deploy.ServiceResult) bool {
+	return s.Outcome != "" && s.Outcome != rollout.Paused && !s.Outcome.Good() && !wentBack(s)
+}
+
+// wentBack reports whether the service was rolled back because that was asked for.
+func wentBack(s deploy.ServiceResult) bool { return s.Asked && s.Outcome == rollout.RolledBack }
+
+// failure is why a rollout failed: what became of its tasks, then what ended it,
+// then what was done about it.
+func failure(s deploy.ServiceResult, explain Explain) (text, hint string) {
+	if s.Err != nil {
+		text, hint = explain(Named(s.Err))
+		return "the deployment could not be started: " + text, hint
+	}
+	why, hint := s.Diagnosis.Why()
+	reason := reasonText(s.Reason, s.Controller)
+	if s.Reason.Cause != nil || strings.Contains(reason, why) {
+		why = "" // the reason says it
+	}
+	var parts []string
+	for _, part := range []string{why, reason, wrongDigests(s), rollbackText(s.Rollback, s.Controller)} {
+		if part != "" {
+			parts = append(parts, shorten(part, partLength))
+		}
+	}
+	return strings.Join(parts, "; "), hint
+}
+
+// wrongDigests says which image runs instead of ours.
+func wrongDigests(s deploy.ServiceResult) string {
+	if s.Reason.Code != rollout.WrongDigest {
+		return ""
+	}
+	for _, wrong := range s.Proof.Contradicted() {
+		return wrongText(wrong, s.Proof.Wanted[wrong.Container])
+	}
+	return ""
+}
+
+// brief is why a rollout failed, for a title.
+func brief(s deploy.ServiceResult, explain Explain) string {
+	if s.Err != nil {
+		text, _ := failure(s, explain)
+		return shorten(text, briefLength)
+	}
+	why, _ := s.Diagnosis.Why()
+	if why == "" || s.Reason.Code == rollout.ReplacedByOther {
+		why = reasonText(s.Reason, s.Controller)
+	}
+	return shorten(why, briefLength)
+}
+
+// Warnings says what is no failure and no plain success either.
+func Warnings(r deploy.Result) []Issue {
+	var all []Issue
+	for _, s := range r.Services {
+		switch {
+		case s.Outcome == rollout.Paused:
+			all = append(all, Issue{s.Name + ": " + reasonText(s.Reason, s.Controller), "command resume lets it continue, or rolls it back"})
+		case wentBack(s):
+			all = append(all, Issue{fmt.Sprintf("%s: %s is not deployed: it was rolled back to %s, as requested", s.Name, ecs.ShortARN(s.Revision), ecs.ShortARN(s.Previous)), ""})
+		case s.Outcome.Good() && (s.Reason.Code == rollout.NothingRuns || s.Reason.Code == rollout.EarlySuccess):
+			all = append(all, Issue{s.Name + ": " + noteText(s.Reason, s.Controller), ""})
+		}
+	}
+	return all
+}
+
+// Line is the run in one line, for the end of the log.
+func Line(r deploy.Result, explain Explain) string {
+	took := Duration(r.Took)
+	switch {
+	case len(r.Current) > 0:
+		return currentLine(r.Current)
+	case r.DryRun:
+		return "Dry run: nothing was changed"
+	case len(r.Services) == 0 && !r.Image.Pushed:
+		return fmt.Sprintf("%s is in ECR already (%s)", r.Image.URI, took)
+	case len(r.Services) == 0:
+		return fmt.Sprintf("Pushed %s (%s)", r.Image.URI, took)
+	case len(r.Services) == 1:
+		return fmt.Sprintf("%s (%s)", serviceLine(r.Services[0], explain), took)
+	default:
+		text := outcomeWords(r.Outcome())
+		for _, s := range r.Services {
+			if s.Outcome == r.Outcome() && failed(s) {
+				text = serviceLine(s, explain)
+				break
+			}
+		}
+		return fmt.Sprintf("%d services: %s (%s)", len(r.Services), text, took)
+	}
+}
+
+func serviceLine(s deploy.ServiceResult, explain Explain) string {
+	revision, previous := ecs.ShortARN(s.Revision), ecs.ShortARN(s.Previous)
+	switch {
+	case wentBack(s):
+		return fmt.Sprintf("%s was rolled back to %s, as requested", s.Name, previous)
+	case s.Asked && s.Outcome == "":
+		return fmt.Sprintf("%s is going back to %s; not waited for", s.Name, previous)
+	}
+	switch s.Outcome {
+	case rollout.Succeeded:
+		text := fmt.Sprintf("%s runs %s", s.Name, revision)
+		if s.Reason.Code == rollout.NothingRuns {
+			text = fmt.Sprintf("%s is set to %s, and its desired count is 0", s.Name, revision)
+		}
+		return text
+	case rollout.Unchanged:
+		return fmt.Sprintf("%s already runs %s: nothing to do", s.Name, revision)
+	case "":
+		return fmt.Sprintf("%s is moving to %s; not waited for", s.Name, revision)
+	default:
+		text := fmt.Sprintf("%s: %s", s.Name, outcomeWords(s.Outcome))
+		if reason := brief(s, explain); reason != "" && failed(s) {
+			text += ": " + reason
+		}
+		return text
+	}
+}
+
+// inputs are the task's inputs by the kind of thing that they name.
+var inputs = map[mistake.Kind]string{
+	mistake.Cluster: "cluster", mistake.Service: "services", mistake.TaskDefinition: "taskDefinition", mistake.Container: "container",
+	mistake.Image: "image", mistake.FurtherImage: "images", mistake.Repository: "repository", mistake.Tag: "tags", mistake.Platform: "image",
+	mistake.Variable: "environment", mistake.Removal: "removeEnvironment", mistake.Secret: "secrets", mistake.CPU: "cpu", mistake.Memory: "memory",
+	mistake.Command: "containerCommand", mistake.DesiredCount: "desiredCount", mistake.Force: "forceNewDeployment", mistake.Hook: "hookId",
+	mistake.Build: "buildId", mistake.Order: "olderBuild", mistake.Busy: "whenBusy",
+}
+
+// Named returns the error with the name of the input in which it was made, where
+// one names the thing that it is about.
+func Named(err error) error {
+	if m, is := errors.AsType[*mistake.Error](err); is {
+		return m.In(inputs[m.Kind])
+	}
+	if about, is := errors.AsType[*deploy.AboutError](err); is {
+		if input := inputs[about.Kind]; input != "" {
+			return fmt.Errorf("input %s: %w", input, err)
+		}
+	}
+	return err
+}

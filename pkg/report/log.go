@@ -1,0 +1,520 @@
+package report
+
+// The log: events of a run as lines. One line an event, the reason first.
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"ecsdeploy/pkg/deploy"
+	"ecsdeploy/pkg/diagnosis"
+	"ecsdeploy/pkg/ecs"
+	"ecsdeploy/pkg/image"
+	"ecsdeploy/pkg/rollout"
+	"ecsdeploy/pkg/taskdef"
+)
+
+// Console is where the log's sections fold and the step's progress is shown.
+type Console interface {
+	Group(title string) (end func())
+	Progress(percent int, operation string)
+}
+
+// Log is the view of a run as lines of a log. It is safe for concurrent use.
+type Log struct {
+	console Console
+	log     *slog.Logger
+
+	mu   sync.Mutex
+	last time.Time // of the latest line: times do not run backwards
+	pace pace      // of the push
+}
+
+// NewLog returns a view that writes to log and folds its sections in console.
+func NewLog(console Console, log *slog.Logger) *Log {
+	return &Log{console: console, log: log}
+}
+
+// Section implements [deploy.View].
+func (l *Log) Section(s deploy.Section) (end func()) { return l.console.Group(sectionTitle(s)) }
+
+func sectionTitle(s deploy.Section) string {
+	switch s.Kind {
+	case deploy.PlanSection:
+		if s.DryRun {
+			return "Plan (dry run: nothing is changed)"
+		}
+		return "Plan"
+	case deploy.PushSection:
+		return "Push " + s.Name
+	case deploy.RevisionSection:
+		return "Task definition"
+	case deploy.RolloutSection:
+		if s.Services > 1 {
+			return fmt.Sprintf("Rollout of %d services", s.Services)
+		}
+		return "Rollout of " + s.Name
+	case deploy.ResumeSection:
+		return "Resume"
+	case deploy.CurrentSection:
+		return "Current images"
+	}
+	return string(s.Kind)
+}
+
+// Progress implements [deploy.View].
+func (l *Log) Progress(percent int, phase deploy.Phase) {
+	operation := "Rolling out"
+	if phase == deploy.Pushing {
+		operation = "Pushing"
+	}
+	l.console.Progress(percent, operation)
+}
+
+// Show implements [deploy.View].
+func (l *Log) Show(event any) {
+	switch e := event.(type) {
+	case deploy.PlanMade:
+		l.plan(e)
+	case deploy.ImageUnchecked:
+		l.warn("", "could not check that %s exists and matches the platform: %s", e.Image, e.Err)
+	case deploy.HistoryUnread:
+		l.warn(e.Service.Name, "could not read which of the service's deployments succeeded (%s); building on the pipeline's newest revision", e.Err)
+	case deploy.RepositoryCreated:
+		l.info("", "created repository %s", e.URI)
+	case deploy.PushProgress:
+		l.push(e.Now)
+	case deploy.Pushed:
+		l.info("", "%s", pushText(e.Result, e.Tags))
+	case deploy.CurrentImages:
+		for _, c := range e.Images {
+			text := c.URI
+			if !c.Exists {
+				text += "  (the default: the service does not exist yet)"
+			}
+			l.info(c.Name, "%s", text)
+		}
+	default:
+		l.showService(event)
+	}
+}
+
+// showService shows the events of one service.
+func (l *Log) showService(event any) {
+	switch e := event.(type) {
+	case deploy.Moved:
+		l.warn(e.Service.Name, "someone else moved the service from %s to %s since the plan was made", ecs.ShortARN(e.From), ecs.ShortARN(e.To))
+	case deploy.BusyWith:
+		l.busy(e)
+	case deploy.RevisionKept:
+		l.info(e.Service.Name, "%s is already up to date; no new revision registered", ecs.ShortARN(e.Revision))
+	case deploy.Registered:
+		l.info(e.Service.Name, "registered revision %s", ecs.ShortARN(e.Revision))
+	case deploy.Untagged:
+		l.warn(e.Service.Name, "registered without provenance tags, so that its build cannot be told from the revision: %s", e.Err)
+	case deploy.Started:
+		l.started(e)
+	case deploy.NotWaiting:
+		l.info(e.Service.Name, "not waiting for the deployment (wait: false); its outcome is not tracked")
+	case deploy.Happened:
+		l.happened(e.Service.Name, e.Event)
+	case deploy.Diagnosed:
+		for _, line := range e.Diagnosis.Lines() {
+			l.info(e.Service.Name, "%s", line)
+		}
+	case deploy.Failing:
+		l.warn(e.Service.Name, "stopping the deployment: %s", reasonText(e.Verdict.Reason, ""))
+	case deploy.RollingBack:
+		l.rollingBack(e)
+	case deploy.RollbackEnded:
+		l.rollbackEnded(e)
+	case deploy.Verified:
+		l.verified(e)
+	case deploy.StillBlocks:
+		l.warn(e.Service.Name, "deployment %s is still in progress in CodeDeploy and blocks new deployments: stop it there, or choose whenBusy: supersede next time", e.Now.ID)
+	case deploy.Interrupted:
+		l.interrupted(e)
+	case deploy.Answered:
+		if e.Action == rollout.RollBack {
+			l.info(e.Service.Name, "told the paused deployment to roll back to %s", ecs.ShortARN(e.To))
+		} else {
+			l.info(e.Service.Name, "told the paused deployment to continue")
+		}
+	}
+}
+
+func (l *Log) info(service, format string, args ...any) {
+	l.line(time.Now(), slog.LevelInfo, service, fmt.Sprintf(format, args...))
+}
+
+func (l *Log) warn(service, format string, args ...any) {
+	l.line(time.Now(), slog.LevelWarn, service, fmt.Sprintf(format, args...))
+}
+
+// line writes one line under the time at which it happened, or that of the line
+// before where that is later: ECS tells some things afterwards.
+func (l *Log) line(at time.Time, level slog.Level, service, text string) {
+	log := l.log
+	if service != "" {
+		log = log.With("service", service)
+	}
+	if !log.Enabled(context.Background(), level) {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if at.Before(l.last) {
+		at = l.last
+	}
+	l.last = at
+	// A log that cannot be written is no reason to stop the run.
+	_ = log.Handler().Handle(context.Background(), slog.NewRecord(at, level, text, 0))
+}
+
+// plan shows what will happen, before it does.
+func (l *Log) plan(e deploy.PlanMade) {
+	p := e.Plan
+	switch {
+	case p.Source != nil:
+		l.info("", "image  %s", describe(p.Source.Describe()))
+		l.info("", "push   %s", pushPlan(p))
+	case p.Image.URI != "":
+		l.info("", "image  %s", candidateText(p.Image))
+	}
+	for _, s := range p.Services {
+		l.planService(p, s)
+		if wait := s.Wait(p.Request.Until); wait > 0 && p.Request.Wait {
+			l.info(s.Name.Name, "the deployment takes at least %s: bake time and traffic steps of the service's configuration", Duration(wait))
+			if e.Limit > 0 && wait >= e.Limit {
+				l.warn(s.Name.Name, "timeoutMinutes leaves %s for the deployment, which takes at least %s: raise it, or set waitUntil: traffic", minutes(e.Limit), Duration(wait))
+			}
+		}
+	}
+	if e.Rollback > 0 && len(p.Services) > 0 && p.Request.Wait && !p.Request.DryRun {
+		l.log.Debug(fmt.Sprintf("time limit: %s for the rollout, and %s for a rollback", minutes(e.Limit), minutes(e.Rollback)))
+	}
+}
+
+func (l *Log) planService(p *deploy.Plan, s deploy.ServicePlan) {
+	name := s.Name.Name
+	if s.Other != nil && s.Other.Snapshot().HookID() != "" && s.Target.ARN() == s.Other.Snapshot().Revision {
+		action := "continue"
+		if s.Back {
+			action = "roll back to " + ecs.ShortARN(s.Running.ARN())
+		}
+		l.info(name, "the deployment of %s is paused at hook %s: %s", s.Target, s.Other.Snapshot().HookID(), action)
+		return
+	}
+	if s.Target.ARN() != "" && s.Lineage.Base.ARN() == "" && s.Lineage.File == "" { // command rollback
+		l.info(name, "%s → %s%s", ecs.ShortARN(s.Service.TaskDefinition), s.Target, buildText(s.Target))
+		return
+	}
+	l.lineage(name, s)
+	if s.Image != nil {
+		l.info(name, "image  %s", candidateText(*s.Image))
+	}
+	from := ecs.ShortARN(s.Service.TaskDefinition)
+	switch arn := s.Registered(); {
+	case arn == s.Service.TaskDefinition && arn != "":
+		l.info(name, "already runs %s", ecs.ShortARN(arn))
+		return
+	case arn != "":
+		l.info(name, "%s → %s, which is registered already", from, ecs.ShortARN(arn))
+	default:
+		l.info(name, "%s → a new revision based on %s", from, baseText(s.Lineage))
+	}
+	for _, difference := range taskdef.Diff(s.Running, s.Target) {
+		l.info(name, "  %s", difference)
+	}
+	for _, conflict := range s.Lineage.Conflicts {
+		l.info(name, "  changed by both: %s", conflict)
+	}
+	for _, absent := range s.Lineage.Base.Absent(p.Request.Change) {
+		l.info(name, "  removeEnvironment: %s does not exist", absent.Name)
+	}
+}
+
+// lineage says what is unusual about what the revision is made from.
+func (l *Log) lineage(name string, s deploy.ServicePlan) {
+	if drift, is := s.Drift(); is {
+		l.warn(name, "infrastructure moved the service to %s, which runs %s instead of build %s (%s): give it the running image (command currentImage) before it deploys",
+			s.Running, drift.Runs, drift.BuildID, drift.Revision)
+	}
+	if s.Lineage.OnlyImages {
+		l.warn(name, "%s does not say what it was made from: only its images are kept, everything else is as in %s", s.Lineage.Ours, s.Lineage.Infrastructure)
+	}
+	if s.Lineage.PassedOver != "" {
+		l.info(name, "not based on %s: no deployment of it to this service has succeeded", s.Lineage.PassedOver)
+	}
+}
+
+func (l *Log) busy(e deploy.BusyWith) {
+	name := deploymentName(e.Other.ID, e.Other.Revision)
+	state := "is in progress"
+	if e.Other.RollingBack() {
+		state = "is being rolled back"
+	}
+	switch {
+	case e.Stop:
+		l.warn(e.Service.Name, "deployment %s %s: stopping it, so that this one can start (whenBusy: supersede)", name, state)
+	case e.Do == deploy.Supersede:
+		l.warn(e.Service.Name, "deployment %s %s: this one replaces it (whenBusy: supersede)", name, state)
+	default:
+		l.info(e.Service.Name, "deployment %s %s: waiting for it to end (whenBusy: wait)", name, state)
+	}
+}
+
+func (l *Log) started(e deploy.Started) {
+	s := e.Now
+	to := ecs.ShortARN(s.Revision)
+	switch {
+	case e.Digest:
+		l.info(e.Service.Name, "the tag of the image was pushed again: starting a new deployment of %s (%s), since its tasks run another digest", to, s.ID)
+	case s.Reached:
+		l.info(e.Service.Name, "already runs %s", to)
+	case s.Scaling:
+		l.info(e.Service.Name, "already set to %s: waiting until %s running", to, count(s.Service.Desired, "task")+are(s.Service.Desired))
+	case s.New:
+		l.info(e.Service.Name, "moving from %s to %s, deployment %s", ecs.ShortARN(s.Previous), to, s.ID)
+	default:
+		l.info(e.Service.Name, "deployment %s of %s is in progress already: following it", s.ID, to)
+	}
+}
+
+func are(n int) string {
+	if n == 1 {
+		return " is"
+	}
+	return " are"
+}
+
+// happened shows an event of a deployment.
+func (l *Log) happened(service string, e rollout.Event) {
+	level := slog.LevelInfo
+	text := ""
+	switch what := e.What.(type) {
+	case rollout.Said:
+		if text = what.Text; what.Trouble {
+			level = slog.LevelWarn
+		}
+		if what.Hint != "" {
+			text += "\nhint: " + what.Hint
+		}
+	case rollout.Counts:
+		text = countsText(what)
+	case rollout.Stage:
+		text = stageText(what)
+	case rollout.Doomed:
+		if text = doomText(what); !what.Asked {
+			level = slog.LevelWarn
+		}
+	case rollout.Unreadable:
+		level, text = slog.LevelWarn, unreadableText(what)
+	case rollout.Silence:
+		if text = "AWS answers again"; what.Err != nil {
+			level, text = slog.LevelWarn, "cannot reach AWS; retrying: "+what.Err.Error()
+		}
+	case rollout.Step:
+		if text = because(what.Name+" "+plain(what.Status), what.Detail); what.Status == "Failed" {
+			level = slog.LevelWarn
+		}
+	case rollout.Status:
+		level, text = statusText(what)
+	case rollout.Waits:
+		text = "waiting for " + faultWords(what.Cause) + ": the deployment is not given up for this"
+	case rollout.Heartbeat:
+		text = heartbeatText(what)
+	}
+	for line := range strings.Lines(text) {
+		l.line(e.Time, level, service, strings.TrimRight(line, "\n"))
+		level = slog.LevelInfo // a hint is no issue of its own
+	}
+}
+
+func faultWords(c diagnosis.Cause) string {
+	if c.Fault == diagnosis.Capacity {
+		return "capacity"
+	}
+	return "the cluster or its infrastructure to recover"
+}
+
+func doomText(d rollout.Doomed) string {
+	detail := because("", "")
+	if detail = strings.TrimSuffix(d.Detail, "."); len(d.Alarms) > 0 {
+		detail = strings.TrimPrefix(detail+"; alarms "+strings.Join(d.Alarms, ", "), "; ")
+	}
+	switch {
+	case d.Asked:
+		return "ECS rolls back, as this task requested"
+	case d.Status == "STOP_REQUESTED":
+		return because("the deployment is being stopped", detail)
+	case d.Status == "FAILED":
+		return because("the deployment failed", detail)
+	}
+	return because("ECS is rolling back", detail)
+}
+
+func unreadableText(u rollout.Unreadable) string {
+	text := "could not read the deployment's own record; its result is judged by the service's list of deployments"
+	if u.Err != nil {
+		text += " (" + u.Err.Error() + ")"
+	}
+	return text
+}
+
+func statusText(s rollout.Status) (slog.Level, string) {
+	level := slog.LevelInfo
+	if s.Status == "Failed" || s.Status == "Stopped" || s.Rollback && s.Status != "Succeeded" {
+		level = slog.LevelWarn
+	}
+	if s.Rollback {
+		return level, because("CodeDeploy rolls back with deployment "+s.ID+", which "+statusWords(s.Status), s.Detail)
+	}
+	return level, because("deployment "+s.ID+" "+statusWords(s.Status), s.Detail)
+}
+
+func heartbeatText(h rollout.Heartbeat) string {
+	text := countsText(h.Counts)
+	if h.Healthy >= 0 {
+		text += fmt.Sprintf(", %d healthy", h.Healthy)
+	}
+	if h.Stage != "" {
+		text += ", " + plain(h.Stage)
+	}
+	text += fmt.Sprintf("; %s elapsed, %s left", Duration(h.Elapsed), Duration(h.Left))
+	if h.Said.Text != "" {
+		text += fmt.Sprintf("; last event, %s ago: %s", Duration(time.Since(h.Said.Time)), shorten(h.Said.Text, 160))
+	}
+	return text
+}
+
+func (l *Log) rollingBack(e deploy.RollingBack) {
+	if e.Refused != nil {
+		l.info(e.Service.Name, "the deployment could not be stopped (%s): moving the service back instead", e.Refused)
+	}
+	if e.Other != "" {
+		l.info(e.Service.Name, "rolling back to %s, because the rollout to %s failed", ecs.ShortARN(e.To), e.Other)
+		return
+	}
+	l.info(e.Service.Name, "rolling back to %s", ecs.ShortARN(e.To))
+}
+
+func (l *Log) rollbackEnded(e deploy.RollbackEnded) {
+	if e.Rollback.Done {
+		l.info(e.Service.Name, "rolled back to %s", ecs.ShortARN(e.Rollback.To))
+		return
+	}
+	l.warn(e.Service.Name, "%s", rollbackText(e.Rollback, ""))
+}
+
+// verified says what of the proof was found, each point on its own.
+func (l *Log) verified(e deploy.Verified) {
+	p, name := e.Proof, e.Service.Name
+	var digests []string
+	for _, all := range p.Wanted {
+		digests = all
+	}
+	for _, wrong := range p.Contradicted() {
+		l.warn(name, "%s", wrongText(wrong, p.Wanted[wrong.Container]))
+	}
+	switch {
+	case p.ResolvedErr != nil:
+		l.info(name, "could not read which digest ECS resolved the image to: %s", p.ResolvedErr)
+	case p.Resolved.Known && len(p.Resolved.Wrong) == 0:
+		l.info(name, "verified: ECS resolved the image to %s", shortDigest(digests))
+	}
+	switch {
+	case p.TasksErr != nil:
+		l.warn(name, "could not verify the digests of the running tasks: %s", p.TasksErr)
+	case p.Tasks == 0:
+		l.warn(name, "ECS lists no running task of the deployment: digests not verified")
+	case p.Unknown > 0:
+		l.warn(name, "image digest not reported by ECS for %d of %s: not verified", p.Unknown, count(p.Tasks, "running task"))
+	case len(p.Running.Wrong) == 0:
+		l.info(name, "verified: %d of %s run %s", p.Verified, count(p.Tasks, "running task"), shortDigest(digests))
+	}
+}
+
+func wrongText(w rollout.Wrong, want []string) string {
+	where := "task " + w.Task
+	if w.Task == "" {
+		where = "the service revision"
+	}
+	return fmt.Sprintf("digest mismatch: %s, container %s: expected %s, got %s", where, w.Container, strings.Join(want, " or "), w.Digest)
+}
+
+func (l *Log) interrupted(e deploy.Interrupted) {
+	b, name := e.Rollback, e.Service.Name
+	switch {
+	case b.Done:
+		l.warn(name, "the run was cancelled: requested the rollback to %s, which continues without this step", ecs.ShortARN(b.To))
+		return
+	case b.Wanted:
+		l.warn(name, "%s", rollbackText(b, ""))
+	}
+	if e.Err != nil {
+		l.warn(name, "the run was cancelled: the deployment is still in progress and its result is unknown (could not read the service: %s)", e.Err)
+		return
+	}
+	l.warn(name, "the run was cancelled: the deployment is still in progress and its result is unknown; %s", serviceText(e.Now))
+}
+
+func describe(i image.Description) string {
+	parts := []string{string(i.Kind)}
+	for _, p := range i.Platforms {
+		parts = append(parts, p.String())
+	}
+	if i.Layers > 0 {
+		parts = append(parts, count(i.Layers, "layer"))
+	}
+	if i.Size > 0 {
+		parts = append(parts, size(i.Size))
+	}
+	return i.Ref + "  (" + strings.Join(parts, ", ") + ")"
+}
+
+func pushPlan(p *deploy.Plan) string {
+	tags := strings.Join(p.Request.Tags, ", ")
+	switch {
+	case p.Repository == nil:
+		return fmt.Sprintf("%s, a repository that will be created, as %s", p.Request.Repository, tags)
+	case p.State != nil && p.State.AlreadyThere():
+		return fmt.Sprintf("%s has it already as %s", p.Repository.URI, tags)
+	default:
+		return fmt.Sprintf("%s as %s", p.Repository.URI, tags)
+	}
+}
+
+func candidateText(c deploy.Candidate) string {
+	text := c.URI
+	if len(c.Platforms) > 0 {
+		names := make([]string, len(c.Platforms))
+		for i, platform := range c.Platforms {
+			names[i] = platform.String()
+		}
+		text += "  (" + strings.Join(names, ", ") + ")"
+	}
+	return text + "  " + shortDigest(c.Digests)
+}
+
+func baseText(l deploy.Lineage) string {
+	switch {
+	case l.Merged != "":
+		return fmt.Sprintf("%s with what the pipeline changed in %s", l.Infrastructure, l.Merged)
+	case l.File != "":
+		return "the file " + l.File
+	default:
+		return l.Base.String()
+	}
+}
+
+func buildText(d taskdef.Definition) string {
+	if p, ok := d.Provenance(); ok && p.BuildID != "" {
+		return ", build " + p.BuildID
+	}
+	return ""
+}

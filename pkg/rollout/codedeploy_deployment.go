@@ -1,0 +1,346 @@
+package rollout
+
+// A deployment of CodeDeploy's: one poll reads the deployment (or the one that
+// rolls it back), the service with its task sets, and how far the lifecycle
+// events and the traffic have come.
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/codedeploy"
+	"github.com/aws/aws-sdk-go-v2/service/codedeploy/types"
+
+	"ecsdeploy/pkg/ecs"
+	"ecsdeploy/pkg/mistake"
+)
+
+// rollbackLimit is how long CodeDeploy may take to name the deployment that rolls
+// back another one.
+const rollbackLimit = 30 * time.Second
+
+type codeDeployment struct {
+	watcher
+	controller *codeDeploy
+	news       *news
+	snapshot   Snapshot
+
+	begun  time.Time // of the first poll
+	ended  time.Time // when the deployment was first seen to have ended badly
+	closed bool      // the target has been read after the end
+	blind  bool      // the target cannot be read: told once
+	looked time.Time // when the stopped tasks were looked at
+	most   int       // maxFailedTasks of the watch; 0 is any number
+}
+
+// Watch implements [Deployment].
+func (d *codeDeployment) Watch(ctx context.Context, limits Limits) iter.Seq[Event] {
+	d.most = limits.MaxFailedTasks
+	d.snapshot.Hopeless = nil
+	return d.watcher.Watch(ctx, limits)
+}
+
+func (d *codeDeployment) view() *Snapshot { return &d.snapshot }
+
+func (d *codeDeployment) health(ctx context.Context) int {
+	id := d.snapshot.TaskID()
+	if id == "" {
+		return -1
+	}
+	healthy, _, known := d.controller.doctor.Health(ctx, d.snapshot.Service.Cluster, id, d.snapshot.Service.TargetGroups)
+	if !known {
+		return -1
+	}
+	return healthy
+}
+
+// poll implements source. The service is read after the deployment, as in
+// ecsDeployment.
+func (d *codeDeployment) poll(ctx context.Context) ([]Event, error) {
+	if d.begun.IsZero() {
+		d.begun = time.Now()
+	}
+	if d.snapshot.Reached {
+		return d.readService(ctx)
+	}
+	unread := d.readDeployments(ctx)
+	events, err := d.readService(ctx)
+	if err != nil || d.snapshot.Gone {
+		return nil, err
+	}
+	if unread != nil {
+		return events, unread
+	}
+	if !d.closed {
+		unseen, err := d.readTarget(ctx)
+		if events = append(events, unseen...); err != nil {
+			return events, err
+		}
+		d.closed = over(d.snapshot.CodeDeploy.Status)
+	}
+	events = append(events, d.readTasks(ctx)...)
+	return append(events, d.progress()...), nil
+}
+
+func (d *codeDeployment) readService(ctx context.Context) ([]Event, error) {
+	s, err := d.controller.client.Service(ctx, d.controller.first.Cluster, d.controller.first.Name)
+	if mistake.Absent(err) {
+		d.snapshot.Gone = true
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	d.snapshot.Service = s
+	own, listed := s.Deployment(d.snapshot.ID)
+	if d.snapshot.Listed = listed; listed {
+		d.snapshot.Own = own
+	}
+	var events []Event
+	for _, m := range d.news.messages(s) {
+		events = append(events, d.news.tell(m)...)
+	}
+	return events, nil
+}
+
+// readDeployments reads the deployment until it is rolled back, and then the one
+// that does so.
+func (d *codeDeployment) readDeployments(ctx context.Context) error {
+	record := d.snapshot.CodeDeploy
+	if record.Rollback == nil {
+		if err := d.readOwn(ctx, record); err != nil {
+			return err
+		}
+	}
+	if record.Rollback == nil {
+		return nil
+	}
+	info, err := deploymentInfo(ctx, d.controller.api, record.Rollback.ID)
+	if err != nil {
+		return err
+	}
+	record.Rollback.Status, record.Rollback.Error = string(info.Status), errorText(info.ErrorInformation)
+	return nil
+}
+
+func (d *codeDeployment) readOwn(ctx context.Context, record *CodeDeployRecord) error {
+	info, err := deploymentInfo(ctx, d.controller.api, d.snapshot.ID)
+	var unknown *types.DeploymentDoesNotExistException
+	if errors.As(err, &unknown) && time.Since(d.begun) > recordLimit {
+		return &mistake.Error{Kind: mistake.Service, Absent: true, Advice: "its application may have been deleted",
+			Text: fmt.Sprintf("CodeDeploy does not know deployment %s of service %s any more", d.snapshot.ID, d.snapshot.Service.Name)}
+	}
+	if err != nil {
+		return err
+	}
+	record.Status, record.Error = string(info.Status), errorText(info.ErrorInformation)
+	record.Waits, record.Keep = true, 0
+	if b := info.BlueGreenDeploymentConfiguration; b != nil {
+		record.Waits = b.DeploymentReadyOption == nil || b.DeploymentReadyOption.ActionOnTimeout != types.DeploymentReadyActionContinueDeployment
+		if end := b.TerminateBlueInstancesOnDeploymentSuccess; end != nil && end.Action == types.InstanceActionTerminate {
+			record.Keep = time.Duration(end.TerminationWaitTimeInMinutes) * time.Minute
+		}
+	}
+	if record.Status != "Failed" && record.Status != "Stopped" {
+		return nil
+	}
+	if d.ended.IsZero() {
+		d.ended = time.Now()
+	}
+	if r := info.RollbackInfo; r != nil && aws.ToString(r.RollbackDeploymentId) != "" {
+		record.Rollback = &CodeDeployRollback{ID: *r.RollbackDeploymentId}
+	}
+	expected := d.snapshot.Asked || len(rollsBackOn(info.AutoRollbackConfiguration)) > 0
+	record.RollbackDue = expected && time.Since(d.ended) < rollbackLimit
+	return nil
+}
+
+// errorText is CodeDeploy's reason: its message with the code.
+func errorText(e *types.ErrorInformation) string {
+	switch {
+	case e == nil:
+		return ""
+	case aws.ToString(e.Message) == "":
+		return string(e.Code)
+	case e.Code == "":
+		return *e.Message
+	}
+	return fmt.Sprintf("%s (%s)", strings.TrimSuffix(*e.Message, "."), e.Code)
+}
+
+// readTarget reads how far the deployment has come with the service. Where access
+// is denied it says so once: the verdict needs no more than the deployment.
+func (d *codeDeployment) readTarget(ctx context.Context) ([]Event, error) {
+	if d.blind {
+		return nil, nil
+	}
+	out, err := d.controller.api.GetDeploymentTarget(ctx, &codedeploy.GetDeploymentTargetInput{
+		DeploymentId: aws.String(d.snapshot.ID),
+		// https://docs.aws.amazon.com/codedeploy/latest/APIReference/API_BatchGetDeploymentTargets.html
+		TargetId: aws.String(ecs.ShortARN(d.controller.first.Cluster) + ":" + d.controller.first.Name),
+	})
+	switch code := ecs.CodeOf(err); {
+	case err != nil && ecs.Classify(err) == ecs.Denied, code == "InvalidDeploymentTargetIdException":
+		d.blind = true
+		return []Event{{time.Now(), Unreadable{err}}}, nil
+	case slices.Contains([]string{"DeploymentNotStartedException", "DeploymentTargetDoesNotExistException", "DeploymentDoesNotExistException"}, code):
+		return nil, nil // it is about to start
+	case err != nil:
+		return nil, ecs.During("read the target of CodeDeploy deployment "+d.snapshot.ID, err)
+	}
+	if out.DeploymentTarget == nil || out.DeploymentTarget.EcsTarget == nil {
+		return nil, nil
+	}
+	target, record := out.DeploymentTarget.EcsTarget, d.snapshot.CodeDeploy
+	record.Lifecycle = lifecycle(target.LifecycleEvents)
+	for _, set := range target.TaskSetsInfo {
+		// The label decides only where ECS does not show yet whose task set it is.
+		if own := d.snapshot.Own.ID; own == aws.ToString(set.Identifer) || own == "" && set.TaskSetLabel == types.TargetLabelGreen {
+			record.Traffic = aws.Float64(set.TrafficWeight)
+		}
+	}
+	return nil, nil
+}
+
+func lifecycle(events []types.LifecycleEvent) []LifecycleEvent {
+	out := make([]LifecycleEvent, len(events))
+	for i, e := range events {
+		out[i] = LifecycleEvent{Name: aws.ToString(e.LifecycleEventName), Status: string(e.Status), Time: aws.ToTime(e.EndTime)}
+		if e.EndTime == nil {
+			out[i].Time = aws.ToTime(e.StartTime)
+		}
+		if d := e.Diagnostics; d != nil && d.ErrorCode != types.LifecycleErrorCodeSuccess {
+			out[i].Message = aws.ToString(d.Message)
+			if out[i].Message == "" {
+				out[i].Message = string(d.ErrorCode)
+			}
+		}
+	}
+	return out
+}
+
+// readTasks gives the deployment up when task after task of the new task set fails
+// in the same way: CodeDeploy itself counts none, and waits an hour for them.
+func (d *codeDeployment) readTasks(ctx context.Context) []Event {
+	s := &d.snapshot
+	due := s.Listed && s.Own.Running < s.Own.Desired && time.Since(d.looked) >= tasksAgain
+	if d.most <= 0 || !s.InProgress() || !due {
+		return nil
+	}
+	d.looked = time.Now()
+	var events []Event
+	s.Hopeless, events = hopeless(ctx, d.controller.doctor, d.news, *s, d.most)
+	return events
+}
+
+// progress tells what differs from what was told last.
+func (d *codeDeployment) progress() []Event {
+	var events []Event
+	s, now := d.snapshot, time.Now()
+	tell := func(about string, at time.Time, what any, zero bool) {
+		if !d.news.changed(about, what, zero) {
+			return
+		}
+		if at.IsZero() {
+			at = now
+		}
+		events = append(events, Event{at, what})
+	}
+	record := s.CodeDeploy
+	for _, e := range record.Lifecycle {
+		if e.Status != "Pending" && e.Status != "Skipped" {
+			tell(e.Name, e.Time, Step{e.Name, e.Status, e.Message}, false)
+		}
+	}
+	if record.Traffic != nil && !over(record.Status) {
+		stage := Stage{Name: "TRAFFIC", Traffic: record.Traffic}
+		if record.shifted() {
+			stage.Left = record.Keep
+		}
+		if d.news.changed("traffic", stage.key(), *record.Traffic == 0) {
+			events = append(events, Event{now, stage})
+		}
+	}
+	tell("status", now, Status{ID: s.ID, Status: record.Status, Detail: record.Error}, record.Status == "Created" || record.Status == "")
+	if r := record.Rollback; r != nil {
+		tell("rollback", now, Status{ID: r.ID, Status: r.Status, Detail: r.Error, Rollback: true}, false)
+	}
+	if s.Listed {
+		tell("counts", now, s.Counts(), false)
+	}
+	return events
+}
+
+// Stop implements [Deployment]. CodeDeploy rolls back what is stopped, also where
+// the group does not do so by itself.
+//
+// https://docs.aws.amazon.com/codedeploy/latest/APIReference/API_StopDeployment.html
+func (d *codeDeployment) Stop(ctx context.Context) error {
+	if d.snapshot.Reached {
+		return ErrEnded
+	}
+	if ended, err := d.over(ctx); ended || err != nil {
+		return err
+	}
+	_, err := d.controller.api.StopDeployment(ctx, &codedeploy.StopDeploymentInput{
+		DeploymentId: aws.String(d.snapshot.ID), AutoRollbackEnabled: aws.Bool(true),
+	}, patiently)
+	if err == nil {
+		d.snapshot.Asked, d.closed = true, false
+		return nil
+	}
+	if ended, again := d.over(ctx); ended {
+		return again
+	}
+	return ecs.During("stop CodeDeploy deployment "+d.snapshot.ID, err)
+}
+
+// over reads the deployment and reports whether there is nothing to stop: it is
+// being rolled back already, or, with ErrEnded, it has ended.
+func (d *codeDeployment) over(ctx context.Context) (bool, error) {
+	if _, err := d.poll(ctx); err != nil {
+		return false, err
+	}
+	s := d.snapshot
+	s.Hopeless, s.Until = nil, UntilEnded
+	if v := Judge(s); v.Final() && v.Outcome != Paused {
+		d.verdict = v
+		return true, ErrEnded
+	}
+	return over(s.CodeDeploy.Status), nil
+}
+
+// Answer implements [Deployment].
+//
+// https://docs.aws.amazon.com/codedeploy/latest/APIReference/API_ContinueDeployment.html
+func (d *codeDeployment) Answer(ctx context.Context, action Action) error {
+	none := func(why string) error {
+		return mistake.New(mistake.Service, "it may have been answered, or its wait may be over: see the deployment",
+			"CodeDeploy deployment %s of service %s does not wait for an answer (%s)", d.snapshot.ID, d.snapshot.Service.Name, why)
+	}
+	if action == RollBack {
+		err := d.Stop(ctx)
+		if errors.Is(err, ErrEnded) {
+			return none(err.Error())
+		}
+		return err
+	}
+	_, err := d.controller.api.ContinueDeployment(ctx, &codedeploy.ContinueDeploymentInput{
+		DeploymentId: aws.String(d.snapshot.ID), DeploymentWaitType: types.DeploymentWaitTypeReadyWait,
+	}, patiently)
+	switch code := ecs.CodeOf(err); code {
+	case "DeploymentIsNotInReadyStateException", "DeploymentAlreadyCompletedException":
+		return none(code)
+	}
+	if err != nil {
+		return ecs.During("continue CodeDeploy deployment "+d.snapshot.ID, err)
+	}
+	d.snapshot.Answered = d.snapshot.ID
+	return nil
+}

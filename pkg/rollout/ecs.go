@@ -1,0 +1,340 @@
+package rollout
+
+// ECS as the controller: UpdateService begins a deployment, and a new one takes
+// the place of the one in progress.
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"time"
+
+	"ecsdeploy/pkg/diagnosis"
+	"ecsdeploy/pkg/ecs"
+	"ecsdeploy/pkg/mistake"
+)
+
+// Doctor looks at the tasks of a deployment.
+type Doctor interface {
+	// Stops groups the stopped tasks of a deployment by what ended them. What cannot
+	// be read is left out.
+	Stops(ctx context.Context, s diagnosis.Subject) []diagnosis.Cause
+	// Health counts the running tasks that pass their health checks.
+	Health(ctx context.Context, cluster, deploymentID string, targetGroups []string) (healthy, total int, known bool)
+}
+
+// NewECS returns the controller of a service that ECS itself deploys. s is the
+// service as it was first read.
+func NewECS(client *ecs.Client, doctor Doctor, s ecs.Service) Controller {
+	return &ecsController{client, doctor, s}
+}
+
+type ecsController struct {
+	client *ecs.Client
+	doctor Doctor
+	first  ecs.Service
+}
+
+func (c *ecsController) Name() string { return "ECS" }
+
+// Unsupported implements [Controller].
+func (c *ecsController) Unsupported(change Change) []error {
+	if change.DesiredCount != nil && c.first.Daemon {
+		return []error{mistake.New(mistake.DesiredCount, "leave desiredCount out",
+			"service %s has the scheduling strategy DAEMON: ECS runs one task on each instance, and a desired count cannot be set", c.first.Name)}
+	}
+	return nil
+}
+
+func (c *ecsController) read(ctx context.Context) (ecs.Service, error) {
+	return c.client.Service(ctx, c.first.Cluster, c.first.Name)
+}
+
+// InFlight implements [Controller].
+func (c *ecsController) InFlight(ctx context.Context) (Deployment, error) {
+	s, err := c.read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	d, err := c.inFlight(ctx, s)
+	if d == nil || err != nil {
+		return nil, err // not a Deployment that holds nil
+	}
+	return d, nil
+}
+
+// inFlight returns the deployment in progress of a service as it was just read.
+// The records decide, since they know a rollback for what it is: ECS revives the
+// id of an earlier deployment for it and gives it no record of its own. The list
+// decides where the records cannot be read, or do not show its PRIMARY yet.
+func (c *ecsController) inFlight(ctx context.Context, s ecs.Service) (*ecsDeployment, error) {
+	primary := s.Primary()
+	record, err := c.newest(ctx, s)
+	if err != nil && ecs.Classify(err) == ecs.Expired {
+		return nil, err
+	}
+	if record != nil && !record.Final() {
+		return c.deployment(s, ecs.DeploymentID(record.Target.ARN), record), nil
+	}
+	if primary.ID == "" || primary.RolloutState != "IN_PROGRESS" || s.Controller == codeDeployController {
+		return nil, nil
+	}
+	if record != nil && (ecs.DeploymentID(record.Target.ARN) == primary.ID || revives(*record, primary)) {
+		return nil, nil // the record has ended, and the list is about to show it
+	}
+	return c.deployment(s, primary.ID, nil), nil
+}
+
+// revives reports whether primary is the deployment to which an ended record was
+// rolled back.
+func revives(record ecs.ServiceDeployment, primary ecs.Deployment) bool {
+	if ecs.DeploymentID(record.RollbackTo) == primary.ID {
+		return true
+	}
+	return record.Status != "SUCCESSFUL" && slices.ContainsFunc(record.Sources, func(arn string) bool { return ecs.DeploymentID(arn) == primary.ID })
+}
+
+// newest returns the record of the deployment in progress, or else the newest
+// one; nil where the service has none.
+func (c *ecsController) newest(ctx context.Context, s ecs.Service) (*ecs.ServiceDeployment, error) {
+	arn := s.Current
+	if arn == "" {
+		for brief, err := range c.client.ServiceDeployments(ctx, s, time.Time{}) {
+			if err != nil {
+				return nil, err
+			}
+			arn = brief.ARN
+			break
+		}
+	}
+	if arn == "" {
+		return nil, nil
+	}
+	record, err := c.client.ServiceDeployment(ctx, arn)
+	if err != nil {
+		return nil, err
+	}
+	return &record, nil
+}
+
+// deployment follows a deployment that is there already.
+func (c *ecsController) deployment(s ecs.Service, id string, record *ecs.ServiceDeployment) *ecsDeployment {
+	own, listed := s.Deployment(id)
+	d := &ecsDeployment{controller: c, news: newNews(s), snapshot: Snapshot{
+		ID: id, Revision: own.TaskDefinition, Service: s, Own: own, Listed: listed, Record: record,
+	}}
+	d.watcher = watcher{source: d}
+	if record != nil {
+		d.arn = record.ARN
+		for _, source := range record.Sources {
+			d.snapshot.Earlier = append(d.snapshot.Earlier, ecs.DeploymentID(source))
+		}
+	}
+	for _, other := range s.Deployments {
+		if other.ID == id {
+			continue
+		}
+		if listed && other.CreatedAt.Before(own.CreatedAt) && !slices.Contains(d.snapshot.Earlier, other.ID) {
+			d.snapshot.Earlier = append(d.snapshot.Earlier, other.ID)
+		}
+		if d.snapshot.Previous == "" {
+			d.snapshot.Previous = other.TaskDefinition
+		}
+	}
+	return d
+}
+
+// resolve fills in the revision of a deployment that the list does not show.
+func (c *ecsController) resolve(ctx context.Context, d *ecsDeployment) error {
+	if d.snapshot.Revision != "" || d.snapshot.Record == nil {
+		return nil
+	}
+	revision, err := c.client.ServiceRevision(ctx, d.snapshot.Record.Target.ARN)
+	d.snapshot.Revision = revision.TaskDefinition
+	return err
+}
+
+// LastGood implements [Controller].
+func (c *ecsController) LastGood(ctx context.Context) (string, error) {
+	s, err := c.read(ctx)
+	if err != nil {
+		return "", err
+	}
+	d, err := c.inFlight(ctx, s)
+	if err != nil {
+		return "", err
+	}
+	primary := s.Primary()
+	if d == nil && (primary.RolloutState == "COMPLETED" || primary.RolloutState == "" && len(s.Deployments) == 1) {
+		return primary.TaskDefinition, nil
+	}
+	return "", nil
+}
+
+// Successes implements [Controller]. ECS remembers the deployments of 90 days.
+func (c *ecsController) Successes(ctx context.Context) iter.Seq2[string, error] {
+	return successes(ctx, c.client, c.first)
+}
+
+func successes(ctx context.Context, client *ecs.Client, s ecs.Service) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		for brief, err := range client.ServiceDeployments(ctx, s, time.Time{}, "SUCCESSFUL") {
+			if err != nil {
+				yield("", err)
+				return
+			}
+			revision, err := client.ServiceRevision(ctx, brief.Target)
+			if err != nil && ecs.Classify(err) == ecs.Gone || err == nil && revision.TaskDefinition == "" {
+				continue
+			}
+			if !yield(revision.TaskDefinition, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// Paused implements [Controller].
+func (c *ecsController) Paused(ctx context.Context, hookID string) (Deployment, error) {
+	s, err := c.read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	none := mistake.New(mistake.Service, "the hook may have been answered, or its time limit has passed: see the service's deployments",
+		"no deployment of service %s is paused at a lifecycle hook", s.Name)
+	record, err := c.newest(ctx, s)
+	switch {
+	case err != nil:
+		return nil, err
+	case record == nil || record.Waiting().ID == "":
+		return nil, none
+	case hookID != "" && record.Waiting().ID != hookID:
+		return nil, mistake.New(mistake.Hook, "leave hookId empty to answer the hook that waits",
+			"the deployment of service %s is paused at hook %s, not at %s", s.Name, record.Waiting().ID, hookID)
+	}
+	d := c.deployment(s, ecs.DeploymentID(record.Target.ARN), record)
+	return d, c.resolve(ctx, d)
+}
+
+// updateTries is how often an UpdateService call is made whose answer got lost
+// and which, as the service shows, ECS did not carry out.
+const updateTries = 3
+
+// Start implements [Controller]: one UpdateService call, or none where the
+// service runs the same already.
+func (c *ecsController) Start(ctx context.Context, change Change) (Deployment, error) {
+	for try := 1; ; try++ {
+		before, err := c.expected(ctx, change)
+		if err != nil {
+			return nil, err
+		}
+		d, force, err := c.unneeded(ctx, before, change)
+		if d != nil || err != nil {
+			return d, err
+		}
+		after, err := c.client.Update(ctx, before, ecs.Update{TaskDefinition: change.TaskDefinition, DesiredCount: change.DesiredCount, Force: change.Force || force})
+		if err == nil {
+			return c.started(before, after, change)
+		}
+		if !ecs.Ambiguous(err) {
+			return nil, err
+		}
+		// ECS may have carried the call out before its answer got lost.
+		after, again := c.read(ctx)
+		if again != nil {
+			return nil, errors.Join(err, again)
+		}
+		if after.Primary().ID != before.Primary().ID && after.Primary().TaskDefinition == change.TaskDefinition {
+			return c.started(before, after, change)
+		}
+		if try == updateTries {
+			return nil, err
+		}
+	}
+}
+
+// expected reads the service and refuses to change one that is not as the change
+// was decided for.
+func (c *ecsController) expected(ctx context.Context, change Change) (ecs.Service, error) {
+	s, err := c.read(ctx)
+	switch {
+	case err != nil:
+		return s, err
+	case s.Status != "ACTIVE":
+		return s, inactive(s)
+	}
+	if change.Expect != "" && s.Primary().ID != "" && s.Primary().ID != change.Expect {
+		return s, &MovedError{Service: s}
+	}
+	if change.Supersede {
+		return s, nil
+	}
+	d, err := c.inFlight(ctx, s)
+	if err != nil {
+		return s, err
+	}
+	if d != nil && (d.snapshot.Revision != change.TaskDefinition || d.snapshot.RollingBack()) {
+		return s, &MovedError{Service: s, InFlight: d}
+	}
+	return s, nil
+}
+
+// inactive is the mistake of deploying to a service that is deleted or being deleted.
+func inactive(s ecs.Service) error {
+	return &mistake.Error{Kind: mistake.Service, Absent: true, Advice: "create the service again, or name the one that replaced it",
+		Text: fmt.Sprintf("service %s in cluster %s is %s; an ACTIVE service was expected", s.Name, s.Cluster, s.Status)}
+}
+
+// unneeded returns the deployment that is there where the service needs no new
+// one, and whether a new one has to be forced, since ECS itself would see no
+// difference after a failure.
+func (c *ecsController) unneeded(ctx context.Context, s ecs.Service, change Change) (d Deployment, force bool, err error) {
+	primary := s.Primary()
+	if change.Force || s.TaskDefinition != change.TaskDefinition || primary.TaskDefinition != change.TaskDefinition {
+		return nil, false, nil
+	}
+	busy, err := c.inFlight(ctx, s)
+	if err != nil {
+		return nil, false, err
+	}
+	scale := change.DesiredCount != nil && *change.DesiredCount != s.Desired
+	switch {
+	case busy != nil && busy.snapshot.Revision == change.TaskDefinition && !busy.snapshot.RollingBack() && !scale:
+		return busy, false, nil
+	case primary.RolloutState == "FAILED":
+		return nil, true, nil
+	case scale, busy != nil:
+		return nil, false, nil
+	}
+	there := c.deployment(s, primary.ID, nil)
+	if primary.Running < primary.Desired {
+		there.snapshot.Scaling = true
+	} else {
+		there.snapshot.Reached = true
+	}
+	there.snapshot.Previous = s.TaskDefinition
+	return there, false, nil
+}
+
+// started is the deployment that an UpdateService call began.
+func (c *ecsController) started(before, after ecs.Service, change Change) (Deployment, error) {
+	primary := after.Primary()
+	if primary.ID == "" {
+		return nil, fmt.Errorf("update service %s: ECS accepted the change, but its answer has no PRIMARY deployment", after.Name)
+	}
+	d := c.deployment(after, primary.ID, nil)
+	d.news = newNews(before)
+	s := &d.snapshot
+	s.Revision, s.Previous = change.TaskDefinition, before.TaskDefinition
+	s.New = primary.ID != before.Primary().ID
+	s.Scaling = !s.New
+	s.Earlier = nil
+	for _, earlier := range before.Deployments {
+		if earlier.ID != primary.ID {
+			s.Earlier = append(s.Earlier, earlier.ID)
+		}
+	}
+	return d, nil
+}

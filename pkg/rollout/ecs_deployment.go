@@ -1,0 +1,412 @@
+package rollout
+
+// A deployment of ECS's: one poll reads its record and the service, each on a
+// budget of its own, and reconciles the two.
+
+import (
+	"context"
+	"iter"
+	"regexp"
+	"time"
+
+	"ecsdeploy/pkg/diagnosis"
+	"ecsdeploy/pkg/ecs"
+	"ecsdeploy/pkg/mistake"
+)
+
+const (
+	// recordLimit is how long the record of a deployment may stay invisible or
+	// unreadable before the list of deployments decides alone. ECS lists a new one
+	// within seconds.
+	recordLimit = 60 * time.Second
+	// recordAgain is how often a record is looked for that cannot be read.
+	recordAgain = 30 * time.Second
+	// searchAgain is how often the history is searched for a record that is not
+	// there yet.
+	searchAgain = 5 * time.Second
+	// createdSlack is how much earlier than its entry in the service's list the
+	// record of a deployment may have been created. Both times are ECS's own.
+	createdSlack = 5 * time.Second
+	// tasksAgain is how often the stopped tasks of a deployment are looked at while
+	// it is short of running ones and its count of failed tasks stands still: ECS
+	// does not count a task that ran for a moment.
+	tasksAgain = 15 * time.Second
+)
+
+type ecsDeployment struct {
+	watcher
+	controller *ecsController
+	news       *news
+	snapshot   Snapshot
+
+	arn        string    // of the record; empty while it is not known
+	searched   time.Time // when the history was searched last
+	unreadable time.Time // since when the record cannot be read; zero where it can
+	withoutOwn bool      // the list decides alone: told once
+	replaced   time.Time // since when another deployment has been PRIMARY
+	ended      time.Time // since when the record or the entry has been final
+	steady     time.Time // since when the full count has been running alone
+	failed     int       // tasks that had failed when the stopped ones were looked at
+	looked     time.Time // when that was
+	most       int       // maxFailedTasks of the watch; 0 is any number
+	baking     time.Time // since when the deployment bakes
+}
+
+// Watch implements [Deployment].
+func (d *ecsDeployment) Watch(ctx context.Context, limits Limits) iter.Seq[Event] {
+	d.most = limits.MaxFailedTasks
+	d.snapshot.Hopeless = nil
+	return d.watcher.Watch(ctx, limits)
+}
+
+func (d *ecsDeployment) view() *Snapshot { return &d.snapshot }
+
+func (d *ecsDeployment) health(ctx context.Context) int {
+	healthy, _, known := d.controller.doctor.Health(ctx, d.snapshot.Service.Cluster, d.snapshot.ID, d.snapshot.Service.TargetGroups)
+	if !known {
+		return -1
+	}
+	return healthy
+}
+
+// poll implements source. The service is read last, so that a deployment which is
+// seen to have ended has its last events told.
+func (d *ecsDeployment) poll(ctx context.Context) ([]Event, error) {
+	record, unread := d.readRecord(ctx)
+	if unread != nil && ecs.Classify(unread) == ecs.Expired {
+		return nil, unread
+	}
+	events, err := d.readService(ctx)
+	if err != nil || d.snapshot.Gone {
+		return nil, err
+	}
+	events = append(events, d.keep(record, unread)...)
+	if err := d.readNewer(ctx); err != nil {
+		return events, nil // the list of deployments tells as well
+	}
+	d.reconcile(time.Now())
+	events = append(events, d.readTasks(ctx)...)
+	return append(events, d.progress()...), nil
+}
+
+// readService reads the service and returns what ECS has said since.
+func (d *ecsDeployment) readService(ctx context.Context) ([]Event, error) {
+	s, err := d.controller.read(ctx)
+	if mistake.Absent(err) {
+		d.snapshot.Gone = true
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	d.snapshot.Service = s
+	own, listed := s.Deployment(d.snapshot.ID)
+	if d.snapshot.Listed = listed; listed {
+		d.snapshot.Own = own
+	}
+	var events []Event
+	for _, m := range d.news.messages(s) {
+		if id := RollbackTarget(m.Text); id != "" {
+			d.snapshot.RollsBackTo = id
+		}
+		if d.snapshot.Asked && byUser.MatchString(m.Text) {
+			continue // ECS calls this run a user
+		}
+		events = append(events, d.news.tell(m)...)
+	}
+	return events, nil
+}
+
+// byUser is how ECS words that somebody asked for a deployment to be stopped.
+var byUser = regexp.MustCompile(`(?i)(stopped|requested) by a user`)
+
+// readRecord reads the deployment's record. Without an error it may still be nil:
+// ECS does not show it yet.
+func (d *ecsDeployment) readRecord(ctx context.Context) (*ecs.ServiceDeployment, error) {
+	if d.snapshot.Scaling || d.withoutOwn && time.Since(d.searched) < recordAgain {
+		return nil, nil
+	}
+	if d.arn == "" {
+		if !d.searched.IsZero() && time.Since(d.searched) < searchAgain {
+			return nil, nil
+		}
+		d.searched = time.Now()
+		arn, err := d.findRecord(ctx)
+		if arn == "" || err != nil {
+			return nil, err
+		}
+		d.arn = arn
+	}
+	d.searched = time.Now()
+	record, err := d.controller.client.ServiceDeployment(ctx, d.arn)
+	if err != nil {
+		return nil, err
+	}
+	return &record, nil
+}
+
+// findRecord returns the ARN of the record whose service revision has our id: that
+// of the service's current deployment, or one of its history. Revisions and times
+// do not identify a deployment: the same revision can be deployed twice in seconds.
+func (d *ecsDeployment) findRecord(ctx context.Context) (string, error) {
+	c, s := d.controller.client, d.snapshot.Service
+	if s.Current != "" {
+		record, err := c.ServiceDeployment(ctx, s.Current)
+		if err == nil && ecs.DeploymentID(record.Target.ARN) == d.snapshot.ID {
+			return record.ARN, nil
+		}
+		if err != nil && ecs.Classify(err).Lasting() && ecs.Classify(err) != ecs.Gone {
+			return "", err
+		}
+	}
+	since := d.snapshot.Own.CreatedAt
+	if !since.IsZero() {
+		since = since.Add(-createdSlack)
+	}
+	for brief, err := range c.ServiceDeployments(ctx, s, since) {
+		if err != nil {
+			return "", err
+		}
+		if ecs.DeploymentID(brief.Target) == d.snapshot.ID {
+			return brief.ARN, nil
+		}
+	}
+	return "", nil
+}
+
+// keep takes over the record that was read. One that cannot be read is done
+// without, after a while: what it said before is no longer kept up.
+func (d *ecsDeployment) keep(record *ecs.ServiceDeployment, err error) []Event {
+	now := time.Now()
+	switch {
+	case d.snapshot.Scaling:
+		return nil
+	case record != nil:
+		d.snapshot.Record = record
+		d.unreadable, d.withoutOwn = time.Time{}, false
+		return nil
+	case d.withoutOwn:
+		return nil
+	case d.unreadable.IsZero():
+		d.unreadable = now
+	}
+	if err != nil && ecs.Classify(err).Lasting() || now.Sub(d.unreadable) > recordLimit {
+		d.withoutOwn, d.snapshot.Record = true, nil
+		return []Event{{now, Unreadable{err}}}
+	}
+	return nil
+}
+
+// readNewer looks for a deployment after ours where ours was stopped.
+func (d *ecsDeployment) readNewer(ctx context.Context) error {
+	record := d.snapshot.Record
+	if record == nil || record.Status != "STOPPED" || d.snapshot.Newer != "" {
+		return nil
+	}
+	for brief, err := range d.controller.client.ServiceDeployments(ctx, d.snapshot.Service, record.CreatedAt) {
+		if err != nil {
+			return err
+		}
+		if brief.ARN != record.ARN && !brief.CreatedAt.Before(record.CreatedAt) {
+			d.snapshot.Newer = ecs.DeploymentID(brief.Target)
+		}
+		break // newest first
+	}
+	return nil
+}
+
+// reconcile measures for how long the views of the deployment have disagreed.
+func (d *ecsDeployment) reconcile(now time.Time) {
+	s := &d.snapshot
+	_, replaced := s.replacement()
+	final := s.Record != nil && s.Record.Final() || s.Own.RolloutState == "FAILED"
+	primary := s.Service.Primary()
+	steady := len(s.Service.Deployments) == 1 && primary.Running == primary.Desired && primary.Pending == 0
+	s.Replaced = lasted(&d.replaced, replaced, now)
+	s.Ended = lasted(&d.ended, final, now)
+	s.Steady = lasted(&d.steady, steady, now)
+}
+
+// lasted is how long something has been so. since is when it began.
+func lasted(since *time.Time, is bool, now time.Time) time.Duration {
+	switch {
+	case !is:
+		*since = time.Time{}
+	case since.IsZero():
+		*since = now
+	default:
+		return now.Sub(*since)
+	}
+	return 0
+}
+
+// readTasks looks at the deployment's tasks where that may change the verdict:
+// whether it can still succeed, and whether a full count is healthy.
+func (d *ecsDeployment) readTasks(ctx context.Context) []Event {
+	s := &d.snapshot
+	if s.Until == UntilTraffic && s.Full() {
+		healthy, total, known := d.controller.doctor.Health(ctx, s.Service.Cluster, s.ID, s.Service.TargetGroups)
+		s.Healthy = nil
+		if known {
+			all := healthy >= total && total >= s.Own.Desired
+			s.Healthy = &all
+		}
+	}
+	own := s.Own
+	due := own.Failed > d.failed || own.Running < own.Desired && time.Since(d.looked) >= tasksAgain
+	if d.most <= 0 || !s.Listed || s.Scaling || !due {
+		return nil
+	}
+	d.failed, d.looked = own.Failed, time.Now()
+	var events []Event
+	s.Hopeless, events = hopeless(ctx, d.controller.doctor, d.news, *s, d.most)
+	return events
+}
+
+// hopeless looks at the stopped tasks of a deployment and returns the reason to
+// give it up, or nil. What it waits for, since that passes by itself, is told once.
+func hopeless(ctx context.Context, doctor Doctor, news *news, s Snapshot, most int) (*Reason, []Event) {
+	subject := s.Subject()
+	if cause, is := diagnosis.Unlaunchable(subject.Events, subject.Since, s.Own.Running+s.Own.Pending, most); is {
+		return &Reason{Code: TasksNotStarted, Cause: &cause, Count: cause.Count, Limit: most}, nil
+	}
+	causes := doctor.Stops(ctx, subject)
+	if cause, is := diagnosis.Hopeless(causes, most); is {
+		return &Reason{Code: TasksFail, Cause: &cause, Count: cause.Count, Limit: most}, nil
+	}
+	if cause, is := diagnosis.Awaited(causes); is && news.troubles[cause.Reason] == 0 {
+		news.troubles[cause.Reason]++
+		return nil, []Event{{time.Now(), Waits{cause}}}
+	}
+	return nil, nil
+}
+
+// progress tells what differs from what was told last.
+func (d *ecsDeployment) progress() []Event {
+	var events []Event
+	now, s := time.Now(), d.snapshot
+	if doom := s.doom(); d.news.changed("doom", doom.Status, doom.Status == "") && doom.Status != "" {
+		events = append(events, Event{now, doom})
+	}
+	if stage := d.stage(now); d.news.changed("stage", stage.key(), stage.Name == "") && stage.Name != "" {
+		events = append(events, Event{now, stage})
+	}
+	if counts := s.Counts(); s.Listed && d.news.changed("counts", counts, false) {
+		events = append(events, Event{now, counts})
+	}
+	return events
+}
+
+// doom says that the deployment in progress will not end well; zero otherwise.
+func (s Snapshot) doom() Doomed {
+	switch {
+	case s.Record != nil && s.Record.RollingBack():
+		return Doomed{Status: s.Record.Status, Asked: s.Asked && len(s.Record.Alarms) == 0, Detail: words(*s.Record), Alarms: s.Record.Alarms}
+	case s.Record == nil && s.Own.RolloutState == "FAILED":
+		return Doomed{Status: "FAILED", Asked: s.Asked, Detail: s.Own.Reason}
+	}
+	return Doomed{}
+}
+
+// stage says where a deployment with a strategy of its own is. The rest of a bake
+// is told in tenths, so that hours of it are a dozen lines.
+func (d *ecsDeployment) stage(now time.Time) Stage {
+	record := d.snapshot.Record
+	if record == nil || record.Stage == "" {
+		return Stage{}
+	}
+	stage := Stage{Name: record.Stage, Traffic: record.Target.Traffic}
+	if record.Stage != "BAKE_TIME" {
+		d.baking = time.Time{}
+		return stage
+	}
+	if d.baking.IsZero() {
+		d.baking = now
+	}
+	if left := record.Strategy.Bake - now.Sub(d.baking); left > 0 {
+		step := max(time.Minute, (record.Strategy.Bake / 10).Truncate(time.Minute))
+		stage.Left = (left + step - 1) / step * step
+	}
+	return stage
+}
+
+// key is the stage as a comparable value.
+func (s Stage) key() any {
+	traffic := -1.0
+	if s.Traffic != nil {
+		traffic = *s.Traffic
+	}
+	return [3]any{s.Name, traffic, s.Left}
+}
+
+// Stop implements [Deployment].
+func (d *ecsDeployment) Stop(ctx context.Context) error {
+	if err := d.look(ctx); err != nil {
+		return err
+	}
+	s := &d.snapshot
+	switch {
+	case s.RollingBack():
+		return nil // it goes back already, and stopping it would change nothing
+	case s.Record == nil:
+		return ErrNoRecord
+	}
+	err := d.controller.client.Stop(ctx, s.Record.ARN)
+	if err == nil {
+		s.Asked = true
+		return nil
+	}
+	if again := d.look(ctx); again != nil {
+		return again
+	}
+	if s.RollingBack() {
+		return nil
+	}
+	return err
+}
+
+// look reads the deployment for a decision: the error is ErrEnded or ErrNotOurs
+// where there is nothing left to stop.
+func (d *ecsDeployment) look(ctx context.Context) error {
+	d.searched = time.Time{} // a record that could not be found may be there now
+	if _, err := d.poll(ctx); err != nil {
+		return err
+	}
+	s := d.snapshot
+	s.Hopeless, s.Until = nil, UntilEnded
+	if v := Judge(s); v.Final() && v.Outcome != Paused {
+		d.verdict = v
+		if v.Outcome == Superseded {
+			return ErrNotOurs
+		}
+		return ErrEnded
+	}
+	if _, replaced := s.replacement(); replaced {
+		return ErrNotOurs
+	}
+	if s.Record != nil && s.Record.Final() { // SUCCESSFUL before the full count, or STOPPED just now
+		d.verdict = Verdict{}
+		return ErrEnded
+	}
+	return nil
+}
+
+// Answer implements [Deployment].
+func (d *ecsDeployment) Answer(ctx context.Context, action Action) error {
+	if err := d.look(ctx); err != nil {
+		return err
+	}
+	hook := ecs.Hook{}
+	if d.snapshot.Record != nil {
+		hook = d.snapshot.Record.Waiting()
+	}
+	if hook.ID == "" {
+		return mistake.New(mistake.Service, "see the service's deployments", "the deployment of service %s is not paused any more", d.snapshot.Service.Name)
+	}
+	if err := d.controller.client.Answer(ctx, d.arn, hook.ID, action == RollBack); err != nil {
+		return err
+	}
+	d.snapshot.Answered = hook.ID
+	d.snapshot.Asked = action == RollBack
+	return nil
+}

@@ -1,0 +1,216 @@
+package rollout
+
+// What is known of a deployment after a poll: the service, the deployment's entry
+// in the service's list, and its own record. ECS brings the two views up to date
+// one after the other, so a snapshot also says for how long they have disagreed.
+
+import (
+	"regexp"
+	"slices"
+	"time"
+
+	"ecsdeploy/pkg/diagnosis"
+	"ecsdeploy/pkg/ecs"
+)
+
+// Snapshot is one consistent reading of a deployment.
+type Snapshot struct {
+	// What is followed.
+	ID       string   // ecs-svc/…, or CodeDeploy's d-…
+	Revision string   // ARN of the task definition revision that it brings
+	Previous string   // ARN of the revision before
+	Earlier  []string // ids of the deployments that were there before this one
+	New      bool     // this run started it
+	Reached  bool     // it had succeeded before anybody asked for it
+	Scaling  bool     // no new deployment was needed: only the count of tasks is to be reached
+	Asked    bool     // this run asked for it to be stopped or rolled back
+	Answered string   // id of the hook that was answered
+	Until    Until
+	Left     time.Duration // until the time limit of the watch
+
+	// What was seen.
+	Service ecs.Service
+	Gone    bool           // ECS does not know the service any more
+	Own     ecs.Deployment // our entry of the service's list, as last seen
+	Listed  bool           // it is still there
+	// Record is ECS's record of the deployment; nil where it cannot be read, or
+	// not yet.
+	Record *ecs.ServiceDeployment
+	// Newer is the id of a deployment that ECS's history has after ours.
+	Newer string
+	// RollsBackTo is the id of the deployment to which ECS said that it rolls back.
+	RollsBackTo string
+	// CodeDeploy is CodeDeploy's record; nil where ECS itself deploys.
+	CodeDeploy *CodeDeployRecord
+	// Hopeless is the cause for which too many tasks have failed; nil otherwise.
+	Hopeless *Reason
+	// Healthy says that all running tasks pass their health checks; nil where that
+	// is not known.
+	Healthy *bool
+
+	// For how long two views have disagreed, at the time of the reading.
+	Replaced time.Duration // the PRIMARY deployment has been an unknown one
+	Ended    time.Duration // the record has been final, or the list's entry FAILED
+	Steady   time.Duration // the full count has been running without another deployment
+}
+
+// grace is how long one view of a deployment may lag behind the other before the
+// difference is taken for a fact. SUCCESSFUL has been seen 38 s before COMPLETED.
+const grace = 15 * time.Second
+
+// replacement returns the PRIMARY deployment where it is neither ours nor one to
+// which ECS rolls back: somebody else's newer one.
+func (s Snapshot) replacement() (ecs.Deployment, bool) {
+	primary := s.Service.Primary()
+	if primary.ID == "" || primary.ID == s.ID || s.rollsBackTo(primary) {
+		return ecs.Deployment{}, false
+	}
+	return primary, true
+}
+
+// rollsBackTo tells ECS's own rollback from somebody's newer deployment. A
+// rollback revives the id of an earlier deployment; where it makes a new one, ECS
+// says so in words, in the reason of either entry or in an event.
+func (s Snapshot) rollsBackTo(primary ecs.Deployment) bool {
+	if slices.Contains(s.Earlier, primary.ID) || s.RollsBackTo == primary.ID {
+		return true
+	}
+	if s.Record != nil && ecs.DeploymentID(s.Record.RollbackTo) == primary.ID {
+		return true
+	}
+	return RollbackTarget(s.Own.Reason) == primary.ID || RollbackTarget(primary.Reason) == primary.ID
+}
+
+// rollbackWords is how ECS announces a rollback, in events ("rolling back to
+// deployment ecs-svc/123.") and in rolloutStateReason ("… rolling back to
+// deploymentId ecs-svc/123.").
+var rollbackWords = regexp.MustCompile(`(?i)rolling back to deployment(?:id)? (ecs-svc/\w+)`)
+
+// RollbackTarget returns the id of the deployment to which a text of ECS says
+// that it rolls back, or "".
+func RollbackTarget(text string) string {
+	if m := rollbackWords.FindStringSubmatch(text); m != nil {
+		return m[1]
+	}
+	return ""
+}
+
+// RollingBack reports whether the deployment is on its way back.
+func (s Snapshot) RollingBack() bool {
+	switch {
+	case s.CodeDeploy != nil:
+		return s.CodeDeploy.Rollback != nil && !over(s.CodeDeploy.Rollback.Status) || s.CodeDeploy.RollbackDue
+	case s.Record != nil:
+		return s.Record.RollingBack()
+	}
+	primary := s.Service.Primary()
+	return primary.ID != "" && primary.ID != s.ID && s.rollsBackTo(primary)
+}
+
+// InProgress reports whether the deployment is known to go on, so that it can be
+// stopped.
+func (s Snapshot) InProgress() bool {
+	switch {
+	case s.Reached, s.Scaling, s.Gone:
+		return false
+	case s.CodeDeploy != nil:
+		return s.CodeDeploy.Status == "" || !over(s.CodeDeploy.Status)
+	case s.Record != nil:
+		return !s.Record.Final()
+	}
+	primary := s.Service.Primary()
+	return primary.ID == s.ID && primary.RolloutState != "COMPLETED" && primary.RolloutState != "FAILED"
+}
+
+// Blocks reports whether no other deployment can start before this one has ended.
+func (s Snapshot) Blocks() bool { return s.CodeDeploy != nil }
+
+// Shifted reports whether the new revision has all of the production traffic: of
+// a rolling deployment, that its full count of tasks runs and is healthy.
+func (s Snapshot) Shifted() bool {
+	switch {
+	case s.CodeDeploy != nil:
+		return s.CodeDeploy.shifted() || s.Service.Primary().CodeDeploy == s.ID
+	case s.Record != nil && s.Record.Final():
+		return s.Record.Status == "SUCCESSFUL"
+	case s.RollingBack():
+		return false
+	case s.Record != nil && s.Record.Stage != "":
+		switch s.Record.Stage {
+		case "BAKE_TIME", "CLEAN_UP":
+			return s.Record.Target.Traffic == nil || *s.Record.Target.Traffic == 100
+		}
+		return false
+	case s.strategy() != "" && s.strategy() != "ROLLING":
+		return false
+	}
+	return s.Full() && s.Healthy != nil && *s.Healthy
+}
+
+// Full reports whether the full count of the deployment's tasks runs.
+func (s Snapshot) Full() bool {
+	return s.Listed && s.Own.Desired > 0 && s.Own.Running >= s.Own.Desired && s.Own.Pending == 0
+}
+
+func (s Snapshot) strategy() string {
+	if s.Record != nil && s.Record.Strategy.Name != "" {
+		return s.Record.Strategy.Name
+	}
+	return s.Service.Strategy.Name
+}
+
+// Counts are the tasks of the deployment.
+func (s Snapshot) Counts() Counts {
+	return Counts{
+		Running: s.Own.Running, Desired: s.Own.Desired, Pending: s.Own.Pending, Failed: s.Own.Failed,
+		Others: max(s.Service.Running-s.Own.Running, 0),
+	}
+}
+
+// HookID is the id of the hook at which the deployment waits, or CodeDeploy's
+// deployment that waits to shift the traffic; else empty.
+func (s Snapshot) HookID() string {
+	switch {
+	case s.CodeDeploy != nil && s.CodeDeploy.waits():
+		return s.ID
+	case s.Record != nil && s.CodeDeploy == nil:
+		return s.Record.Waiting().ID
+	}
+	return ""
+}
+
+// RecordARN is the ARN of the service deployment; empty where it is not known or
+// CodeDeploy deploys.
+func (s Snapshot) RecordARN() string {
+	if s.Record == nil {
+		return ""
+	}
+	return s.Record.ARN
+}
+
+// TaskID is what the deployment's tasks carry as startedBy: the id of ECS's entry
+// or of CodeDeploy's task set; empty while there is none.
+func (s Snapshot) TaskID() string {
+	if s.CodeDeploy != nil {
+		return s.Own.ID
+	}
+	return s.ID
+}
+
+// Subject is the deployment as package diagnosis looks at it.
+func (s Snapshot) Subject() diagnosis.Subject {
+	subject := diagnosis.Subject{
+		Cluster: s.Service.Cluster, Service: s.Service.Name, DeploymentID: s.TaskID(), TaskDefinition: s.Revision,
+		Since: s.Own.CreatedAt, Events: s.Service.Events, TargetGroups: s.Service.TargetGroups,
+	}
+	if s.Record != nil {
+		subject.Alarms = s.Record.Alarms
+		if subject.Since.IsZero() {
+			subject.Since = s.Record.CreatedAt
+		}
+	}
+	if s.CodeDeploy != nil {
+		subject.Elsewhere = s.CodeDeploy.elsewhere()
+	}
+	return subject
+}
