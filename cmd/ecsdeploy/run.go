@@ -162,7 +162,7 @@ func (j job) deployer(cfg aws.Config) *deploy.Deployer {
 		j.network.Apply(registries.Transport)
 		transport = registries
 	}
-	repositories := ecr.New(cfg, ecr.Options{Logger: j.log})
+	repositories := ecr.New(cfg, ecr.Options{Logger: j.log, Mask: j.console.Mask})
 	client := ecs.New(cfg)
 	return &deploy.Deployer{
 		ECR:      repositories,
