@@ -105,71 +105,13 @@ func (r Rules) value(s *smithy.Schema, v any, path string, future map[string]boo
 	shape := ShapeName(s)
 	switch s.Type() {
 	case smithy.ShapeTypeStructure, smithy.ShapeTypeUnion:
-		doc, ok := v.(Object)
-		if !ok {
-			return wrongType(v, "structure")
-		}
-		for _, name := range slices.Sorted(maps.Keys(doc)) {
-			m := s.Member(name)
-			if m == nil {
-				if future[name] {
-					continue
-				}
-				return Errorf("SerializationException", "Unknown member %q of %s at '%s'", name, shape, join(path, name))
-			}
-			if err := r.value(m, doc[name], join(path, name), future); err != nil {
-				return err
-			}
-		}
-		for _, name := range r.Required[shape] {
-			if !doc.Has(name) {
-				return Violation{Kind: Missing, Path: join(path, name), Shape: shape, Member: name}
-			}
-		}
-		return nil
+		return r.structure(s, v, path, future)
 	case smithy.ShapeTypeList, smithy.ShapeTypeSet:
-		items, ok := v.([]any)
-		if !ok {
-			return wrongType(v, "list")
-		}
-		for i, item := range items {
-			if item == nil {
-				continue
-			}
-			if err := r.value(s.ListMember(), item, join(path, strconv.Itoa(i+1)+".member"), future); err != nil {
-				return err
-			}
-		}
-		return r.bounds(shape, path, len(items), v)
+		return r.items(s, v, path, future)
 	case smithy.ShapeTypeMap:
-		doc, ok := v.(Object)
-		if !ok {
-			return wrongType(v, "map")
-		}
-		for _, key := range slices.Sorted(maps.Keys(doc)) {
-			if err := r.value(s.MapKey(), key, join(path, key), future); err != nil {
-				return err
-			}
-			if err := r.value(s.MapValue(), doc[key], join(path, key), future); err != nil {
-				return err
-			}
-		}
-		return r.bounds(shape, path, len(doc), v)
+		return r.entries(s, v, path, future)
 	case smithy.ShapeTypeString, smithy.ShapeTypeEnum:
-		text, ok := v.(string)
-		if !ok {
-			return wrongType(v, "String")
-		}
-		if allowed := r.Enums[shape]; allowed != nil && !slices.Contains(allowed, text) {
-			return Violation{Kind: NotInEnum, Path: path, Shape: shape, Member: last(path), value: text, Allowed: allowed}
-		}
-		if err := r.bounds(shape, path, utf8.RuneCountInString(text), v); err != nil {
-			return err
-		}
-		if l, ok := r.Limits[shape]; ok && l.Pattern != nil && !l.Pattern.MatchString(text) {
-			return Violation{Kind: NoMatch, Path: path, Shape: shape, Member: last(path), value: text, Limit: l}
-		}
-		return nil
+		return r.text(s, v, path)
 	case smithy.ShapeTypeBoolean:
 		if _, ok := v.(bool); !ok {
 			return wrongType(v, "Boolean")
@@ -201,6 +143,88 @@ func (r Rules) value(s *smithy.Schema, v any, path string, future map[string]boo
 		return nil
 	}
 	return nil // documents hold any JSON
+}
+
+// structure checks the members of a structure, and that the required ones are there.
+func (r Rules) structure(s *smithy.Schema, v any, path string, future map[string]bool) error {
+	shape := ShapeName(s)
+	doc, ok := v.(Object)
+	if !ok {
+		return wrongType(v, "structure")
+	}
+	for _, name := range slices.Sorted(maps.Keys(doc)) {
+		m := s.Member(name)
+		if m == nil {
+			if future[name] {
+				continue
+			}
+			return Errorf("SerializationException", "Unknown member %q of %s at '%s'", name, shape, join(path, name))
+		}
+		if err := r.value(m, doc[name], join(path, name), future); err != nil {
+			return err
+		}
+	}
+	for _, name := range r.Required[shape] {
+		if !doc.Has(name) {
+			return Violation{Kind: Missing, Path: join(path, name), Shape: shape, Member: name}
+		}
+	}
+	return nil
+}
+
+// items checks a list.
+func (r Rules) items(s *smithy.Schema, v any, path string, future map[string]bool) error {
+	shape := ShapeName(s)
+	items, ok := v.([]any)
+	if !ok {
+		return wrongType(v, "list")
+	}
+	for i, item := range items {
+		if item == nil {
+			continue
+		}
+		if err := r.value(s.ListMember(), item, join(path, strconv.Itoa(i+1)+".member"), future); err != nil {
+			return err
+		}
+	}
+	return r.bounds(shape, path, len(items), v)
+}
+
+// entries checks a map.
+func (r Rules) entries(s *smithy.Schema, v any, path string, future map[string]bool) error {
+	shape := ShapeName(s)
+	doc, ok := v.(Object)
+	if !ok {
+		return wrongType(v, "map")
+	}
+	for _, key := range slices.Sorted(maps.Keys(doc)) {
+		if err := r.value(s.MapKey(), key, join(path, key), future); err != nil {
+			return err
+		}
+		if err := r.value(s.MapValue(), doc[key], join(path, key), future); err != nil {
+			return err
+		}
+	}
+	return r.bounds(shape, path, len(doc), v)
+}
+
+// text checks a string or a value of an enumeration.
+func (r Rules) text(s *smithy.Schema, v any, path string) error {
+	shape := ShapeName(s)
+	text, ok := v.(string)
+	if !ok {
+		return wrongType(v, "String")
+	}
+	if allowed := r.Enums[shape]; allowed != nil && !slices.Contains(allowed, text) {
+		return Violation{Kind: NotInEnum, Path: path, Shape: shape, Member: last(path), value: text, Allowed: allowed}
+	}
+	if err := r.bounds(shape, path, utf8.RuneCountInString(text), v); err != nil {
+		return err
+	}
+	if l, ok := r.Limits[shape]; ok && l.Pattern != nil && !l.Pattern.MatchString(text) {
+		return Violation{Kind: NoMatch, Path: path, Shape: shape, Member: last(path), value: text, Limit: l}
+	}
+	return nil
 }
 
 func (r Rules) bounds(shape, path string, n int, v any) error {

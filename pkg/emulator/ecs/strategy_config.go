@@ -51,7 +51,7 @@ func deploymentConfiguration(old, change awsapi.Object, controller string) (awsa
 	out.Fill("strategy", "ROLLING")
 	strategy := out.Str("strategy")
 	if old.Has("strategy") && old.Str("strategy") != strategy { // what belonged to the strategy before goes with it
-		for _, m := range []string{"canaryConfiguration", "linearConfiguration", "bakeTimeInMinutes", "lifecycleHooks"} {
+		for _, m := range []string{"canaryConfiguration", "linearConfiguration", "bakeTimeInMinutes", "lifecycleHooks", "earlySuccessCriteria"} {
 			if !change.Has(m) {
 				delete(out, m)
 			}
@@ -71,6 +71,17 @@ func deploymentConfiguration(old, change awsapi.Object, controller string) (awsa
 	if a := out.Object("alarms"); a.Flag("enable") && len(a.List("alarmNames")) == 0 {
 		return invalid("alarmNames cannot be empty when alarms are enabled.")
 	}
+	if err := checkSteps(out); err != nil {
+		return nil, err
+	}
+	return out, checkHooks(out.Objects("lifecycleHooks"))
+}
+
+// checkSteps fills in and holds the rules for the traffic steps of a strategy.
+func checkSteps(out awsapi.Object) error {
+	invalid := func(format string, args ...any) error {
+		return awsapi.Errorf("InvalidParameterException", format, args...)
+	}
 	for _, c := range []struct {
 		strategy, member   string
 		percent            string
@@ -82,7 +93,7 @@ func deploymentConfiguration(old, change awsapi.Object, controller string) (awsa
 		{"CANARY", "canaryConfiguration", "canaryPercent", 0.1, "5.0", "canaryBakeTimeInMinutes", 10},
 		{"LINEAR", "linearConfiguration", "stepPercent", 3, "10.0", "stepBakeTimeInMinutes", 6},
 	} {
-		if strategy != c.strategy {
+		if out.Str("strategy") != c.strategy {
 			if out.Has(c.member) {
 				return invalid("%s is only valid when the deployment strategy is %s.", c.member, c.strategy)
 			}
@@ -102,7 +113,7 @@ func deploymentConfiguration(old, change awsapi.Object, controller string) (awsa
 			return invalid("%s must be between 0 and %d.", c.minutes, maxBake)
 		}
 	}
-	return out, checkHooks(out.Objects("lifecycleHooks"))
+	return nil
 }
 
 // checkEarlySuccess holds the rules for the early success of rolling updates.

@@ -210,26 +210,8 @@ func CheckTaskDefinition(in awsapi.Object) error {
 		return fail("Actual length: '%d'. Max allowed length is '%d' bytes.", size, maxTaskDefinition)
 	}
 	fargate := slices.Contains(in.Strings("requiresCompatibilities"), "FARGATE")
-	mode := in.Str("networkMode")
 	if fargate {
-		if mode != "awsvpc" {
-			return fail("Fargate only supports network mode ‘awsvpc’.")
-		}
-		for _, m := range []string{"cpu", "memory"} {
-			if !in.Has(m) {
-				return fail("Fargate requires that '%s' be defined at the task level.", m)
-			}
-		}
-		if pid := in.Str("pidMode"); pid != "" && pid != "task" {
-			return fail("Tasks using the Fargate launch type do not support pidMode '%s'. The supported value for pidMode is 'task'.", pid)
-		}
-		if len(in.List("placementConstraints")) > 0 {
-			return fail("Fargate compatible task definitions do not support placement constraints.")
-		}
-		if s := in.Object("ephemeralStorage").Number("sizeInGiB", 21); s < 21 || s > 200 {
-			return fail("Ephemeral storage size should be between 21 and 200 GiB.")
-		}
-		if err := FargateSize(in); err != nil {
+		if err := checkFargate(in); err != nil {
 			return err
 		}
 	}
@@ -275,6 +257,35 @@ func CheckTaskDefinition(in awsapi.Object) error {
 	if taskCPU > 0 && cpu > taskCPU {
 		return fail("The total number of cpu units of the containers (%d) is greater than the cpu units of the task (%d).", cpu, taskCPU)
 	}
+	return checkReferences(in, byName)
+}
+
+// checkFargate holds what Fargate requires of the task as a whole.
+func checkFargate(in awsapi.Object) error {
+	fail := func(format string, args ...any) error { return awsapi.Errorf("ClientException", format, args...) }
+	if in.Str("networkMode") != "awsvpc" {
+		return fail("Fargate only supports network mode ‘awsvpc’.")
+	}
+	for _, m := range []string{"cpu", "memory"} {
+		if !in.Has(m) {
+			return fail("Fargate requires that '%s' be defined at the task level.", m)
+		}
+	}
+	if pid := in.Str("pidMode"); pid != "" && pid != "task" {
+		return fail("Tasks using the Fargate launch type do not support pidMode '%s'. The supported value for pidMode is 'task'.", pid)
+	}
+	if len(in.List("placementConstraints")) > 0 {
+		return fail("Fargate compatible task definitions do not support placement constraints.")
+	}
+	if s := in.Object("ephemeralStorage").Number("sizeInGiB", 21); s < 21 || s > 200 {
+		return fail("Ephemeral storage size should be between 21 and 200 GiB.")
+	}
+	return FargateSize(in)
+}
+
+// checkReferences holds that volumes are unique, and that what containers name is there.
+func checkReferences(in awsapi.Object, byName map[string]awsapi.Object) error {
+	fail := func(format string, args ...any) error { return awsapi.Errorf("ClientException", format, args...) }
 	volumes := map[string]bool{}
 	for _, v := range in.Objects("volumes") {
 		if !resourceName.MatchString(v.Str("name")) {
@@ -285,7 +296,7 @@ func CheckTaskDefinition(in awsapi.Object) error {
 		}
 		volumes[v.Str("name")] = true
 	}
-	for _, c := range containers {
+	for _, c := range in.Objects("containerDefinitions") {
 		for _, m := range c.Objects("mountPoints") {
 			if !volumes[m.Str("sourceVolume")] {
 				return fail("Unknown volume '%s'.", m.Str("sourceVolume"))
@@ -320,26 +331,8 @@ func checkContainer(in, c awsapi.Object, fargate bool, taskMemory int) error {
 	if taskMemory > 0 && max(c.Number("memory", 0), c.Number("memoryReservation", 0)) > taskMemory {
 		return fail("Invalid setting for container '%s'. Container memory must not be greater than the memory of the task (%d MiB).", name, taskMemory)
 	}
-	environment := map[string]bool{}
-	for _, v := range c.Objects("environment") {
-		if v.Str("name") == "" {
-			return fail("Environment variable name cannot be empty for container '%s'.", name)
-		}
-		environment[v.Str("name")] = true // ECS takes the same variable twice; the last one wins
-	}
-	secrets := map[string]bool{}
-	for _, s := range c.Objects("secrets") {
-		n := s.Str("name")
-		if environment[n] {
-			return fail("The secret name must be unique and not shared with any new or existing environment variables set on the container, such as '%s'.", n)
-		}
-		if secrets[n] {
-			return fail("Duplicate secret names found: %s. Each secret name must be unique.", n)
-		}
-		secrets[n] = true
-		if s.Str("valueFrom") == "" {
-			return fail("The secret valueFrom must not be empty.")
-		}
+	if err := checkVariables(c); err != nil {
+		return err
 	}
 	for _, p := range c.Objects("portMappings") {
 		if in.Str("networkMode") == "awsvpc" && p.Has("hostPort") && p.Number("hostPort", 0) != 0 && p.Number("hostPort", 0) != p.Number("containerPort", 0) {
@@ -362,6 +355,40 @@ func checkContainer(in, c awsapi.Object, fargate bool, taskMemory int) error {
 			return fail("Health check command cannot be empty for container '%s'.", name)
 		}
 	}
+	return checkLogging(in, c, fargate)
+}
+
+// checkVariables holds the rules for environment variables and secrets.
+func checkVariables(c awsapi.Object) error {
+	fail := func(format string, args ...any) error { return awsapi.Errorf("ClientException", format, args...) }
+	name := c.Str("name")
+	environment := map[string]bool{}
+	for _, v := range c.Objects("environment") {
+		if v.Str("name") == "" {
+			return fail("Environment variable name cannot be empty for container '%s'.", name)
+		}
+		environment[v.Str("name")] = true // ECS takes the same variable twice; the last one wins
+	}
+	secrets := map[string]bool{}
+	for _, s := range c.Objects("secrets") {
+		n := s.Str("name")
+		if environment[n] {
+			return fail("The secret name must be unique and not shared with any new or existing environment variables set on the container, such as '%s'.", n)
+		}
+		if secrets[n] {
+			return fail("Duplicate secret names found: %s. Each secret name must be unique.", n)
+		}
+		secrets[n] = true
+		if s.Str("valueFrom") == "" {
+			return fail("The secret valueFrom must not be empty.")
+		}
+	}
+	return nil
+}
+
+// checkLogging holds the rules for log drivers, privileges and what needs an execution role.
+func checkLogging(in, c awsapi.Object, fargate bool) error {
+	fail := func(format string, args ...any) error { return awsapi.Errorf("ClientException", format, args...) }
 	log := c.Object("logConfiguration")
 	if log.Str("logDriver") == "awslogs" {
 		for _, o := range []string{"awslogs-group", "awslogs-region"} {
@@ -390,7 +417,7 @@ func checkContainer(in, c awsapi.Object, fargate bool, taskMemory int) error {
 			return fail(message, "log driver awslogs")
 		}
 	}
-	if !in.Has("executionRoleArn") && len(secrets) > 0 {
+	if !in.Has("executionRoleArn") && len(c.List("secrets")) > 0 {
 		return fail("When you are specifying container secrets, you must also specify a value for 'executionRoleArn'.")
 	}
 	return nil
