@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
+	ecrroom "ecsdeploy/pkg/emulator/ecr"
 	"ecsdeploy/pkg/emulator/iam"
 )
 
@@ -108,6 +109,6 @@ func TestPushPermissions(t *testing.T) {
 		resp := w.raw("POST", "/v2/"+DemoRepository+"/blobs/uploads/", nil)
 		w.expect(resp, 403, "DENIED", "User: arn:aws:iam::123456789012:user/emulator is not authorized to perform: ecr:InitiateLayerUpload on resource: "+repository+" because no identity-based policy allows the ecr:InitiateLayerUpload action")
 		w.Restrict(w.User(), token, w.allows("ecr:BatchCheckLayerAvailability ecr:DescribeRepositories ecr:InitiateLayerUpload ecr:UploadLayerPart ecr:CompleteLayerUpload ecr:PutImage ecr:BatchGetImage", repository, ""))
-		w.push("1", platform{"linux", "amd64"})
+		w.push("1", ecrroom.Platform{OS: "linux", Architecture: "amd64"})
 	})
 }

@@ -15,12 +15,21 @@
 package emulator
 
 import (
-	"ecsdeploy/pkg/emulator/iam"
 	"log/slog"
 	"net/http"
 	"slices"
 	"strings"
 	"time"
+
+	"ecsdeploy/pkg/emulator/awsapi"
+	"ecsdeploy/pkg/emulator/codedeploy"
+	"ecsdeploy/pkg/emulator/ecr"
+	"ecsdeploy/pkg/emulator/ecs"
+	"ecsdeploy/pkg/emulator/elb"
+	"ecsdeploy/pkg/emulator/events"
+	"ecsdeploy/pkg/emulator/iam"
+	"ecsdeploy/pkg/emulator/logs"
+	"ecsdeploy/pkg/emulator/scheduler"
 )
 
 // Options configures an [Emulator]. The zero value is a working one.
@@ -43,35 +52,35 @@ type Options struct {
 
 // Emulator is the emulated services and all their state. It is safe for concurrent use. Make it inside the synctest bubble it is used in.
 type Emulator struct {
-	server     *Server
-	ecs        *ECS
-	ecr        *ECR
-	logs       *Logs
-	codedeploy *CodeDeploy
-	scheduler  *Scheduler
+	server     *awsapi.Server
+	ecs        *ecs.ECS
+	ecr        *ecr.ECR
+	logs       *logs.Logs
+	codedeploy *codedeploy.CodeDeploy
+	scheduler  *scheduler.Scheduler
 	sts        *STS
 }
 
 // New makes an emulator with nothing in it.
 func New(o Options) (*Emulator, error) {
-	store, err := newBlobStore(o.Directory)
+	store, err := ecr.NewStore(o.Directory)
 	if err != nil {
 		return nil, err
 	}
-	server := newServer(Settings{o.Region, o.Account, o.Speed, o.Logger, o.FutureMembers})
-	e := &Emulator{server: server, ecr: newECR(server, store), logs: newLogs(server)}
-	e.ecs = newECS(server, e.ecr, e.logs)
-	e.codedeploy = newCodeDeploy(server, e.ecs)
-	newELB(server, e.ecs)
+	server := awsapi.NewServer(awsapi.Settings{Region: o.Region, Account: o.Account, Speed: o.Speed, Logger: o.Logger, FutureMembers: o.FutureMembers})
+	e := &Emulator{server: server, ecr: ecr.New(server, store), logs: logs.New(server)}
+	e.ecs = ecs.New(server, e.ecr, e.logs)
+	e.codedeploy = codedeploy.New(server, e.ecs)
+	elb.New(server, e.ecs)
 	e.sts = newSTS(server)
-	newEventBridge(server)
-	e.scheduler = newScheduler(server)
+	events.New(server)
+	e.scheduler = scheduler.New(server)
 	e.Behave(o.Behaviour)
 	return e, nil
 }
 
 // Close removes what uploads in progress left behind. Finished layers in [Options.Directory] stay.
-func (e *Emulator) Close() error { return e.ecr.store.close() }
+func (e *Emulator) Close() error { return e.ecr.Store.Close() }
 
 // Fail makes calls of an operation fail: "ecs:UpdateService", "sts:AssumeRole", "registry:PutManifest" (see [Request]), or "ecs:*" for all of a
 // service. Faults of the same operation are taken one after the other.
@@ -112,7 +121,9 @@ func (e *Emulator) Requests() []Request { return e.server.Requests() }
 // It is in force until the next call for the same names. The deployment that comes with a service's creation, deployments under way, and going back
 // to a task definition that this service has run successfully before, are not touched by it: the old revision stays healthy, so that a rollback
 // works. What a scenario sets on the service (circuit breaker, strategy, alarms) stays on it until another one, or UpdateService, sets it anew.
-func (e *Emulator) Script(cluster, service string, s Scenario) { e.ecs.Script(cluster, service, s) }
+func (e *Emulator) Script(cluster, service string, s Scenario) {
+	e.ecs.Script(cluster, service, s)
+}
 
 // ScriptTasks sets what becomes of the next one-off tasks of a task definition family, by the names of cluster and family; "" is any. It goes
 // before what [Emulator.Script] says for every service. A fate that neither exits nor has a reason ends with exit code 0 after ten seconds, or, where
@@ -133,28 +144,28 @@ func (e *Emulator) MakeExpress(cluster, service string, x Express) error {
 
 // Transport returns a RoundTripper whose every request is answered by e. A connection that e cuts ([Reset]) is the error
 // "connection reset by peer" as over TCP.
-func (e *Emulator) Transport() http.RoundTripper { return newTransport(e) }
+func (e *Emulator) Transport() http.RoundTripper { return awsapi.NewTransport(e) }
 
 // Behave sets how the services behave from now on. Deployments under way keep the lags that they have drawn.
 func (e *Emulator) Behave(b Behaviour) {
-	e.server.mu.Lock()
-	defer e.server.mu.Unlock()
-	e.ecs.behave(b)
-	e.ecr.refusesRepeated = b.RefuseRepeatedPut
+	e.server.Mu.Lock()
+	defer e.server.Mu.Unlock()
+	e.ecs.Behave(b)
+	e.ecr.RefusesRepeated = b.RefuseRepeatedPut
 }
 
 // Retag moves a tag of a repository to another image of it, as somebody's push under the same tag does; also where tags are immutable, as after
 // a deletion.
 func (e *Emulator) Retag(repository, tag, digest string) error {
-	return e.ecr.retag(repository, tag, digest)
+	return e.ecr.Retag(repository, tag, digest)
 }
 
 // History returns what truly happened so far. State is brought up to the present first.
 func (e *Emulator) History() History {
-	e.server.mu.Lock()
-	defer e.server.mu.Unlock()
-	e.server.advance(time.Now())
-	h := History{Changes: e.server.recorded(), Deployments: append(e.ecs.records(), e.codedeploy.records()...)}
+	e.server.Mu.Lock()
+	defer e.server.Mu.Unlock()
+	e.server.Advance(time.Now())
+	h := History{Changes: e.server.Recorded(), Deployments: append(e.ecs.Records(), e.codedeploy.Records()...)}
 	slices.SortStableFunc(h.Deployments, func(a, b DeploymentRecord) int { return a.Created.Compare(b.Created) })
 	return h
 }
@@ -164,13 +175,13 @@ func (e *Emulator) History() History {
 func (e *Emulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case r.URL.Path == "/v2" || strings.HasPrefix(r.URL.Path, "/v2/"):
-		e.ecr.serveRegistry(w, r)
+		e.ecr.ServeRegistry(w, r)
 	case r.URL.Path == "/schedules" || strings.HasPrefix(r.URL.Path, "/schedules/"):
-		e.scheduler.serve(w, r)
+		e.scheduler.Serve(w, r)
 	case r.Header.Get("X-Amz-Target") != "":
-		e.server.serveJSON(w, r)
+		e.server.ServeJSON(w, r)
 	case r.Method == http.MethodPost && strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded"):
-		e.server.serveQuery(w, r)
+		e.server.ServeQuery(w, r)
 	default:
 		http.Error(w, "This is the emulator of ECR, ECS, CodeDeploy, Elastic Load Balancing, STS and CloudWatch Logs: point AWS_ENDPOINT_URL here.", http.StatusNotFound)
 	}

@@ -7,6 +7,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
+
+	ecrroom "ecsdeploy/pkg/emulator/ecr"
 )
 
 // TestExpress deploys an image for arm64 to an Express service whose task definition says X86_64.
@@ -16,7 +18,7 @@ func TestExpress(t *testing.T) {
 		if err := w.ExpressDemo(w.ctx); err != nil {
 			t.Fatal(err)
 		}
-		uri, digest := w.push("9", platform{"linux", "arm64"})
+		uri, digest := w.push("9", ecrroom.Platform{OS: "linux", Architecture: "arm64"})
 		image := uri + ":9"
 		revision := w.register(func(in *ecs.RegisterTaskDefinitionInput) { in.ContainerDefinitions[0].Image = &image })
 		for _, change := range []func(*ecs.UpdateServiceInput){
@@ -55,9 +57,9 @@ func TestExpress(t *testing.T) {
 func TestMovedTag(t *testing.T) {
 	t.Parallel()
 	inDemo(t, func(w *world) {
-		uri, first := w.push("1", platform{"linux", "amd64"})
+		uri, first := w.push("1", ecrroom.Platform{OS: "linux", Architecture: "amd64"})
 		image := uri + ":1"
-		_, second := w.push("2", platform{"linux", "amd64"})
+		_, second := w.push("2", ecrroom.Platform{OS: "linux", Architecture: "amd64"})
 		revision := w.register(func(in *ecs.RegisterTaskDefinitionInput) { in.ContainerDefinitions[0].Image = &image })
 		running := func(d *string) string {
 			w.wait(2*time.Minute, "complete", func() bool { return w.latest().Status == "SUCCESSFUL" })
@@ -106,7 +108,7 @@ func TestRepeatedPut(t *testing.T) {
 			if err := w.Demo(w.ctx); err != nil {
 				t.Fatal(err)
 			}
-			w.push("1", platform{"linux", "amd64"})
+			w.push("1", ecrroom.Platform{OS: "linux", Architecture: "amd64"})
 			had := w.raw("GET", "/v2/"+DemoRepository+"/manifests/1", nil)
 			resp := w.raw("PUT", "/v2/"+DemoRepository+"/manifests/1", had.Body, "Content-Type", had.Header.Get("Content-Type"))
 			if refuses {

@@ -10,6 +10,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
+
+	ecrroom "ecsdeploy/pkg/emulator/ecr"
 )
 
 func TestUpdateWithoutChangeStartsNothing(t *testing.T) {
@@ -206,7 +208,7 @@ func TestBreakerThreshold(t *testing.T) {
 // TestImageOfOurRegistry follows an image from the registry into tasks and service revision.
 func TestImageOfOurRegistry(t *testing.T) {
 	inDemo(t, func(w *world) {
-		uri, digest := w.push("7", platform{"linux", "amd64"})
+		uri, digest := w.push("7", ecrroom.Platform{OS: "linux", Architecture: "amd64"})
 		run := func(image string) (types.Deployment, *string) {
 			arn := w.register(func(in *ecs.RegisterTaskDefinitionInput) { in.ContainerDefinitions[0].Image = &image })
 			d := w.update(func(in *ecs.UpdateServiceInput) { in.TaskDefinition = arn }).Deployments[0]
@@ -234,7 +236,7 @@ func TestImageOfOurRegistry(t *testing.T) {
 			t.Errorf("missing tag: %s", *task.StoppedReason)
 		}
 
-		arm, _ := w.push("9", platform{"linux", "arm64"})
+		arm, _ := w.push("9", ecrroom.Platform{OS: "linux", Architecture: "arm64"})
 		d, _ = run(arm + ":9")
 		if task := stopped(d); *task.StoppedReason != "Essential container in task exited" || *task.Containers[0].ExitCode != 255 {
 			t.Errorf("wrong platform: %s, exit code %v", *task.StoppedReason, task.Containers[0].ExitCode)

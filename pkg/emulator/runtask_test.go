@@ -7,6 +7,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
+
+	"ecsdeploy/pkg/emulator/scenario"
 )
 
 // runs is a request for a one-off task of the demo's family.
@@ -26,8 +28,8 @@ func TestScriptedTasks(t *testing.T) {
 	t.Parallel()
 	inDemo(t, func(w *world) {
 		w.ScriptTasks(DemoCluster, DemoFamily, Scenario{Fates: []Fate{
-			{Exit: exit(3), ExitAfter: 40 * time.Second, Log: []string{"applying 0001", "applying 0002", "duplicate column"}, LogEvery: 10 * time.Second},
-			{Unplaced: unplacedFargate.Unplaced},
+			{Exit: scenario.Exit(3), ExitAfter: 40 * time.Second, Log: []string{"applying 0001", "applying 0002", "duplicate column"}, LogEvery: 10 * time.Second},
+			{Unplaced: scenario.UnplacedFargate.Unplaced},
 			{},
 			{Starting: true},
 		}})
@@ -68,7 +70,7 @@ func TestScriptedTasks(t *testing.T) {
 		}
 
 		in.ClientToken = nil
-		if out := must(w.ecs.RunTask(w.ctx, in))(w); len(out.Tasks) != 0 || len(out.Failures) != 1 || *out.Failures[0].Reason != unplacedFargate.Unplaced.Failure {
+		if out := must(w.ecs.RunTask(w.ctx, in))(w); len(out.Tasks) != 0 || len(out.Failures) != 1 || *out.Failures[0].Reason != scenario.UnplacedFargate.Unplaced.Failure {
 			t.Errorf("without capacity: %v, %v", out.Tasks, out.Failures)
 		}
 		in.ClientToken = nil // the SDK leaves the one that it made in the input

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"ecsdeploy/pkg/emulator/awsapi"
 )
 
 const runsTask = `"Arn":"arn:aws:ecs:eu-west-1:123456789012:cluster/c","RoleArn":"arn:aws:iam::123456789012:role/events","EcsParameters":{"TaskDefinitionArn":"arn:aws:ecs:eu-west-1:123456789012:task-definition/f:1","TaskCount":1,"LaunchType":"FARGATE","NetworkConfiguration":{"awsvpcConfiguration":{"Subnets":["s"],"AssignPublicIp":"DISABLED"}}}`
@@ -14,7 +16,7 @@ const runsTask = `"Arn":"arn:aws:ecs:eu-west-1:123456789012:cluster/c","RoleArn"
 func TestRules(t *testing.T) {
 	t.Parallel()
 	inWorld(t, Options{}, func(w *world) {
-		call := func(operation, body string) (object, error) {
+		call := func(operation, body string) (awsapi.Object, error) {
 			return w.post("AWSEvents."+operation, "events", []byte(body))
 		}
 		for _, step := range []struct{ operation, body, code string }{
@@ -35,11 +37,11 @@ func TestRules(t *testing.T) {
 			}
 		}
 		out := must(call("ListTargetsByRule", `{"Rule":"nightly"}`))(w)
-		target := out.objects("Targets")[0]
-		if len(out.list("Targets")) != 1 || target.has("Input") || !strings.HasSuffix(target.object("EcsParameters").str("TaskDefinitionArn"), "f:2") {
+		target := out.Objects("Targets")[0]
+		if len(out.List("Targets")) != 1 || target.Has("Input") || !strings.HasSuffix(target.Object("EcsParameters").Str("TaskDefinitionArn"), "f:2") {
 			t.Errorf("the target is %v, want it replaced as a whole", target)
 		}
-		if out := must(call("RemoveTargets", `{"Rule":"nightly","Ids":["1","2"]}`))(w); out.number("FailedEntryCount", 0) != 1 {
+		if out := must(call("RemoveTargets", `{"Rule":"nightly","Ids":["1","2"]}`))(w); out.Number("FailedEntryCount", 0) != 1 {
 			t.Errorf("removing: %v", out)
 		}
 	})
@@ -56,14 +58,14 @@ func errorText(err error) string {
 func TestSchedules(t *testing.T) {
 	t.Parallel()
 	inWorld(t, Options{}, func(w *world) {
-		call := func(method, path, body string) (object, int) {
+		call := func(method, path, body string) (awsapi.Object, int) {
 			w.Helper()
 			r := must(http.NewRequestWithContext(w.ctx, method, "https://scheduler.eu-west-1.amazonaws.com"+path, strings.NewReader(body)))(w)
 			r.Header.Set("X-Amz-Date", time.Now().UTC().Format("20060102T150405Z"))
 			r.Header.Set("Authorization", authorization("AKIATEST", "eu-west-1", "scheduler"))
 			resp := must(w.Transport().RoundTrip(r))(w)
 			defer resp.Body.Close()
-			return must(parseObject(must(io.ReadAll(resp.Body))(w)))(w), resp.StatusCode
+			return must(awsapi.ParseObject(must(io.ReadAll(resp.Body))(w)))(w), resp.StatusCode
 		}
 		const window = `"FlexibleTimeWindow":{"Mode":"OFF"},"ScheduleExpression":"rate(1 day)"`
 		for _, step := range []struct {
@@ -80,15 +82,15 @@ func TestSchedules(t *testing.T) {
 			{"PATCH", "/schedules/nightly", ``, 404, ""},
 		} {
 			out, status := call(step.method, step.path, step.body)
-			if status != step.status || out.str("Message") != step.message {
-				t.Errorf("%s %s: %d %s, want %d %s", step.method, step.path, status, out.str("Message"), step.status, step.message)
+			if status != step.status || out.Str("Message") != step.message {
+				t.Errorf("%s %s: %d %s, want %d %s", step.method, step.path, status, out.Str("Message"), step.status, step.message)
 			}
 		}
 		got, _ := call("GET", "/schedules/nightly?groupName=jobs", "")
-		if got.has("Description") || !strings.HasSuffix(got.object("Target").object("EcsParameters").str("TaskDefinitionArn"), "f:2") || got.str("State") != "ENABLED" {
+		if got.Has("Description") || !strings.HasSuffix(got.Object("Target").Object("EcsParameters").Str("TaskDefinitionArn"), "f:2") || got.Str("State") != "ENABLED" {
 			t.Errorf("the schedule is %v, want it replaced as a whole", got)
 		}
-		if list, _ := call("GET", "/schedules?ScheduleGroup=jobs&NamePrefix=n", ""); len(list.list("Schedules")) != 1 || list.objects("Schedules")[0].object("Target").has("EcsParameters") {
+		if list, _ := call("GET", "/schedules?ScheduleGroup=jobs&NamePrefix=n", ""); len(list.List("Schedules")) != 1 || list.Objects("Schedules")[0].Object("Target").Has("EcsParameters") {
 			t.Errorf("listed %v", list)
 		}
 		if _, status := call("DELETE", "/schedules/nightly?groupName=jobs", ""); status != 200 {

@@ -21,6 +21,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"ecsdeploy/pkg/emulator/awsapi"
 )
 
 // federation is what IAM knows of identity providers and of the roles that trust them.
@@ -40,8 +42,8 @@ type OIDCProvider struct {
 
 // AddOIDCProvider adds an identity provider to the account.
 func (e *STS) AddOIDCProvider(p OIDCProvider) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
+	e.Mu.Lock()
+	defer e.Mu.Unlock()
 	if e.federation.providers == nil {
 		e.federation.providers = map[string]OIDCProvider{}
 	}
@@ -54,8 +56,8 @@ func (e *STS) TrustRole(arn, policy string) error {
 	if err != nil {
 		return fmt.Errorf("trust policy of %s: %w", arn, err)
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
+	e.Mu.Lock()
+	defer e.Mu.Unlock()
 	if e.federation.roles == nil {
 		e.federation.roles = map[string][]trust{}
 	}
@@ -168,52 +170,51 @@ type stsWebIdentityRole struct {
 func (e *STS) assumeRoleWithWebIdentity(r *http.Request, form url.Values) (any, error) {
 	for name := range form {
 		if base, _, _ := strings.Cut(name, "."); !slices.Contains(webIdentityParameters, base) {
-			return nil, apiErrorf("ValidationError", "AssumeRoleWithWebIdentity has no parameter %s", name)
+			return nil, awsapi.Errorf("ValidationError", "AssumeRoleWithWebIdentity has no parameter %s", name)
 		}
 	}
 	m := roleARN.FindStringSubmatch(form.Get("RoleArn"))
 	name, seconds := form.Get("RoleSessionName"), 3600
 	switch token := form.Get("WebIdentityToken"); {
 	case m == nil:
-		return nil, apiErrorf("ValidationError", "Request ARN is invalid")
+		return nil, awsapi.Errorf("ValidationError", "Request ARN is invalid")
 	case !sessionForm.MatchString(name):
-		return nil, apiErrorf("ValidationError", `1 validation error detected: Value '%s' at 'roleSessionName' failed to satisfy constraint: Member must satisfy regular expression pattern: [\w+=,.@-]*`, name)
+		return nil, awsapi.Errorf("ValidationError", `1 validation error detected: Value '%s' at 'roleSessionName' failed to satisfy constraint: Member must satisfy regular expression pattern: [\w+=,.@-]*`, name)
 	case len(token) < 4 || len(token) > 20_000:
-		return nil, apiErrorf("ValidationError", "1 validation error detected: Value at 'webIdentityToken' failed to satisfy constraint: Member must have length between 4 and 20000")
+		return nil, awsapi.Errorf("ValidationError", "1 validation error detected: Value at 'webIdentityToken' failed to satisfy constraint: Member must have length between 4 and 20000")
 	case form.Has("ProviderId"):
-		return nil, apiErrorf("ValidationError", "ProviderId is not to be given for OpenID Connect ID tokens")
+		return nil, awsapi.Errorf("ValidationError", "ProviderId is not to be given for OpenID Connect ID tokens")
 	}
 	if d := form.Get("DurationSeconds"); d != "" {
 		n, err := strconv.Atoi(d)
 		if err != nil || n < 900 || n > 43_200 {
-			return nil, apiErrorf("ValidationError", "1 validation error detected: Value '%s' at 'durationSeconds' failed to satisfy constraint: Member must have value between 900 and 43200", d)
+			return nil, awsapi.Errorf("ValidationError", "1 validation error detected: Value '%s' at 'durationSeconds' failed to satisfy constraint: Member must have value between 900 and 43200", d)
 		}
 		seconds = n
 	}
 	token, err := parseIDToken(form.Get("WebIdentityToken"))
 	if err != nil {
-		return nil, apiErrorf("InvalidIdentityToken", "The ID Token provided is not a valid JWT. (You may see this error if you sent an Access Token)")
+		return nil, awsapi.Errorf("InvalidIdentityToken", "The ID Token provided is not a valid JWT. (You may see this error if you sent an Access Token)")
 	}
-	e.mu.Lock()
+	e.Mu.Lock()
 	provider, known := e.federation.providers[token.Issuer]
 	statements := e.federation.roles[form.Get("RoleArn")]
-	e.mu.Unlock()
-	if !known || m[1] != e.account {
-		return nil, apiErrorf("InvalidIdentityToken", "No OpenIDConnect provider found in your account for %s", token.Issuer)
+	e.Mu.Unlock()
+	if !known || m[1] != e.Account() {
+		return nil, awsapi.Errorf("InvalidIdentityToken", "No OpenIDConnect provider found in your account for %s", token.Issuer)
 	}
 	if err := token.verify(r, provider); err != nil {
-		e.log.Debug("token refused", "error", err)
-		return nil, apiErrorf("InvalidIdentityToken", "Couldn't retrieve verification key from your identity provider,  please reference AssumeRoleWithWebIdentity documentation for requirements")
+		return nil, awsapi.Errorf("InvalidIdentityToken", "Couldn't retrieve verification key from your identity provider,  please reference AssumeRoleWithWebIdentity documentation for requirements")
 	}
 	if now := time.Now().Unix(); now >= token.Expires {
-		return nil, apiErrorf("ExpiredTokenException", "Token expired: current date/time %d must be before the expiration date/time %d", now, token.Expires)
+		return nil, awsapi.Errorf("ExpiredTokenException", "Token expired: current date/time %d must be before the expiration date/time %d", now, token.Expires)
 	}
 	if !slices.Contains(provider.ClientIDs, token.Audience) {
-		return nil, apiErrorf("InvalidIdentityToken", "Incorrect token audience")
+		return nil, awsapi.Errorf("InvalidIdentityToken", "Incorrect token audience")
 	}
-	arn := "arn:aws:iam::" + e.account + ":oidc-provider/" + strings.TrimPrefix(token.Issuer, "https://")
+	arn := "arn:aws:iam::" + e.Account() + ":oidc-provider/" + strings.TrimPrefix(token.Issuer, "https://")
 	if !trusted(statements, arn, token) {
-		return nil, &apiError{http.StatusForbidden, "AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity"}
+		return nil, &awsapi.Error{Status: http.StatusForbidden, Code: "AccessDenied", Message: "Not authorized to perform sts:AssumeRoleWithWebIdentity"}
 	}
 	user, credentials := e.startSession(m[1], m[2], name, seconds)
 	return stsWebIdentityRole{user, credentials, arn, token.Audience, token.Subject}, nil
