@@ -218,8 +218,8 @@ func happenings() []struct {
 		{rollout.Status{ID: "d-2", Status: "Succeeded", Rollback: true}, "CodeDeploy rolls back with deployment d-2, which has succeeded"},
 		{rollout.Waits{Cause: diagnosis.Cause{Fault: diagnosis.Capacity}}, "waiting for capacity: the deployment is not given up for this"},
 		{rollout.Waits{}, "waiting for the cluster or its infrastructure to recover: the deployment is not given up for this"},
-		{rollout.Heartbeat{Counts: rollout.Counts{Running: 1, Desired: 2}, Healthy: 1, Stage: "SCALE_UP", Elapsed: 2 * time.Minute, Left: 28 * time.Minute, Said: ecs.Message{Time: time.Now().Add(-time.Minute), Text: "has started 1 tasks."}},
-			"1 of 2 running, 1 healthy, scale up; 2m elapsed, 28m left; last event, 1m ago: has started 1 tasks."},
+		{rollout.Heartbeat{Counts: rollout.Counts{Running: 1, Desired: 2, Others: 2}, Healthy: 1, Stage: "SCALE_UP", Elapsed: 2 * time.Minute, Left: 28 * time.Minute, Said: ecs.Message{Time: time.Now().Add(-time.Minute), Text: "(service web) has started 1 tasks."}},
+			"1 of 2 running, 1 healthy; 2 of the previous deployment; scale up; 2m elapsed, 28m left; last event, 1m ago: has started 1 tasks."},
 		{rollout.Heartbeat{Counts: rollout.Counts{Running: 1, Desired: 2}, Healthy: -1, Elapsed: 2 * time.Minute, Left: 28 * time.Minute}, "1 of 2 running; 2m elapsed, 28m left"},
 	}
 }
