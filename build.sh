@@ -11,6 +11,9 @@ readonly SBOM=build/ecsdeploy.cdx.json
 readonly VSIX_BUDGET=26214400 # bytes: Azure DevOps Server 2019 takes no more
 readonly PACK_QUALITY=${PACK_QUALITY:-9} # of Brotli; a release has 11: a sixth smaller, six times the work
 readonly REGISTRY_VERSION=v3.1.2
+readonly CRANE_VERSION=v0.22.1
+readonly REGCTL_VERSION=v0.11.7
+readonly ORAS_VERSION=v1.3.0
 readonly TOOLS="$PWD/.tools"
 readonly NPM="$TOOLS/npm"
 readonly NODE24="$NPM/node_modules/.bin/node"
@@ -30,6 +33,8 @@ Usage: ./build.sh COMMAND
   notice           write NOTICE, the licences of what ships, anew; package does so as well
   version X.Y.Z    set the version in the manifests and begin its section in the changelog
   try [SCENARIO]   run the packaged task against the emulator and watch it; "try help" lists the scenarios
+  tools            push what other tools write and have them pull it: crane, regctl and oras, which are installed, and
+                   skopeo, umoci, podman and buildah, where they are on the PATH (three minutes)
   bench [PATTERN]  the benchmarks; "bench push [FLAG…]" measures pushes beside the other tools on the PATH (half an hour),
                    "bench start [ROUNDS]" how long the packaged task takes to its first line
   emulator [FLAG…] the emulator as a server, until Ctrl+C
@@ -266,6 +271,16 @@ cmd_try() {
   exec build/emulator try -vsix "$VSIX" -node "$(command -v node)" "$@"
 }
 
+cmd_tools() {
+  need
+  say "install crane, regctl and oras"
+  GOBIN="$TOOLS/bin" go install "github.com/google/go-containerregistry/cmd/crane@$CRANE_VERSION"
+  GOBIN="$TOOLS/bin" go install "github.com/regclient/regclient/cmd/regctl@$REGCTL_VERSION"
+  GOBIN="$TOOLS/bin" go install "oras.land/oras/cmd/oras@$ORAS_VERSION"
+  test_environment
+  go test ./pkg/image -run '^TestTools$' -v
+}
+
 cmd_bench() {
   need
   if [ "${1:-}" = push ]; then
@@ -288,7 +303,7 @@ cmd_emulator() {
 
 main() {
   case $1 in
-    build | test | package | reproduce | sizes | platforms | notice | version | try | bench | emulator | help) "cmd_$1" "${@:2}" ;;
+    build | test | package | reproduce | sizes | platforms | notice | version | try | tools | bench | emulator | help) "cmd_$1" "${@:2}" ;;
     -h | --help) cmd_help ;;
     *) cmd_help >&2; exit 2 ;;
   esac

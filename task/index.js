@@ -29,10 +29,11 @@ const CONCLUDED = 83;
 // ---- What the agent is told ----
 
 // clean makes a line from outside harmless, more strictly than the executable does: what is invisible goes, and so does
-// every number sign, without which there is no command.
+// every number sign, without which there is no command. Passwords and signatures in URLs go, too.
 function clean(line) {
   const visible = line.replace(/\x1b\[[0-?]*[ -/]*[@-~]/g, '').replace(/\t/g, ' ').replace(/[\p{C}\p{Default_Ignorable_Code_Point}]/gu, '');
-  return visible.replace(/[#＃﹟♯⌗]/g, '*').slice(0, 1000);
+  const redacted = visible.replace(/:\/\/[^\s/?#"'`<>]*@/g, '://***@').replace(/(X-Amz-(?:Signature|Security-Token|Credential)(?:=|%3D))[^\s&"'`<>\\]+/gi, '$1***');
+  return redacted.replace(/[#＃﹟♯⌗]/g, '*').slice(0, 1000);
 }
 
 const lines = (text) => text.split(/\r\n|[\r\n\v\f\u0085\u2028\u2029]/).map(clean).filter((line) => line.trim());
@@ -102,8 +103,8 @@ function intact(file, entry) {
 // write puts content into file, whole or not at all, also when the machine fails meanwhile.
 function write(file, content) {
   const partial = `${file}.${process.pid}.tmp`;
+  const fd = fs.openSync(partial, 'wx', 0o755); // a new file, never what is there
   try {
-    const fd = fs.openSync(partial, 'wx', 0o755);
     try {
       fs.writeFileSync(fd, content);
       if (!windows) fs.fchmodSync(fd, 0o755);
@@ -166,9 +167,10 @@ function executable() {
     try { file = path.join(folder(), entry.name); } catch (err) { problems.push(err.message); continue; }
     if (intact(file, entry)) return file;
     content = content || unpacked(entry);
-    try { write(file, content); } catch (err) { problems.push(err.message); }
+    let problem = `${file} cannot be run, as on a file system mounted with noexec`;
+    try { write(file, content); } catch (err) { problem = err.message; }
     if (intact(file, entry)) return file; // unpacked now, or by another job meanwhile
-    problems.push(`${file} cannot be run, as on a file system mounted with noexec`);
+    problems.push(problem);
   }
   throw new Error(`EcsDeploy could not unpack its executable: ${problems.join('; ')}.`);
 }

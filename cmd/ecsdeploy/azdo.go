@@ -3,6 +3,7 @@ package main
 // Azure DevOps, as the run's environment describes it.
 
 import (
+	"cmp"
 	"net/http"
 	"strconv"
 
@@ -21,7 +22,7 @@ func (j job) azureDevOps() (*azdo.Client, error) {
 	s := j.config.Server
 	number := func(text string) int { n, _ := strconv.Atoi(text); return n }
 	o := azdo.Options{
-		CollectionURL: s.CollectionURL,
+		CollectionURL: cmp.Or(s.CollectionURL, s.ConnectionURL),
 		Project:       s.Project,
 		Token:         s.Token.Reveal(),
 		Release:       number(s.ReleaseID),

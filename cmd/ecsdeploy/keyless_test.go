@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -87,5 +88,47 @@ func TestKeyless(t *testing.T) {
 				})
 			})
 		}
+	}
+}
+
+// TestKeylessOverSockets has every party on a port of its own, in a classic
+// release whose agent names no address for tokens.
+func TestKeylessOverSockets(t *testing.T) {
+	clearAWS(t)
+	const role = "arn:aws:iam::123456789012:role/deploy"
+	e, err := emulator.New(emulator.Options{Region: region})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	aws := httptest.NewServer(e)
+	defer aws.Close()
+	t.Setenv("AWS_ENDPOINT_URL", aws.URL)
+
+	var devops *azdo.Server
+	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { devops.ServeHTTP(w, r) })
+	site, releases := httptest.NewServer(handler), httptest.NewServer(handler)
+	defer site.Close()
+	defer releases.Close()
+	devops = azdo.New(azdo.Options{URL: site.URL + "/example", ReleaseURL: releases.URL + "/example", Issuer: site.URL + "/issuer"})
+	e.AddOIDCProvider(emulator.OIDCProvider{Issuer: devops.Issuer(), ClientIDs: []string{azdo.Audience}})
+	if err := e.TrustRole(role, `{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRoleWithWebIdentity",
+		"Principal": {"Federated": "arn:aws:iam::123456789012:oidc-provider/`+devops.Issuer()+`"}}]}`); err != nil {
+		t.Fatal(err)
+	}
+	environ := []string{
+		"INPUT_COMMAND=currentImage", "INPUT_REGION=" + region, "INPUT_CLUSTER=" + cluster, "INPUT_SERVICES=" + service,
+		"INPUT_DEFAULTIMAGE=docker.io/library/nginx:1", "INPUT_ROLEARN=" + role, "AGENT_TEMPDIRECTORY=" + t.TempDir(),
+		"SYSTEM_TEAMFOUNDATIONCOLLECTIONURI=" + devops.CollectionURL(), "ENDPOINT_URL_SYSTEMVSSCONNECTION=" + devops.ReleaseURL(),
+		"SYSTEM_TEAMPROJECT=Example", "SYSTEM_HOSTTYPE=release", "RELEASE_RELEASEID=3", "SYSTEM_PLANID=" + azdo.PlanID, "SYSTEM_JOBID=" + azdo.JobID,
+		"ENDPOINT_AUTH_SYSTEMVSSCONNECTION={\"parameters\":{\"AccessToken\":\"" + devops.Token() + "\"},\"scheme\":\"OAuth\"}",
+	}
+	var log bytes.Buffer
+	if code := run(t.Context(), environ, &log, nil); code != 0 || !strings.Contains(log.String(), "assumed-role/deploy/") {
+		t.Errorf("exit code %d:\n%s", code, log.String())
+	}
+	requests := devops.Requests()
+	if len(requests) != 3 || requests[0].Method != http.MethodPost || requests[0].Host != strings.TrimPrefix(releases.URL, "http://") {
+		t.Errorf("requests %+v", requests)
 	}
 }

@@ -54,6 +54,7 @@ func request(config input.Config) deploy.Request {
 		Tags:             in.Tags,
 		CreateRepository: in.CreateRepository,
 		Compression:      image.Compression(in.Compression),
+		Referrers:        in.Referrers,
 		Images:           map[string]string{},
 		TaskDefinition:   string(in.TaskDefinition),
 		Change: taskdef.Change{

@@ -41,7 +41,7 @@ func (j job) summarise(result deploy.Result) error {
 	if err != nil {
 		return err
 	}
-	_, err = file.WriteString(report.Markdown(result, session.Explain))
+	_, err = file.WriteString(j.console.Redact(report.Markdown(result, session.Explain)))
 	if err = errors.Join(err, file.Close()); err != nil {
 		return err
 	}

@@ -162,7 +162,7 @@ func (j job) deployer(cfg aws.Config) *deploy.Deployer {
 		j.network.Apply(registries.Transport)
 		transport = registries
 	}
-	repositories := ecr.New(cfg, ecr.Options{Logger: j.log})
+	repositories := ecr.New(cfg, ecr.Options{Logger: j.log, Mask: j.console.Mask})
 	client := ecs.New(cfg)
 	return &deploy.Deployer{
 		ECR:      repositories,
@@ -174,6 +174,7 @@ func (j job) deployer(cfg aws.Config) *deploy.Deployer {
 			Environ:          func(key string) (string, bool) { v, ok := j.variables[key]; return v, ok },
 			Keychain:         authn.NewMultiKeychain(repositories.Keychain(), authn.DefaultKeychain),
 			Transport:        transport,
+			Insecure:         j.config.Inputs.InsecureRegistries,
 			TempDirectory:    j.config.Pipeline.TempDirectory,
 			Logger:           j.log,
 		},

@@ -35,7 +35,8 @@ func pushImage(ctx context.Context, args []string, stdout io.Writer) (err error)
 	defer func() { err = errors.Join(err, m.Close()) }()
 	var o image.PushOptions
 	if len(args) > 3 && args[3] != "" {
-		o.Base = func(context.Context) (string, error) { return args[3], nil }
+		// The base is the image that runs, as the deployments of ECS name it.
+		o.Base = func(context.Context) (image.Base, error) { return image.Base{Reference: args[3], Proven: true}, nil }
 	}
 	if len(args) > 4 {
 		o.Compression = image.Compression(args[4])

@@ -88,10 +88,10 @@ type Client struct {
 func New(o Options) (*Client, error) {
 	u, err := url.Parse(o.CollectionURL)
 	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
-		return nil, errors.New("Azure DevOps: the URL of the collection (System.TeamFoundationCollectionUri) is missing or malformed")
+		return nil, errors.New("the URL of the collection (System.TeamFoundationCollectionUri) is missing or malformed")
 	}
 	if o.Token == "" {
-		return nil, errors.New("Azure DevOps: the agent gave no token of the job")
+		return nil, errors.New("the agent gave no token of the job")
 	}
 	u.User = nil // the token is what authorizes
 	u.RawQuery, u.Fragment = "", ""

@@ -14,8 +14,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/microsoft/azure-devops-go-api/azuredevops/v7/build"
-	"github.com/microsoft/azure-devops-go-api/azuredevops/v7/git"
+	library "github.com/microsoft/azure-devops-go-api/azuredevops/v7/build"
 	"github.com/microsoft/azure-devops-go-api/azuredevops/v7/workitemtracking"
 )
 
@@ -78,7 +77,7 @@ type WorkItem struct {
 	URL                string // of its page
 }
 
-// PullRequest is a pull request of Azure Repos.
+// PullRequest is a pull request of Azure Repos or of GitHub.
 type PullRequest struct {
 	ID            int
 	Title, Author string
@@ -109,8 +108,8 @@ func (c *Client) Between(ctx context.Context, project string, from, to int) Diff
 	if from == to {
 		return d
 	}
-	client := &build.ClientImpl{Client: c.client(c.base)}
-	if !c.readBuilds(ctx, client, &d) {
+	client := &library.ClientImpl{Client: c.client(c.base)}
+	if !c.readBuilds(ctx, &d) {
 		return d
 	}
 	older, newer := min(from, to), max(from, to)
@@ -128,24 +127,17 @@ func (d *Difference) problem(err error) bool {
 }
 
 // readBuilds completes From and To, and reports whether they can be compared.
-func (c *Client) readBuilds(ctx context.Context, client *build.ClientImpl, d *Difference) bool {
-	var list []build.Build
-	err := c.call(ctx, fmt.Sprintf("builds %d and %d", d.From.ID, d.To.ID), viewBuilds, func(ctx context.Context) error {
-		out, err := client.GetBuilds(ctx, build.GetBuildsArgs{
-			Project:       &d.project,
-			BuildIds:      &[]int{d.From.ID, d.To.ID},
-			DeletedFilter: &build.QueryDeletedOptionValues.IncludeDeleted,
-		})
-		if err == nil {
-			list = out.Value
-		}
+func (c *Client) readBuilds(ctx context.Context, d *Difference) bool {
+	var list []build
+	err := c.call(ctx, fmt.Sprintf("builds %d and %d", d.From.ID, d.To.ID), viewBuilds, func(ctx context.Context) (err error) {
+		list, err = c.askBuilds(ctx, d.project, d.From.ID, d.To.ID)
 		return err
 	})
 	if d.problem(err) {
 		return false
 	}
 	for _, b := range []*Build{&d.From, &d.To} {
-		i := slices.IndexFunc(list, func(l build.Build) bool { return value(l.Id) == b.ID })
+		i := slices.IndexFunc(list, func(l build) bool { return l.ID == b.ID })
 		if i < 0 {
 			d.problem(&GoneError{b.ID})
 			continue
@@ -169,20 +161,19 @@ func (b Build) repository() string {
 	return b.RepositoryID
 }
 
-func (c *Client) build(project string, b build.Build) Build {
-	definition, repository := value(b.Definition), value(b.Repository)
+func (c *Client) build(project string, b build) Build {
 	return Build{
-		ID:             value(b.Id),
-		Number:         value(b.BuildNumber),
-		Definition:     value(definition.Name),
-		DefinitionID:   value(definition.Id),
-		Repository:     value(repository.Name),
-		RepositoryID:   value(repository.Id),
-		RepositoryType: value(repository.Type),
-		Commit:         value(b.SourceVersion),
-		Branch:         value(b.SourceBranch),
-		Deleted:        value(b.Deleted),
-		URL:            c.BuildURL(project, value(b.Id)),
+		ID:             b.ID,
+		Number:         b.BuildNumber,
+		Definition:     b.Definition.Name,
+		DefinitionID:   b.Definition.ID,
+		Repository:     b.Repository.Name,
+		RepositoryID:   b.Repository.ID,
+		RepositoryType: b.Repository.Type,
+		Commit:         b.SourceVersion,
+		Branch:         b.SourceBranch,
+		Deleted:        b.Deleted,
+		URL:            c.BuildURL(project, b.ID),
 	}
 }
 
@@ -195,10 +186,10 @@ func (c *Client) page(project, path string) string {
 	return c.base + "/" + url.PathEscape(project) + "/" + path
 }
 
-func (c *Client) readChanges(ctx context.Context, client *build.ClientImpl, d *Difference, older, newer int) {
+func (c *Client) readChanges(ctx context.Context, client *library.ClientImpl, d *Difference, older, newer int) {
 	top := MaxChanges + 1 // one more than is shown, because the answer does not say that there are more
 	d.problem(c.call(ctx, fmt.Sprintf("changes between builds %d and %d", older, newer), viewBuilds, func(ctx context.Context) error {
-		list, err := client.GetChangesBetweenBuilds(ctx, build.GetChangesBetweenBuildsArgs{Project: &d.project, FromBuildId: &older, ToBuildId: &newer, Top: &top})
+		list, err := client.GetChangesBetweenBuilds(ctx, library.GetChangesBetweenBuildsArgs{Project: &d.project, FromBuildId: &older, ToBuildId: &newer, Top: &top})
 		if err != nil {
 			return err
 		}
@@ -219,11 +210,11 @@ func (c *Client) readChanges(ctx context.Context, client *build.ClientImpl, d *D
 	}
 }
 
-func (c *Client) readWorkItems(ctx context.Context, client *build.ClientImpl, d *Difference, older, newer int) {
+func (c *Client) readWorkItems(ctx context.Context, client *library.ClientImpl, d *Difference, older, newer int) {
 	top := MaxWorkItems + 1
 	var ids []int
 	failed := d.problem(c.call(ctx, fmt.Sprintf("work items between builds %d and %d", older, newer), viewBuilds, func(ctx context.Context) error {
-		list, err := client.GetWorkItemsBetweenBuilds(ctx, build.GetWorkItemsBetweenBuildsArgs{Project: &d.project, FromBuildId: &older, ToBuildId: &newer, Top: &top})
+		list, err := client.GetWorkItemsBetweenBuilds(ctx, library.GetWorkItemsBetweenBuildsArgs{Project: &d.project, FromBuildId: &older, ToBuildId: &newer, Top: &top})
 		if err != nil {
 			return err
 		}
@@ -266,29 +257,26 @@ func (c *Client) readWorkItems(ctx context.Context, client *build.ClientImpl, d 
 	}))
 }
 
-// readPullRequests finds the pull requests of Azure Repos that brought the changes.
+// readPullRequests finds the pull requests that brought the changes: Azure Repos
+// is asked, other repositories name them in the messages of commits.
 func (c *Client) readPullRequests(ctx context.Context, d *Difference) {
-	if len(d.Changes) == 0 || !strings.EqualFold(d.To.RepositoryType, "TfsGit") || d.To.RepositoryID == "" {
+	if len(d.Changes) == 0 {
+		return
+	}
+	if !strings.EqualFold(d.To.RepositoryType, "TfsGit") || d.To.RepositoryID == "" {
+		d.PullRequests = pullRequestsInTitles(d.Changes, d.To.RepositoryType)
 		return
 	}
 	commits := make([]string, 0, MaxPullRequests)
 	for _, change := range d.Changes[:min(len(d.Changes), MaxPullRequests)] {
 		commits = append(commits, change.ID)
 	}
-	d.problem(c.call(ctx, "pull requests of the changes", readCode, func(ctx context.Context) error {
-		repos := &git.ClientImpl{Client: c.client(c.base)}
-		out, err := repos.GetPullRequestQuery(ctx, git.GetPullRequestQueryArgs{
-			Project:      &d.project,
-			RepositoryId: &d.To.RepositoryID,
-			Queries: &git.GitPullRequestQuery{Queries: &[]git.GitPullRequestQueryInput{
-				{Items: &commits, Type: &git.GitPullRequestQueryTypeValues.LastMergeCommit},
-				{Items: &commits, Type: &git.GitPullRequestQueryTypeValues.Commit},
-			}},
-		})
+	if d.problem(c.call(ctx, "pull requests of the changes", readCode, func(ctx context.Context) error {
+		results, err := c.askPulls(ctx, d.project, d.To.RepositoryID, commits)
 		if err != nil {
 			return err
 		}
-		for _, byCommit := range value(value(out).Results) {
+		for _, byCommit := range results {
 			for _, list := range byCommit {
 				for _, p := range list {
 					d.addPullRequest(c, p)
@@ -297,11 +285,13 @@ func (c *Client) readPullRequests(ctx context.Context, d *Difference) {
 		}
 		slices.SortFunc(d.PullRequests, func(a, b PullRequest) int { return b.ID - a.ID })
 		return nil
-	}))
+	})) {
+		d.PullRequests = pullRequestsInTitles(d.Changes, d.To.RepositoryType)
+	}
 }
 
-func (d *Difference) addPullRequest(c *Client, p git.GitPullRequest) {
-	id := value(p.PullRequestId)
+func (d *Difference) addPullRequest(c *Client, p pull) {
+	id := p.ID
 	if id == 0 || len(d.PullRequests) >= MaxPullRequests || slices.ContainsFunc(d.PullRequests, func(o PullRequest) bool { return o.ID == id }) {
 		return
 	}
@@ -311,8 +301,8 @@ func (d *Difference) addPullRequest(c *Client, p git.GitPullRequest) {
 	}
 	d.PullRequests = append(d.PullRequests, PullRequest{
 		ID:     id,
-		Title:  value(p.Title),
-		Author: value(value(p.CreatedBy).DisplayName),
+		Title:  p.Title,
+		Author: p.CreatedBy.DisplayName,
 		URL:    c.page(d.project, "_git/"+url.PathEscape(repository)+"/pullrequest/"+strconv.Itoa(id)),
 	})
 }
@@ -344,17 +334,16 @@ func (c *Client) Artifacts(ctx context.Context) ([]Artifact, error) {
 		return nil, err
 	}
 	var list []Artifact
-	for _, a := range value(release.Artifacts) {
-		reference := func(name string) (id, text string) {
-			r := value(a.DefinitionReference)[name]
-			return value(r.Id), value(r.Name)
+	for _, a := range release.Artifacts {
+		version := a.DefinitionReference["version"]
+		artifact := Artifact{
+			Alias:     a.Alias,
+			Primary:   a.IsPrimary,
+			Project:   a.DefinitionReference["project"].ID,
+			BuildName: a.DefinitionReference["definition"].Name,
 		}
-		artifact := Artifact{Alias: value(a.Alias), Primary: value(a.IsPrimary)}
-		artifact.Project, _ = reference("project")
-		_, artifact.BuildName = reference("definition")
-		id, number := reference("version")
-		if n, err := strconv.Atoi(id); err == nil && value(a.Type) == "Build" {
-			artifact.Build, artifact.Number = n, number
+		if n, err := strconv.Atoi(version.ID); err == nil && a.Type == "Build" {
+			artifact.Build, artifact.Number = n, version.Name
 		}
 		list = append(list, artifact)
 	}

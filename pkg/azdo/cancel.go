@@ -9,10 +9,6 @@ import (
 	"fmt"
 	"strings"
 	"time"
-
-	"github.com/google/uuid"
-	"github.com/microsoft/azure-devops-go-api/azuredevops/v7/build"
-	"github.com/microsoft/azure-devops-go-api/azuredevops/v7/release"
 )
 
 // pollTimeout bounds one question of [Client.Cancelled].
@@ -30,7 +26,7 @@ func (c *Client) Cancelled(ctx context.Context) (bool, error) {
 		err := c.guarded(ctx, fmt.Sprintf("state of release %d", c.o.Release), viewReleases, func(ctx context.Context) error {
 			r, err := c.getRelease(ctx)
 			if err == nil {
-				cancelled = stageCancelled(value(r), c.o.Environment)
+				cancelled = stageCancelled(r, c.o.Environment)
 			}
 			return err
 		})
@@ -38,21 +34,17 @@ func (c *Client) Cancelled(ctx context.Context) (bool, error) {
 	case c.o.Build == 0:
 		return false, notFound("state of this run")
 	}
-	client := &build.ClientImpl{Client: c.client(c.base)}
 	err := c.guarded(ctx, fmt.Sprintf("state of build %d", c.o.Build), viewBuilds, func(ctx context.Context) error {
-		b, err := client.GetBuild(ctx, build.GetBuildArgs{Project: &c.o.Project, BuildId: &c.o.Build})
+		b, err := c.askBuild(ctx, c.o.Project, c.o.Build)
 		if err != nil {
 			return err
 		}
-		switch value(b.Status) {
-		case build.BuildStatusValues.Cancelling, build.BuildStatusValues.Completed:
+		if b.Status == "cancelling" || b.Status == "completed" {
 			cancelled = true
 			return nil
 		}
-		timeline, err := client.GetBuildTimeline(ctx, build.GetBuildTimelineArgs{Project: &c.o.Project, BuildId: &c.o.Build})
-		if err == nil {
-			cancelled = jobEnded(value(value(timeline).Records), c.o.Job)
-		}
+		records, err := c.askTimeline(ctx, c.o.Project, c.o.Build)
+		cancelled = jobEnded(records, c.o.Job)
 		return err
 	})
 	return cancelled, err
@@ -60,35 +52,32 @@ func (c *Client) Cancelled(ctx context.Context) (bool, error) {
 
 // jobEnded reports whether the job, or the phase or stage that it belongs to, has
 // ended: that happens before the step has ended only if somebody stopped it.
-func jobEnded(records []build.TimelineRecord, job string) bool {
-	id, err := uuid.Parse(job)
-	if err != nil {
-		return false
-	}
-	byID := make(map[uuid.UUID]build.TimelineRecord, len(records))
+func jobEnded(records []record, job string) bool {
+	byID := make(map[string]record, len(records))
 	for _, r := range records {
-		byID[value(r.Id)] = r
+		byID[strings.ToLower(r.ID)] = r
 	}
+	id := strings.ToLower(job)
 	for range len(records) { // no longer than this, should parents form a circle
 		r, ok := byID[id]
 		if !ok {
 			return false
 		}
-		if strings.EqualFold(string(value(r.State)), "completed") {
+		if strings.EqualFold(r.State, "completed") {
 			return true
 		}
-		id = value(r.ParentId)
+		id = strings.ToLower(r.ParentID)
 	}
 	return false
 }
 
-func stageCancelled(r release.Release, environment int) bool {
-	if strings.EqualFold(string(value(r.Status)), "abandoned") {
+func stageCancelled(r release, environment int) bool {
+	if strings.EqualFold(r.Status, "abandoned") {
 		return true
 	}
-	for _, e := range value(r.Environments) {
-		if value(e.Id) == environment {
-			switch strings.ToLower(string(value(e.Status))) {
+	for _, e := range r.Environments {
+		if e.ID == environment {
+			switch strings.ToLower(e.Status) {
 			case "canceled", "rejected", "succeeded", "partiallysucceeded":
 				return true
 			}

@@ -10,7 +10,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/microsoft/azure-devops-go-api/azuredevops/v7/build"
+	library "github.com/microsoft/azure-devops-go-api/azuredevops/v7/build"
 	"github.com/microsoft/azure-devops-go-api/azuredevops/v7/git"
 	"github.com/microsoft/azure-devops-go-api/azuredevops/v7/webapi"
 )
@@ -42,9 +42,9 @@ func (c *Client) AddTags(ctx context.Context, id int, tags ...string) error {
 	if len(names) == 0 {
 		return nil
 	}
-	client := &build.ClientImpl{Client: c.client(c.base)}
+	client := &library.ClientImpl{Client: c.client(c.base)}
 	return c.call(ctx, fmt.Sprintf("tag build %d", id), editQuality, func(ctx context.Context) error {
-		_, err := client.AddBuildTags(ctx, build.AddBuildTagsArgs{Project: &c.o.Project, BuildId: &id, Tags: &names})
+		_, err := client.AddBuildTags(ctx, library.AddBuildTagsArgs{Project: &c.o.Project, BuildId: &id, Tags: &names})
 		return err
 	})
 }
@@ -60,9 +60,9 @@ func (c *Client) SetProperties(ctx context.Context, id int, properties map[strin
 		path := "/" + escape.Replace(name)
 		patch = append(patch, webapi.JsonPatchOperation{Op: &webapi.OperationValues.Add, Path: &path, Value: properties[name]})
 	}
-	client := &build.ClientImpl{Client: c.client(c.base)}
+	client := &library.ClientImpl{Client: c.client(c.base)}
 	return c.call(ctx, fmt.Sprintf("set properties of build %d", id), updateBuild, func(ctx context.Context) error {
-		_, err := client.UpdateBuildProperties(ctx, build.UpdateBuildPropertiesArgs{Project: &c.o.Project, BuildId: &id, Document: &patch})
+		_, err := client.UpdateBuildProperties(ctx, library.UpdateBuildPropertiesArgs{Project: &c.o.Project, BuildId: &id, Document: &patch})
 		return err
 	})
 }
@@ -83,10 +83,10 @@ type Lease struct {
 // of that pipeline. The new lease is there before the old one goes, so that
 // something is always kept. Repeated, it changes nothing.
 func (c *Client) Retain(ctx context.Context, l Lease) error {
-	client := &build.ClientImpl{Client: c.client(c.base)}
-	var held []build.RetentionLease
+	client := &library.ClientImpl{Client: c.client(c.base)}
+	var held []library.RetentionLease
 	err := c.call(ctx, fmt.Sprintf("leases of %s", l.Owner), viewBuilds, func(ctx context.Context) error {
-		list, err := client.GetRetentionLeasesByOwnerId(ctx, build.GetRetentionLeasesByOwnerIdArgs{Project: &c.o.Project, OwnerId: &l.Owner, DefinitionId: &l.Definition})
+		list, err := client.GetRetentionLeasesByOwnerId(ctx, library.GetRetentionLeasesByOwnerIdArgs{Project: &c.o.Project, OwnerId: &l.Owner, DefinitionId: &l.Definition})
 		held = value(list)
 		return err
 	})
@@ -107,7 +107,7 @@ func (c *Client) Retain(ctx context.Context, l Lease) error {
 	if !has {
 		protect := false
 		err := c.call(ctx, fmt.Sprintf("retain build %d", l.Build), retainBuild, func(ctx context.Context) error {
-			_, err := client.AddRetentionLeases(ctx, build.AddRetentionLeasesArgs{Project: &c.o.Project, NewLeases: &[]build.NewRetentionLease{{
+			_, err := client.AddRetentionLeases(ctx, library.AddRetentionLeasesArgs{Project: &c.o.Project, NewLeases: &[]library.NewRetentionLease{{
 				OwnerId: &l.Owner, RunId: &l.Build, DefinitionId: &l.Definition, DaysValid: &l.Days, ProtectPipeline: &protect,
 			}}})
 			return err
@@ -120,7 +120,7 @@ func (c *Client) Retain(ctx context.Context, l Lease) error {
 		return nil
 	}
 	return c.call(ctx, "release the lease of the build before", retainBuild, func(ctx context.Context) error {
-		return client.DeleteRetentionLeasesById(ctx, build.DeleteRetentionLeasesByIdArgs{Project: &c.o.Project, Ids: &others})
+		return client.DeleteRetentionLeasesById(ctx, library.DeleteRetentionLeasesByIdArgs{Project: &c.o.Project, Ids: &others})
 	})
 }
 

@@ -6,31 +6,27 @@ import (
 	"context"
 	"strconv"
 	"strings"
-
-	"github.com/microsoft/azure-devops-go-api/azuredevops/v7/release"
 )
 
 // readRelease reads the release of this run.
-func (c *Client) readRelease(ctx context.Context) (release.Release, error) {
+func (c *Client) readRelease(ctx context.Context) (out release, err error) {
 	what := "release " + strconv.Itoa(c.o.Release)
 	if c.o.Release == 0 {
-		return release.Release{}, notFound("release of this run")
+		return out, notFound("release of this run")
 	}
-	var out *release.Release
-	err := c.call(ctx, what, viewReleases, func(ctx context.Context) (err error) {
+	err = c.call(ctx, what, viewReleases, func(ctx context.Context) (err error) {
 		out, err = c.getRelease(ctx)
 		return err
 	})
-	return value(out), err
+	return out, err
 }
 
-func (c *Client) getRelease(ctx context.Context) (*release.Release, error) {
+func (c *Client) getRelease(ctx context.Context) (release, error) {
 	base, err := c.releaseURL(ctx)
 	if err != nil {
-		return nil, err
+		return release{}, err
 	}
-	client := &release.ClientImpl{Client: c.client(base)}
-	return client.GetRelease(ctx, release.GetReleaseArgs{Project: &c.o.Project, ReleaseId: &c.o.Release})
+	return c.askRelease(ctx, base)
 }
 
 // releaseURL is the base URL of the calls for releases. A server that lists no
@@ -46,7 +42,7 @@ func (c *Client) releaseURL(ctx context.Context) (string, error) {
 	}
 	url := c.base
 	for _, area := range value(areas) {
-		if value(area.Id) == release.ResourceAreaId && value(area.LocationUrl) != "" {
+		if value(area.Id) == releaseArea && value(area.LocationUrl) != "" {
 			url = strings.TrimRight(*area.LocationUrl, "/")
 		}
 	}

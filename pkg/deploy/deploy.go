@@ -37,6 +37,7 @@ type Request struct {
 	Tags             []string // the first is the one that is rolled out
 	CreateRepository bool
 	Compression      image.Compression // of layers that are not compressed yet
+	Referrers        bool              // push what refers to the image as well
 
 	Services       []Service
 	Containers     []string          // that get the image; empty leaves the choice to the task definition
@@ -144,6 +145,9 @@ func (d *Deployer) run(ctx context.Context, r Request, begin time.Time) (Result,
 		return result, nil
 	}
 	plan = plan.with(im)
+	if r.alone() {
+		return d.registerAlone(bounded, plan, result)
+	}
 	targets, err := d.ready(bounded, plan, result.Image.Pushed)
 	if err != nil {
 		return result, err

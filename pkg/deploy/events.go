@@ -102,6 +102,12 @@ type (
 		Service  Service
 		Revision string
 	}
+	// NotStored says that ECS left members of a definition out of the revision.
+	NotStored struct {
+		Service  Service
+		Revision string
+		Members  []string
+	}
 	// Untagged says that a revision was registered without the tags that say where
 	// it comes from.
 	Untagged struct {

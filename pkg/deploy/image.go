@@ -164,11 +164,12 @@ func (d *Deployer) push(ctx context.Context, p *Plan) (Candidate, Image, error) 
 	}
 	pushed, err := image.Push(ctx, p.Source, d.target(ctx, repository, r.Tags), image.PushOptions{
 		State: p.State,
-		Base:  func(ctx context.Context) (string, error) { return d.base(ctx, p, repository), nil },
+		Base:  func(ctx context.Context) (image.Base, error) { return d.base(ctx, p, repository), nil },
 		Available: func(ctx context.Context, digests []string) (map[string]bool, error) {
 			return d.ECR.CheckLayers(ctx, repository, digests)
 		},
 		Compression: r.Compression,
+		Referrers:   r.Referrers,
 		Logger:      d.Images.Logger,
 		Progress:    d.pushProgress(r),
 	})
@@ -210,15 +211,21 @@ func (d *Deployer) repositoryFor(ctx context.Context, p *Plan) (ecr.Repository, 
 }
 
 // base is the image in the repository that the pushed one probably shares layers
-// with: the one that runs now, else the one that was pushed last.
-func (d *Deployer) base(ctx context.Context, p *Plan, repository ecr.Repository) (tagOrDigest string) {
+// with: the one that runs now, else the one that was pushed last. It is proven where
+// the pipeline deployed it by a digest that it wrote down, and that succeeded.
+func (d *Deployer) base(ctx context.Context, p *Plan, repository ecr.Repository) image.Base {
 	for _, s := range p.Services {
 		running := s.Running.Image(s.Container)
-		if in, tag := taskdef.SplitImage(running); in == repository.URI && !isPlaceholderImage(running) {
-			return cmp.Or(tag, untagged)
+		in, tag := taskdef.SplitImage(running)
+		if in != repository.URI || isPlaceholderImage(running) {
+			continue
 		}
+		if origin, ours := s.Running.Provenance(); ours && origin.Digest != "" && s.Good == s.Running.ARN() {
+			return image.Base{Reference: origin.Digest, Proven: true}
+		}
+		return image.Base{Reference: cmp.Or(tag, untagged)}
 	}
-	return d.ECR.Newest(ctx, repository)
+	return image.Base{Reference: d.ECR.Newest(ctx, repository)}
 }
 
 // pushProgress shows a push as a percentage, of the whole step when a rollout

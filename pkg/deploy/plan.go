@@ -84,6 +84,18 @@ func (d *Deployer) plan(ctx context.Context, r Request) (*Plan, error) {
 		p.Further[container] = further[i]
 	}
 	problems := append([]error{imageErr}, errs...)
+	if r.alone() {
+		s, err := d.readAlone(ctx, library, r.TaskDefinition)
+		if err == nil {
+			s, err = p.prepareAlone(s, imageErr == nil)
+		}
+		if err = errors.Join(append(problems, err)...); err != nil {
+			p.close()
+			return nil, err
+		}
+		p.Services = []ServicePlan{s}
+		return p, nil
+	}
 	prepared := make([]error, len(p.Services))
 	for i := range p.Services {
 		if errs[len(furtherBy)+i] != nil {
@@ -234,12 +246,15 @@ func (p *Plan) fit(s ServicePlan, imageKnown bool) (ServicePlan, error) {
 		definition = target
 		problems = append(problems, p.checkTurn(s))
 	}
-	return s, errors.Join(slices.Concat(problems, mistakes, check(s.Service, definition, platforms))...)
+	return s, errors.Join(slices.Concat(problems, mistakes, check(s.Service, s.Running, definition, platforms))...)
 }
 
 // mistakes puts the service's name before what was joined into err.
 func (s Service) mistakes(err error) []error {
 	var all []error
+	if s == (Service{}) { // a revision alone
+		return mistake.Each(err)
+	}
 	for _, one := range mistake.Each(err) {
 		if m, ok := errors.AsType[*mistake.Error](one); ok {
 			named := *m

@@ -3,9 +3,12 @@ package deploy
 // What can be known before anything is changed: pure checks over what was read.
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"ecsdeploy/pkg/ecs"
 	"ecsdeploy/pkg/mistake"
@@ -18,14 +21,14 @@ type Platform struct{ OS, Architecture string }
 
 func (p Platform) String() string { return p.OS + "/" + p.Architecture }
 
-// check returns every reason why a deployment of d to s cannot go well.
+// check returns every reason why a deployment of d to s, which runs another, cannot
+// go well.
 // platforms holds, by container, the platforms of its new image where they
 // are known.
-func check(s ecs.Service, d taskdef.Definition, platforms map[string][]Platform) []error {
+func check(s ecs.Service, running, d taskdef.Definition, platforms map[string][]Platform) []error {
 	var problems []error
-	if s.Fargate && len(d.RequiresCompatibilities()) > 0 && !slices.Contains(d.RequiresCompatibilities(), "FARGATE") {
-		problems = append(problems, mistake.New(mistake.TaskDefinition, "give the family that belongs to the service",
-			"service %s runs on Fargate, %s requires %s", s.Name, d.Family(), strings.Join(d.RequiresCompatibilities(), ", ")))
+	if !s.Express { // ECS itself makes an Express service fit
+		problems = mistake.Each(d.Misfits(placement(s, running)))
 	}
 	for _, container := range d.Containers() {
 		if have := platforms[container.Name]; len(have) > 0 {
@@ -35,6 +38,48 @@ func check(s ecs.Service, d taskdef.Definition, platforms map[string][]Platform)
 		}
 	}
 	return problems
+}
+
+// placement is what a described service, and the revision that it runs, say of the
+// revisions that it can run.
+func placement(s ecs.Service, running taskdef.Definition) taskdef.Service {
+	d := s.Described
+	p := taskdef.Service{
+		Name:              s.Name,
+		Controller:        s.Controller,
+		LaunchType:        string(d.LaunchType),
+		NetworkMode:       running.NetworkMode(),
+		PlatformVersion:   aws.ToString(d.PlatformVersion),
+		NetworkConfigured: d.NetworkConfiguration != nil && d.NetworkConfiguration.AwsvpcConfiguration != nil,
+	}
+	for _, c := range d.CapacityProviderStrategy {
+		p.CapacityProviders = append(p.CapacityProviders, aws.ToString(c.CapacityProvider))
+	}
+	for _, b := range d.LoadBalancers {
+		of := cmp.Or(ecs.ShortARN(aws.ToString(b.TargetGroupArn)), aws.ToString(b.LoadBalancerName))
+		p.Targets = append(p.Targets, taskdef.Endpoint{Of: of, Container: aws.ToString(b.ContainerName), Port: int(aws.ToInt32(b.ContainerPort))})
+	}
+	for _, r := range d.ServiceRegistries {
+		p.Registries = append(p.Registries, taskdef.Endpoint{Of: ecs.ShortARN(aws.ToString(r.RegistryArn)), Container: aws.ToString(r.ContainerName), Port: int(aws.ToInt32(r.ContainerPort))})
+	}
+	for _, one := range d.Deployments {
+		if aws.ToString(one.Status) != "PRIMARY" {
+			continue
+		}
+		p.NetworkConfigured = p.NetworkConfigured || one.NetworkConfiguration != nil && one.NetworkConfiguration.AwsvpcConfiguration != nil
+		if c := one.ServiceConnectConfiguration; c != nil && c.Enabled {
+			for _, service := range c.Services {
+				p.PortNames = append(p.PortNames, aws.ToString(service.PortName))
+			}
+		}
+		for _, l := range one.VpcLatticeConfigurations {
+			p.PortNames = append(p.PortNames, aws.ToString(l.PortName))
+		}
+		for _, v := range one.VolumeConfigurations {
+			p.Volumes = append(p.Volumes, aws.ToString(v.Name))
+		}
+	}
+	return p
 }
 
 // checkPlatform compares an image's platforms with the task definition's

@@ -63,6 +63,9 @@ func (d *Deployer) register(ctx context.Context, p *Plan, s ServicePlan, before 
 	}
 	t.Revision, t.Known = stored.ARN(), []taskdef.Definition{stored}
 	d.View.Show(Registered{s.Name, stored.ARN()})
+	if left := taskdef.Ignored(s.Target, stored); len(left) > 0 {
+		d.View.Show(NotStored{s.Name, stored.ARN(), left})
+	}
 	return t, nil
 }
 

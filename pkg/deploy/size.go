@@ -5,6 +5,7 @@ package deploy
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -86,5 +87,5 @@ func (p *Plan) checkSize(s ServicePlan) error {
 			kind = mistake.CPU
 		}
 	}
-	return mistake.New(kind, advice, "service %s: %s", s.Name.Name, problem)
+	return errors.Join(s.Name.mistakes(mistake.New(kind, advice, "%s", problem))...)
 }

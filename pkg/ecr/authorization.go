@@ -87,6 +87,7 @@ func (a *authenticator) Renew() { a.token.renew() }
 // credential is a decoded token.
 type credential struct {
 	user, password  string
+	endpoint        string // of the registry of the account that asks
 	issued, expires time.Time
 }
 
@@ -94,12 +95,13 @@ type credential struct {
 // waits for another's call can still give up.
 type token struct {
 	api  *ecr.Client
+	mask func(secrets ...string)
 	lock chan struct{}
 	held credential
 }
 
-func newToken(api *ecr.Client) *token {
-	return &token{api: api, lock: make(chan struct{}, 1)}
+func newToken(api *ecr.Client, mask func(secrets ...string)) *token {
+	return &token{api: api, mask: mask, lock: make(chan struct{}, 1)}
 }
 
 func (t *token) get(ctx context.Context) (credential, error) {
@@ -120,6 +122,7 @@ func (t *token) get(ctx context.Context) (credential, error) {
 	if err != nil {
 		return credential{}, err
 	}
+	t.mask(held.password, held.user+":"+held.password)
 	t.held = held
 	return held, nil
 }
@@ -154,5 +157,5 @@ func decodeToken(out *ecr.GetAuthorizationTokenOutput) (credential, error) {
 	if !found || user == "" || password == "" {
 		return credential{}, fmt.Errorf("%w of the form user:password", errToken)
 	}
-	return credential{user: user, password: password, issued: time.Now(), expires: aws.ToTime(data.ExpiresAt)}, nil
+	return credential{user: user, password: password, endpoint: aws.ToString(data.ProxyEndpoint), issued: time.Now(), expires: aws.ToTime(data.ExpiresAt)}, nil
 }

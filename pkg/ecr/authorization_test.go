@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -57,6 +58,23 @@ func TestTokenIsSharedAndRenewed(t *testing.T) {
 		expect(dublin, "eu-west-1-token-1")
 		time.Sleep(31 * time.Minute)
 		expect(dublin, "eu-west-1-token-3")
+	})
+}
+
+// Each token is masked once, when it is obtained, in both forms that travel.
+func TestTokensAreMasked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var masked []string
+		c := newFake().client()
+		c.mask = func(secrets ...string) { masked = append(masked, secrets...) }
+		for range 2 {
+			password(t, c.Authenticator(t.Context(), dublin))
+			password(t, c.Authenticator(t.Context(), virginia))
+		}
+		want := []string{"eu-west-1-token-1", "AWS:eu-west-1-token-1", "us-east-1-token-2", "AWS:us-east-1-token-2"}
+		if !slices.Equal(masked, want) {
+			t.Errorf("masked %q, want %q", masked, want)
+		}
 	})
 }
 
@@ -118,10 +136,12 @@ func TestAuthorizationErrors(t *testing.T) {
 	}
 }
 
+func tokenOutput(s string) *ecr.GetAuthorizationTokenOutput {
+	return &ecr.GetAuthorizationTokenOutput{AuthorizationData: []types.AuthorizationData{{AuthorizationToken: &s}}}
+}
+
 func TestDecodeToken(t *testing.T) {
-	token := func(s string) *ecr.GetAuthorizationTokenOutput {
-		return &ecr.GetAuthorizationTokenOutput{AuthorizationData: []types.AuthorizationData{{AuthorizationToken: &s}}}
-	}
+	token := tokenOutput
 	got, err := decodeToken(token(base64.StdEncoding.EncodeToString([]byte("AWS:a:b"))))
 	if err != nil || got.user != "AWS" || got.password != "a:b" {
 		t.Errorf("%+v, %v", got, err)

@@ -1,6 +1,7 @@
 // Package ecr is what is Amazon ECR's own around the registry protocol:
-// finding and creating repositories, tokens for their registries, images by
-// tag with what ECR knows of them, and which layers a repository has.
+// finding and creating repositories, or leaving that to ECR's templates, tokens for
+// their registries, images by tag with what ECR knows of them, and which layers a
+// repository has.
 //
 // It does NOT speak the registry protocol (a library does, given an
 // [authn.Authenticator] from here), moves no layers and no manifests into ECR,
@@ -23,13 +24,19 @@ import (
 // Options of a [Client]; the zero value will do.
 type Options struct {
 	Logger *slog.Logger // nil means silence
+
+	// Mask is called with each secret as soon as it is known and before it is used:
+	// the password for a registry, and user:password, whose base64 is the token. It
+	// may be called from several goroutines at once; nil ignores them.
+	Mask func(secrets ...string)
 }
 
 // Client calls ECR in the region of each repository, with the one identity of
 // its configuration. It is safe for concurrent use.
 type Client struct {
-	cfg aws.Config
-	log *slog.Logger
+	cfg  aws.Config
+	log  *slog.Logger
+	mask func(secrets ...string)
 
 	mu      sync.Mutex
 	regions map[string]*region
@@ -49,7 +56,11 @@ func New(cfg aws.Config, o Options) *Client {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &Client{cfg: cfg, log: log, regions: make(map[string]*region)}
+	mask := o.Mask
+	if mask == nil {
+		mask = func(...string) {}
+	}
+	return &Client{cfg: cfg, log: log, mask: mask, regions: make(map[string]*region)}
 }
 
 func (c *Client) region(name string) *region {
@@ -58,7 +69,7 @@ func (c *Client) region(name string) *region {
 	r := c.regions[name]
 	if r == nil {
 		api := ecr.NewFromConfig(c.cfg, func(o *ecr.Options) { o.Region = name })
-		r = &region{api: api, token: newToken(api)}
+		r = &region{api: api, token: newToken(api, c.mask)}
 		c.regions[name] = r
 	}
 	return r

@@ -35,6 +35,8 @@ type fakeECR struct {
 	host   string               // of repository URIs; "" = ECR's own
 	calls  []string             // operations, in order
 	tokens int                  // issued so far
+	// templates are creation templates: prefix and what it is applied for.
+	templates [][2]string
 }
 
 type fakeRepo struct {
@@ -198,6 +200,13 @@ func (f *fakeECR) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		repo := f.repoIn(region, account, in.RepositoryName)
 		repo.mutability, repo.scanOnPush = in.Mutability, in.Scanning.ScanOnPush
 		answer(w, object{"repository": f.describe(repo)})
+	case "DescribeRepositoryCreationTemplates":
+		templates := []object{}
+		for _, t := range f.templates {
+			templates = append(templates, object{"prefix": t[0], "appliedFor": []string{t[1]}, "imageTagMutability": "IMMUTABLE_WITH_EXCLUSION",
+				"imageTagMutabilityExclusionFilters": []object{{"filter": "dev-*", "filterType": "WILDCARD"}}})
+		}
+		answer(w, object{"repositoryCreationTemplates": templates})
 	case "BatchGetImage":
 		if repo := find(in.RepositoryName); repo != nil {
 			answer(w, repo.batchGet(in))

@@ -3,9 +3,10 @@ package ecr
 // How people write a repository: a name, or a full URI without a tag.
 
 import (
-	"fmt"
 	"regexp"
 	"strings"
+
+	"ecsdeploy/pkg/mistake"
 )
 
 // Reference is a repository as it was written down, not yet looked up.
@@ -52,13 +53,13 @@ var (
 // before the first slash is a host when it has a dot or a colon in it or is
 // "localhost". Names have 2 to 256 characters.
 //
-// A tag, a digest or a scheme is an error that says so.
+// A tag, a digest or a scheme is a mistake of the kind Repository that says so.
 func ParseRepository(s string) (Reference, error) {
 	fail := func(format string, args ...any) (Reference, error) {
-		return Reference{}, fmt.Errorf("repository %q: "+format, append([]any{s}, args...)...)
+		return Reference{}, mistake.New(mistake.Repository, "", "repository %q: "+format, append([]any{s}, args...)...)
 	}
 	if s == "" {
-		return Reference{}, fmt.Errorf("repository: empty; expected a name such as team/app, or a repository URI")
+		return Reference{}, mistake.New(mistake.Repository, "", "repository: empty; expected a name such as team/app, or a repository URI")
 	}
 	if scheme, _, found := strings.Cut(s, "://"); found {
 		return fail("expected no %s:// in front", scheme)

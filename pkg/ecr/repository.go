@@ -13,6 +13,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
 	"github.com/aws/aws-sdk-go-v2/service/ecr"
 	"github.com/aws/aws-sdk-go-v2/service/ecr/types"
+
+	"ecsdeploy/pkg/mistake"
 )
 
 // Repository is a repository that exists.
@@ -29,6 +31,10 @@ type Repository struct {
 
 	// TagExclusions are wildcard filters: "*" stands for any run of characters.
 	TagExclusions []string
+
+	// Template is the prefix of the creation template by which ECR creates the
+	// repository at the first push: it does not exist yet. Empty for one that does.
+	Template string
 }
 
 // String returns the URI.
@@ -87,7 +93,8 @@ func matchWildcard(pattern, s string) bool {
 // Repository looks up a repository given by name or URI, in the account and
 // region that a URI names, else in those of the client's configuration.
 //
-// A repository that is not there is a [*NotFoundError].
+// A repository that is not there is a [*NotFoundError]; one on a host that is not
+// ECR's is a mistake of the kind Repository.
 func (c *Client) Repository(ctx context.Context, nameOrURI string) (Repository, error) {
 	ref, err := ParseRepository(nameOrURI)
 	if err != nil {
@@ -97,12 +104,18 @@ func (c *Client) Repository(ctx context.Context, nameOrURI string) (Repository, 
 }
 
 func (c *Client) describe(ctx context.Context, ref Reference) (Repository, error) {
+	if err := known(ref); err != nil {
+		return Repository{}, err
+	}
 	region := c.regionOf(ref)
 	out, err := c.api(region).DescribeRepositories(ctx, &ecr.DescribeRepositoriesInput{
 		RegistryId:      optional(ref.Account),
 		RepositoryNames: []string{ref.Name},
 	})
 	if missing, ok := errors.AsType[*types.RepositoryNotFoundException](err); ok {
+		if err := c.ours(ctx, ref); err != nil {
+			return Repository{}, err
+		}
 		return Repository{}, c.notFound(ctx, ref, missing)
 	}
 	if err != nil {
@@ -118,13 +131,20 @@ func (c *Client) describe(ctx context.Context, ref Reference) (Repository, error
 // when they are pushed, and returns it. One that is already there, or that
 // somebody else creates at the same moment, is returned as it is.
 //
-// A creation template with create-on-push would create the repository by its own
-// rules at the first push; where one applies, do not call this:
-// https://docs.aws.amazon.com/AmazonECR/latest/userguide/repository-creation-templates.html
+// Where a creation template with create-on-push applies, nothing is created: ECR
+// does so at the first push, by the template's rules. The repository that is
+// returned has Template set then. A host that is not this account's ECR is a
+// mistake of the kind Repository, and nothing is created either.
 func (c *Client) CreateRepository(ctx context.Context, nameOrURI string) (Repository, error) {
 	ref, err := ParseRepository(nameOrURI)
 	if err != nil {
 		return Repository{}, err
+	}
+	if err := c.ours(ctx, ref); err != nil {
+		return Repository{}, err
+	}
+	if t := c.template(ctx, ref); t != nil {
+		return c.fromTemplate(ctx, ref, t)
 	}
 	out, err := c.api(c.regionOf(ref)).CreateRepository(ctx, &ecr.CreateRepositoryInput{
 		RegistryId:                 optional(ref.Account),
@@ -164,18 +184,14 @@ func (c *Client) found(ref Reference, r types.Repository) (Repository, error) {
 		ARN:           aws.ToString(r.RepositoryArn),
 		TagMutability: string(r.ImageTagMutability),
 	}
-	for _, f := range r.ImageTagMutabilityExclusionFilters {
-		if f.FilterType == types.ImageTagMutabilityExclusionFilterTypeWildcard {
-			repo.TagExclusions = append(repo.TagExclusions, aws.ToString(f.Filter))
-		}
-	}
+	repo.TagExclusions = exclusions(r.ImageTagMutabilityExclusionFilters)
 	if a, err := arn.Parse(repo.ARN); err == nil && a.Region != "" {
 		repo.Region = a.Region
 	}
 	switch given, named := ref.Host, repo.Host(); {
 	case given == "" || given == named:
 	case ref.Account == "":
-		return Repository{}, fmt.Errorf("repository %s: %s is not a registry of ECR; its own name for this repository is %s", ref, given, repo.URI)
+		return Repository{}, mistake.New(mistake.Repository, "give "+repo.URI, "repository %s: %s is not a registry of ECR, whose own name for this repository is %s", ref, given, repo.URI)
 	case ecrHost.MatchString(named):
 		repo.URI = ref.String()
 	}
@@ -225,17 +241,25 @@ func (c *Client) notFound(ctx context.Context, ref Reference, cause *types.Repos
 			e.Account = m[1]
 		}
 	}
-	e.Similar = similar(ref.Name, c.names(ctx, ref))
+	var names []string
+	for _, uri := range c.uris(ctx, ref) {
+		_, name, _ := strings.Cut(uri, "/")
+		names = append(names, name)
+	}
+	e.Similar = similar(ref.Name, names)
+	if t := c.template(ctx, ref); t != nil {
+		e.Template = aws.ToString(t.Prefix)
+	}
 	return e
 }
 
 // maxNamePages bounds the search for similar names to 2,000 repositories.
 const maxNamePages = 2
 
-// names lists the registry's repositories, as far as that is allowed and quick:
+// uris lists the registry's repositories, as far as that is allowed and quick:
 // they only serve a hint.
-func (c *Client) names(ctx context.Context, ref Reference) []string {
-	var names []string
+func (c *Client) uris(ctx context.Context, ref Reference) []string {
+	var uris []string
 	pages := ecr.NewDescribeRepositoriesPaginator(c.api(c.regionOf(ref)), &ecr.DescribeRepositoriesInput{
 		RegistryId: optional(ref.Account),
 		MaxResults: aws.Int32(1000),
@@ -250,10 +274,10 @@ func (c *Client) names(ctx context.Context, ref Reference) []string {
 			break
 		}
 		for _, r := range page.Repositories {
-			names = append(names, aws.ToString(r.RepositoryName))
+			uris = append(uris, aws.ToString(r.RepositoryUri))
 		}
 	}
-	return names
+	return uris
 }
 
 // NotFoundError says that a repository does not exist where it was looked for.
@@ -262,6 +286,9 @@ type NotFoundError struct {
 	Account string // empty where ECR did not say
 	Region  string
 	Similar []string // repositories there with names like it
+	// Template is the prefix of the creation template by which ECR would create the
+	// repository at the first push; empty where there is none.
+	Template string
 }
 
 func (e *NotFoundError) Error() string {
@@ -276,6 +303,9 @@ func (e *NotFoundError) Error() string {
 // be shown by a command that has no input createRepository.
 func (e *NotFoundError) Hint() string {
 	hint := "check repository and region; with createRepository: true the commands that push create it"
+	if e.Template != "" {
+		hint = fmt.Sprintf("check repository and region; with createRepository: true the commands that push have ECR create it by the creation template %s", e.Template)
+	}
 	if len(e.Similar) > 0 {
 		hint = fmt.Sprintf("there is %s; %s", strings.Join(e.Similar, ", "), hint)
 	}

@@ -3,7 +3,9 @@ package image
 // What the wanted tags hold before anything is uploaded.
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
@@ -17,8 +19,9 @@ type TagStatus int
 const (
 	// TagFree means that the tag, or the whole repository, is not there yet.
 	TagFree TagStatus = iota
-	// TagSame means that the tag has the same image: the same digest, or the
-	// same config and so the same layers, compressed by whatever tool.
+	// TagSame means that the tag has the same image: the same digest, or, where
+	// the image has no manifest yet, the same config and layers that are proven to
+	// be what it lists, compressed by whatever tool.
 	TagSame
 	// TagOther means that it has another image, which a push replaces if the
 	// tag may change.
@@ -34,7 +37,8 @@ type TagState struct {
 	// Digest and MediaType are of what the tag points to; empty for TagFree.
 	Digest, MediaType string
 
-	have *remoteManifest
+	have   *remoteManifest
+	damage error // of an image of the same config
 }
 
 // State is what the wanted tags hold, in the order of Target.Tags.
@@ -64,19 +68,30 @@ func Check(ctx context.Context, m *Image, t Target) (State, error) {
 	if err != nil {
 		return State{}, err
 	}
-	compare(&s, m.identities)
+	if err := compare(ctx, c, &s, t, m); err != nil {
+		return s, err
+	}
 	if taken(s, t, m) != nil && !m.certain {
 		p := newProgress(nil, time.Hour)
 		defer p.close()
 		if _, err := m.loaded(ctx, p); err != nil {
 			return s, err
 		}
-		compare(&s, m.identities)
+		if err := compare(ctx, c, &s, t, m); err != nil {
+			return s, err
+		}
 	}
-	if err := taken(s, t, m); err != nil {
-		return s, err
+	return s, taken(s, t, m)
+}
+
+// examine says whether the image's layers are sound, once for all tags that have
+// it.
+func (m *remoteManifest) examine(ctx context.Context, c *client) (damage, err error) {
+	if !m.examined {
+		m.damage, err = c.sound(ctx, m)
+		m.examined = err == nil
 	}
-	return s, nil
+	return m.damage, err
 }
 
 // readTags asks the registry for every tag.
@@ -102,33 +117,48 @@ func readTags(ctx context.Context, c *client, tags []string) (State, error) {
 	return s, err
 }
 
-// compare decides each tag's status.
-func compare(s *State, identities []v1.Hash) {
+// compare decides each tag's status. An image of the same config is the same one
+// only where its layers are those that the config lists, which is found out here;
+// the error says that this was not possible for a tag that can never change.
+func compare(ctx context.Context, c *client, s *State, t Target, m *Image) error {
 	for i := range s.Tags {
-		t := &s.Tags[i]
+		tag := &s.Tags[i]
 		switch {
-		case t.have == nil:
-			t.Status = TagFree
-		case slices.Contains(identities, t.have.desc.Digest), slices.Contains(identities, t.have.config):
-			t.Status = TagSame
+		case tag.have == nil:
+			tag.Status = TagFree
+		case m.identity.root == tag.have.desc.Digest:
+			tag.Status = TagSame
+		case m.identity.config == (v1.Hash{}) || m.identity.config != tag.have.config:
+			tag.Status = TagOther
 		default:
-			t.Status = TagOther
+			damage, err := tag.have.examine(ctx, c)
+			fixed := t.Immutable != nil && t.Immutable(tag.Tag)
+			switch {
+			case err != nil && fixed:
+				return explain(fmt.Errorf("could not check the layers of the image under tag %s: %w", tag.Tag, err), c.repository(), c.repository()+":"+tag.Tag)
+			case err != nil || damage != nil:
+				c.log.InfoContext(ctx, "pushing again: the image under the tag has the same config, but its layers are not proven to be right", "tag", tag.Tag, "error", cmp.Or(damage, err))
+				tag.Status, tag.damage = TagOther, damage
+			default:
+				tag.Status = TagSame
+			}
 		}
 	}
+	return nil
 }
 
 // taken is a *TagTakenError for the first immutable tag with another image.
 func taken(s State, t Target, m *Image) error {
 	for _, tag := range s.Tags {
 		if tag.Status == TagOther && t.Immutable != nil && t.Immutable(tag.Tag) {
-			return &TagTakenError{Repository: t.Repository, Tag: tag.Tag, Have: tag.Digest, Want: m.identity()}
+			return &TagTakenError{Repository: t.Repository, Tag: tag.Tag, Have: tag.Digest, Want: m.name(), Damage: tag.damage}
 		}
 	}
 	return nil
 }
 
-// identity is the digest that a message calls the image by.
-func (m *Image) identity() string {
+// name is the digest that a message calls the image by.
+func (m *Image) name() string {
 	for _, s := range []string{m.describe.Digest, m.describe.ImageID} {
 		if s != "" {
 			return s

@@ -27,12 +27,14 @@ import (
 
 // client speaks to one repository.
 type client struct {
-	repo  name.Repository
-	scope string // what is asked of the registry's own authorization service
-	auth  authn.Authenticator
-	base  http.RoundTripper
-	stall time.Duration // for an answer without a body; see also upload.go
-	log   *slog.Logger
+	repo   name.Repository
+	plain  bool   // plain HTTP is allowed
+	scope  string // what is asked of the registry's own authorization service
+	auth   authn.Authenticator
+	base   http.RoundTripper
+	direct bool          // base is this package's own
+	stall  time.Duration // for an answer without a body; see also upload.go
+	log    *slog.Logger
 
 	// unknown is set when the registry has said that it has no such repository.
 	// Some make one with the first upload; ECR may end the connection then.
@@ -53,14 +55,14 @@ func newClient(t Target, stall time.Duration, log *slog.Logger) (*client, error)
 	if err != nil {
 		return nil, err
 	}
-	c := newReader(repo, t.Auth, t.Transport, log)
+	c := newReader(repo, t.Auth, t.Transport, log, t.Insecure)
 	c.scope, c.stall = transport.PushScope, stall
 	return c, nil
 }
 
 // newReader prepares a client of a repository that is only read.
-func newReader(repo name.Repository, auth authn.Authenticator, base http.RoundTripper, log *slog.Logger) *client {
-	c := &client{repo: repo, scope: transport.PullScope, auth: auth, base: base, stall: defaultStall, log: log}
+func newReader(repo name.Repository, auth authn.Authenticator, base http.RoundTripper, log *slog.Logger, insecure bool) *client {
+	c := &client{repo: repo, plain: speaksPlain(repo.Registry, insecure), scope: transport.PullScope, auth: auth, base: base, stall: defaultStall, log: log}
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
 	}
@@ -70,6 +72,8 @@ func newReader(repo name.Repository, auth authn.Authenticator, base http.RoundTr
 	if c.base == nil {
 		c.base = defaultTransport()
 	}
+	_, c.direct = c.base.(*Transport)
+	c.base = &guard{inner: c.base, host: repo.RegistryStr(), plain: c.plain}
 	return c
 }
 
@@ -112,6 +116,12 @@ func (c *client) transport(ctx context.Context) (t http.RoundTripper, guess bool
 			if cause := context.Cause(ctx); cause != nil {
 				return nil, false, cause
 			}
+			if insecure, ok := errors.AsType[*InsecureError](err); ok {
+				return nil, false, insecure
+			}
+			if distrusted(err) {
+				return nil, false, &InsecureError{Host: c.repo.RegistryStr(), Err: redact(err)}
+			}
 			return nil, false, err
 		}
 		c.authed, c.guessed, c.asked = t, false, true
@@ -122,12 +132,12 @@ func (c *client) transport(ctx context.Context) (t http.RoundTripper, guess bool
 // guess sets authed if the handshake can be saved.
 func (c *client) guess(ctx context.Context) error {
 	inner := transport.NewUserAgent(c.base, "")
-	local := c.repo.Scheme() == "http" && isLoopback(c.repo.RegistryStr())
+	local := c.scheme() == "http" && isLoopback(c.repo.RegistryStr())
 	if c.auth == authn.Anonymous && local {
 		c.authed, c.guessed = inner, true
 		return nil
 	}
-	if c.repo.Scheme() != "https" || c.auth == authn.Anonymous {
+	if c.scheme() != "https" || c.auth == authn.Anonymous {
 		return nil
 	}
 	a, err := authorizer{c.auth}.AuthorizationContext(ctx)
@@ -227,9 +237,18 @@ func (c *client) persist(ctx context.Context, what string, f func(context.Contex
 	})
 }
 
+// scheme is what requests are made with. The library would also try plain HTTP of
+// private addresses; the transport that it returns knows what was agreed on.
+func (c *client) scheme() string {
+	if c.plain {
+		return "http"
+	}
+	return "https"
+}
+
 // url is an address under the repository's own.
 func (c *client) url(path string) string {
-	return c.repo.Scheme() + "://" + c.repo.RegistryStr() + "/v2/" + c.repo.RepositoryStr() + "/" + path
+	return c.scheme() + "://" + c.repo.RegistryStr() + "/v2/" + c.repo.RepositoryStr() + "/" + path
 }
 
 // send sends one request and returns the answer if its status is one of ok. The
@@ -240,12 +259,18 @@ func (c *client) send(ctx context.Context, op operation, req *http.Request, ok .
 	if err != nil {
 		return nil, err
 	}
-	hc := http.Client{Transport: t}
+	hc := http.Client{Transport: t, CheckRedirect: follow}
 	if req.Method != http.MethodGet {
 		hc.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	}
 	resp, err := hc.Do(req.WithContext(ctx))
 	if err != nil {
+		if insecure, ok := errors.AsType[*InsecureError](err); ok {
+			return nil, finalError{insecure}
+		}
+		if distrusted(err) {
+			return nil, finalError{&InsecureError{Host: req.URL.Host, Err: redact(err)}}
+		}
 		if err = stalledOr(ctx, redact(err)); c.answered.Load() {
 			err = lostError{err}
 		}
@@ -326,6 +351,9 @@ type remoteManifest struct {
 	desc   v1.Descriptor
 	config v1.Hash // zero for an index
 	raw    []byte
+
+	examined bool
+	damage   error // what is wrong with its layers, once it is examined
 }
 
 // manifest reads what reference, a tag or digest, points to; nil when there is
@@ -345,7 +373,7 @@ func (c *client) manifest(ctx context.Context, reference string) (*remoteManifes
 			return err
 		}
 		if h, err := v1.NewHash(reference); err == nil && h.Algorithm == "sha256" && digestOf(raw) != h {
-			return fmt.Errorf("%s: the answer has another digest", opReadManifest.name)
+			return finalError{fmt.Errorf("%s: %w", opReadManifest.name, &digestError{h, digestOf(raw)})}
 		}
 		m, mediaType, err := parseManifest(raw, types.MediaType(resp.Header.Get("Content-Type")))
 		if err != nil {
@@ -404,8 +432,11 @@ func (c *client) read(ctx context.Context, d v1.Descriptor, limit int64) ([]byte
 		if raw, err = readSmall(r, limit); err != nil {
 			return fmt.Errorf("%s: the answer: %w", opReadBlob.name, stalledOr(ctx, err))
 		}
-		if d.Digest.Algorithm == "sha256" && digestOf(raw) != d.Digest {
+		if int64(len(raw)) < d.Size {
 			return fmt.Errorf("%s: %w", opReadBlob.name, io.ErrUnexpectedEOF)
+		}
+		if digestOf(raw) != d.Digest {
+			return finalError{fmt.Errorf("%s: %w", opReadBlob.name, &digestError{d.Digest, digestOf(raw)})}
 		}
 		return nil
 	})
@@ -414,7 +445,14 @@ func (c *client) read(ctx context.Context, d v1.Descriptor, limit int64) ([]byte
 
 // putManifest stores a document under a tag or its digest.
 func (c *client) putManifest(ctx context.Context, reference string, d document) error {
-	return c.persist(ctx, "manifest "+reference, func(ctx context.Context) error {
+	_, err := c.putReferrer(ctx, reference, d)
+	return err
+}
+
+// putReferrer is putManifest, and says whether the registry has understood that
+// the document refers to another one, so that it lists it there.
+func (c *client) putReferrer(ctx context.Context, reference string, d document) (listed bool, err error) {
+	err = c.persist(ctx, "manifest "+reference, func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeoutCause(ctx, c.stall, errStalled)
 		defer cancel()
 		req, err := http.NewRequest(http.MethodPut, c.url("manifests/"+reference), strings.NewReader(string(d.raw)))
@@ -430,6 +468,8 @@ func (c *client) putManifest(ctx context.Context, reference string, d document) 
 		if got := resp.Header.Get("Docker-Content-Digest"); got != "" && got != d.desc.Digest.String() {
 			return final("the registry stored the manifest under %s instead of %s", got, d.desc.Digest)
 		}
+		listed = resp.Header.Get("OCI-Subject") != ""
 		return nil
 	})
+	return listed, err
 }

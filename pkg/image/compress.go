@@ -10,7 +10,6 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
-	"fmt"
 	"hash"
 	"hash/crc32"
 	"io"
@@ -22,6 +21,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/klauspost/compress/flate"
 	"github.com/klauspost/compress/zstd"
+
+	"ecsdeploy/pkg/mistake"
 )
 
 // Compression is a format for layers that are not compressed yet.
@@ -55,7 +56,7 @@ func (c Compression) codec() (codec, error) {
 	case Zstd:
 		return zstdCodec(zstdLevel, zstdBlock), nil
 	}
-	return codec{}, fmt.Errorf("compression %q is neither %s nor %s", c, Gzip, Zstd)
+	return codec{}, mistake.New(mistake.Image, "", "compression %q is neither %s nor %s", c, Gzip, Zstd)
 }
 
 // What the bytes, and so the digests, of compressed layers depend on. Changing
@@ -302,7 +303,7 @@ func (z *compressedReader) feed(raw io.Reader, left int64, diffID v1.Hash, count
 		total += uint32(n)
 		if b.last {
 			if got := hashOf(sum); diffID.Algorithm == "sha256" && got != diffID {
-				z.feedErr = final("the layer has the digest %s instead of %s: the image is damaged", got, diffID)
+				z.feedErr = finalError{&digestError{diffID, got}}
 				return
 			}
 			z.tail = z.compressor.codec.tail(crc, total)

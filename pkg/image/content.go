@@ -14,6 +14,8 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
+	"sync"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
@@ -21,12 +23,66 @@ import (
 
 // Bounds on what is read into memory. The distribution project takes manifests
 // of up to 4 MiB (registry/handlers/manifests.go); configs have no bound of
-// their own, and the largest seen are some hundred kilobytes.
+// their own, and the largest seen are some hundred kilobytes. The sum bounds all
+// documents of one source, since an index or an archive can name many.
 const (
-	maxDocument = 4 << 20
-	maxConfig   = 8 << 20
-	maxChildren = 1000 // documents under one index
+	maxDocument  = 4 << 20
+	maxConfig    = 8 << 20
+	maxDocuments = 16 << 20 // bytes of all manifests and configs of one source
+	maxChildren  = 1000     // documents under one index
+	maxLayers    = 1000     // of one image
 )
+
+// budget is what may still be read of a source's documents. Each document counts
+// once.
+type budget struct {
+	mu   sync.Mutex
+	left int64
+	seen map[v1.Hash]bool
+}
+
+func newBudget() *budget { return &budget{left: maxDocuments, seen: map[v1.Hash]bool{}} }
+
+// take counts a document.
+func (b *budget) take(h v1.Hash, size int) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.seen[h] {
+		return nil
+	}
+	b.seen[h] = true
+	if b.left -= int64(size); b.left < 0 {
+		return final("the image's manifests and configs are larger than %d MiB in all; no more is read", maxDocuments>>20)
+	}
+	return nil
+}
+
+// list decodes a JSON array of no more elements than an image can have: a
+// document of a few megabytes could otherwise take a hundred times its size.
+type list[T any] []T
+
+func (l *list[T]) UnmarshalJSON(b []byte) error {
+	*l = nil
+	if string(b) == "null" {
+		return nil
+	}
+	d := json.NewDecoder(bytes.NewReader(b))
+	if t, err := d.Token(); err != nil || t != json.Delim('[') {
+		return errors.New("a list was expected")
+	}
+	*l = list[T]{}
+	for d.More() {
+		if len(*l) == maxLayers {
+			return fmt.Errorf("a list has more than %d elements", maxLayers)
+		}
+		var v T
+		if err := d.Decode(&v); err != nil {
+			return err
+		}
+		*l = append(*l, v)
+	}
+	return nil
+}
 
 // opener opens a blob's bytes from their beginning, as often as it is asked.
 type opener func(ctx context.Context) (io.ReadCloser, error)
@@ -38,6 +94,12 @@ type blob struct {
 	// host and from are the registry and repository that have the blob too, so
 	// that another repository of that registry may take it from there.
 	host, from string
+	// layer is the layer that the blob has to be, for one that comes over the
+	// network: it is inflated and compared while it is sent.
+	layer *layerCheck
+	// foreign says that the bytes may be those of another file, to which a
+	// symbolic link leads: none is sent before their digest is known.
+	foreign bool
 }
 
 // document is a manifest or an index, byte for byte.
@@ -73,6 +135,20 @@ type content struct {
 	blobs     []blob
 	unbuilt   *unbuilt
 	configs   []configSummary
+	checks    []layerCheck
+	// companions finds what refers to the image: signatures and the like. Nil where
+	// a source cannot have any.
+	companions func(ctx context.Context) ([]companion, error)
+}
+
+// streamed says that the blobs come over the network: their layers are checked
+// while they are sent, since they would have to be fetched twice otherwise.
+func (c *content) streamed() {
+	for i, b := range c.blobs {
+		if j := slices.IndexFunc(c.checks, func(k layerCheck) bool { return k.desc.Digest == b.desc.Digest }); j >= 0 {
+			c.blobs[i].layer = &c.checks[j]
+		}
+	}
 }
 
 // configSummary is what a config says of its image.
@@ -85,20 +161,23 @@ type configSummary struct {
 // root is the document that a tag will point to.
 func (c *content) root() document { return c.documents[len(c.documents)-1] }
 
-// identities are the digests that make another image the same as this one: of
-// the root, and of the config where there is just one image.
-func (c *content) identities() []v1.Hash {
-	var ids []v1.Hash
-	if c.unbuilt == nil {
-		ids = append(ids, c.root().desc.Digest)
-		if c.root().desc.MediaType.IsIndex() {
-			return ids
-		}
+// identity is by what another image is the same as this one. Both are set only for
+// an engine's image whose ID may be the one or the other.
+type identity struct {
+	// root is the digest of the manifest or index. Two manifests of one config
+	// can differ in what matters: annotations, the compression of layers, or that
+	// one of them is damaged.
+	root v1.Hash
+	// config is the digest of the config, for an image whose manifest has yet to
+	// be written. It determines the layers, unpacked.
+	config v1.Hash
+}
+
+func (c *content) identity() identity {
+	if c.unbuilt != nil {
+		return identity{config: c.configs[0].digest}
 	}
-	for _, s := range c.configs {
-		ids = append(ids, s.digest)
-	}
-	return ids
+	return identity{root: c.root().desc.Digest}
 }
 
 // describe fills in what the content says of the image.
@@ -138,12 +217,21 @@ func (c *content) describe(d *Description) {
 // tools leave mediaType out and the shape decides then (OCI image
 // specification, manifest.md and image-index.md).
 type manifest struct {
-	SchemaVersion int             `json:"schemaVersion"`
-	MediaType     types.MediaType `json:"mediaType"`
-	Config        *v1.Descriptor  `json:"config"`
-	Layers        []v1.Descriptor `json:"layers"`
-	Manifests     []v1.Descriptor `json:"manifests"`
-	Blobs         []v1.Descriptor `json:"blobs"` // OCI artifact manifests
+	SchemaVersion int                 `json:"schemaVersion"`
+	MediaType     types.MediaType     `json:"mediaType"`
+	ArtifactType  string              `json:"artifactType"`
+	Config        *v1.Descriptor      `json:"config"`
+	Layers        list[v1.Descriptor] `json:"layers"`
+	Manifests     list[v1.Descriptor] `json:"manifests"`
+	Blobs         list[v1.Descriptor] `json:"blobs"` // OCI artifact manifests
+	Subject       *v1.Descriptor      `json:"subject"`
+}
+
+// isManifestType says whether a media type is one that a manifest or an index
+// goes by. Registries and proxies also answer with application/json,
+// application/octet-stream or text/plain, and the shape decides then.
+func isManifestType(t types.MediaType) bool {
+	return t.IsIndex() || t.IsImage() || strings.HasSuffix(string(t), "+json") || strings.HasSuffix(string(t), "+prettyjws")
 }
 
 // parseManifest reads raw, whose media type is said to be mediaType where that
@@ -156,33 +244,54 @@ func parseManifest(raw []byte, mediaType types.MediaType) (manifest, types.Media
 	if m.SchemaVersion == 1 {
 		return m, "", errors.New("is a manifest of schema 1, which registries no longer take; build the image anew")
 	}
-	if m.MediaType != "" {
+	if m.Manifests != nil && (m.Config != nil || m.Layers != nil) {
+		return m, "", errors.New("is both a manifest and an index, so that tools would not agree on what it is")
+	}
+	said, _, _ := strings.Cut(string(mediaType), ";")
+	if mediaType = types.MediaType(strings.TrimSpace(said)); m.MediaType != "" {
 		mediaType = m.MediaType
 	}
-	if mediaType == "" {
+	if !isManifestType(mediaType) {
 		mediaType = types.OCIManifestSchema1
 		if m.Manifests != nil {
 			mediaType = types.OCIImageIndex
 		}
 	}
 	if mediaType.IsIndex() {
-		if len(m.Manifests) > maxChildren {
-			return m, "", fmt.Errorf("is an index of %d manifests; more than %d are not read", len(m.Manifests), maxChildren)
-		}
-		return m, mediaType, nil
+		return m, mediaType, wellFormed("manifest", m.Manifests)
 	}
 	if m.Config == nil && m.Blobs == nil {
 		return m, "", errors.New("is neither a manifest nor an index")
 	}
-	if m.Config != nil && m.Config.Digest == (v1.Hash{}) {
-		return m, "", errors.New("has a config without a digest")
-	}
-	for _, l := range m.Layers {
-		if l.Digest == (v1.Hash{}) || l.Size < 0 {
-			return m, "", errors.New("has a layer without a digest or size")
+	if m.Config != nil {
+		if err := wellFormed("config", []v1.Descriptor{*m.Config}); err != nil {
+			return m, "", err
 		}
 	}
-	return m, mediaType, nil
+	return m, mediaType, errors.Join(wellFormed("layer", m.Layers), wellFormed("blob", m.Blobs))
+}
+
+// wellFormed checks the descriptors of a document. Digests other than sha256 are
+// refused, since ECR takes no others.
+func wellFormed(what string, descs []v1.Descriptor) error {
+	for _, d := range descs {
+		switch {
+		case d.Digest == (v1.Hash{}) || d.Size < 0:
+			return fmt.Errorf("has a %s without a digest or size", what)
+		case d.Digest.Algorithm != "sha256":
+			return fmt.Errorf("names a %s by %s, but ECR takes sha256 digests only; build the image with sha256", what, d.Digest.Algorithm)
+		}
+	}
+	return nil
+}
+
+// embedded returns the bytes that a descriptor carries itself, if they are what it
+// describes (OCI image specification, descriptor.md, "data").
+func embedded(d v1.Descriptor) ([]byte, bool) {
+	if d.Data == nil || int64(len(d.Data)) != d.Size || digestOf(d.Data) != d.Digest {
+		return nil, false
+	}
+	return d.Data, true
 }
 
 // isConfig says whether a manifest's config is that of a runnable image, not of
@@ -213,10 +322,11 @@ func isAttestation(d v1.Descriptor) bool {
 func readConfig(raw []byte) (configSummary, error) {
 	var c struct {
 		OS           string `json:"os"`
+		OSVersion    string `json:"os.version"`
 		Architecture string `json:"architecture"`
 		Variant      string `json:"variant"`
 		RootFS       struct {
-			DiffIDs []v1.Hash `json:"diff_ids"`
+			DiffIDs list[v1.Hash] `json:"diff_ids"`
 		} `json:"rootfs"`
 	}
 	if err := json.Unmarshal(raw, &c); err != nil {
@@ -224,7 +334,7 @@ func readConfig(raw []byte) (configSummary, error) {
 	}
 	return configSummary{
 		digest:   digestOf(raw),
-		platform: Platform{c.OS, c.Architecture, c.Variant},
+		platform: Platform{OS: c.OS, Architecture: c.Architecture, Variant: c.Variant, OSVersion: c.OSVersion},
 		diffIDs:  c.RootFS.DiffIDs,
 	}, nil
 }
@@ -246,7 +356,7 @@ func readSmall(r io.Reader, limit int64) ([]byte, error) {
 		return nil, err
 	}
 	if int64(len(b)) > limit {
-		return nil, fmt.Errorf("is larger than %d bytes", limit)
+		return nil, final("is larger than %d bytes; no more is read", limit)
 	}
 	return b, nil
 }

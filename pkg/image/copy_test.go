@@ -47,7 +47,7 @@ func TestCopyFaults(t *testing.T) {
 		}, time.Minute, ""},
 		{"a layer is damaged", func(g *testRegistry) []fault {
 			return []fault{{"GET blobs", 1, g.inner.ServeHTTP}, {"GET blobs", 1 << 20, g.altered(flipped)}}
-		}, time.Minute, "the image is damaged"},
+		}, time.Minute, "the image is corrupt"},
 		{"a layer is not allowed", func(g *testRegistry) []fault {
 			return []fault{{"GET blobs", 1, g.inner.ServeHTTP}, {"GET blobs", 1 << 20, answer(403, "DENIED", "no")}}
 		}, time.Second, "from.test/app: not allowed to read a layer"},
@@ -59,7 +59,7 @@ func TestCopyFaults(t *testing.T) {
 		}, readLimit, "the registry answered 503"},
 		{"another manifest under the digest", func(g *testRegistry) []fault {
 			return []fault{{"GET manifests", 1, g.inner.ServeHTTP}, {"GET manifests", 1 << 20, g.altered(flipped)}}
-		}, 2 * time.Minute, "another digest"},
+		}, 2 * time.Minute, "digest mismatch"},
 		{"no such image", func(g *testRegistry) []fault {
 			return []fault{{"GET manifests", 1 << 20, answer(404, "MANIFEST_UNKNOWN", "")}}
 		}, time.Second, "from.test/app:1: there is no such image"},

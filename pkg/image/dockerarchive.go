@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"path"
 	"slices"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -25,8 +26,8 @@ import (
 // savedImage is an entry of manifest.json.
 type savedImage struct {
 	Config       string
-	RepoTags     []string
-	Layers       []string
+	RepoTags     list[string]
+	Layers       list[string]
 	LayerSources map[v1.Hash]v1.Descriptor
 }
 
@@ -41,7 +42,7 @@ func readArchive(ctx context.Context, a *archive, selector string, want Platform
 		return nil, "", err
 	}
 	if _, err := a.stat("index.json"); err == nil {
-		c, err := readLayout(ctx, a, selector, want)
+		c, err := readLayout(ctx, a, selector, want, nil)
 		return c, KindOCIArchive, err
 	}
 	if _, err := a.stat("repositories"); err == nil {
@@ -54,27 +55,30 @@ func readDockerArchive(ctx context.Context, a *archive, manifestJSON []byte, sel
 	// Where there is an OCI layout too, it says more: it has the digests, and an
 	// index if there is one. Only a layout whose layers are raw gives way to
 	// what Docker itself would push: a manifest of compressed layers.
+	var saved list[savedImage]
+	if err := json.Unmarshal(manifestJSON, &saved); err != nil {
+		return nil, fmt.Errorf("manifest.json: %w", err)
+	}
 	if _, err := a.stat("index.json"); err == nil {
-		c, err := readLayout(ctx, a, selector, want)
+		names := map[v1.Hash][]string{}
+		for _, s := range saved {
+			if h, err := v1.NewHash("sha256:" + path.Base(s.Config)); err == nil {
+				names[h] = append(names[h], s.RepoTags...)
+			}
+		}
+		c, err := readLayout(ctx, a, selector, want, names)
 		if err != nil {
 			return nil, err
 		}
 		return unbuild(ctx, c)
 	}
 
-	var saved []savedImage
-	if err := json.Unmarshal(manifestJSON, &saved); err != nil {
-		return nil, fmt.Errorf("manifest.json: %w", err)
-	}
 	var images []named
 	byConfig := map[v1.Hash]savedImage{}
-	configs := map[v1.Hash][]byte{}
+	left := newBudget()
 	for i, s := range saved {
 		if s.Config == "" {
 			return nil, fmt.Errorf("manifest.json: image %d has no config", i+1)
-		}
-		if i == maxChildren {
-			return nil, fmt.Errorf("manifest.json: more than %d images", maxChildren)
 		}
 		raw, err := readFile(a, s.Config, maxConfig)
 		if err != nil {
@@ -85,14 +89,17 @@ func readDockerArchive(ctx context.Context, a *archive, manifestJSON []byte, sel
 			return nil, fmt.Errorf("config %s %w", s.Config, err)
 		}
 		h := summary.digest
+		if err := left.take(h, len(raw)); err != nil {
+			return nil, err
+		}
 		if _, ok := byConfig[h]; ok {
 			j := slices.IndexFunc(images, func(n named) bool { return n.desc.Digest == h })
 			images[j].names = append(images[j].names, s.RepoTags...)
 			continue
 		}
-		byConfig[h], configs[h] = s, raw
+		byConfig[h] = s
 		p := summary.platform
-		images = append(images, named{v1.Descriptor{Digest: h, Platform: &v1.Platform{OS: p.OS, Architecture: p.Architecture, Variant: p.Variant}}, s.RepoTags})
+		images = append(images, named{v1.Descriptor{Digest: h, Platform: &v1.Platform{OS: p.OS, Architecture: p.Architecture, Variant: p.Variant, OSVersion: p.OSVersion}}, s.RepoTags})
 	}
 	if len(images) == 0 {
 		return nil, errors.New("manifest.json lists no image")
@@ -104,7 +111,12 @@ func readDockerArchive(ctx context.Context, a *archive, manifestJSON []byte, sel
 	if have := platformOf(n.desc.Platform); want != (Platform{}) && !want.Matches(have) {
 		return nil, &PlatformError{Want: want, Have: []Platform{have}}
 	}
-	return readSaved(a, byConfig[n.desc.Digest], configs[n.desc.Digest])
+	s := byConfig[n.desc.Digest]
+	config, err := readFile(a, s.Config, maxConfig)
+	if err != nil {
+		return nil, incomplete(fmt.Errorf("config %s: %w", s.Config, err))
+	}
+	return readSaved(a, s, config)
 }
 
 // readSaved makes content of one entry of manifest.json.
@@ -114,7 +126,7 @@ func readSaved(a *archive, s savedImage, config []byte) (*content, error) {
 		return nil, err
 	}
 	if len(summary.diffIDs) != len(s.Layers) {
-		return nil, fmt.Errorf("manifest.json lists %d layers, the config %d", len(s.Layers), len(summary.diffIDs))
+		return nil, &LayerError{Problem: fmt.Sprintf("number of layers: %d in manifest.json, %d in the config", len(s.Layers), len(summary.diffIDs)), hint: rebuild}
 	}
 	u := &unbuilt{config: config}
 	for i, name := range s.Layers {
@@ -149,9 +161,6 @@ func unbuild(ctx context.Context, c *content) (*content, error) {
 	}
 	if !slices.ContainsFunc(m.Layers, isRawLayer) {
 		return c, nil
-	}
-	if len(m.Layers) != len(c.configs[0].diffIDs) {
-		return nil, fmt.Errorf("the manifest lists %d layers, the config %d", len(m.Layers), len(c.configs[0].diffIDs))
 	}
 	blobs := map[v1.Hash]blob{}
 	for _, b := range c.blobs {

@@ -36,7 +36,7 @@ func findEndpoint(getenv func(string) string) (endpoint, error) {
 	if host := getenv("DOCKER_HOST"); host != "" {
 		e := endpoint{host: host, source: "DOCKER_HOST"}
 		certs := getenv("DOCKER_CERT_PATH")
-		if strings.HasPrefix(host, "tcp:") && (certs != "" || getenv("DOCKER_TLS_VERIFY") != "") {
+		if scheme(host) == "tcp" && (certs != "" || getenv("DOCKER_TLS_VERIFY") != "") {
 			if certs == "" {
 				certs = configDirectory(getenv)
 			}
@@ -141,11 +141,38 @@ func readTLS(dir string, skipVerify bool) (*tls.Config, error) {
 	return c, nil
 }
 
+// scheme is that of an address, in lower case.
+func scheme(address string) string {
+	s, _, _ := strings.Cut(address, ":")
+	return strings.ToLower(s)
+}
+
+// private says whether nobody on a network can read what is sent to the engine: it
+// is on this machine, or proves by its certificate that it is the one meant.
+func (e endpoint) private() bool {
+	switch scheme(e.host) {
+	case "unix", "npipe":
+		return true
+	case "https":
+		return e.tls == nil || !e.tls.InsecureSkipVerify
+	}
+	return e.tls != nil && !e.tls.InsecureSkipVerify
+}
+
+// shown is the address without a password.
+func (e endpoint) shown() string {
+	if u, err := url.Parse(e.host); err == nil && u.User != nil {
+		u.User = nil
+		return u.String()
+	}
+	return e.host
+}
+
 // client returns an HTTP client for the engine and the base of its addresses.
 func (e endpoint) client() (*http.Client, string, error) {
 	u, err := url.Parse(e.host)
 	if err != nil {
-		return nil, "", fmt.Errorf("%s: %q is not an address such as unix:///var/run/docker.sock", e.source, e.host)
+		return nil, "", fmt.Errorf("%s is not an address such as unix:///var/run/docker.sock", e.source)
 	}
 	t := &http.Transport{TLSClientConfig: e.tls, DisableCompression: true, ReadBufferSize: 256 << 10, IdleConnTimeout: 30 * time.Second}
 	base := "http://engine"
@@ -156,7 +183,7 @@ func (e endpoint) client() (*http.Client, string, error) {
 			return dialer.DialContext(ctx, "unix", u.Path)
 		}
 	case "npipe":
-		pipe := strings.ReplaceAll(strings.TrimPrefix(e.host, "npipe://"), "/", `\`)
+		pipe := strings.ReplaceAll(e.host[len("npipe://"):], "/", `\`)
 		t.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) { return dialPipe(ctx, pipe) }
 	case "tcp", "http", "https":
 		t.DialContext = dialer.DialContext
@@ -165,9 +192,9 @@ func (e endpoint) client() (*http.Client, string, error) {
 			base = "https://" + u.Host + strings.TrimSuffix(u.Path, "/")
 		}
 	case "ssh":
-		return nil, "", fmt.Errorf("%s: %s: an engine cannot be reached over ssh:// here; forward its socket and use unix:// or tcp://", e.source, e.host)
+		return nil, "", fmt.Errorf("%s: %s: an engine cannot be reached over ssh:// here; forward its socket and use unix:// or tcp://", e.source, e.shown())
 	default:
-		return nil, "", fmt.Errorf("%s: %q: want unix://, npipe:// or tcp://", e.source, e.host)
+		return nil, "", fmt.Errorf("%s: %q: want unix://, npipe:// or tcp://", e.source, e.shown())
 	}
 	return &http.Client{Transport: t}, base, nil
 }

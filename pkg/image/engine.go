@@ -95,7 +95,7 @@ func connect(ctx context.Context, getenv func(string) string) (*engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &engine{http: hc, base: base, private: at.tls != nil || !strings.HasPrefix(at.host, "tcp:") && !strings.HasPrefix(at.host, "http:")}
+	e := &engine{http: hc, base: base, private: at.private()}
 	pctx, cancel := context.WithTimeout(ctx, pingLimit)
 	defer cancel()
 	resp, err := e.get(pctx, "/_ping")
@@ -103,11 +103,11 @@ func connect(ctx context.Context, getenv func(string) string) (*engine, error) {
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
-		return nil, &EngineError{Host: at.host, Source: at.source, Err: err}
+		return nil, &EngineError{Host: at.shown(), Source: at.source, Err: err}
 	}
 	defer discard(resp)
 	if resp.StatusCode != http.StatusOK {
-		return nil, &EngineError{Host: at.host, Source: at.source, Err: engineMessage(resp)}
+		return nil, &EngineError{Host: at.shown(), Source: at.source, Err: engineMessage(resp)}
 	}
 	e.podman = resp.Header.Get("Libpod-API-Version") != ""
 	if v, ok := parseAPIVersion(resp.Header.Get("API-Version")); ok {
@@ -149,6 +149,7 @@ func engineMessage(resp *http.Response) error {
 type inspected struct {
 	ID           string `json:"Id"`
 	Os           string
+	OsVersion    string
 	Architecture string
 	Variant      string
 	Size         int64
@@ -194,7 +195,7 @@ func inspectEngine(ctx context.Context, ref, name string, want Platform, o Optio
 		return nil, err
 	}
 	m := &Image{describe: Description{Kind: KindEngine, Ref: ref}}
-	m.identities, m.certain, err = in.describe(&m.describe, want, e.podman)
+	m.identity, m.certain, err = in.describe(&m.describe, want, e.podman)
 	if err != nil {
 		return nil, err
 	}
@@ -252,17 +253,17 @@ func (e *engine) inspect(ctx context.Context, name string) (inspected, error) {
 	return in, nil
 }
 
-// describe fills in a description and returns the digests by which the image is
-// known, and whether no others could be.
-func (in inspected) describe(d *Description, want Platform, podman bool) (ids []v1.Hash, certain bool, err error) {
+// describe fills in a description and returns by what the image is known, and
+// whether it could not be by anything else.
+func (in inspected) describe(d *Description, want Platform, podman bool) (by identity, certain bool, err error) {
 	d.Size, d.Layers = in.Size, len(in.RootFS.Layers)
 	id, err := v1.NewHash(in.ID)
 	if err != nil {
 		if id, err = v1.NewHash("sha256:" + in.ID); err != nil { // podman
-			return nil, false, fmt.Errorf("the engine names the image by %q, which is no digest", in.ID)
+			return by, false, fmt.Errorf("the engine names the image by %q, which is no digest", in.ID)
 		}
 	}
-	own := Platform{in.Os, in.Architecture, in.Variant}
+	own := Platform{OS: in.Os, Architecture: in.Architecture, Variant: in.Variant, OSVersion: in.OsVersion}
 	if own.known() {
 		d.Platforms = []Platform{own}
 	}
@@ -272,10 +273,10 @@ func (in inspected) describe(d *Description, want Platform, podman bool) (ids []
 		// may write another config into a docker archive, and engines with
 		// containerd's store that do not tell the descriptor name the index.
 		if want != (Platform{}) && own.known() && !want.Matches(own) {
-			return nil, false, &PlatformError{Want: want, Have: d.Platforms}
+			return by, false, &PlatformError{Want: want, Have: d.Platforms}
 		}
 		d.ImageID = id.String()
-		return []v1.Hash{id}, !podman, nil
+		return identity{root: id, config: id}, !podman, nil
 	}
 
 	root := *in.Descriptor
@@ -287,7 +288,7 @@ func (in inspected) describe(d *Description, want Platform, podman bool) (ids []
 		}
 		child, err := choose(children, want)
 		if err != nil {
-			return nil, false, err
+			return by, false, err
 		}
 		var there []candidate
 		for _, c := range children {
@@ -302,12 +303,12 @@ func (in inspected) describe(d *Description, want Platform, podman bool) (ids []
 			d.Layers = 0 // inspect counts those of one platform
 		}
 	} else if want != (Platform{}) && !want.Matches(own) {
-		return nil, false, &PlatformError{Want: want, Have: d.Platforms}
+		return by, false, &PlatformError{Want: want, Have: d.Platforms}
 	}
 	d.Digest, d.MediaType = chosen.Digest.String(), string(chosen.MediaType)
 	// An image that was loaded from an archive with raw layers is compressed on
 	// its way, so that its digest becomes another one. Only an index is certain.
-	return []v1.Hash{chosen.Digest}, chosen.MediaType.IsIndex(), nil
+	return identity{root: chosen.Digest}, chosen.MediaType.IsIndex(), nil
 }
 
 // similar lists tags that the user may have meant. It is for a message, so its

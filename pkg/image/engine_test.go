@@ -248,7 +248,7 @@ func TestEngineHandsOutDuringLook(t *testing.T) {
 		return load(ctx, p)
 	}
 	_, err := Push(t.Context(), m, Target{Repository: newTestRegistry().serve(t), Tags: []string{"1"}}, PushOptions{
-		Base: func(context.Context) (string, error) { <-out; return "base", nil },
+		Base: func(context.Context) (Base, error) { <-out; return Base{Reference: "base"}, nil },
 	})
 	if err != nil {
 		t.Error(err)

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 )
 
@@ -108,6 +109,22 @@ type DeniedError struct {
 	Action string
 	// Message is what the registry said; may be empty.
 	Message string
+	// Anonymous says that there were no credentials for the registry; Looked is
+	// where they were looked for.
+	Anonymous bool
+	Looked    string
+}
+
+// Hint says where credentials were looked for, if there were none.
+func (e *DeniedError) Hint() string {
+	host, _, _ := strings.Cut(e.Repository, "/")
+	switch {
+	case e.Anonymous && e.Looked != "":
+		return fmt.Sprintf("%s has no credentials for %s; log in on this agent before, for instance with the task Docker@2, command login", e.Looked, host)
+	case e.Anonymous:
+		return "there are no credentials for " + host
+	}
+	return ""
 }
 
 func (e *DeniedError) Error() string {
@@ -154,9 +171,15 @@ type TagTakenError struct {
 	// Have is the digest under the tag. Want is the digest that was to be
 	// pushed, or the image ID while the digest is not known.
 	Have, Want string
+	// Damage is what is wrong with the image under the tag, which has the same
+	// config; nil where it is another image.
+	Damage error
 }
 
 func (e *TagTakenError) Error() string {
+	if e.Damage != nil {
+		return fmt.Sprintf("%s: tag %s is immutable, and the image under it, %s, is corrupt: %v", e.Repository, e.Tag, e.Have, e.Damage)
+	}
 	return fmt.Sprintf("%s: tag %s is immutable and belongs to another image, %s, not to %s; a tag stands for one build: push under a new one",
 		e.Repository, e.Tag, e.Have, e.Want)
 }
@@ -171,6 +194,14 @@ type originError struct {
 func (e *originError) Error() string { return e.err.Error() }
 func (e *originError) Unwrap() error { return e.err }
 
+// digestError says that bytes do not have their digest. That they were changed on
+// the way is possible, but twice is not.
+type digestError struct{ want, got v1.Hash }
+
+func (e *digestError) Error() string {
+	return fmt.Sprintf("digest mismatch: expected %s, got %s; the image is corrupt", e.want, e.got)
+}
+
 // explain turns an error of a request into one that a caller can tell apart.
 // ref is the image or repository that was asked for.
 func explain(err error, repository, ref string) error {
@@ -178,12 +209,18 @@ func explain(err error, repository, ref string) error {
 	var handshake *transport.Error
 	var missing *NotFoundError
 	var origin *originError
+	var layer *LayerError
+	var insecure *InsecureError
 	if errors.As(err, &origin) {
 		repository, ref = origin.repository, origin.repository
 	}
 	switch {
 	case errors.As(err, &missing):
 		return missing
+	case errors.As(err, &layer):
+		return layer
+	case errors.As(err, &insecure):
+		return insecure
 	case errors.As(err, &status):
 	case errors.As(err, &handshake):
 		status = &statusError{Operation: opConnect, Status: handshake.StatusCode}
@@ -202,5 +239,59 @@ func explain(err error, repository, ref string) error {
 	case status.Status == http.StatusNotFound && status.Operation == opReadManifest:
 		return &NotFoundError{Ref: ref, Message: status.message()}
 	}
+	if hint := refusalHint(repository, status); hint != "" {
+		return &RefusedError{Repository: repository, hint: hint, err: err}
+	}
 	return fmt.Errorf("%s: %w", repository, err)
+}
+
+// RefusedError is a refusal of a registry about which something can be done.
+type RefusedError struct {
+	Repository string // host/name
+	hint       string
+	err        error
+}
+
+func (e *RefusedError) Error() string { return e.Repository + ": " + e.err.Error() }
+func (e *RefusedError) Unwrap() error { return e.err }
+
+// Hint says what to do about it.
+func (e *RefusedError) Hint() string { return e.hint }
+
+// refusals are refusals of ECR, by a word of the message or the code, in order;
+// an empty word is any. Messages: containers-roadmap and BuildKit issue 6171 (405
+// for attestations), tart issue 890 (405 for layers), and the user guide.
+var refusals = []struct {
+	status     int // 0 is any
+	word, hint string
+}{
+	{0, "number of layers", "ECR takes no image of so many layers; merge layers, for instance with a multi-stage build"},
+	{http.StatusMethodNotAllowed, "", "ECR does not take this kind of manifest; for attestations as OCI artifacts, build with oci-artifact=false, or without attestations (--provenance=false --sbom=false)"},
+	{0, "immutable", "the repository's tags are immutable, apart from those that match an exclusion filter, and from those of a mutable repository that match one; push under a new tag"},
+	{0, "tagalreadyexists", "the repository's tags are immutable; push under a new tag"},
+	{0, "pull through cache", "a repository of a pull-through cache is filled by ECR itself; push to another repository"},
+	{0, "pull-through cache", "a repository of a pull-through cache is filled by ECR itself; push to another repository"},
+	{0, "archive", "the image is in ECR's archive: restore it in the console or with UpdateImageStorageClass, or push under a new tag"},
+	{0, "tags per image", "ECR allows 1,000 tags on one image; delete tags of this image that are no longer needed"},
+	{0, "number of tags", "ECR allows 1,000 tags on one image; delete tags of this image that are no longer needed"},
+	{0, "images per repository", "the repository is full; a lifecycle policy can expire old images"},
+	{0, "number of images", "the repository is full; a lifecycle policy can expire old images"},
+	{0, "limit", "a quota of ECR is reached; see Service Quotas in the console"},
+	{0, "sign", "the registry's signing configuration refuses the image; check the signing profile and its permissions"},
+	{0, "admission", "a policy of the registry does not admit the image; ask who maintains the registry"},
+	{0, "kms", "the repository's KMS key cannot be used; check that it is enabled and that its policy allows ECR"},
+}
+
+// refusalHint says what to do about a refusal of ECR; empty where that is not known.
+func refusalHint(repository string, e *statusError) string {
+	if !isECR(repository) {
+		return ""
+	}
+	said := strings.ToLower(e.message())
+	for _, r := range refusals {
+		if (r.status == 0 || r.status == e.Status) && strings.Contains(said, r.word) {
+			return r.hint
+		}
+	}
+	return ""
 }

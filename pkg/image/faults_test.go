@@ -82,8 +82,19 @@ func TestPause(t *testing.T) {
 	if d := pause(1, time.Minute); d != time.Minute {
 		t.Errorf("asked for a minute: %s", d)
 	}
-	if d := pause(1, 24*time.Hour); d != maxRetryAfter {
-		t.Errorf("asked for a day: %s", d)
+	now := time.Now()
+	soon, cancel := context.WithDeadline(t.Context(), now.Add(time.Minute))
+	defer cancel()
+	for _, c := range []struct {
+		ctx   context.Context
+		pause time.Duration
+		long  bool
+	}{
+		{t.Context(), time.Minute, false}, {t.Context(), 24 * time.Hour, true}, {soon, 30 * time.Second, false}, {soon, 90 * time.Second, true},
+	} {
+		if why := tooLong(c.ctx, c.pause, now); (why != "") != c.long {
+			t.Errorf("pause of %s: %q", c.pause, why)
+		}
 	}
 }
 

@@ -6,7 +6,6 @@ package image
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -16,7 +15,8 @@ import (
 	"sync"
 
 	"github.com/google/go-containerregistry/pkg/authn"
-	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"ecsdeploy/pkg/mistake"
 )
 
 // Options say how Open looks for an image. The zero value is usable.
@@ -36,6 +36,9 @@ type Options struct {
 	// Transport carries requests to the registry of a docker:// reference; nil
 	// is NewTransport's for the system's roots.
 	Transport http.RoundTripper
+	// Insecure are the hosts of registries, with their ports, that may be spoken to
+	// over plain HTTP. Registries on this machine need no saying so.
+	Insecure []string
 	// TempDirectory takes the archive that an engine hands out, or a gzipped
 	// archive unpacked; empty is the system's.
 	TempDirectory string
@@ -95,11 +98,10 @@ type Description struct {
 // be called at the same time.
 type Image struct {
 	describe Description
-	// identities are the digests, of manifest or config, by which the image is
-	// known before it is loaded. When certain is false, an image with other
-	// digests might still be the same one.
-	identities []v1.Hash
-	certain    bool
+	// identity is by what the image is known before it is loaded. When certain is
+	// false, an image with another digest might still be the same one.
+	identity identity
+	certain  bool
 	// load fetches the content of an engine's image; nil when content is set.
 	load    func(ctx context.Context, p *progress) (*content, error)
 	content *content
@@ -154,7 +156,7 @@ func (m *Image) loaded(ctx context.Context, p *progress) (*content, error) {
 // use takes content as the image's own and describes the image by it.
 func (m *Image) use(c *content) {
 	m.content, m.certain = c, true
-	m.identities = c.identities()
+	m.identity = c.identity()
 	c.describe(&m.describe)
 }
 
@@ -166,8 +168,16 @@ func (m *Image) use(c *content) {
 //     holds several images, "path#name:tag" or "path#sha256:…" takes one;
 //   - anything else is an image of the local engine, by name or ID.
 //
+// The transports of skopeo and podman that mean the same are understood, too:
+// docker-archive:, oci-archive:, oci:, docker-daemon:, and file:// before a path.
+//
 // A name for which there happens to be a file or folder that is no image is
 // still looked up in the engine. The caller closes the Image.
+//
+// What cannot be a reference is a mistake of the kind Image. Errors that can be
+// told apart: *AmbiguousError, *PlatformError, *LayerError (an image that no engine
+// could unpack), *NoSuchImageError, *EngineError, *NotFoundError, *DeniedError,
+// *InsecureError, *DiskFullError.
 func Open(ctx context.Context, ref string, o Options) (*Image, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -189,6 +199,6 @@ func Open(ctx context.Context, ref string, o Options) (*Image, error) {
 	case refEngine:
 		return openEngine(ctx, ref, at.name, want, o)
 	default:
-		return nil, fmt.Errorf("image %q: %s", ref, at.problem)
+		return nil, mistake.New(mistake.Image, "", "image %q: %s", ref, at.problem)
 	}
 }

@@ -6,6 +6,10 @@ package image
 // there say under which digests the layers it shares with ours can be used as
 // they are, without compressing ours to find out. No cache is needed, so that
 // it works on an agent that has never seen the image.
+//
+// One damaged image there must not damage the next one. A pair counts only where
+// it is proven: by the manifest, if this package wrote it, or by whoever names the
+// image, if an engine has unpacked it.
 
 import (
 	"context"
@@ -116,16 +120,13 @@ func (i *inventory) lost(err error) bool {
 const lookLimit = 20 * time.Second
 
 // known returns how the layers of the push's base are stored in the repository,
-// by diffID; without a base, those of another image under one of the tags. d and c
-// are what is known of the image to be pushed.
+// by diffID, as far as that is proven; without a base, those of another image under
+// one of the tags. d is what is known of the image to be pushed.
 // Nothing that goes wrong here is an error: the layers are sent then.
-func (p *push) known(ctx context.Context, s State, d Description, c *content) map[v1.Hash]v1.Descriptor {
-	if d.Kind == KindRegistry || c != nil && !c.compresses() {
-		return nil
-	}
+func (p *push) known(ctx context.Context, s State, d Description) map[v1.Hash]v1.Descriptor {
 	ctx, cancel := context.WithTimeoutCause(ctx, lookLimit, errStalled)
 	defer cancel()
-	base := ""
+	var base Base
 	if p.options.Base != nil {
 		var err error
 		if base, err = p.options.Base(ctx); err != nil {
@@ -133,20 +134,20 @@ func (p *push) known(ctx context.Context, s State, d Description, c *content) ma
 		}
 	}
 	for _, t := range s.Tags {
-		if base == "" && t.Status == TagOther {
-			base = t.Digest
+		if base.Reference == "" && t.Status == TagOther {
+			base.Reference = t.Digest
 		}
 	}
-	if base == "" {
+	if base.Reference == "" {
 		return nil
 	}
 	var platform Platform
 	if len(d.Platforms) == 1 {
 		platform = d.Platforms[0]
 	}
-	layers, err := p.client.layers(ctx, base, platform)
+	layers, err := p.client.layers(ctx, base, platform, 0)
 	if err != nil {
-		p.log.DebugContext(ctx, "no layers to reuse", "base", base, "error", err)
+		p.log.DebugContext(ctx, "no layers to reuse", "base", base.Reference, "error", err)
 	}
 	return layers
 }
@@ -166,8 +167,10 @@ func (c *content) compresses() bool {
 }
 
 // layers reads how the layers of an image in the repository are stored, by
-// diffID. Where reference is an index, platform chooses the image.
-func (c *client) layers(ctx context.Context, reference string, platform Platform) (map[v1.Hash]v1.Descriptor, error) {
+// diffID, as far as that is proven. Where the base is an index, platform chooses
+// the image.
+func (c *client) layers(ctx context.Context, base Base, platform Platform, depth int) (map[v1.Hash]v1.Descriptor, error) {
+	reference := base.Reference
 	found, err := c.manifest(ctx, reference)
 	if err != nil || found == nil {
 		return nil, err
@@ -177,9 +180,12 @@ func (c *client) layers(ctx context.Context, reference string, platform Platform
 		return nil, fmt.Errorf("manifest %s %w", reference, err)
 	}
 	if mediaType.IsIndex() {
+		if depth == maxDepth {
+			return nil, fmt.Errorf("index %s: indexes are nested more than %d deep", reference, maxDepth)
+		}
 		for _, child := range m.Manifests {
 			if have := platformOf(child.Platform); child.MediaType.IsImage() && !isAttestation(child) && platform.known() && have.known() && platform.Matches(have) {
-				return c.layers(ctx, child.Digest.String(), platform)
+				return c.layers(ctx, Base{child.Digest.String(), base.Proven}, platform, depth+1)
 			}
 		}
 		return nil, nil
@@ -195,11 +201,14 @@ func (c *client) layers(ctx context.Context, reference string, platform Platform
 	if err != nil {
 		return nil, fmt.Errorf("config %s %w", m.Config.Digest, err)
 	}
-	if len(config.diffIDs) != len(m.Layers) {
-		return nil, fmt.Errorf("manifest %s lists %d layers, its config %d", reference, len(m.Layers), len(config.diffIDs))
+	if _, err := checkLayers(m, config); err != nil {
+		return nil, fmt.Errorf("manifest %s: %w", reference, err)
 	}
 	layers := map[v1.Hash]v1.Descriptor{}
 	for i, d := range m.Layers {
+		if i >= len(config.diffIDs) || !base.Proven && !isProven(d, config.diffIDs[i]) {
+			continue
+		}
 		switch d.MediaType {
 		case types.DockerLayer, types.OCILayer:
 			layers[config.diffIDs[i]] = v1.Descriptor{Digest: d.Digest, Size: d.Size}

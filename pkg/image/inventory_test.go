@@ -67,9 +67,9 @@ func layersOf(t *testing.T, ref string) []v1.Descriptor {
 	return m.Layers
 }
 
-// base is PushOptions.Base for a fixed image.
-func base(s string) func(context.Context) (string, error) {
-	return func(context.Context) (string, error) { return s, nil }
+// base is PushOptions.Base for a fixed image that an engine has unpacked.
+func base(s string) func(context.Context) (Base, error) {
+	return func(context.Context) (Base, error) { return Base{Reference: s, Proven: true}, nil }
 }
 
 // has is PushOptions.Available for a repository that has everything but what
@@ -106,7 +106,7 @@ func TestReuse(t *testing.T) {
 		}, 2},
 		{"no such base", func(*reuseWorld) PushOptions { return PushOptions{Base: base("none")} }, 0},
 		{"base not found out", func(*reuseWorld) PushOptions {
-			return PushOptions{Base: func(context.Context) (string, error) { return "", errors.New("AccessDenied") }}
+			return PushOptions{Base: func(context.Context) (Base, error) { return Base{}, errors.New("AccessDenied") }}
 		}, 0},
 	}
 	for _, c := range cases {
@@ -148,8 +148,11 @@ func TestReuse(t *testing.T) {
 // named.
 func TestReuseOfTheTag(t *testing.T) {
 	w := newReuseWorld(t)
-	w.target.Tags = []string{"base"}
-	r, err := Push(t.Context(), open(t, w.path, Options{}), w.target, PushOptions{})
+	if _, err := Push(t.Context(), open(t, w.path, Options{}), w.target, PushOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	later := newSample(t, amd64, w.next.layers[0], w.next.layers[1], rawLayer(t, 5, 50_000))
+	r, err := Push(t.Context(), open(t, write(t, "a.tar", docker20(t, later)), Options{}), w.target, PushOptions{})
 	if err != nil || r.Reused != 2 {
 		t.Errorf("%+v %v", r, err)
 	}

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -16,31 +17,40 @@ import (
 )
 
 // layout is the store of an OCI layout.
-type layout struct{ files files }
+type layout struct {
+	files  files
+	budget *budget
+}
 
 func blobName(h v1.Hash) string { return "blobs/" + h.Algorithm + "/" + h.Hex }
 
 func (l layout) document(_ context.Context, d v1.Descriptor, limit int64) ([]byte, error) {
+	if b, ok := embedded(d); ok {
+		return b, nil
+	}
 	b, err := readFile(l.files, blobName(d.Digest), limit)
 	if err != nil {
 		return nil, err
 	}
-	if d.Digest.Algorithm == "sha256" && digestOf(b) != d.Digest {
-		return nil, errors.New("its bytes do not have that digest: the layout is damaged")
+	if digestOf(b) != d.Digest {
+		return nil, errors.New("digest mismatch: its bytes do not have that digest; the layout is corrupt")
 	}
-	return b, nil
+	return b, l.budget.take(d.Digest, len(b))
 }
 
 func (l layout) blob(d v1.Descriptor) (blob, error) {
 	name := blobName(d.Digest)
 	size, err := l.files.stat(name)
+	if b, ok := embedded(d); ok && errors.Is(err, fs.ErrNotExist) {
+		return blob{desc: d, open: bytesOpener(b)}, nil
+	}
 	if err != nil {
 		return blob{}, err
 	}
 	if size != d.Size {
-		return blob{}, fmt.Errorf("has %d bytes instead of %d: the layout is damaged", size, d.Size)
+		return blob{}, fmt.Errorf("has %d bytes instead of %d: the layout is corrupt", size, d.Size)
 	}
-	return blob{desc: d, open: fileOpener(l.files, name)}, nil
+	return blob{desc: d, open: fileOpener(l.files, name), foreign: l.files.foreign(name)}, nil
 }
 
 // Annotations that name an image in index.json: the specification's
@@ -49,6 +59,7 @@ func (l layout) blob(d v1.Descriptor) (blob, error) {
 const (
 	annotationRefName = "org.opencontainers.image.ref.name"
 	annotationName    = "io.containerd.image.name"
+	annotationCosign  = "dev.cosignproject.cosign/imageRef" // of "cosign save"
 )
 
 // named is an image in a layout or an archive and the names it has there.
@@ -64,21 +75,18 @@ func readIndexJSON(f files) ([]named, error) {
 		return nil, err
 	}
 	var index struct {
-		Manifests []v1.Descriptor `json:"manifests"`
+		Manifests list[v1.Descriptor] `json:"manifests"`
 	}
 	if err := json.Unmarshal(raw, &index); err != nil {
 		return nil, fmt.Errorf("index.json: %w", err)
 	}
-	if len(index.Manifests) > maxChildren {
-		return nil, fmt.Errorf("index.json: more than %d manifests", maxChildren)
+	if err := wellFormed("manifest", index.Manifests); err != nil {
+		return nil, fmt.Errorf("index.json %w", err)
 	}
 	var images []named
 	for _, d := range index.Manifests {
-		if d.Digest == (v1.Hash{}) {
-			return nil, errors.New("index.json: a manifest has no digest")
-		}
 		var names []string
-		for _, a := range []string{annotationName, annotationRefName} {
+		for _, a := range []string{annotationName, annotationRefName, annotationCosign} {
 			if n := d.Annotations[a]; n != "" && !slices.Contains(names, n) {
 				names = append(names, n)
 			}
@@ -102,34 +110,86 @@ func pick(images []named, selector string, want Platform) (named, error) {
 	if selector != "" {
 		left = nil
 		for _, n := range images {
-			if n.desc.Digest.String() == selector || slices.ContainsFunc(n.names, func(name string) bool { return sameName(name, selector) }) {
+			if n.is(selector) {
 				left = append(left, n)
 			}
 		}
 		if len(left) == 0 {
-			return named{}, &AmbiguousError{Selector: selector, Have: list(images)}
+			return named{}, &AmbiguousError{Selector: selector, Have: labels(images)}
 		}
 	}
 	// Several manifests side by side in index.json may be one image for several
 	// platforms.
 	if len(left) > 1 && want != (Platform{}) {
-		match := slices.DeleteFunc(slices.Clone(left), func(n named) bool {
-			return n.desc.Platform == nil || !want.Matches(platformOf(n.desc.Platform))
-		})
-		if len(match) == 1 {
-			left = match
+		var match []candidate
+		for _, n := range left {
+			if n.desc.Platform != nil {
+				match = append(match, candidate{desc: n.desc, platform: platformOf(n.desc.Platform), available: true})
+			}
+		}
+		if best := best(match, want); len(best) == 1 {
+			left = slices.DeleteFunc(slices.Clone(left), func(n named) bool { return n.desc.Digest != best[0].desc.Digest })
 		}
 	}
 	if len(left) > 1 {
-		return named{}, &AmbiguousError{Selector: selector, Have: list(left)}
+		return named{}, &AmbiguousError{Selector: selector, Have: labels(left)}
 	}
 	return left[0], nil
 }
 
+// roots leaves out of a layout's images those that belong to another one there:
+// the children of its index, what refers to it (OCI image specification,
+// manifest.md, "subject"), and what is named by its digest, as tools name it that
+// do without the referrers of a registry.
+func (l layout) roots(ctx context.Context, images []named) []named {
+	if len(images) < 2 {
+		return images
+	}
+	belongs := map[v1.Hash]bool{}
+	for _, n := range images {
+		if n.companion() {
+			belongs[n.desc.Digest] = true
+		}
+		raw, err := l.document(ctx, n.desc, maxDocument)
+		if err != nil {
+			continue // it is an image that cannot be taken
+		}
+		m, _, err := parseManifest(raw, n.desc.MediaType)
+		if err != nil {
+			continue
+		}
+		if m.Subject != nil {
+			belongs[n.desc.Digest] = true
+		}
+		for _, child := range m.Manifests {
+			belongs[child.Digest] = true
+		}
+	}
+	left := slices.DeleteFunc(slices.Clone(images), func(n named) bool { return belongs[n.desc.Digest] })
+	if len(left) == 0 {
+		return images
+	}
+	return left
+}
+
+// digestTag is the form of a tag that stands for what refers to an image: of OCI's
+// referrers tag schema, and with a suffix of cosign's.
+var digestTag = regexp.MustCompile(`(?:^|:)sha256-([0-9a-f]{64})(?:\.[a-z]+)?$`)
+
+// companion says whether a layout's entry says of itself that it belongs to an
+// image: "cosign save" notes what it is, and others name it by the digest.
+func (n named) companion() bool {
+	if kind := n.desc.Annotations["kind"]; strings.HasPrefix(kind, "dev.cosignproject.cosign/") {
+		return kind != "dev.cosignproject.cosign/image" && kind != "dev.cosignproject.cosign/imageIndex"
+	}
+	return len(n.names) > 0 && !slices.ContainsFunc(n.names, func(name string) bool { return !digestTag.MatchString(name) })
+}
+
 // sameName says whether a name in an archive is the one that was asked for,
-// which may leave out docker.io/library, or be the tag alone.
+// which may leave out docker.io/library, or localhost, which podman puts there, or
+// be the tag alone.
 func sameName(have, want string) bool {
-	if have == want || strings.TrimPrefix(strings.TrimPrefix(have, "docker.io/"), "library/") == want {
+	if have == want || strings.TrimPrefix(strings.TrimPrefix(have, "docker.io/"), "library/") == want || strings.TrimPrefix(have, "localhost/") == want {
 		return true
 	}
 	_, tag, ok := cutTag(have)
@@ -145,8 +205,8 @@ func cutTag(s string) (name, tag string, ok bool) {
 	return s[:i], s[i+1:], true
 }
 
-// list names images for AmbiguousError.
-func list(images []named) []string {
+// labels names images for AmbiguousError.
+func labels(images []named) []string {
 	var s []string
 	for _, n := range images {
 		label := strings.Join(n.names, ", ")
@@ -183,8 +243,9 @@ func (e *AmbiguousError) Error() string {
 	return fmt.Sprintf("holds %d images: %s; append #NAME:TAG (or #DIGEST) to the path to take one", len(e.Have), there)
 }
 
-// readLayout reads the content of a layout's image.
-func readLayout(ctx context.Context, f files, selector string, want Platform) (*content, error) {
+// readLayout reads the content of a layout's image. more are names of images that
+// stand elsewhere, by the digest of the config.
+func readLayout(ctx context.Context, f files, selector string, want Platform, more map[v1.Hash][]string) (*content, error) {
 	images, err := readIndexJSON(f)
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
@@ -192,13 +253,46 @@ func readLayout(ctx context.Context, f files, selector string, want Platform) (*
 		}
 		return nil, err
 	}
+	l := layout{f, newBudget()}
+	all := images
+	if len(more) > 0 && (len(images) > 1 || selector != "") {
+		l.name(ctx, images, more)
+	}
+	if images = l.roots(ctx, all); selector != "" && !slices.ContainsFunc(images, func(n named) bool { return n.is(selector) }) {
+		images = all
+	}
 	n, err := pick(images, selector, want)
 	if err != nil {
 		return nil, err
 	}
-	c, err := walk(ctx, layout{f}, n.desc, want)
+	c, err := walk(ctx, l, n.desc, want)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("is incomplete: %w", err)
 	}
+	if err == nil {
+		c.companions = func(ctx context.Context) ([]companion, error) { return l.companions(ctx, all, c) }
+	}
 	return c, err
+}
+
+// is says whether the selector, a name, a tag or a digest, is of this image.
+func (n named) is(selector string) bool {
+	return n.desc.Digest.String() == selector || slices.ContainsFunc(n.names, func(name string) bool { return sameName(name, selector) })
+}
+
+// name adds the names that are known by the digest of the config.
+func (l layout) name(ctx context.Context, images []named, more map[v1.Hash][]string) {
+	for i := range images {
+		raw, err := l.document(ctx, images[i].desc, maxDocument)
+		if err != nil {
+			continue
+		}
+		if m, _, err := parseManifest(raw, images[i].desc.MediaType); err == nil && m.Config != nil {
+			for _, name := range more[m.Config.Digest] {
+				if !slices.Contains(images[i].names, name) {
+					images[i].names = append(images[i].names, name)
+				}
+			}
+		}
+	}
 }

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
 
 func pemCertificate(der []byte) []byte {
@@ -38,8 +40,21 @@ func TestClassify(t *testing.T) {
 		{"sha256:" + strings.Repeat("0", 64), "engine", "sha256:"},
 		{"docker://host/a:1", "registry", "host/a:1"},
 		{"docker://host/a@sha256:" + strings.Repeat("0", 64), "registry", "host/a@sha256:"},
-		{"docker://Host/UPPER:1", "invalid", "docker://host/repository:tag"},
+		{"docker://Host/UPPER:1", "invalid", "lower case, such as docker://Host/upper:1"},
 		{"oci://host/a", "invalid", "unknown scheme oci://"},
+		{"https://host/a:1", "invalid", "write an image of a registry as docker://host/a:1"},
+		{"DOCKER://host/a:1", "invalid", "in lower case"},
+		{"My/App:1", "invalid", "lower case, such as my/app:1"},
+		{"docker-daemon:app:1", "engine", "app:1"},
+		{"docker-archive:app.tar", "file", "app.tar"},
+		{"docker-archive:app.tar:app:1", "file", "app:1"},
+		{"oci-archive:app.tar:1", "file", "1"},
+		{"oci:layout", "directory", "layout"},
+		{"oci:layout:1", "directory", "1"},
+		{"oci:1", "engine", "oci:1"},
+		{"oci:missing:1", "invalid", "no such archive or layout as missing"},
+		{"file://app.tar", "file", "app.tar"},
+		{"containers-storage:app:1", "invalid", "podman save"},
 		{"", "invalid", "is empty"},
 		{"a\nb", "invalid", "control character"},
 		{"missing.tar", "invalid", "no such file"},
@@ -75,13 +90,13 @@ func FuzzClassify(f *testing.F) {
 		if (r.kind == refInvalid) != (r.problem != "") {
 			t.Errorf("%+v", r)
 		}
-		if asked > 2 {
+		if asked > 4+strings.Count(ref, ":") {
 			t.Errorf("looked %d times", asked)
 		}
-		if r.kind == refEngine && r.name != ref {
+		if r.kind == refEngine && r.name != strings.TrimPrefix(ref, "docker-daemon:") {
 			t.Errorf("the engine is asked for %q instead of %q", r.name, ref)
 		}
-		if r.path != "" && !strings.HasPrefix(ref, r.path) {
+		if r.path != "" && !strings.Contains(ref, r.path) {
 			t.Errorf("path %q is no part of %q", r.path, ref)
 		}
 	})
@@ -111,16 +126,95 @@ func TestPlatformMatches(t *testing.T) {
 		{"", "linux/amd64", true},
 		{"linux/arm64", "linux/arm64/v8", true},
 		{"linux/arm64/v8", "linux/arm64", true},
+		{"linux/arm64", "linux/arm64/v9", false},
+		{"linux/arm64/v8.2", "linux/arm64/v8", true},
+		{"linux/arm64/v8", "linux/arm64/v8.2", false},
 		{"linux/arm", "linux/arm/v7", true},
+		{"linux/arm", "linux/arm/v8", false},
+		{"linux/arm", "linux/arm/v5", true},
+		{"linux/arm/v8", "linux/arm/v7", true},
 		{"linux/arm/v6", "linux/arm/v7", false},
+		{"linux/arm/v6", "linux/arm/v5", true},
+		{"linux/arm/v6", "linux/arm", false},
 		{"linux/amd64", "linux/arm64", false},
 		{"linux/amd64", "windows/amd64", false},
+		{"linux/amd64", "linux/amd64/v3", false},
+		{"linux/amd64", "linux/amd64/v2", false},
+		{"linux/amd64/v1", "linux/amd64", true},
+		{"linux/amd64/v3", "linux/amd64", true},
+		{"linux/amd64/v3", "linux/amd64/v4", false},
+		{"linux/riscv64", "linux/riscv64/rva20u64", false},
+		{"linux/ppc64le/power9", "linux/ppc64le", true},
+		{"windows/amd64", "windows(10.0.20348.1)/amd64", true},
+		{"windows(10.0.20348)/amd64", "windows(10.0.20348.2700)/amd64", true},
+		{"windows(10.0.20348.1)/amd64", "windows(10.0.20348.2700)/amd64", true},
+		{"windows(10.0.17763)/amd64", "windows(10.0.20348.2700)/amd64", false},
 	} {
-		want, _ := ParsePlatform(c.want)
-		have, _ := ParsePlatform(c.have)
-		if want.Matches(have) != c.ok {
+		want, err1 := ParsePlatform(c.want)
+		have, err2 := ParsePlatform(c.have)
+		if err1 != nil || err2 != nil || want.Matches(have) != c.ok {
 			t.Errorf("%s wanted, %s there: %t", c.want, c.have, !c.ok)
 		}
+	}
+}
+
+// Of several images, the one that suits best is taken, whatever their order and
+// however deep their index is nested; in a layout as in a registry.
+func TestChoiceOfPlatform(t *testing.T) {
+	for _, c := range []struct {
+		name, want string
+		have       []string // those of a nested index stand behind a "+"
+		takes      string   // or part of the error
+	}{
+		{"baseline", "linux/amd64", []string{"linux/amd64/v3", "linux/amd64", "linux/amd64/v2"}, "linux/amd64"},
+		{"no baseline", "linux/amd64", []string{"linux/amd64/v3", "linux/amd64/v2"}, "no image for platform"},
+		{"the newest that runs", "linux/amd64/v3", []string{"linux/amd64", "linux/amd64/v4", "linux/amd64/v2"}, "linux/amd64/v2"},
+		{"arm", "linux/arm", []string{"linux/arm/v5", "linux/arm/v6", "linux/arm/v8"}, "linux/arm/v6"},
+		{"nested", "linux/arm64", []string{"linux/amd64", "+linux/arm64"}, "linux/arm64"},
+		{"windows by version", "windows(10.0.17763)/amd64", []string{"windows(10.0.20348.1)/amd64", "windows(10.0.17763.5)/amd64"}, "windows(10.0.17763.5)/amd64"},
+		{"windows without a version", "windows/amd64", []string{"windows(10.0.20348.1)/amd64", "windows(10.0.17763.5)/amd64"}, "several versions of Windows"},
+		{"one windows", "windows/amd64", []string{"windows(10.0.20348.1)/amd64", "linux/amd64"}, "windows(10.0.20348.1)/amd64"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			f := layoutFiles{}
+			var children, nested []v1.Descriptor
+			digests := map[string]string{}
+			for i, have := range c.have {
+				p, err := ParsePlatform(strings.TrimPrefix(have, "+"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				d := f.manifest(t, newSample(t, p, rawLayer(t, byte(i), 100)), false)
+				d.Platform = &v1.Platform{OS: p.OS, Architecture: p.Architecture, Variant: p.Variant, OSVersion: p.OSVersion}
+				digests[p.String()] = d.Digest.String()
+				if strings.HasPrefix(have, "+") {
+					nested = append(nested, d)
+				} else {
+					children = append(children, d)
+				}
+			}
+			if nested != nil {
+				children = append(children, f.index(t, nested...))
+			}
+			dir := f.seal(t, f.index(t, children...)).directory(t)
+			repository := newTestRegistry().serve(t)
+			if _, err := Push(t.Context(), open(t, dir, Options{}), Target{Repository: repository, Tags: []string{"1"}}, PushOptions{}); err != nil {
+				t.Fatal(err)
+			}
+			for _, ref := range []string{dir, "docker://" + repository + ":1"} {
+				m, err := Open(t.Context(), ref, Options{Platform: c.want})
+				if err != nil {
+					if !strings.Contains(err.Error(), c.takes) {
+						t.Errorf("%s: %v, want %s", ref, err, c.takes)
+					}
+					continue
+				}
+				if got := m.Describe().Digest; got != digests[c.takes] {
+					t.Errorf("%s: took %s, want %s (%v)", ref, got, c.takes, digests)
+				}
+				m.Close()
+			}
+		})
 	}
 }
 
@@ -157,12 +251,12 @@ func TestOpenErrors(t *testing.T) {
 		{"link in a circle", file("a.tar", tarOf(t, tarEntry{name: "c", data: s.config}, tarEntry{name: "l", link: "m"}, tarEntry{name: "m", link: "l"},
 			tarEntry{name: "manifest.json", data: manifest("c", "l")})), "leads in a circle"},
 		{"layers that do not fit the config", file("a.tar", tarOf(t, tarEntry{name: "c", data: []byte(`{}`)}, tarEntry{name: "l"},
-			tarEntry{name: "manifest.json", data: manifest("c", "l")})), "lists 1 layers, the config 0"},
+			tarEntry{name: "manifest.json", data: manifest("c", "l")})), "number of layers: 1 in manifest.json, 0 in the config"},
 		{"config is no JSON", file("a.tar", tarOf(t, tarEntry{name: "c", data: []byte(`hm`)}, tarEntry{name: "manifest.json", data: manifest("c", "l")})), "is not an image's config"},
 		{"manifest too large", file("a.tar", tarOf(t, tarEntry{name: "manifest.json", data: bytes.Repeat([]byte(" "), maxDocument+1)})), "is larger than"},
 		{"empty manifest.json", file("a.tar", tarOf(t, tarEntry{name: "manifest.json", data: []byte("[]")})), "lists no image"},
 		{"path out of the archive", file("a.tar", tarOf(t, tarEntry{name: "manifest.json", data: manifest("../../../../../../etc/passwd", "l")})), "is incomplete"},
-		{"layout: damaged layer", broken.seal(t, root).directory(t), "the layout is damaged"},
+		{"layout: damaged layer", broken.seal(t, root).directory(t), "the layout is corrupt"},
 		{"layout: no index", layoutFiles{"oci-layout": []byte("{}")}.directory(t), "has no index.json"},
 		{"layout: empty index", layoutFiles{}.seal(t).directory(t), "lists no image"},
 		{"folder", t.TempDir(), "without an OCI layout"},
@@ -240,7 +334,7 @@ func FuzzOpenArchive(f *testing.F) {
 			return
 		}
 		c.describe(&Description{})
-		if len(c.identities()) == 0 {
+		if c.identity() == (identity{}) {
 			t.Error("no identity")
 		}
 		openers := []opener{}

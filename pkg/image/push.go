@@ -14,7 +14,6 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/authn"
@@ -52,15 +51,15 @@ type Target struct {
 type PushOptions struct {
 	// State is what Check found, if it is fresh; nil has Push check itself.
 	State *State
-	// Base names an image of the repository, by tag or digest, that probably has
-	// layers in common with this one, such as the one that runs now: layers it
-	// has are neither compressed nor sent. It is asked once at most, and only if
-	// it can save something; nil, "" and an error mean that there is none.
+	// Base names an image of the repository that probably has layers in common
+	// with this one, such as the one that runs now: layers it has are neither
+	// compressed nor sent. It is asked once at most, and only if it can save
+	// something; nil, a zero Base and an error mean that there is none.
 	//
 	// The digest of a manifest that Push writes may depend on the base, since
 	// another tool, or another level, may have compressed its layers; the image
 	// ID never does.
-	Base func(ctx context.Context) (tagOrDigest string, err error)
+	Base func(ctx context.Context) (Base, error)
 	// Available says which blobs the repository has, all in one call; nil, a
 	// digest it does not answer about, and an error have the registry asked
 	// about each. What it says may be wrong: a blob that turns out not to be
@@ -69,6 +68,10 @@ type PushOptions struct {
 	// Compression is what layers are compressed with that are not yet; empty is
 	// Gzip. Layers that are, or that the repository has, stay as they are.
 	Compression Compression
+	// Referrers has what refers to the image in its source travel with it, as OCI
+	// 1.1 and cosign attach it: signatures, SBOMs, attestations. Archives of an
+	// engine have none.
+	Referrers bool
 	// Concurrency is how many layers are in flight; 0 is 6.
 	Concurrency int
 	// StallTimeout is how long an upload may move no bytes before it is
@@ -84,6 +87,15 @@ type PushOptions struct {
 
 const defaultStall = time.Minute
 
+// Base is an image in the repository.
+type Base struct {
+	Reference string // its tag or digest; empty where there is none
+	// Proven says that an engine has unpacked exactly this image: it runs, and the
+	// reference is the digest that it runs by. Without it, only those layers are
+	// reused of which the manifest proves that this package has verified them.
+	Proven bool
+}
+
 // Result is what a push did.
 type Result struct {
 	// Digest and MediaType are of the manifest or index that the tags point to.
@@ -98,14 +110,17 @@ type Result struct {
 	Layers, Reused int
 	// SentBytes went over the wire, retries included; ReusedBytes did not.
 	SentBytes, ReusedBytes int64
-	Duration               time.Duration
+	// Referrers counts what was pushed that refers to the image.
+	Referrers int
+	Duration  time.Duration
 }
 
 // Push brings an image into a repository. What the registry has is not sent
 // again; a push that was interrupted goes on at the layer where it was.
 //
 // Errors that can be told apart: *TagTakenError, *DeniedError, *NotFoundError
-// (the repository), *DiskFullError, *PlatformError.
+// (the repository), *DiskFullError, *PlatformError, *LayerError, *InsecureError,
+// *RefusedError. Where something can be done about one, it has a method Hint.
 func Push(ctx context.Context, m *Image, t Target, o PushOptions) (Result, error) {
 	start := time.Now()
 	stall := cmp.Or(o.StallTimeout, defaultStall)
@@ -120,8 +135,12 @@ func Push(ctx context.Context, m *Image, t Target, o PushOptions) (Result, error
 	p := newProgress(o.Progress, cmp.Or(o.ProgressInterval, 5*time.Second))
 	defer p.close()
 
-	r, err := (&push{client: c, image: m, target: t, options: o, progress: p, log: log}).run(ctx)
+	one := &push{client: c, image: m, target: t, options: o, progress: p, log: log}
+	r, err := one.run(ctx)
 	if err != nil {
+		return Result{}, err
+	}
+	if r.Referrers, err = one.accompany(ctx); err != nil {
 		return Result{}, err
 	}
 	r.Duration = time.Since(start)
@@ -153,7 +172,7 @@ func (p *push) run(ctx context.Context) (Result, error) {
 	if checked {
 		s = State{Tags: slices.Clone(given.Tags)}
 		p.client.unknown.Store(given.unknown)
-		if r, ok, err := p.settled(&s); ok {
+		if r, ok, err := p.settled(ctx, &s); ok {
 			return r, err
 		}
 	}
@@ -164,7 +183,7 @@ func (p *push) run(ctx context.Context) (Result, error) {
 		if s, err = readTags(ctx, p.client, p.target.Tags); err != nil {
 			return Result{}, err
 		}
-		if r, ok, err := p.settled(&s); ok {
+		if r, ok, err := p.settled(ctx, &s); ok {
 			return r, err
 		}
 	}
@@ -175,13 +194,15 @@ func (p *push) run(ctx context.Context) (Result, error) {
 	var stored map[v1.Hash]v1.Descriptor
 	var c *content
 	g, gctx := errgroup.WithContext(ctx)
-	d, content := p.image.Describe(), p.image.content // both change when it is loaded
-	g.Go(func() error { stored = p.known(gctx, s, d, content); return nil })
+	d := p.image.Describe() // changes when it is loaded
+	if d.Kind != KindRegistry && (p.image.content == nil || p.image.content.compresses()) {
+		g.Go(func() error { stored = p.known(gctx, s, d); return nil })
+	}
 	g.Go(func() (err error) { c, err = early.loaded(gctx, p); return err })
 	if err := g.Wait(); err != nil {
 		return Result{}, err
 	}
-	if r, ok, err := p.settled(&s); ok { // an engine's image is known for sure now
+	if r, ok, err := p.settled(ctx, &s); ok { // an engine's image is known for sure now
 		return r, err
 	}
 	if i := slices.IndexFunc(s.Tags, func(t TagState) bool { return t.Status == TagSame }); i >= 0 {
@@ -190,10 +211,17 @@ func (p *push) run(ctx context.Context) (Result, error) {
 		return p.publish(ctx, s, []document{{have.desc, have.raw}})
 	}
 	p.idle(ctx, c)
+	p.foresee(ctx, c)
 	there := newInventory()
 	p.take(ctx, there, c, stored)
+	proven := func(ctx context.Context) map[v1.Hash]v1.Descriptor {
+		if c.unbuilt != nil || p.client.unknown.Load() {
+			return stored
+		}
+		return p.known(ctx, s, d)
+	}
 	for repairs := 0; ; repairs++ {
-		documents, err := p.blobs(ctx, c, there, early)
+		documents, err := p.transfer(ctx, c, there, early, repairs == 0, proven)
 		if err != nil {
 			return Result{}, p.explain(err)
 		}
@@ -201,7 +229,32 @@ func (p *push) run(ctx context.Context) (Result, error) {
 		if err == nil || repairs == maxRepairs || !there.lost(err) {
 			return r, err
 		}
-		p.log.InfoContext(ctx, "layers that the repository had have vanished, sending them", "error", err)
+		p.log.InfoContext(ctx, "layers are missing from the repository; uploading them again", "error", err)
+	}
+}
+
+// transfer uploads the blobs, and checks meanwhile that the layers are those of
+// the image.
+func (p *push) transfer(ctx context.Context, c *content, there *inventory, early *headStart, verify bool, proven func(context.Context) map[v1.Hash]v1.Descriptor) (documents []document, err error) {
+	g, gctx := errgroup.WithContext(ctx)
+	if verify {
+		g.Go(func() error { return c.verify(gctx, proven) })
+	}
+	g.Go(func() (err error) { documents, err = p.blobs(gctx, c, there, early); return err })
+	return documents, g.Wait()
+}
+
+// manyLayers is how many layers every engine can mount; Docker's own bound.
+const manyLayers = 125
+
+// foresee says before the upload what ECR or an engine may refuse after it.
+func (p *push) foresee(ctx context.Context, c *content) {
+	most := 0
+	for _, s := range c.configs {
+		most = max(most, len(s.diffIDs))
+	}
+	if most > manyLayers {
+		p.log.WarnContext(ctx, fmt.Sprintf("the image has %d layers: Docker mounts %d at most, and ECR limits them, too; merge layers, for instance with a multi-stage build", most, manyLayers))
 	}
 }
 
@@ -209,8 +262,7 @@ func (p *push) run(ctx context.Context) (Result, error) {
 // did. Requests that the caller wants to carry himself cannot be the engine's.
 func (p *push) byEngine(ctx context.Context, s State) (r Result, ok bool, err error) {
 	o := p.image.outbox
-	_, ours := p.client.base.(*Transport)
-	if o == nil || p.image.content != nil || !ours || p.target.Insecure || len(s.Tags) == 0 ||
+	if o == nil || p.image.content != nil || !p.client.direct || p.target.Insecure || len(s.Tags) == 0 ||
 		slices.ContainsFunc(s.Tags, func(t TagState) bool { return t.Status == TagSame }) || taken(s, p.target, p.image) != nil {
 		return Result{}, false, nil
 	}
@@ -226,7 +278,7 @@ func (p *push) byEngine(ctx context.Context, s State) (r Result, ok bool, err er
 		err = errors.New("the tag has another image than the engine says that it pushed")
 	}
 	if err != nil {
-		p.log.InfoContext(ctx, "the engine's own push did not succeed, handing the image out instead", "error", err)
+		p.log.InfoContext(ctx, "push by the Docker Engine failed; exporting the image and pushing it directly", "error", err)
 		return Result{}, false, nil
 	}
 	p.idle(ctx, &content{})
@@ -278,8 +330,10 @@ func (p *push) publish(ctx context.Context, s State, documents []document) (Resu
 
 // settled says whether what the tags hold decides the push: they have the image,
 // or one that can never change has for certain another.
-func (p *push) settled(s *State) (r Result, ok bool, err error) {
-	compare(s, p.image.identities)
+func (p *push) settled(ctx context.Context, s *State) (r Result, ok bool, err error) {
+	if err := compare(ctx, p.client, s, p.target, p.image); err != nil {
+		return Result{}, true, err
+	}
 	if s.AlreadyThere() {
 		return Result{Digest: s.Tags[0].Digest, MediaType: s.Tags[0].MediaType, AlreadyThere: true}, true, nil
 	}
@@ -357,7 +411,7 @@ func (p *push) blobs(ctx context.Context, c *content, there *inventory, early *h
 		d := newCompressor(to)
 		for _, l := range u.uploads() {
 			add(l.size, l.diffID, func(ctx context.Context, q *part) (v1.Descriptor, bool, error) {
-				return p.layer(ctx, there, d, l, q)
+				return p.layer(ctx, there, d, u, l, q)
 			})
 		}
 	}
@@ -390,7 +444,7 @@ func (p *push) blob(ctx context.Context, there *inventory, b blob, early *headSt
 }
 
 // layer makes sure that the repository has a layer of an unbuilt image.
-func (p *push) layer(ctx context.Context, there *inventory, d *compressor, l layer, q *part) (v1.Descriptor, bool, error) {
+func (p *push) layer(ctx context.Context, there *inventory, d *compressor, u *unbuilt, l layer, q *part) (v1.Descriptor, bool, error) {
 	if l.known != nil {
 		return p.blob(ctx, there, blob{desc: *l.known, open: l.open}, nil, q)
 	}
@@ -399,7 +453,11 @@ func (p *push) layer(ctx context.Context, there *inventory, d *compressor, l lay
 		return stored, !sent, nil
 	}
 	if l.format == formatTar {
-		return p.client.uploadRaw(ctx, d, l, q)
+		desc, reused, err := p.client.uploadRaw(ctx, d, l, q)
+		if wrong, ok := errors.AsType[*digestError](err); ok && wrong.want == l.diffID {
+			err = u.check(l).differs(wrong.got)
+		}
+		return desc, reused, err
 	}
 	// Compressed, but under a name that says nothing: it has to be hashed to
 	// know what to ask for.
@@ -443,10 +501,11 @@ func ociType(t types.MediaType) types.MediaType {
 	return t
 }
 
-// manifest writes the manifest that "docker push" writes: of Docker's schema 2,
-// which every engine and scanner reads; or OCI's, where a layer asks for it.
+// manifest writes the manifest. It is OCI's, in which each layer can have an
+// annotation that proves what the layer unpacks to; or of Docker's schema 2 for the
+// images of Windows whose layers are not distributed, as Docker would write it.
 func (u *unbuilt) manifest(there *inventory) ([]document, error) {
-	oci := false
+	foreign, zstd := false, false
 	layers := make([]v1.Descriptor, len(u.layers))
 	for i, l := range u.layers {
 		if l.known != nil {
@@ -456,8 +515,10 @@ func (u *unbuilt) manifest(there *inventory) ([]document, error) {
 		} else {
 			return nil, fmt.Errorf("layer %s was not uploaded", l.diffID)
 		}
-		oci = oci || strings.HasPrefix(string(layers[i].MediaType), "application/vnd.oci.")
+		foreign = foreign || layers[i].MediaType == types.DockerForeignLayer
+		zstd = zstd || layers[i].MediaType == types.OCILayerZStd
 	}
+	oci := !foreign || zstd
 	m := v1.Manifest{SchemaVersion: 2, MediaType: types.DockerManifestSchema2, Layers: layers}
 	m.Config = v1.Descriptor{MediaType: types.DockerConfigJSON, Digest: digestOf(u.config), Size: int64(len(u.config))}
 	if oci {
@@ -467,6 +528,9 @@ func (u *unbuilt) manifest(there *inventory) ([]document, error) {
 		layers[i].MediaType = cmp.Or(layers[i].MediaType, types.DockerLayer)
 		if oci {
 			layers[i].MediaType = ociType(layers[i].MediaType)
+			if l := u.layers[i]; l.open != nil {
+				layers[i].Annotations = map[string]string{provenAnnotation: proof(layers[i].Digest, l.diffID)}
+			}
 		}
 	}
 	raw, err := json.MarshalIndent(m, "", "   ")

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -77,7 +78,7 @@ func looksLikePath(s string) bool {
 }
 
 // classify decides what ref is. look says what lies at a path and is asked only
-// about ref and about what stands before its last "#".
+// about ref and about parts of it.
 func classify(ref string, look func(path string) fileKind) reference {
 	const scheme = "docker://"
 	if ref == "" {
@@ -88,14 +89,74 @@ func classify(ref string, look func(path string) fileKind) reference {
 	}
 	if rest, ok := strings.CutPrefix(ref, scheme); ok {
 		if _, err := name.ParseReference(rest, name.WeakValidation); err != nil {
+			if host, repository, ok := strings.Cut(rest, "/"); ok && strings.ToLower(repository) != repository {
+				return reference{problem: "names of repositories are written in lower case, such as docker://" + host + "/" + strings.ToLower(repository)}
+			}
 			return reference{problem: "is not docker://host/repository:tag or docker://host/repository@digest: " + err.Error()}
 		}
 		return reference{kind: refRegistry, name: rest}
 	}
-	if scheme, _, ok := strings.Cut(ref, "://"); ok {
-		return reference{problem: "has the unknown scheme " + scheme + "://; there is only docker://"}
+	if transport, rest, ok := strings.Cut(ref, ":"); ok && look(ref) == fileMissing {
+		url := strings.HasPrefix(rest, "//")
+		switch transport {
+		case "docker-archive", "oci-archive", "oci":
+			if url {
+				break
+			}
+			if at := classifyTransport(rest, look); at.problem == "" || !imageName.MatchString(ref) {
+				return at
+			} // else an image of that name, with a tag
+		case "docker-daemon":
+			if !imageName.MatchString(rest) {
+				return reference{problem: "is not docker-daemon:NAME:TAG"}
+			}
+			return reference{kind: refEngine, name: rest}
+		case "file":
+			if p, ok := strings.CutPrefix(rest, "//"); ok {
+				p = strings.TrimPrefix(p, "localhost")
+				if len(p) > 3 && p[0] == '/' && p[2] == ':' { // file:///C:/…
+					p = p[1:]
+				}
+				return classifyPath(p, look)
+			}
+		case "http", "https":
+			if at, ok := strings.CutPrefix(rest, "//"); ok {
+				return reference{problem: "has the scheme " + transport + "://; write an image of a registry as docker://" + at}
+			}
+		case "containers-storage", "dir", "ostree", "sif", "tarball":
+			if imageName.MatchString(ref) {
+				break
+			}
+			return reference{problem: "has the transport " + transport + ":, which is not read here; save the image as an archive (podman save, skopeo copy " + ref + " docker-archive:FILE)"}
+		}
 	}
+	if scheme, _, ok := strings.Cut(ref, "://"); ok {
+		if strings.EqualFold(scheme, "docker") {
+			return reference{problem: "has the scheme " + scheme + "://; write it as docker://, in lower case"}
+		}
+		return reference{problem: "has the unknown scheme " + scheme + "://; there are docker:// and file://"}
+	}
+	return classifyPath(ref, look)
+}
 
+// classifyTransport decides about a reference as skopeo and podman write it:
+// path or path:name:tag behind the name of a transport.
+func classifyTransport(rest string, look func(path string) fileKind) reference {
+	for i := range len(rest) + 1 {
+		if i < len(rest) && (rest[i] != ':' || i == 0) {
+			continue
+		}
+		if kind := map[fileKind]refKind{fileArchive: refFile, fileLayout: refDirectory}[look(rest[:i])]; kind != refInvalid {
+			_, selector, _ := strings.Cut(rest[i:], ":")
+			return reference{kind: kind, path: rest[:i], selector: selector}
+		}
+	}
+	path, _, _ := strings.Cut(rest, ":")
+	return reference{problem: "no such archive or layout as " + path + "; is the path right, and was the artifact downloaded?"}
+}
+
+// classifyPath decides about a reference without a scheme.
+func classifyPath(ref string, look func(path string) fileKind) reference {
 	path, selector, kind := ref, "", look(ref)
 	if i := strings.LastIndexByte(ref, '#'); kind == fileMissing && i > 0 {
 		path, selector = ref[:i], ref[i+1:]
@@ -123,6 +184,9 @@ func classify(ref string, look func(path string) fileKind) reference {
 		}
 	}
 	if !nameable {
+		if low := strings.ToLower(ref); low != ref && imageName.MatchString(low) {
+			return reference{problem: "is neither an existing path nor an image's name: names of images are written in lower case, such as " + low}
+		}
 		return reference{problem: "is neither an existing path nor an image's name"}
 	}
 	return reference{kind: refEngine, name: ref}
@@ -182,10 +246,34 @@ func (f format) String() string {
 
 const tarBlock = 512
 
+// isTarHeader says whether head begins with a header of a tar archive, by its
+// checksum: the format has no magic in its oldest form, and the header begins with
+// the name of a file, which can look like another format's magic.
+func isTarHeader(head []byte) bool {
+	if len(head) < tarBlock {
+		return false
+	}
+	const from, to = 148, 156 // the checksum, which counts as blanks
+	want, err := strconv.ParseUint(strings.Trim(string(head[from:to]), " \x00"), 8, 32)
+	if err != nil {
+		return false
+	}
+	unsigned, signed := uint64(8*' '), int64(8*' ')
+	for i, b := range head[:tarBlock] {
+		if i < from || i >= to {
+			unsigned += uint64(b)
+			signed += int64(int8(b))
+		}
+	}
+	return unsigned == want || signed == int64(want)
+}
+
 // sniff recognises a format by its first bytes; for tar it wants the whole
 // first block. A file of zeros only is an empty tar archive.
 func sniff(head []byte) format {
 	switch {
+	case isTarHeader(head):
+		return formatTar
 	case bytes.HasPrefix(head, []byte{0x1f, 0x8b}):
 		return formatGzip
 	case bytes.HasPrefix(head, []byte{0x28, 0xb5, 0x2f, 0xfd}):
@@ -194,8 +282,6 @@ func sniff(head []byte) format {
 		return formatBzip2
 	case bytes.HasPrefix(head, []byte("\xfd7zXZ\x00")):
 		return formatXZ
-	case len(head) >= tarBlock && bytes.Equal(head[257:262], []byte("ustar")):
-		return formatTar
 	case len(head) >= tarBlock && bytes.Count(head[:tarBlock], []byte{0}) == tarBlock:
 		return formatTar
 	}

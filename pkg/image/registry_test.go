@@ -276,7 +276,7 @@ func fetch(t testing.TB, ref string, how []validate.Option, options []remote.Opt
 	}
 	if len(how) == 0 && slices.ContainsFunc(m.Layers, func(l v1.Descriptor) bool { return l.MediaType == types.OCILayerZStd }) {
 		how = append(how, validate.Fast) // it takes every layer for gzip
-		unpack(t, img)
+		unpackAll(t, img)
 	}
 	if err := validate.Image(img, how...); err != nil {
 		t.Fatalf("validate %s: %v", ref, err)
@@ -288,9 +288,9 @@ func fetch(t testing.TB, ref string, how []validate.Option, options []remote.Opt
 	return got.Descriptor, h.String()
 }
 
-// unpack compares the layers, whatever they are compressed with, with what the
+// unpackAll compares the layers, whatever they are compressed with, with what the
 // config says of them.
-func unpack(t testing.TB, img v1.Image) {
+func unpackAll(t testing.TB, img v1.Image) {
 	t.Helper()
 	config, err := img.ConfigFile()
 	if err != nil {

@@ -5,7 +5,6 @@ package image
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -59,15 +58,16 @@ func judge(err error) verdict {
 		end       finalError
 		lost      lostError
 		dns       *net.DNSError
-		unknownCA x509.UnknownAuthorityError
-		badHost   x509.HostnameError
-		badCert   x509.CertificateInvalidError
+		insecure  *InsecureError
+		digest    *digestError
 	)
 	switch {
 	case err == nil:
 		return verdict{}
-	case errors.As(err, &source), errors.As(err, &end):
+	case errors.As(err, &source), errors.As(err, &end), errors.As(err, &insecure):
 		return verdict{}
+	case errors.As(err, &digest):
+		return verdict{action: tryAgain, tries: 2}
 	case errors.As(err, &status):
 		v := judgeStatus(status.Status, status.codes())
 		v.after = status.RetryAfter
@@ -78,7 +78,7 @@ func judge(err error) verdict {
 			codes = append(codes, string(d.Code))
 		}
 		return judgeStatus(handshake.StatusCode, codes)
-	case errors.Is(err, context.Canceled), errors.As(err, &unknownCA), errors.As(err, &badHost), errors.As(err, &badCert):
+	case errors.Is(err, context.Canceled), distrusted(err):
 		return verdict{}
 	case errors.As(err, &lost):
 		return again
@@ -145,7 +145,20 @@ func pause(try int, after time.Duration) time.Duration {
 		d = min(d, firstPause<<(try-1))
 	}
 	d = d/2 + rand.N(d/2)
-	return max(d, min(after, maxRetryAfter))
+	return max(d, after)
+}
+
+// tooLong says why a pause is not worth waiting for: it is longer than a registry
+// may ask for, or than the run may still take.
+func tooLong(ctx context.Context, d time.Duration, now time.Time) string {
+	end, limited := ctx.Deadline()
+	switch {
+	case d > maxRetryAfter:
+		return fmt.Sprintf("the registry asks to wait %s, longer than %s", d.Round(time.Second), maxRetryAfter)
+	case limited && now.Add(d).After(end):
+		return fmt.Sprintf("no time is left to wait %s and try again", d.Round(time.Second))
+	}
+	return ""
 }
 
 // retryAfter reads the header of that name: seconds or a date (RFC 9110,
@@ -153,7 +166,7 @@ func pause(try int, after time.Duration) time.Duration {
 func retryAfter(h string, now time.Time) time.Duration {
 	h = strings.TrimSpace(h)
 	if n, err := strconv.Atoi(h); err == nil {
-		return max(0, time.Duration(min(n, 1<<20))*time.Second)
+		return max(0, time.Duration(min(n, 1<<30))*time.Second)
 	}
 	if t, err := http.ParseTime(h); err == nil {
 		return max(0, t.Sub(now))
@@ -186,7 +199,10 @@ func persist(ctx context.Context, log *slog.Logger, what string, renewAuth func(
 			return err
 		}
 		d := pause(try, v.after)
-		log.InfoContext(ctx, "trying again", "what", what, "try", try+1, "after", d.Round(time.Millisecond), "error", err)
+		if why := tooLong(ctx, d, time.Now()); why != "" && context.Cause(ctx) == nil {
+			return fmt.Errorf("%w (%s)", err, why)
+		}
+		log.InfoContext(ctx, "retrying", "what", what, "try", try+1, "after", d.Round(time.Millisecond), "error", err)
 		t := time.NewTimer(d)
 		select {
 		case <-ctx.Done():

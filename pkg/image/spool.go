@@ -4,6 +4,7 @@ package image
 // or an engine's stream, into a temporary file.
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -26,14 +27,14 @@ func openPath(ctx context.Context, ref string, at reference, want Platform, o Op
 	var c *content
 	if at.kind == refDirectory {
 		m.describe.Kind = KindOCILayout
-		c, err = readLayout(ctx, directory(path), at.selector, want)
+		c, err = readLayout(ctx, directory(path), at.selector, want, nil)
 	} else {
 		var f *os.File
 		if f, err = os.Open(path); err != nil {
 			return nil, err
 		}
 		m.keep(f)
-		if f, err = m.plain(ctx, f, o); err != nil {
+		if f, err = m.plain(ctx, f, o, spoolFloor); err != nil {
 			return nil, err
 		}
 		c, m.describe.Kind, err = openArchive(ctx, f, at.selector, want)
@@ -46,7 +47,8 @@ func openPath(ctx context.Context, ref string, at reference, want Platform, o Op
 }
 
 // plain returns f, or what it holds if it is gzipped.
-func (m *Image) plain(ctx context.Context, f *os.File, o Options) (*os.File, error) {
+// What it holds may be larger than it by floor bytes and maxRatio times.
+func (m *Image) plain(ctx context.Context, f *os.File, o Options, floor int64) (*os.File, error) {
 	head := make([]byte, tarBlock)
 	n, _ := f.ReadAt(head, 0)
 	switch is := sniff(head[:n]); is {
@@ -56,24 +58,30 @@ func (m *Image) plain(ctx context.Context, f *os.File, o Options) (*os.File, err
 	default:
 		return f, nil
 	}
-	z, err := gzip.NewReader(f)
+	info, err := f.Stat()
 	if err != nil {
-		return nil, fmt.Errorf("the gzipped archive is damaged: %w", err)
+		return nil, err
 	}
-	defer z.Close()
+	z, err := newGunzip(bufio.NewReaderSize(f, 256<<10))
+	if err != nil {
+		return nil, fmt.Errorf("the gzipped archive is corrupt: %w", err)
+	}
 	t, err := newSpool(o.TempDirectory)
 	if err != nil {
 		return nil, err
 	}
 	m.keep(t)
-	_, err = io.Copy(t, &interruptible{ctx, z})
+	limit := floor + maxRatio*info.Size()
+	written, err := io.Copy(t, io.LimitReader(&interruptible{ctx, z}, limit+1))
 	switch {
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return nil, errTruncated
 	case errors.Is(err, gzip.ErrChecksum) || errors.Is(err, gzip.ErrHeader):
-		return nil, fmt.Errorf("the gzipped archive is damaged: %w", err)
+		return nil, fmt.Errorf("the gzipped archive is corrupt: %w", err)
 	case err != nil:
 		return nil, err
+	case written > limit:
+		return nil, fmt.Errorf("the gzipped archive unpacks to more than %d MiB, which no image of %d bytes does (the limit is %d MiB and %d times its size)", limit>>20, info.Size(), floor>>20, maxRatio)
 	}
 	return t.File, nil
 }

@@ -31,6 +31,43 @@ type candidate struct {
 	platform  Platform
 	available bool // its content is in the store
 	auxiliary bool // an attestation: no image of its own
+	// nested are the images of a child that is an index itself.
+	nested []candidate
+}
+
+// images are the children that are images, those of nested indexes in the place
+// of their index.
+func flatten(children []candidate) []candidate {
+	var images []candidate
+	for _, c := range children {
+		switch {
+		case c.auxiliary:
+		case len(c.nested) > 0:
+			images = append(images, flatten(c.nested)...)
+		default:
+			images = append(images, c)
+		}
+	}
+	return images
+}
+
+// best returns the candidates that suit want best: usually one, several if they
+// differ in nothing that want says.
+func best(images []candidate, want Platform) []candidate {
+	var match []candidate
+	top := 0
+	for _, c := range images {
+		rank, ok := want.rank(c.platform)
+		switch {
+		case !ok:
+		case len(match) > 0 && rank < top:
+		case len(match) == 0 || rank > top:
+			match, top = []candidate{c}, rank
+		default:
+			match = append(match, c)
+		}
+	}
+	return match
 }
 
 // choose decides which of an index's children to move: none (nil) means the
@@ -40,37 +77,39 @@ type candidate struct {
 // built. The index cannot be pushed then, and Docker pushes the one image that
 // is there (moby, daemon/containerd/image_push.go); so do we.
 func choose(children []candidate, want Platform) (*candidate, error) {
-	var images, there, match []candidate
-	whole := true
-	for _, c := range children {
-		whole = whole && c.available
-		if c.auxiliary {
-			continue
+	images := flatten(children)
+	isThere := func(c candidate) bool { return c.available }
+	there := slices.DeleteFunc(slices.Clone(images), func(c candidate) bool { return !c.available })
+	whole := !slices.ContainsFunc(children, func(c candidate) bool { return !c.available })
+	if want != (Platform{}) {
+		match := best(images, want)
+		here := best(there, want)
+		switch {
+		case len(match) == 0:
+			return nil, &PlatformError{Want: want, Have: platformsOf(images)}
+		case !slices.ContainsFunc(match, isThere):
+			return nil, &PlatformError{Want: want, Have: platformsOf(there), Absent: true}
+		case want.OSVersion == "" && len(versions(here)) > 1:
+			return nil, &PlatformError{Want: want, Have: platformsOf(here), Versions: true}
 		}
-		images = append(images, c)
-		if c.available {
-			there = append(there, c)
-		}
-		if want != (Platform{}) && want.Matches(c.platform) {
-			match = append(match, c)
-		}
+		return &here[0], nil
 	}
 	switch {
-	case want != (Platform{}) && len(match) == 0:
-		return nil, &PlatformError{Want: want, Have: platformsOf(images)}
-	case want != (Platform{}):
-		for _, c := range match {
-			if c.available {
-				return &c, nil
-			}
-		}
-		return nil, &PlatformError{Want: want, Have: platformsOf(there), Absent: true}
 	case whole:
 		return nil, nil
 	case len(there) == 1:
 		return &there[0], nil
 	}
 	return nil, &PlatformError{Have: platformsOf(there), Absent: true}
+}
+
+// versions are the builds of Windows that the candidates are for.
+func versions(cs []candidate) map[string]bool {
+	all := map[string]bool{}
+	for _, c := range cs {
+		all[build(c.platform.OSVersion)] = true
+	}
+	return all
 }
 
 func platformsOf(cs []candidate) []Platform {
@@ -90,10 +129,28 @@ type PlatformError struct {
 	// Absent says that the index names the platform, but that its content is
 	// not here.
 	Absent bool
+	// Versions says that the images differ in the version of Windows, of which a
+	// host runs its own only.
+	Versions bool
+}
+
+// Hint says what to do about it.
+func (e *PlatformError) Hint() string {
+	switch {
+	case e.Versions:
+		return "choose one by its version, such as platform: " + e.Have[0].String()
+	case e.Want == (Platform{}):
+		return "choose one with platform, or build or pull them all"
+	case e.Absent:
+		return "build or pull the image with --platform " + e.Want.String()
+	}
+	return "build the image for this platform, or choose another with platform"
 }
 
 func (e *PlatformError) Error() string {
 	switch {
+	case e.Versions:
+		return fmt.Sprintf("platform %s is there for several versions of Windows: %s", e.Want, platformList(e.Have))
 	case e.Want == (Platform{}):
 		return fmt.Sprintf("the index names several platforms, but not all of their content is here (complete: %s); choose one with platform, or build or pull them all", platformList(e.Have))
 	case e.Absent:
@@ -115,7 +172,7 @@ func walk(ctx context.Context, s store, root v1.Descriptor, want Platform) (*con
 		return nil, fmt.Errorf("manifest %s %w", root.Digest, err)
 	}
 	if mediaType.IsIndex() {
-		children, err := w.candidates(ctx, m.Manifests)
+		children, err := w.candidates(ctx, m.Manifests, 1)
 		if err != nil {
 			return nil, err
 		}
@@ -146,15 +203,24 @@ type walker struct {
 }
 
 // candidates looks at an index's children, of which a nested index is one.
-func (w *walker) candidates(ctx context.Context, descs []v1.Descriptor) ([]candidate, error) {
+func (w *walker) candidates(ctx context.Context, descs []v1.Descriptor, depth int) ([]candidate, error) {
 	cs := make([]candidate, 0, len(descs))
 	for _, d := range descs {
 		c := candidate{desc: d, platform: platformOf(d.Platform), available: true, auxiliary: isAttestation(d)}
-		err := w.check(ctx, d, &c.platform, 0)
+		err := w.check(ctx, d, &c.platform, depth)
 		if errors.Is(err, fs.ErrNotExist) {
 			c.available = false
 		} else if err != nil {
 			return nil, err
+		}
+		if c.available && !c.auxiliary && !c.platform.known() {
+			_, m, _, err := w.read(ctx, d, depth)
+			if err != nil {
+				return nil, err
+			}
+			if c.nested, err = w.candidates(ctx, m.Manifests, depth+1); err != nil {
+				return nil, err
+			}
 		}
 		cs = append(cs, c)
 	}
@@ -267,7 +333,7 @@ func (w *walker) document(ctx context.Context, d v1.Descriptor, raw []byte, dept
 		}
 		w.content.blobs = append(w.content.blobs, b)
 	}
-	if m.Config != nil && isConfig(*m.Config) && !isAttestation(d) {
+	if m.Config != nil && isConfig(*m.Config) && !isAttestation(d) && m.Subject == nil {
 		raw, err := w.store.document(ctx, *m.Config, maxConfig)
 		if err != nil {
 			return fmt.Errorf("config %s: %w", m.Config.Digest, err)
@@ -279,6 +345,11 @@ func (w *walker) document(ctx context.Context, d v1.Descriptor, raw []byte, dept
 		if !c.platform.known() && d.Platform != nil {
 			c.platform = platformOf(d.Platform)
 		}
+		checks, err := checkLayers(m, c)
+		if err != nil {
+			return err
+		}
+		w.content.checks = append(w.content.checks, checks...)
 		w.content.configs = append(w.content.configs, c)
 	}
 	d.MediaType, d.Size = mediaType, int64(len(raw))

@@ -38,7 +38,7 @@ func NewTransport(roots *x509.CertPool) *Transport {
 	t.ReadBufferSize = 64 << 10
 	t.MaxIdleConnsPerHost = 16
 	t.TLSHandshakeTimeout = 20 * time.Second
-	t.DialContext = largePieces(t.DialContext)
+	t.DialContext = largePieces(dialer().DialContext)
 	return &Transport{t}
 }
 

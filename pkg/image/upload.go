@@ -15,13 +15,14 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync"
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
 
-// errStalled is the cause of cancelling a request that no longer moves.
+// errStalled is the cause of cancelling a request that hardly moves any more.
 var errStalled = errors.New("no bytes moved for too long")
 
 // stalledOr is errStalled if that is why ctx ended, else err.
@@ -30,6 +31,43 @@ func stalledOr(ctx context.Context, err error) error {
 		return cause
 	}
 	return err
+}
+
+// leastProgress is how many bytes have to move within the time that a request may
+// stall: whoever sends one byte at a time could hold a run for ever.
+const leastProgress = 16 << 10
+
+// watch ends what moves too little.
+type watch struct {
+	stall  time.Duration
+	timer  *time.Timer
+	cancel context.CancelCauseFunc
+	recent int
+}
+
+// watchStall returns a context that ends with errStalled when fewer than
+// leastProgress bytes move within stall. The watch has to be stopped.
+func watchStall(ctx context.Context, stall time.Duration) (context.Context, *watch) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	w := &watch{stall: stall, cancel: cancel}
+	w.timer = time.AfterFunc(stall, func() { cancel(errStalled) })
+	return ctx, w
+}
+
+// moved counts bytes; never twice at the same time.
+func (w *watch) moved(n int) {
+	if w.recent += n; w.recent >= leastProgress {
+		w.recent = 0
+		w.timer.Reset(w.stall)
+	}
+}
+
+// settle gives the other side time for what it has now.
+func (w *watch) settle(d time.Duration) { w.timer.Reset(w.stall + d) }
+
+func (w *watch) stop() {
+	w.timer.Stop()
+	w.cancel(nil)
 }
 
 // settleRate is how fast, in bytes a second, a registry is expected at least to
@@ -66,7 +104,7 @@ func (c *client) start(ctx context.Context, h v1.Hash, from string) (session *ur
 	if from != "" && resp.StatusCode == http.StatusCreated {
 		return nil, true, nil
 	}
-	session, err = location(resp)
+	session, err = c.location(resp)
 	return session, false, err
 }
 
@@ -108,8 +146,10 @@ func (c *client) begin(ctx context.Context, d v1.Descriptor, from string, ask bo
 	return o, errors.Join(asking, err)
 }
 
-// location is the address of a session after an answer to POST or PATCH.
-func location(resp *http.Response) (*url.URL, error) {
+// location is the address of a session after an answer to POST or PATCH. Layers and
+// credentials go to the registry's own host only. A registry behind a proxy that
+// ends TLS may give addresses of plain HTTP; HTTPS is meant.
+func (c *client) location(resp *http.Response) (*url.URL, error) {
 	l := resp.Header.Get("Location")
 	if l == "" {
 		return nil, final("the registry opened an upload without saying where")
@@ -118,17 +158,34 @@ func location(resp *http.Response) (*url.URL, error) {
 	if err != nil {
 		return nil, final("the registry opened an upload at an unusable address")
 	}
-	return resp.Request.URL.ResolveReference(u), nil
+	at := resp.Request.URL
+	if u = at.ResolveReference(u); u.Scheme == "http" && at.Scheme == "https" {
+		u.Scheme = "https"
+	}
+	if u.Scheme != at.Scheme || !sameHost(u, at) || u.User != nil {
+		return nil, final("the registry opened an upload at %s://%s, which is not its own address; nothing is sent there", u.Scheme, u.Host)
+	}
+	return u, nil
+}
+
+// sameHost compares hosts with their ports, of which the usual ones may be left out.
+// A proxy that ends TLS may also name the port of plain HTTP.
+func sameHost(a, b *url.URL) bool {
+	port := func(u *url.URL) string {
+		if p := u.Port(); p != "" && p != "80" && p != "443" {
+			return p
+		}
+		return ""
+	}
+	return strings.EqualFold(a.Hostname(), b.Hostname()) && port(a) == port(b)
 }
 
 // transfer sends what open gives to a session. size is -1 when it is not known
 // yet. Both ends, the registry and a source that is one, are given up when no
 // byte moves for c.stall.
 func (c *client) transfer(ctx context.Context, method string, session *url.URL, open func(context.Context) (*body, error), size int64) (*http.Response, error) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	timer := time.AfterFunc(c.stall, func() { cancel(errStalled) })
-	defer timer.Stop()
+	ctx, watch := watchStall(ctx, c.stall)
+	defer watch.stop()
 
 	body, err := open(ctx)
 	if err != nil {
@@ -137,11 +194,10 @@ func (c *client) transfer(ctx context.Context, method string, session *url.URL, 
 	sent := int64(0)
 	body.moved = func(n int, end bool) {
 		sent += int64(n)
-		limit := c.stall
-		if end {
-			limit += time.Duration(sent/settleRate) * time.Second
+		watch.moved(n)
+		if end || sent == size {
+			watch.settle(time.Duration(sent/settleRate) * time.Second)
 		}
-		timer.Reset(limit)
 	}
 	req, err := http.NewRequest(method, session.String(), body)
 	if err != nil {
@@ -157,7 +213,7 @@ func (c *client) transfer(ctx context.Context, method string, session *url.URL, 
 		discard(resp)
 	}
 	// The transport may still be reading the body when it returns. No more.
-	cancel(nil)
+	watch.cancel(nil)
 	body.Close()
 	switch source := body.failed(); {
 	case source != nil && !errors.Is(source, context.Canceled): // which is what has just been done
@@ -209,6 +265,11 @@ func withDigest(session *url.URL, h v1.Hash) *url.URL {
 // before every try, count for bytes that are sent.
 func (c *client) uploadBlob(ctx context.Context, b blob, absent bool, early *opening, restart func(), count func(int)) (reused bool, err error) {
 	first := true
+	if b.foreign {
+		if err := c.verify(ctx, b); err != nil {
+			return false, err
+		}
+	}
 	err = c.persist(ctx, "layer "+b.desc.Digest.String(), func(ctx context.Context) error {
 		restart()
 		from := b.from
@@ -235,7 +296,13 @@ func (c *client) uploadBlob(ctx context.Context, b blob, absent bool, early *ope
 		first = false
 		err := c.put(ctx, o.session, b.desc, func(ctx context.Context) (*body, error) {
 			r, err := b.open(ctx)
-			return newBody(r, nil, count), err
+			if err != nil {
+				return nil, err
+			}
+			if b.layer != nil {
+				r = b.layer.checked(ctx, r)
+			}
+			return newBody(r, nil, count), nil
 		})
 		var status *statusError
 		if errors.As(err, &status) && status.has("DIGEST_INVALID") {
@@ -251,22 +318,20 @@ func (c *client) uploadBlob(ctx context.Context, b blob, absent bool, early *ope
 // verify says whether it is the source's fault that a blob's bytes do not have
 // its digest.
 func (c *client) verify(ctx context.Context, b blob) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	timer := time.AfterFunc(c.stall, func() { cancel(errStalled) })
-	defer timer.Stop()
+	ctx, watch := watchStall(ctx, c.stall)
+	defer watch.stop()
 	r, err := b.open(ctx)
 	if err != nil {
 		return err
 	}
 	sum := sha256.New()
-	watched := newBody(r, sum, func(int) { timer.Reset(c.stall) })
+	watched := newBody(r, sum, watch.moved)
 	defer watched.Close()
 	if _, err := io.Copy(io.Discard, &interruptible{ctx, watched}); err != nil {
 		return err
 	}
 	if got := hashOf(sum); b.desc.Digest.Algorithm == "sha256" && got != b.desc.Digest {
-		return final("the layer %s has in truth the digest %s: the image is damaged", b.desc.Digest, got)
+		return finalError{&digestError{b.desc.Digest, got}}
 	}
 	return nil
 }
@@ -322,7 +387,7 @@ func (c *client) uploadRaw(ctx context.Context, d *compressor, l layer, p *part)
 		}
 		desc = v1.Descriptor{MediaType: d.codec.mediaType, Digest: hashOf(sum), Size: compressed.read()}
 		known = &desc
-		if session, err = location(resp); err != nil {
+		if session, err = c.location(resp); err != nil {
 			return err
 		}
 		return c.finish(ctx, session, desc)

@@ -28,6 +28,8 @@ type fields struct {
 	Tags               string `env:"INPUT_TAGS, default=$BUILD_BUILDID" input:"tags" for:"deploy push rollout"`
 	Platform           string `env:"INPUT_PLATFORM" input:"platform" for:"deploy push"`
 	Compression        string `env:"INPUT_COMPRESSION, default=gzip" input:"compression" for:"deploy push"`
+	Referrers          string `env:"INPUT_REFERRERS, default=false" input:"referrers" for:"deploy push"`
+	InsecureRegistries string `env:"INPUT_INSECUREREGISTRIES" input:"insecureRegistries" for:"deploy push"`
 	Cluster            string `env:"INPUT_CLUSTER" input:"cluster" for:"deploy rollout currentImage rollback resume"`
 	Services           string `env:"INPUT_SERVICES" input:"services" for:"deploy rollout currentImage rollback resume"`
 	TaskDefinition     string `env:"INPUT_TASKDEFINITION, default=latest" input:"taskDefinition" for:"deploy rollout"`

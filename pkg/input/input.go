@@ -52,12 +52,16 @@ type Inputs struct {
 	Region     string      // only the input; may be empty
 	Role       Role
 
-	Image            string // reference, path, or docker:// reference; may be empty for Rollout
-	Platform         string // os/arch[/variant], or empty
-	Compression      Compression
-	Repository       string // name or full URI
-	Tags             []string
-	CreateRepository bool
+	Image       string // reference, path, or docker:// reference; may be empty for Rollout
+	Platform    string // os/arch[/variant], or empty
+	Compression Compression
+	Referrers   bool // push what refers to the image, too
+	// InsecureRegistries are hosts, with their ports, that may be spoken to over
+	// plain HTTP.
+	InsecureRegistries []string
+	Repository         string // name or full URI
+	Tags               []string
+	CreateRepository   bool
 
 	Services          []Service // may be empty where TaskDefinition needs none: then a revision is registered and nothing else
 	Containers        []string  // that get the image; empty where the task definition decides

@@ -166,6 +166,8 @@ func (l *loader) inputs(in *Inputs, f, defaults *fields) {
 	in.Image = one(l, "image", f.Image, parseImageFor(in.Command))
 	in.Platform = one(l, "platform", f.Platform, parsePlatform)
 	in.Compression = one(l, "compression", f.Compression, oneOf(Gzip, Zstd))
+	in.Referrers = one(l, "referrers", f.Referrers, parseBool)
+	in.InsecureRegistries = list(l, "insecureRegistries", f.InsecureRegistries, parseHost, itself)
 	in.Repository = one(l, "repository", f.Repository, parseRepository)
 	in.Tags = list(l, "tags", f.Tags, parseTag, itself)
 	l.movingTag(in)
@@ -246,7 +248,7 @@ func (l *loader) require(command Command, f *fields) {
 			missing("repository", "repository or defaultImage, for services that do not exist yet", "set repository to the one that the placeholder was pushed to")
 		}
 	}
-	registers := (command == Deploy || command == Rollout) && !TaskDefinition(f.TaskDefinition).NeedsService()
+	registers := (command == Deploy || command == Rollout) && !TaskDefinition(f.TaskDefinition).NeedsService() && f.Image != CurrentReference
 	if command != Push && command != Placeholder && f.Services == "" && !registers {
 		missing("services", "at least one service", "the service's name, or cluster/service, one per line")
 	}

@@ -94,7 +94,16 @@ func parseExternalID(text string) (string, error) {
 }
 
 // ECS runs Linux and Windows. Source: OCI image index, platform.
-var platform = regexp.MustCompile(`^(linux|windows)/[a-z0-9_]+(/[a-z0-9.]+)?$`)
+var platform = regexp.MustCompile(`^(linux|windows(\([0-9.]+\))?)/[a-z0-9_]+(/[a-z0-9.]+)?$`)
+
+var registryHost = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?$`)
+
+func parseHost(text string) (string, error) {
+	if !registryHost.MatchString(text) {
+		return "", wrong("for instance registry.example.com:5000", "%s is not the host of a registry", shown(text))
+	}
+	return text, nil
+}
 
 func parsePlatform(text string) (string, error) {
 	if !platform.MatchString(text) {

@@ -139,6 +139,8 @@ func Line(r deploy.Result, explain Explain) string {
 func serviceLine(s deploy.ServiceResult, explain Explain) string {
 	revision, previous := ecs.ShortARN(s.Revision), ecs.ShortARN(s.Previous)
 	switch {
+	case s.Alone():
+		return fmt.Sprintf("Revision %s is registered; no service was changed", revision)
 	case wentBack(s):
 		return fmt.Sprintf("%s was rolled back to %s, as requested", s.Name, previous)
 	case s.Asked && s.Outcome == "":

@@ -3,6 +3,7 @@ package report
 // The log: events of a run as lines. One line an event, the reason first.
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -116,6 +117,8 @@ func (l *Log) showService(event any) {
 		l.info(e.Service.Name, "%s is already up to date; no new revision registered", ecs.ShortARN(e.Revision))
 	case deploy.Registered:
 		l.info(e.Service.Name, "registered revision %s", ecs.ShortARN(e.Revision))
+	case deploy.NotStored:
+		l.warn(e.Service.Name, "%s lacks members that were sent, since ECS does not know them: %s", ecs.ShortARN(e.Revision), strings.Join(e.Members, ", "))
 	case deploy.Untagged:
 		l.warn(e.Service.Name, "registered without provenance tags, so that its build cannot be told from the revision: %s", e.Err)
 	case deploy.Started:
@@ -222,11 +225,13 @@ func (l *Log) planService(p *deploy.Plan, s deploy.ServicePlan) {
 	if s.Image != nil {
 		l.info(name, "image  %s", candidateText(*s.Image))
 	}
-	from := ecs.ShortARN(s.Service.TaskDefinition)
+	from := cmp.Or(s.From(), "(none)")
 	switch arn := s.Registered(); {
 	case arn == s.Service.TaskDefinition && arn != "":
 		l.info(name, "already runs %s", ecs.ShortARN(arn))
 		return
+	case arn != "" && name == "":
+		l.info(name, "%s is registered already", ecs.ShortARN(arn))
 	case arn != "":
 		l.info(name, "%s → %s, which is registered already", from, ecs.ShortARN(arn))
 	default:
@@ -240,6 +245,12 @@ func (l *Log) planService(p *deploy.Plan, s deploy.ServicePlan) {
 	}
 	for _, behind := range s.Target.OtherTags(s.Target.Image(s.Container)) {
 		l.info(name, "  container %s stays on %s", behind.Name, behind.Image)
+	}
+	if members := s.Target.Unknown(); len(members) > 0 && s.Lineage.File != "" {
+		l.info(name, "  sent as they are, since this task does not know them: %s", strings.Join(members, ", "))
+	}
+	if members := s.Target.Pins(); len(members) > 0 && s.Running.Image(s.Container) != s.Target.Image(s.Container) {
+		l.warn(name, "the image changes, and %s may allow only certain images: renew it where it names them", strings.Join(members, ", "))
 	}
 	for _, absent := range s.Lineage.Base.Absent(p.Request.Change) {
 		l.info(name, "  removeEnvironment: %s does not exist", absent.Name)

@@ -57,7 +57,7 @@ func overview(b *strings.Builder, r deploy.Result, explain Explain) {
 // overallMark is that of the services which ended worst; a success with a warning
 // stands before one without.
 func overallMark(r deploy.Result) string {
-	worst := mark(deploy.ServiceResult{Outcome: r.Outcome()})
+	worst := mark(deploy.ServiceResult{Service: r.Services[0].Service, Outcome: r.Outcome()})
 	for _, s := range r.Services {
 		if s.Outcome.Good() && r.Outcome().Good() && mark(s) != worst {
 			return mark(s)
@@ -81,7 +81,7 @@ func service(b *strings.Builder, r deploy.Result, s deploy.ServiceResult, explai
 		image = deploy.Image{URI: s.PreviousImage}
 	}
 	table(b, [][2]string{
-		{"Service", link(text(s.Cluster+" / "+s.Name), ConsoleURL(s.ARN))},
+		{"Service", serviceLink(s)},
 		{"Address", address(s.URL)},
 		{"Image", code(image.URI)},
 		{"Digest", code(image.Digest)},
@@ -101,11 +101,19 @@ func service(b *strings.Builder, r deploy.Result, s deploy.ServiceResult, explai
 	b.WriteString("\n")
 }
 
+// serviceLink is the service in the console; "" for a revision alone.
+func serviceLink(s deploy.ServiceResult) string {
+	if s.Alone() {
+		return ""
+	}
+	return link(text(s.Cluster+" / "+s.Name), ConsoleURL(s.ARN))
+}
+
 func mark(s deploy.ServiceResult) string {
 	switch {
 	case s.Outcome.Good() && (s.Reason.Code == rollout.NothingRuns || s.Reason.Code == rollout.EarlySuccess):
 		return "⚠️"
-	case s.Outcome.Good():
+	case s.Outcome.Good(), s.Alone():
 		return "✅"
 	case s.Outcome == "" || s.Outcome == rollout.Paused:
 		return "⏸️"

@@ -95,8 +95,8 @@ func (c *codeDeploy) InFlight(ctx context.Context) (Deployment, error) {
 	return d, nil
 }
 
-// inFlight returns the group's deployment in progress. Its revision is empty
-// where its AppSpec cannot be read.
+// inFlight returns the group's deployment in progress; where that rolls back
+// another one, the other. Its revision is empty where its AppSpec cannot be read.
 func (c *codeDeploy) inFlight(ctx context.Context) (*codeDeployment, error) {
 	if c.group.inFlight == "" {
 		return nil, nil
@@ -105,15 +105,24 @@ func (c *codeDeploy) inFlight(ctx context.Context) (*codeDeployment, error) {
 	if err != nil || over(string(info.Status)) {
 		return nil, err
 	}
+	id := c.group.inFlight
+	var rollback *CodeDeployRollback
+	if r := info.RollbackInfo; r != nil && aws.ToString(r.RollbackTriggeringDeploymentId) != "" {
+		rollback = &CodeDeployRollback{ID: id, Status: string(info.Status), Error: errorText(info.ErrorInformation)}
+		id = *r.RollbackTriggeringDeploymentId
+		if info, err = deploymentInfo(ctx, c.api, id); err != nil {
+			return nil, err
+		}
+	}
 	revision := ""
 	if content, err := revisionContent(ctx, c.api, info); err == nil {
 		spec, _ := parseAppSpec(content)
 		revision = spec.taskDefinition()
 	}
-	d := c.deployment(c.group.inFlight, revision)
-	d.snapshot.CodeDeploy.Status = string(info.Status)
+	d := c.deployment(id, revision)
+	d.snapshot.CodeDeploy.Status, d.snapshot.CodeDeploy.Rollback = string(info.Status), rollback
 	if d.snapshot.Previous == revision { // the traffic was shifted before we looked
-		d.snapshot.Previous = c.original(c.group.inFlight).TaskDefinition
+		d.snapshot.Previous = c.original(id).TaskDefinition
 	}
 	return d, nil
 }
@@ -230,7 +239,7 @@ func (c *codeDeploy) Start(ctx context.Context, change Change) (Deployment, erro
 	switch {
 	case err != nil:
 		return nil, err
-	case other != nil && other.snapshot.Revision == change.TaskDefinition:
+	case other != nil && other.snapshot.Revision == change.TaskDefinition && !other.snapshot.RollingBack():
 		return other, nil
 	case other != nil:
 		return nil, &MovedError{Service: now.first, InFlight: other}

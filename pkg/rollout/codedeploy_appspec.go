@@ -10,9 +10,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"slices"
-	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
@@ -194,51 +192,6 @@ func (a earlierAppSpec) taskDefinition() string {
 		}
 	}
 	return ""
-}
-
-// withTaskDefinition returns a given AppSpec as JSON, with the task definition
-// revision set in it and everything else as it was given.
-func withTaskDefinition(content []byte, taskDefinition string) ([]byte, error) {
-	content, err := toJSON(content)
-	if err != nil {
-		return nil, fmt.Errorf("the AppSpec is not understood: %w", err)
-	}
-	var document map[string]any
-	decoder := json.NewDecoder(bytes.NewReader(content))
-	decoder.UseNumber()
-	if err := decoder.Decode(&document); err != nil {
-		return nil, fmt.Errorf("the AppSpec is not understood: %w", err)
-	}
-	services := 0
-	resources, _ := member(document, "Resources").([]any)
-	for _, resource := range resources {
-		named, _ := resource.(map[string]any)
-		for _, r := range named {
-			r, _ := r.(map[string]any)
-			properties, _ := member(r, "Properties").(map[string]any)
-			if member(r, "Type") == ecsService && properties != nil {
-				maps.DeleteFunc(properties, func(name string, _ any) bool { return strings.EqualFold(name, "TaskDefinition") })
-				properties["TaskDefinition"] = taskDefinition
-				services++
-			}
-		}
-	}
-	if services != 1 {
-		return nil, fmt.Errorf("the AppSpec has %d resources of type %s with Properties; exactly one was expected", services, ecsService)
-	}
-	maps.DeleteFunc(document, func(name string, _ any) bool { return strings.EqualFold(name, "version") })
-	document["version"] = appSpecVersion
-	return json.Marshal(document)
-}
-
-// member returns a member of an object, whatever the case of its name.
-func member(object map[string]any, name string) any {
-	for n, value := range object {
-		if strings.EqualFold(n, name) {
-			return value
-		}
-	}
-	return nil
 }
 
 // toJSON returns content, JSON or YAML, as JSON.

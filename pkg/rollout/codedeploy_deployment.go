@@ -282,9 +282,6 @@ func (d *codeDeployment) progress() []Event {
 //
 // https://docs.aws.amazon.com/codedeploy/latest/APIReference/API_StopDeployment.html
 func (d *codeDeployment) Stop(ctx context.Context) error {
-	if d.snapshot.Reached {
-		return ErrEnded
-	}
 	if ended, err := d.over(ctx); ended || err != nil {
 		return err
 	}
@@ -324,14 +321,20 @@ func (d *codeDeployment) Answer(ctx context.Context, action Action) error {
 		return mistake.New(mistake.Service, "it may have been answered, or its wait may be over: see the deployment",
 			"CodeDeploy deployment %s of service %s does not wait for an answer (%s)", d.snapshot.ID, d.snapshot.Service.Name, why)
 	}
-	if action == RollBack {
+	ended, err := d.over(ctx)
+	switch record := d.snapshot.CodeDeploy; {
+	case err != nil && !errors.Is(err, ErrEnded):
+		return err
+	case ended || !record.waits():
+		return none("it is " + record.Status)
+	case action == RollBack:
 		err := d.Stop(ctx)
 		if errors.Is(err, ErrEnded) {
 			return none(err.Error())
 		}
 		return err
 	}
-	_, err := d.controller.api.ContinueDeployment(ctx, &codedeploy.ContinueDeploymentInput{
+	_, err = d.controller.api.ContinueDeployment(ctx, &codedeploy.ContinueDeploymentInput{
 		DeploymentId: aws.String(d.snapshot.ID), DeploymentWaitType: types.DeploymentWaitTypeReadyWait,
 	}, patiently)
 	switch code := ecs.CodeOf(err); code {

@@ -76,15 +76,36 @@ func (c *ecsController) inFlight(ctx context.Context, s ecs.Service) (*ecsDeploy
 		return nil, err
 	}
 	if record != nil && !record.Final() {
-		return c.deployment(s, ecs.DeploymentID(record.Target.ARN), record), nil
+		d := c.deployment(s, ecs.DeploymentID(record.Target.ARN), record)
+		if err := c.resolve(ctx, d); err != nil && ecs.Classify(err) == ecs.Expired {
+			return nil, err
+		}
+		return d, nil
 	}
-	if primary.ID == "" || primary.RolloutState != "IN_PROGRESS" || s.Controller == codeDeployController {
+	if primary.ID == "" || primary.RolloutState != "IN_PROGRESS" {
 		return nil, nil
+	}
+	if failed, back := rolledBackIn(s); back && (record == nil || ecs.DeploymentID(record.Target.ARN) != failed.ID) {
+		return c.deployment(s, failed.ID, nil), nil
 	}
 	if record != nil && (ecs.DeploymentID(record.Target.ARN) == primary.ID || revives(*record, primary)) {
 		return nil, nil // the record has ended, and the list is about to show it
 	}
 	return c.deployment(s, primary.ID, nil), nil
+}
+
+// rolledBackIn returns the deployment from which ECS goes back to the PRIMARY one,
+// as the list alone shows it: one that has failed, beside a PRIMARY which is older,
+// or of which ECS says that it is gone back to.
+func rolledBackIn(s ecs.Service) (ecs.Deployment, bool) {
+	primary, failed := s.Primary(), ecs.Deployment{}
+	for _, d := range s.Deployments {
+		if d.ID != primary.ID && d.RolloutState == "FAILED" && d.CreatedAt.After(failed.CreatedAt) {
+			failed = d
+		}
+	}
+	back := RollbackTarget(primary.Reason) == primary.ID || primary.CreatedAt.Before(failed.CreatedAt)
+	return failed, failed.ID != "" && back
 }
 
 // revives reports whether primary is the deployment to which an ended record was
@@ -225,9 +246,12 @@ const updateTries = 3
 // Start implements [Controller]: one UpdateService call, or none where the
 // service runs the same already.
 func (c *ecsController) Start(ctx context.Context, change Change) (Deployment, error) {
+	before, err := c.read(ctx)
+	if err != nil {
+		return nil, err
+	}
 	for try := 1; ; try++ {
-		before, err := c.expected(ctx, change)
-		if err != nil {
+		if err := c.expected(ctx, before, change); err != nil {
 			return nil, err
 		}
 		d, force, err := c.unneeded(ctx, before, change)
@@ -238,47 +262,42 @@ func (c *ecsController) Start(ctx context.Context, change Change) (Deployment, e
 		if err == nil {
 			return c.started(before, after, change)
 		}
-		if !ecs.Ambiguous(err) {
-			return nil, err
-		}
-		// ECS may have carried the call out before its answer got lost.
 		after, again := c.read(ctx)
-		if again != nil {
+		switch {
+		case again != nil && ecs.Ambiguous(err):
 			return nil, errors.Join(err, again)
-		}
-		if after.Primary().ID != before.Primary().ID && after.Primary().TaskDefinition == change.TaskDefinition {
-			return c.started(before, after, change)
-		}
-		if try == updateTries {
+		case again != nil:
+			return nil, err
+		case ecs.Ambiguous(err) && after.Primary().ID != before.Primary().ID && after.Primary().TaskDefinition == change.TaskDefinition:
+			return c.started(before, after, change) // ECS carried it out, and its answer got lost
+		case !ecs.Ambiguous(err) || try == updateTries:
+			if moved := c.expected(ctx, after, change); moved != nil {
+				return nil, moved // which explains the refusal
+			}
 			return nil, err
 		}
+		before = after
 	}
 }
 
-// expected reads the service and refuses to change one that is not as the change
-// was decided for.
-func (c *ecsController) expected(ctx context.Context, change Change) (ecs.Service, error) {
-	s, err := c.read(ctx)
+// expected refuses to change a service that is not as the change was decided for.
+func (c *ecsController) expected(ctx context.Context, s ecs.Service, change Change) error {
 	switch {
-	case err != nil:
-		return s, err
 	case s.Status != "ACTIVE":
-		return s, inactive(s)
-	}
-	if change.Expect != "" && s.Primary().ID != "" && s.Primary().ID != change.Expect {
-		return s, &MovedError{Service: s}
-	}
-	if change.Supersede {
-		return s, nil
+		return inactive(s)
+	case change.Expect != "" && s.Primary().ID != "" && s.Primary().ID != change.Expect:
+		return &MovedError{Service: s}
+	case change.Supersede:
+		return nil
 	}
 	d, err := c.inFlight(ctx, s)
 	if err != nil {
-		return s, err
+		return err
 	}
 	if d != nil && (d.snapshot.Revision != change.TaskDefinition || d.snapshot.RollingBack()) {
-		return s, &MovedError{Service: s, InFlight: d}
+		return &MovedError{Service: s, InFlight: d}
 	}
-	return s, nil
+	return nil
 }
 
 // inactive is the mistake of deploying to a service that is deleted or being deleted.
@@ -329,7 +348,7 @@ func (c *ecsController) started(before, after ecs.Service, change Change) (Deplo
 	s := &d.snapshot
 	s.Revision, s.Previous = change.TaskDefinition, before.TaskDefinition
 	s.New = primary.ID != before.Primary().ID
-	s.Scaling = !s.New
+	s.Scaling = !s.New && before.Primary().RolloutState != "IN_PROGRESS"
 	s.Earlier = nil
 	for _, earlier := range before.Deployments {
 		if earlier.ID != primary.ID {

@@ -7,6 +7,7 @@ import (
 	"context"
 	"iter"
 	"regexp"
+	"strings"
 	"time"
 
 	"ecsdeploy/pkg/diagnosis"
@@ -44,6 +45,7 @@ type ecsDeployment struct {
 	unreadable time.Time // since when the record cannot be read; zero where it can
 	withoutOwn bool      // the list decides alone: told once
 	replaced   time.Time // since when another deployment has been PRIMARY
+	returned   time.Time // since when an earlier deployment has been PRIMARY again
 	ended      time.Time // since when the record or the entry has been final
 	steady     time.Time // since when the full count has been running alone
 	failed     int       // tasks that had failed when the stopped ones were looked at
@@ -81,9 +83,7 @@ func (d *ecsDeployment) poll(ctx context.Context) ([]Event, error) {
 		return nil, err
 	}
 	events = append(events, d.keep(record, unread)...)
-	if err := d.readNewer(ctx); err != nil {
-		return events, nil // the list of deployments tells as well
-	}
+	d.readNewer(ctx)
 	d.reconcile(time.Now())
 	events = append(events, d.readTasks(ctx)...)
 	return append(events, d.progress()...), nil
@@ -183,6 +183,9 @@ func (d *ecsDeployment) keep(record *ecs.ServiceDeployment, err error) []Event {
 		return nil
 	case record != nil:
 		d.snapshot.Record = record
+		if record.Waiting().ID != d.snapshot.Answered {
+			d.snapshot.Answered = "" // a later wait at the same hook is a new one
+		}
 		d.unreadable, d.withoutOwn = time.Time{}, false
 		return nil
 	case d.withoutOwn:
@@ -197,22 +200,22 @@ func (d *ecsDeployment) keep(record *ecs.ServiceDeployment, err error) []Event {
 	return nil
 }
 
-// readNewer looks for a deployment after ours where ours was stopped.
-func (d *ecsDeployment) readNewer(ctx context.Context) error {
+// readNewer looks for a deployment after ours where ours was stopped. Where that
+// cannot be read, the list of deployments tells it as well.
+func (d *ecsDeployment) readNewer(ctx context.Context) {
 	record := d.snapshot.Record
 	if record == nil || record.Status != "STOPPED" || d.snapshot.Newer != "" {
-		return nil
+		return
 	}
 	for brief, err := range d.controller.client.ServiceDeployments(ctx, d.snapshot.Service, record.CreatedAt) {
 		if err != nil {
-			return err
+			return
 		}
 		if brief.ARN != record.ARN && !brief.CreatedAt.Before(record.CreatedAt) {
 			d.snapshot.Newer = ecs.DeploymentID(brief.Target)
 		}
 		break // newest first
 	}
-	return nil
 }
 
 // reconcile measures for how long the views of the deployment have disagreed.
@@ -223,6 +226,7 @@ func (d *ecsDeployment) reconcile(now time.Time) {
 	primary := s.Service.Primary()
 	steady := len(s.Service.Deployments) == 1 && primary.Running == primary.Desired && primary.Pending == 0
 	s.Replaced = lasted(&d.replaced, replaced, now)
+	s.Returned = lasted(&d.returned, primary.ID != "" && primary.ID != s.ID && s.rollsBackTo(primary), now)
 	s.Ended = lasted(&d.ended, final, now)
 	s.Steady = lasted(&d.steady, steady, now)
 }
@@ -285,7 +289,7 @@ func hopeless(ctx context.Context, doctor Doctor, news *news, s Snapshot, most i
 func (d *ecsDeployment) progress() []Event {
 	var events []Event
 	now, s := time.Now(), d.snapshot
-	if doom := s.doom(); d.news.changed("doom", doom.Status, doom.Status == "") && doom.Status != "" {
+	if doom := s.doom(); d.news.changed("doom", doom.key(), doom.Status == "") && doom.Status != "" {
 		events = append(events, Event{now, doom})
 	}
 	if stage := d.stage(now); d.news.changed("stage", stage.key(), stage.Name == "") && stage.Name != "" {
@@ -306,6 +310,12 @@ func (s Snapshot) doom() Doomed {
 		return Doomed{Status: "FAILED", Asked: s.Asked, Detail: s.Own.Reason}
 	}
 	return Doomed{}
+}
+
+// key is what is told of it, as a comparable value: that a rollback was requested,
+// and that it is in progress, are the same.
+func (d Doomed) key() any {
+	return [3]any{strings.TrimPrefix(d.Status, "ROLLBACK_") == d.Status, d.Asked, d.Detail}
 }
 
 // stage says where a deployment with a strategy of its own is. The rest of a bake
@@ -356,11 +366,24 @@ func (d *ecsDeployment) Stop(ctx context.Context) error {
 		s.Asked = true
 		return nil
 	}
-	if again := d.look(ctx); again != nil {
+	asked := s.Asked
+	s.Asked = asked || ecs.Ambiguous(err)
+	switch again := d.look(ctx); {
+	case again != nil:
 		return again
-	}
-	if s.RollingBack() {
+	case s.RollingBack():
 		return nil
+	}
+	s.Asked = asked
+	if ecs.Ambiguous(err) {
+		return err
+	}
+	// ECS refuses to stop what has ended, which the list may show first.
+	listed := *s
+	listed.Record, listed.Hopeless, listed.Until = nil, nil, UntilEnded
+	if v := Judge(listed); v.Final() {
+		d.verdict = v
+		return ErrEnded
 	}
 	return err
 }
@@ -381,11 +404,13 @@ func (d *ecsDeployment) look(ctx context.Context) error {
 		}
 		return ErrEnded
 	}
-	if _, replaced := s.replacement(); replaced {
+	if other, replaced := s.replacement(); replaced {
+		d.verdict = superseded(other)
 		return ErrNotOurs
 	}
-	if s.Record != nil && s.Record.Final() { // SUCCESSFUL before the full count, or STOPPED just now
-		d.verdict = Verdict{}
+	if s.Record != nil && s.Record.Final() { // STOPPED just now, and nothing has taken its place
+		s.Ended = grace
+		d.verdict = Judge(s)
 		return ErrEnded
 	}
 	return nil
@@ -404,7 +429,12 @@ func (d *ecsDeployment) Answer(ctx context.Context, action Action) error {
 		return mistake.New(mistake.Service, "see the service's deployments", "the deployment of service %s is not paused any more", d.snapshot.Service.Name)
 	}
 	if err := d.controller.client.Answer(ctx, d.arn, hook.ID, action == RollBack); err != nil {
-		return err
+		if again := d.look(ctx); again != nil {
+			return again
+		}
+		if record := d.snapshot.Record; !ecs.Ambiguous(err) || record == nil || record.Waiting().ID == hook.ID {
+			return err
+		}
 	}
 	d.snapshot.Answered = hook.ID
 	d.snapshot.Asked = action == RollBack

@@ -29,10 +29,13 @@ func Judge(s Snapshot) Verdict {
 	default:
 		v = judgeList(s)
 	}
+	_, replaced := s.replacement()
 	switch {
 	case v.Final():
 		return v
-	case s.Hopeless != nil && !s.Asked && !s.RollingBack():
+	case replaced && s.CodeDeploy == nil: // the record will say so
+		return Verdict{}
+	case s.Hopeless != nil && !s.Asked && !s.RollingBack() && !s.failing():
 		return Verdict{Failed, *s.Hopeless}
 	}
 	return Verdict{}
@@ -76,7 +79,7 @@ func judgeRecord(s Snapshot, d ecs.ServiceDeployment) Verdict {
 // service that somebody has moved on does not run our revision any more.
 func judgeSuccess(s Snapshot) Verdict {
 	if other, replaced := s.replacement(); replaced {
-		return Verdict{Superseded, Reason{Code: ReplacedByOther, By: other.ID, Revision: other.TaskDefinition}}
+		return superseded(other)
 	}
 	count := Reason{Running: s.Own.Running, Desired: s.Own.Desired}
 	switch {
@@ -85,7 +88,7 @@ func judgeSuccess(s Snapshot) Verdict {
 		return Verdict{Succeeded, count}
 	case !s.Service.Strategy.EarlySuccess || !s.Listed:
 		return Verdict{Succeeded, Reason{}}
-	case s.Own.Running < s.Own.Desired && (s.Until == "" || s.Until == UntilCompleted) && s.Left > 0:
+	case s.Own.Running < s.Own.Desired && (s.Until == "" || s.Until == UntilCompleted) && s.Left > 0 && s.Hopeless == nil:
 		return Verdict{}
 	case s.Own.Running < s.Own.Desired || s.Counts().Others > 0:
 		count.Code = EarlySuccess
@@ -98,7 +101,7 @@ func judgeSuccess(s Snapshot) Verdict {
 // that is waited for.
 func judgeScaling(s Snapshot) Verdict {
 	if other, replaced := s.replacement(); replaced {
-		return Verdict{Superseded, Reason{Code: ReplacedByOther, By: other.ID, Revision: other.TaskDefinition}}
+		return superseded(other)
 	}
 	switch {
 	case s.Listed && s.Own.Desired == 0 && s.Service.Desired == 0:
@@ -115,7 +118,7 @@ func judgeStopped(s Snapshot, d ecs.ServiceDeployment) Verdict {
 	other, replaced := s.replacement()
 	switch {
 	case replaced:
-		return Verdict{Superseded, Reason{Code: ReplacedByOther, By: other.ID, Revision: other.TaskDefinition}}
+		return superseded(other)
 	case s.Newer != "":
 		newer, _ := s.Service.Deployment(s.Newer)
 		return Verdict{Superseded, Reason{Code: ReplacedByOther, By: s.Newer, Revision: newer.TaskDefinition}}
@@ -134,7 +137,12 @@ func judgeReplaced(s Snapshot) Verdict {
 	if !replaced || s.Replaced < grace {
 		return Verdict{}
 	}
-	return Verdict{Superseded, Reason{Code: ReplacedByOther, By: other.ID, Revision: other.TaskDefinition}}
+	return superseded(other)
+}
+
+// superseded is the verdict where somebody else's deployment has taken our place.
+func superseded(by ecs.Deployment) Verdict {
+	return Verdict{Superseded, Reason{Code: ReplacedByOther, By: by.ID, Revision: by.TaskDefinition}}
 }
 
 // judgeProgress: the deployment is in progress, which is enough for who waits
@@ -189,12 +197,15 @@ func reached(stage string, until Until) bool {
 func judgeList(s Snapshot) Verdict {
 	primary := s.Service.Primary()
 	if other, replaced := s.replacement(); replaced {
-		return Verdict{Superseded, Reason{Code: ReplacedByOther, By: other.ID, Revision: other.TaskDefinition}}
+		return superseded(other)
 	}
 	switch {
 	case primary.ID == "": // a list in the middle of being rewritten
 		return Verdict{}
 	case primary.ID != s.ID:
+		if _, back := s.returned(); !back { // the list does not show ours yet
+			return Verdict{}
+		}
 		return judgeListedRollback(s, primary)
 	case primary.RolloutState == "COMPLETED", primary.RolloutState == "" && s.Steady >= grace:
 		return judgeSuccess(s)
@@ -208,9 +219,14 @@ func judgeList(s Snapshot) Verdict {
 
 // judgeListedRollback: ECS goes back to the deployment that is PRIMARY now.
 func judgeListedRollback(s Snapshot, primary ecs.Deployment) Verdict {
-	reason := Reason{Code: RolledBackByECS, Detail: s.Own.Reason}
-	if s.Asked {
-		reason = Reason{Code: RolledBackByTask}
+	reason := Reason{Code: RolledBackByECS}
+	switch {
+	case s.Asked:
+		reason.Code = RolledBackByTask
+	case RollbackTarget(primary.Reason) != "":
+		reason.Detail = primary.Reason
+	case s.Own.RolloutState == "FAILED" || RollbackTarget(s.Own.Reason) != "":
+		reason.Detail = s.Own.Reason
 	}
 	switch {
 	case primary.RolloutState == "COMPLETED", primary.RolloutState == "" && s.Steady >= grace:

@@ -36,9 +36,9 @@ type Controller interface {
 	// InFlight returns the deployment in progress, or nil. A rollback in progress
 	// is the deployment that is being rolled back.
 	InFlight(ctx context.Context) (Deployment, error)
-	// LastGood returns the revision that the service has reached, or would go back
-	// to from a deployment in progress; empty where that deployment did not
-	// succeed or is not known.
+	// LastGood returns the revision that the service has reached, or, where the
+	// controller knows it, would go back to from a deployment in progress; empty
+	// where that is not known or its deployment did not succeed.
 	LastGood(ctx context.Context) (revision string, err error)
 	// Successes yields the revisions of earlier successful deployments, newest
 	// first; one may come up again.

@@ -50,6 +50,7 @@ type Snapshot struct {
 
 	// For how long two views have disagreed, at the time of the reading.
 	Replaced time.Duration // the PRIMARY deployment has been an unknown one
+	Returned time.Duration // an earlier deployment has been PRIMARY again
 	Ended    time.Duration // the record has been final, or the list's entry FAILED
 	Steady   time.Duration // the full count has been running without another deployment
 }
@@ -58,27 +59,53 @@ type Snapshot struct {
 // difference is taken for a fact. SUCCESSFUL has been seen 38 s before COMPLETED.
 const grace = 15 * time.Second
 
-// replacement returns the PRIMARY deployment where it is neither ours nor one to
-// which ECS rolls back: somebody else's newer one.
+// replacement returns somebody else's newer deployment, which has taken the place
+// of ours: the PRIMARY one, where it is neither ours nor one to which ECS rolls
+// back. Theirs may have been rolled back itself by now: then it is listed beside it.
 func (s Snapshot) replacement() (ecs.Deployment, bool) {
 	primary := s.Service.Primary()
-	if primary.ID == "" || primary.ID == s.ID || s.rollsBackTo(primary) {
+	if primary.ID == "" || primary.ID == s.ID {
 		return ecs.Deployment{}, false
 	}
-	return primary, true
+	if !s.rollsBackTo(primary) {
+		return primary, true
+	}
+	for _, d := range s.Service.Deployments {
+		if d.ID != s.ID && !s.rollsBackTo(d) && s.Own.ID == s.ID && d.CreatedAt.After(s.Own.CreatedAt) {
+			return d, true
+		}
+	}
+	return ecs.Deployment{}, false
 }
 
 // rollsBackTo tells ECS's own rollback from somebody's newer deployment. A
 // rollback revives the id of an earlier deployment; where it makes a new one, ECS
 // says so in words, in the reason of either entry or in an event.
 func (s Snapshot) rollsBackTo(primary ecs.Deployment) bool {
-	if slices.Contains(s.Earlier, primary.ID) || s.RollsBackTo == primary.ID {
-		return true
+	return slices.Contains(s.Earlier, primary.ID) || s.announced(primary)
+}
+
+// announced reports whether ECS has said that it rolls back to a deployment.
+func (s Snapshot) announced(primary ecs.Deployment) bool {
+	if primary.ID == "" {
+		return false
 	}
-	if s.Record != nil && ecs.DeploymentID(s.Record.RollbackTo) == primary.ID {
-		return true
+	return s.RollsBackTo == primary.ID || s.Record != nil && ecs.DeploymentID(s.Record.RollbackTo) == primary.ID ||
+		RollbackTarget(s.Own.Reason) == primary.ID || RollbackTarget(primary.Reason) == primary.ID
+}
+
+// returned returns the PRIMARY deployment where ECS has gone back to it from ours.
+// A list that does not show ours yet looks alike, so it takes a sign beside it:
+// ECS's words, the failure of ours, that we asked for it, or that it lasts.
+func (s Snapshot) returned() (ecs.Deployment, bool) {
+	primary := s.Service.Primary()
+	if primary.ID == "" || primary.ID == s.ID || !s.rollsBackTo(primary) {
+		return ecs.Deployment{}, false
 	}
-	return RollbackTarget(s.Own.Reason) == primary.ID || RollbackTarget(primary.Reason) == primary.ID
+	if s.announced(primary) || s.Own.RolloutState == "FAILED" || s.Asked || s.Returned >= grace {
+		return primary, true
+	}
+	return ecs.Deployment{}, false
 }
 
 // rollbackWords is how ECS announces a rollback, in events ("rolling back to
@@ -100,11 +127,20 @@ func (s Snapshot) RollingBack() bool {
 	switch {
 	case s.CodeDeploy != nil:
 		return s.CodeDeploy.Rollback != nil && !over(s.CodeDeploy.Rollback.Status) || s.CodeDeploy.RollbackDue
-	case s.Record != nil:
-		return s.Record.RollingBack()
+	case s.Record != nil && (s.Record.Final() || s.Record.RollingBack()):
+		return !s.Record.Final()
 	}
-	primary := s.Service.Primary()
-	return primary.ID != "" && primary.ID != s.ID && s.rollsBackTo(primary)
+	_, back := s.returned() // before the record shows it, or where there is none
+	return back
+}
+
+// failing reports whether ECS is about to roll the deployment back by itself: its
+// own limit of failed tasks was reached.
+func (s Snapshot) failing() bool {
+	if !rollsBackByItself(s.Service) {
+		return false
+	}
+	return s.Own.RolloutState == "FAILED" || s.Record != nil && (s.Record.Breaker.Status == "TRIGGERED" || len(s.Record.Alarms) > 0)
 }
 
 // InProgress reports whether the deployment is known to go on, so that it can be

@@ -20,6 +20,8 @@ const (
 	calmPoll  = 10 * time.Second
 	// heartbeat is the longest time without an event.
 	heartbeat = 2 * time.Minute
+	// lastPoll is how long the poll at the end of the time limit may take.
+	lastPoll = 5 * time.Second
 )
 
 // source is what differs between the deployments that are watched.
@@ -53,7 +55,8 @@ func (w *watcher) Watch(ctx context.Context, limits Limits) iter.Seq[Event] {
 		w.view().Until = limits.Until
 		last := begin // when something was told last
 		for interval := time.Duration(0); ; {
-			events, err := w.poll(ctx)
+			asked := time.Now()
+			events, err := w.pollWithin(ctx, limits.Timeout-time.Since(begin))
 			left := limits.Timeout - time.Since(begin)
 			w.view().Left = left
 			if ctx.Err() != nil {
@@ -65,7 +68,8 @@ func (w *watcher) Watch(ctx context.Context, limits Limits) iter.Seq[Event] {
 				return
 			}
 			events = append(events, w.silence(err)...)
-			if len(events) == 0 && time.Since(last) >= heartbeat {
+			// The next poll is as late as a long pause and one like this one make it.
+			if next := calmPoll + quickPoll + time.Since(asked); len(events) == 0 && time.Since(last)+next > heartbeat {
 				events = append(events, Event{time.Now(), w.heartbeat(ctx, time.Since(begin), left)})
 			}
 			for _, e := range events {
@@ -93,6 +97,14 @@ func (w *watcher) Watch(ctx context.Context, limits Limits) iter.Seq[Event] {
 			}
 		}
 	}
+}
+
+// pollWithin polls for no longer than the time that is left. The poll at its very
+// end has a moment, since it is what decides.
+func (w *watcher) pollWithin(ctx context.Context, left time.Duration) ([]Event, error) {
+	ctx, cancel := context.WithTimeout(ctx, max(left, lastPoll))
+	defer cancel()
+	return w.poll(ctx)
 }
 
 // pause returns how long to wait before the next poll: short after a change,
@@ -135,7 +147,10 @@ func (w *watcher) silence(err error) []Event {
 // heartbeat says where the deployment stands when nothing else has been told.
 func (w *watcher) heartbeat(ctx context.Context, elapsed, left time.Duration) Heartbeat {
 	s := w.view()
-	h := Heartbeat{Counts: s.Counts(), Healthy: w.health(ctx), Elapsed: elapsed, Left: left}
+	h := Heartbeat{Counts: s.Counts(), Healthy: -1, Elapsed: elapsed, Left: left}
+	if !w.silent {
+		h.Healthy = w.health(ctx)
+	}
 	if len(s.Service.Events) > 0 {
 		h.Said = s.Service.Events[0]
 	}

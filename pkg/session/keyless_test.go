@@ -205,12 +205,15 @@ func TestKeylessRefused(t *testing.T) {
 					}
 					return inHint.FindString(hint)
 				}
-				days := int(vstokenEnds.Sub(time.Now()).Hours() / 24)
+				days := int(time.Until(vstokenEnds).Hours() / 24)
 				policy := refused("No OpenIDConnect provider found", "create-open-id-connect-provider --url "+c.devops.Issuer(),
 					"account 123456789012", fmt.Sprintf("ends on 2027-07-01, in %d days", days))
 				c.addProvider("sts.amazonaws.com")
 				refused("Incorrect token audience", "--client-id "+devops.Audience, "arn:aws:iam::123456789012:oidc-provider/vstoken.dev.azure.com/")
 				c.addProvider(devops.Audience)
+				if tt.id == "" {
+					refused("AWS.AssumeRoleArn in place of roleArn")
+				}
 				same := refused("Not authorized to perform sts:AssumeRoleWithWebIdentity (AccessDenied)", "subject "+tt.subject)
 				if policy == "" || policy != same {
 					t.Errorf("the policies are\n%s\n%s", policy, same)

@@ -25,6 +25,7 @@ type oidcProvider struct {
 	client oidcClient
 	role   Role
 	source string // the input or the connection that named the role
+	own    bool   // the token is the pipeline's own
 
 	logged claims // of the last token, so that a renewal adds no line to the log
 }
@@ -61,7 +62,7 @@ func (p *oidcProvider) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	})
 	if err != nil {
 		if api, ok := errors.AsType[smithy.APIError](err); ok && refusesToken(api) {
-			return aws.Credentials{}, &refusedTokenError{source: p.source, role: p.role.ARN, claims: c, api: api, at: time.Now()}
+			return aws.Credentials{}, &refusedTokenError{source: p.source, role: p.role.ARN, claims: c, api: api, at: time.Now(), own: p.own}
 		}
 		return failed(err)
 	}

@@ -158,6 +158,7 @@ func New(ctx context.Context, o Options) (aws.Config, error) {
 				client: client,
 				role:   id.role,
 				source: id.roleSource,
+				own:    id.source == pipelineOIDC,
 			})
 		} else {
 			cfg.Credentials = renewing(&roleProvider{

@@ -25,6 +25,7 @@ type refusedTokenError struct {
 	claims       claims
 	api          smithy.APIError
 	at           time.Time
+	own          bool // the token was the pipeline's own, which nobody asked for by name
 }
 
 func (e *refusedTokenError) Error() string {
@@ -35,6 +36,14 @@ func (e *refusedTokenError) Unwrap() error { return e.api }
 
 // Hint has the change that makes AWS accept the token.
 func (e *refusedTokenError) Hint() string {
+	hint := e.change()
+	if e.own {
+		hint += ". To assume the role with the agent's own identity instead of OIDC, give it as variable AWS.AssumeRoleArn in place of roleArn"
+	}
+	return hint
+}
+
+func (e *refusedTokenError) change() string {
 	c := e.claims
 	text := strings.ToLower(e.api.ErrorMessage())
 	switch {

@@ -206,8 +206,9 @@ func (d Definition) Unknown() []string {
 	return d.find(func(_ member, r *rule) bool { return r == unknown })
 }
 
-// Pins lists the members that say which images may run, such as
-// attestationPolicy: who changes an image should know of them.
+// Pins lists the members that say which images may run, such as the
+// attestationPolicy of confidential tasks: who changes an image should know of
+// them.
 func (d Definition) Pins() []string {
 	return d.find(func(m member, _ *rule) bool {
 		name := strings.ToLower(m.name)
@@ -216,8 +217,8 @@ func (d Definition) Pins() []string {
 	})
 }
 
-// pins are parts of names of members that say which images may run. AWS adds
-// such members; none of the others that there are has a name like them.
+// pins are parts of the names of members that say which images may run, and of
+// such as AWS may add. No other member that the AWS SDK knows has a name like it.
 var pins = []string{"attestation", "imagedigest", "imagepolicy", "signature", "signing", "trustpolicy", "trustedimage", "allowedimage"}
 
 // find lists the places of the members that match, without looking into those.

@@ -253,13 +253,13 @@ func TestParseFileWithVariables(t *testing.T) {
 }
 
 func TestUnknownAndPins(t *testing.T) {
-	d := parse(t, `{"taskDefinitionArn":"a","status":"ACTIVE","family":"f","attestationPolicy":{"mode":"ENFORCE"},"futureMember":1,
+	d := parse(t, `{"taskDefinitionArn":"a","status":"ACTIVE","family":"f","trustedExecutionConfiguration":{"isolationMode":"SHARED","attestationPolicy":"cG9saWN5"},"futureMember":1,
 "containerDefinitions":[{"name":"app","image":"i","dockerLabels":{"signature":"x"},"gpu":{"imageSignature":"s"},"healthCheck":{"command":["a"],"jitter":1},"portMappings":[{"containerPort":1,"quic":true}]}],
 "volumes":[{"name":"data","zfs":{}}]}`)
-	if got, want := strings.Join(d.Unknown(), " | "), "attestationPolicy | futureMember | app.gpu | app.healthCheck.jitter | app.portMappings[0].quic | volumes data.zfs"; got != want {
+	if got, want := strings.Join(d.Unknown(), " | "), "futureMember | app.gpu | app.healthCheck.jitter | app.portMappings[0].quic | volumes data.zfs"; got != want {
 		t.Errorf("unknown %s\nwant    %s", got, want)
 	}
-	if got, want := strings.Join(d.Pins(), " | "), "attestationPolicy | app.gpu.imageSignature"; got != want {
+	if got, want := strings.Join(d.Pins(), " | "), "trustedExecutionConfiguration.attestationPolicy | app.gpu.imageSignature"; got != want {
 		t.Errorf("pins %s, want %s", got, want)
 	}
 	for name := range described(t) {

@@ -25,6 +25,19 @@ type Candidate struct {
 	Outcome Outcome
 }
 
+// Deployed reports whether a build was deployed with success before: one of the
+// revisions is of the same build of the same pipeline, and its deployment
+// succeeded. To deploy it again is to go back to it.
+func Deployed(revisions []Candidate, build Provenance) bool {
+	for _, c := range revisions {
+		p, ok := c.Provenance()
+		if ok && c.Outcome == Succeeded && build.BuildID != "" && p.BuildID == build.BuildID && p.SamePipeline(build) {
+			return true
+		}
+	}
+	return false
+}
+
 // A Skipped is a revision that is no base, and why.
 type Skipped struct {
 	Definition

@@ -98,3 +98,15 @@ func TestBaseAfterAFailure(t *testing.T) {
 		t.Errorf("after a first failure: %s", base.RegisterInput())
 	}
 }
+
+func TestDeployed(t *testing.T) {
+	of := func(build, pipeline string, o taskdef.Outcome) taskdef.Candidate {
+		return taskdef.Candidate{Definition: with(t, load(t, "fargate"), taskdef.Provenance{BuildID: build, Pipeline: pipeline}), Outcome: o}
+	}
+	revisions := []taskdef.Candidate{of("9", "p", taskdef.Succeeded), of("8", "p", taskdef.Failed), of("7", "q", taskdef.Succeeded), {Definition: load(t, "fargate"), Outcome: taskdef.Succeeded}}
+	for build, want := range map[string]bool{"9": true, "8": false, "7": false, "": false} {
+		if got := taskdef.Deployed(revisions, taskdef.Provenance{BuildID: build, Pipeline: "p"}); got != want {
+			t.Errorf("build %q was deployed: %t", build, got)
+		}
+	}
+}

@@ -81,10 +81,15 @@ func (d Definition) ProvenanceIn(container string, earlier []Definition) (Proven
 		return p, true
 	}
 	image := d.Image(container)
-	_, digest := SplitImage(image)
+	repository, tag := SplitImage(image)
 	for _, e := range earlier {
 		p, ok := e.Provenance()
-		if ok && image != "" && (e.Image(container) == image || p.Digest != "" && p.Digest == digest) {
+		if !ok || image == "" {
+			continue
+		}
+		theirs := e.Image(container)
+		from, _ := SplitImage(theirs)
+		if theirs == image || from == repository && tag != "" && (tag == p.Digest || tag == p.Tag) {
 			return p, true
 		}
 	}

@@ -187,8 +187,9 @@ func TestProvenanceIn(t *testing.T) {
 		image("h.io/a:2"),
 		with(t, image("h.io/a:2"), taskdef.Provenance{BuildID: "2", Digest: digest}),
 		with(t, image("h.io/a:2"), taskdef.Provenance{BuildID: "1"}),
+		with(t, image("h.io/a@sha256:"+strings.Repeat("b", 64)), taskdef.Provenance{BuildID: "11", Tag: "v1"}),
 	}
-	for ref, want := range map[string]string{"h.io/a:3": "3", "h.io/a:2": "2", "h.io/a@" + digest: "2", "h.io/a:9": "", "h.io/b:2": ""} {
+	for ref, want := range map[string]string{"h.io/a:3": "3", "h.io/a:2": "2", "h.io/a@" + digest: "2", "h.io/a:9": "", "h.io/b:2": "", "h.io/a:v1": "11", "h.io/b:v1": "", "h.io/a": ""} {
 		p, ok := image(ref).ProvenanceIn("c", earlier)
 		if p.BuildID != want || ok != (want != "") {
 			t.Errorf("%s is of build %q, %t; want %q", ref, p.BuildID, ok, want)

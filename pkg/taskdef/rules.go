@@ -128,11 +128,11 @@ var taskDefinition = anObject(members{
 	"proxyConfiguration": anObject(members{
 		"type": aWord, "containerName": aText, "properties": pairsOf("name", "value", aText),
 	}).needing("containerName"),
-	"volumes": setOf("name", volume),
 	"trustedExecutionConfiguration": anObject(members{
 		"isolationMode": aWord, "attestationPolicy": aText,
 	}).needing("isolationMode"),
-	"tags": pairsOf("key", "value", aText),
+	"volumes": setOf("name", volume),
+	"tags":    pairsOf("key", "value", aText),
 })
 
 var container = members{

@@ -1,0 +1,127 @@
+package rollout
+
+// Every ending of a deployment of CodeDeploy's as a row.
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"ecsdeploy/pkg/ecs"
+)
+
+const (
+	ourDeployment  = "d-0UR000001"
+	backDeployment = "d-BACK00002"
+)
+
+// shipped is our deployment after CodeDeploy has said something of it. All of the
+// two tasks run.
+func shipped(record CodeDeployRecord, changes ...func(*Snapshot)) Snapshot {
+	set := ecs.Deployment{ID: ours, Status: "ACTIVE", TaskDefinition: ourRevision, CodeDeploy: ourDeployment, Desired: 2, Running: 2}
+	s := Snapshot{ID: ourDeployment, Revision: ourRevision, Previous: previousRevision, New: true, Left: 10 * time.Minute, CodeDeploy: &record, Own: set, Listed: true,
+		Service: ecs.Service{Status: "ACTIVE", Desired: 2, Running: 4, Deployments: []ecs.Deployment{{ID: before, Status: "PRIMARY", TaskDefinition: previousRevision}, set}}}
+	return s.with(changes...)
+}
+
+func TestJudgeCodeDeploy(t *testing.T) {
+	all, some := 100.0, 10.0
+	checked := []LifecycleEvent{{Name: "AllowTraffic", Status: "Succeeded"}, {Name: "AfterAllowTraffic", Status: "Skipped"}}
+	checking := []LifecycleEvent{{Name: "AllowTraffic", Status: "Succeeded"}, {Name: "AfterAllowTraffic", Status: "InProgress"}}
+	objected := []LifecycleEvent{{Name: "AllowTraffic", Status: "Succeeded"}, {Name: "AfterAllowTraffic", Status: "Failed", Message: "check said no"}}
+	rollback := func(status string) *CodeDeployRollback {
+		return &CodeDeployRollback{ID: backDeployment, Status: status, Error: "no capacity"}
+	}
+	traffic := until(UntilTraffic)
+	shifted := CodeDeployRecord{Status: "InProgress", Traffic: &all, Lifecycle: checked, Keep: 5 * time.Minute}
+	keeping := shifted
+	keeping.Keep = time.Hour
+
+	tests := []struct {
+		name   string
+		seen   Snapshot
+		want   Outcome
+		code   Code
+		detail string // part of it
+	}{
+		{"nothing known yet", shipped(CodeDeployRecord{}), "", "", ""},
+		{"created goes on", shipped(CodeDeployRecord{Status: "Created"}), "", "", ""},
+		{"queued goes on", shipped(CodeDeployRecord{Status: "Queued"}), "", "", ""},
+		{"in progress goes on although all traffic is shifted (peer: services-stable)", shipped(shifted), "", "", ""},
+		{"baking goes on", shipped(CodeDeployRecord{Status: "Baking", Traffic: &all, Lifecycle: checked}), "", "", ""},
+		{"a status of the future goes on", shipped(CodeDeployRecord{Status: "PartlySucceeded", Traffic: &all, Lifecycle: checked}, traffic), "", "", ""},
+		{"succeeded", shipped(CodeDeployRecord{Status: "Succeeded"}), Succeeded, "", ""},
+		{"succeeded with no tasks wanted", shipped(CodeDeployRecord{Status: "Succeeded"}, nothing), Succeeded, NothingRuns, ""},
+
+		{"ready waits for a decision", shipped(CodeDeployRecord{Status: "Ready", Waits: true}), Paused, ReadyWaits, ""},
+		{"ready goes on where the group lets it", shipped(CodeDeployRecord{Status: "Ready"}), "", "", ""},
+		{"ready goes on after the answer", shipped(CodeDeployRecord{Status: "Ready", Waits: true}, answered(ourDeployment)), "", "", ""},
+
+		{"shifted is the end for who waits for the traffic", shipped(shifted, traffic), Succeeded, TrafficShifted, ""},
+		{"not while a hook still checks", shipped(CodeDeployRecord{Status: "InProgress", Traffic: &all, Lifecycle: checking}, traffic), "", "", ""},
+		{"nor when it objects", shipped(CodeDeployRecord{Status: "InProgress", Traffic: &all, Lifecycle: objected}, traffic), "", "", ""},
+		{"nor with a tenth of the traffic", shipped(CodeDeployRecord{Status: "InProgress", Traffic: &some, Lifecycle: checked}, traffic), "", "", ""},
+		{"nor when the lifecycle cannot be read", shipped(CodeDeployRecord{Status: "InProgress"}, traffic), "", "", ""},
+		{"nor after we asked for a rollback", shipped(shifted, traffic, asked), "", "", ""},
+		{"a wait for the previous tasks' end that is longer than the time left is not waited for", shipped(keeping), Succeeded, TrafficShifted, ""},
+		{"unless the full count does not run", shipped(keeping, half), "", "", ""},
+		{"the deployment of others is waited for to its end", shipped(keeping, until(UntilEnded)), "", "", ""},
+
+		{"failed", shipped(CodeDeployRecord{Status: "Failed", Error: "alarm (ALARM_ACTIVE)"}), Failed, DeploymentFailed, "alarm (ALARM_ACTIVE)"},
+		{"failed by a hook, which says more", shipped(CodeDeployRecord{Status: "Failed", Error: "a hook failed.", Lifecycle: objected}), Failed, DeploymentFailed, "a hook failed; AfterAllowTraffic failed: check said no"},
+		{"failed, its rollback not named yet", shipped(CodeDeployRecord{Status: "Failed", RollbackDue: true}), "", "", ""},
+		{"failed, rolling back", shipped(CodeDeployRecord{Status: "Failed", Rollback: rollback("InProgress")}), "", "", ""},
+		{"rolled back (peer: the last deployment succeeded, so success)", shipped(CodeDeployRecord{Status: "Failed", Error: "x", Rollback: rollback("Succeeded")}), RolledBack, RolledBackByECS, "x"},
+		{"stopped by somebody", shipped(CodeDeployRecord{Status: "Stopped", Error: "by a user"}), Failed, DeploymentStopped, "by a user"},
+		{"stopped by somebody and rolled back", shipped(CodeDeployRecord{Status: "Stopped", Rollback: rollback("Succeeded")}), RolledBack, RolledBackByECS, ""},
+		{"stopped by us and rolled back", shipped(CodeDeployRecord{Status: "Stopped", Rollback: rollback("Succeeded")}, asked), RolledBack, RolledBackByTask, ""},
+		{"failed before it could be stopped", shipped(CodeDeployRecord{Status: "Failed", Error: "x", Rollback: rollback("Succeeded")}, asked), RolledBack, RolledBackByECS, "x"},
+		{"the rollback failed", shipped(CodeDeployRecord{Status: "Failed", Rollback: rollback("Failed")}), Failed, RollbackFailed, "no capacity"},
+		{"the rollback was stopped", shipped(CodeDeployRecord{Status: "Failed", Rollback: rollback("Stopped")}), Failed, RollbackFailed, ""},
+		{"a rollback with a status of the future goes on", shipped(CodeDeployRecord{Status: "Failed", Rollback: rollback("Halfway")}), "", "", ""},
+
+		{"too many tasks fail", shipped(CodeDeployRecord{Status: "InProgress"}, hopeful), Failed, TasksFail, ""},
+		{"not while its rollback is due", shipped(CodeDeployRecord{Status: "Failed", RollbackDue: true}, hopeful), "", "", ""},
+		{"not while it is rolled back", shipped(CodeDeployRecord{Status: "Failed", Rollback: rollback("InProgress")}, hopeful), "", "", ""},
+
+		{"reached before anybody asked", shipped(CodeDeployRecord{}, reachedB), Unchanged, "", ""},
+		{"the service is deleted", shipped(CodeDeployRecord{Status: "Succeeded"}, gone), Failed, ServiceDeleted, ""},
+		{"the service is being deleted", shipped(CodeDeployRecord{Status: "InProgress"}, status("DRAINING")), Failed, ServiceDraining, ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got := Judge(tt.seen)
+			if got.Outcome != tt.want || got.Reason.Code != tt.code || !strings.Contains(got.Reason.Detail, tt.detail) {
+				t.Errorf("Judge = %q (%+v), want %q (%s, …%s…)", got.Outcome, got.Reason, tt.want, tt.code, tt.detail)
+			}
+		})
+	}
+}
+
+// FuzzJudgeCodeDeploy: whatever CodeDeploy answers, nothing but the success of our
+// own deployment is a success, or all of the traffic with nothing left to check,
+// for who asked for no more or cannot wait for the rest.
+func FuzzJudgeCodeDeploy(f *testing.F) {
+	f.Add("Succeeded", "", false, "ACTIVE", 100.0, "Succeeded", false, 1)
+	f.Add("Failed", "Succeeded", false, "ACTIVE", 100.0, "Succeeded", true, 1)
+	f.Add("InProgress", "Succeeded", true, "ACTIVE", 100.0, "Skipped", true, 60)
+	f.Add("Ready", "", true, "DRAINING", 0.0, "Pending", true, 60)
+	f.Fuzz(func(t *testing.T, state, rollback string, due bool, service string, percent float64, event string, forTraffic bool, keep int) {
+		record := CodeDeployRecord{Status: state, RollbackDue: due, Waits: due, Traffic: &percent, Keep: time.Duration(keep%1000) * time.Minute,
+			Lifecycle: []LifecycleEvent{{Name: "AllowTraffic", Status: event}, {Name: "AfterAllowTraffic", Status: event}}}
+		if rollback != "" {
+			record.Rollback = &CodeDeployRollback{ID: backDeployment, Status: rollback}
+		}
+		s := shipped(record, status(service))
+		if forTraffic {
+			s.Until = UntilTraffic
+		}
+		if !Judge(s).Outcome.Good() {
+			return
+		}
+		shifted := (state == "InProgress" || state == "Baking") && percent == 100 && (event == "Succeeded" || event == "Skipped")
+		if state != "Succeeded" && !shifted || service == "DRAINING" || service == "INACTIVE" {
+			t.Errorf("green without our own success: %q, rollback %q, service %q", state, rollback, service)
+		}
+	})
+}
