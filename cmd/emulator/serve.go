@@ -26,6 +26,7 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) (err er
 	dir := flags.String("dir", "", "`directory` for image layers; a temporary one if empty")
 	region := flags.String("region", "eu-west-1", "`region` of every resource")
 	demo := flags.Bool("demo", false, "make a cluster, a service, a repository and a log group to play with")
+	seed := flags.Uint64("seed", 0, "have ECS's views lag behind each other, and lists be incomplete, by amounts that this `number` draws; 0 is not at all")
 	verbose := flags.Bool("v", false, "log every request")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -34,7 +35,7 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) (err er
 		return fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	}
 	if *name == "list" {
-		for _, s := range emulator.Scenarios() {
+		for _, s := range append(emulator.Scenarios(), emulator.Strict()...) {
 			fmt.Fprintf(stdout, "%-20s %s\n", s.Name, s.Description)
 		}
 		return nil
@@ -65,6 +66,9 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) (err er
 		if err := e.Demo(ctx); err != nil {
 			return err
 		}
+	}
+	if *seed != 0 {
+		e.Behave(emulator.Realistic(*seed))
 	}
 	e.Script("", "", scenario)
 

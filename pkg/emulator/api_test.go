@@ -20,6 +20,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecr"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+
+	"ecsdeploy/pkg/emulator/awsapi"
+	ecrroom "ecsdeploy/pkg/emulator/ecr"
 )
 
 func TestSignatureIsRequired(t *testing.T) {
@@ -39,9 +42,9 @@ func TestSignatureIsRequired(t *testing.T) {
 				r.Header.Set("Authorization", c.authorization)
 			}
 			resp := must(w.Transport().RoundTrip(r))(w)
-			out := must(parseObject(must(io.ReadAll(resp.Body))(w)))(w)
+			out := must(awsapi.ParseObject(must(io.ReadAll(resp.Body))(w)))(w)
 			resp.Body.Close()
-			if out.str("__type") != c.code {
+			if out.Str("__type") != c.code {
 				t.Errorf("%q: %v, want %s", c.authorization, out, c.code)
 			}
 		}
@@ -154,7 +157,7 @@ func TestRequests(t *testing.T) {
 			t.Errorf("%d requests of the demo are listed", n)
 		}
 		w.update(force)
-		w.push("1", platform{"linux", "amd64"})
+		w.push("1", ecrroom.Platform{OS: "linux", Architecture: "amd64"})
 		var got []string
 		for _, r := range w.Requests() {
 			if !slices.Contains(got, r.Service+":"+r.Operation) {

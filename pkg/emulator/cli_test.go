@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"ecsdeploy/pkg/emulator/awsapi"
 )
 
 // TestAWSCLI drives the emulator with a client that is not ours: the script that people write for lack of a tool.
@@ -33,7 +35,7 @@ func TestAWSCLI(t *testing.T) {
 	t.Cleanup(server.Close)
 	home := t.TempDir()
 	environment := slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "AWS_") })
-	run := func(args ...string) (out object, stderr string) {
+	run := func(args ...string) (out awsapi.Object, stderr string) {
 		cmd := exec.Command(path, append(args, "--output", "json")...)
 		cmd.Env = append(slices.Clip(environment), "AWS_ENDPOINT_URL="+server.URL, "AWS_DEFAULT_REGION="+e.Region(), "AWS_REGION="+e.Region(), "AWS_ACCESS_KEY_ID=AKIACLI",
 			"AWS_SECRET_ACCESS_KEY=x", "AWS_PAGER=", "AWS_CONFIG_FILE="+filepath.Join(home, "config"), "AWS_SHARED_CREDENTIALS_FILE="+filepath.Join(home, "credentials"))
@@ -44,14 +46,14 @@ func TestAWSCLI(t *testing.T) {
 			return nil, errs.String()
 		}
 		if len(bytes.TrimSpace(data)) == 0 {
-			return object{}, ""
+			return awsapi.Object{}, ""
 		}
-		if out, err = parseObject(data); err != nil {
+		if out, err = awsapi.ParseObject(data); err != nil {
 			return nil, err.Error() + ": " + string(data)
 		}
 		return out, ""
 	}
-	ok := func(args ...string) object {
+	ok := func(args ...string) awsapi.Object {
 		t.Helper()
 		out, stderr := run(args...)
 		if out == nil {
@@ -62,12 +64,12 @@ func TestAWSCLI(t *testing.T) {
 
 	service := []string{"--cluster", DemoCluster, "--service", DemoService}
 	base := ok("ecs", "describe-task-definition", "--task-definition", DemoFamily, "--include", "TAGS")
-	td := base.object("taskDefinition")
+	td := base.Object("taskDefinition")
 	for _, m := range []string{"taskDefinitionArn", "revision", "status", "requiresAttributes", "compatibilities", "registeredAt", "registeredBy"} {
 		delete(td, m)
 	}
 	td["tags"] = base["tags"]
-	td.objects("containerDefinitions")[0]["image"] = "public.ecr.aws/nginx/nginx:2"
+	td.Objects("containerDefinitions")[0]["image"] = "public.ecr.aws/nginx/nginx:2"
 	data, err := json.Marshal(td)
 	if err != nil {
 		t.Fatal(err)
@@ -76,35 +78,35 @@ func TestAWSCLI(t *testing.T) {
 	if err := os.WriteFile(file, data, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	arn := ok("ecs", "register-task-definition", "--cli-input-json", "file://"+file).object("taskDefinition").str("taskDefinitionArn")
+	arn := ok("ecs", "register-task-definition", "--cli-input-json", "file://"+file).Object("taskDefinition").Str("taskDefinitionArn")
 	ok(append([]string{"ecs", "update-service", "--task-definition", arn}, service...)...)
 	ok("ecs", "wait", "services-stable", "--cluster", DemoCluster, "--services", DemoService)
-	releases := ok(append([]string{"ecs", "list-service-deployments"}, service...)...).objects("serviceDeployments")
-	if len(releases) != 2 || releases[0].str("status") != "SUCCESSFUL" {
+	releases := ok(append([]string{"ecs", "list-service-deployments"}, service...)...).Objects("serviceDeployments")
+	if len(releases) != 2 || releases[0].Str("status") != "SUCCESSFUL" {
 		t.Fatalf("%v", releases)
 	}
 
 	// Reads, side by side: most of the time is the CLI's own.
-	group := ok(append([]string{"ecs", "describe-services", "--services", DemoService}, "--cluster", DemoCluster)...).objects("services")[0].objects("loadBalancers")[0].str("targetGroupArn")
+	group := ok(append([]string{"ecs", "describe-services", "--services", DemoService}, "--cluster", DemoCluster)...).Objects("services")[0].Objects("loadBalancers")[0].Str("targetGroupArn")
 	for _, c := range []struct {
 		args  string
-		found func(out object) bool
+		found func(out awsapi.Object) bool
 	}{
-		{"ecs describe-service-deployments --service-deployment-arns " + releases[0].str("serviceDeploymentArn"), func(out object) bool {
-			return out.objects("serviceDeployments")[0].object("targetServiceRevision").number("runningTaskCount", 0) == 2
+		{"ecs describe-service-deployments --service-deployment-arns " + releases[0].Str("serviceDeploymentArn"), func(out awsapi.Object) bool {
+			return out.Objects("serviceDeployments")[0].Object("targetServiceRevision").Number("runningTaskCount", 0) == 2
 		}},
-		{"ecs describe-service-revisions --service-revision-arns " + releases[0].str("targetServiceRevisionArn"), func(out object) bool {
-			revision := out.objects("serviceRevisions")[0]
-			return revision.str("taskDefinition") == arn && revision.objects("containerImages")[0].str("imageDigest") != ""
+		{"ecs describe-service-revisions --service-revision-arns " + releases[0].Str("targetServiceRevisionArn"), func(out awsapi.Object) bool {
+			revision := out.Objects("serviceRevisions")[0]
+			return revision.Str("taskDefinition") == arn && revision.Objects("containerImages")[0].Str("imageDigest") != ""
 		}},
-		{"ecs run-task --cluster " + DemoCluster + " --task-definition " + arn + " --launch-type FARGATE --network-configuration awsvpcConfiguration={subnets=[subnet-1]}", func(out object) bool {
-			return len(out.objects("tasks")) == 1 && out.objects("tasks")[0].str("lastStatus") == "PROVISIONING"
+		{"ecs run-task --cluster " + DemoCluster + " --task-definition " + arn + " --launch-type FARGATE --network-configuration awsvpcConfiguration={subnets=[subnet-1]}", func(out awsapi.Object) bool {
+			return len(out.Objects("tasks")) == 1 && out.Objects("tasks")[0].Str("lastStatus") == "PROVISIONING"
 		}},
-		{"elbv2 describe-target-health --target-group-arn " + group, func(out object) bool {
-			return out.objects("TargetHealthDescriptions")[0].object("TargetHealth").str("State") != ""
+		{"elbv2 describe-target-health --target-group-arn " + group, func(out awsapi.Object) bool {
+			return out.Objects("TargetHealthDescriptions")[0].Object("TargetHealth").Str("State") != ""
 		}},
-		{"deploy list-applications", func(out object) bool { return len(out.list("applications")) == 0 }},
-		{"sts get-caller-identity", func(out object) bool { return out.str("Account") == e.Account() }},
+		{"deploy list-applications", func(out awsapi.Object) bool { return len(out.List("applications")) == 0 }},
+		{"sts get-caller-identity", func(out awsapi.Object) bool { return out.Str("Account") == e.Account() }},
 	} {
 		t.Run(c.args[:strings.LastIndex(c.args[:min(len(c.args), 40)], " ")], func(t *testing.T) {
 			t.Parallel()

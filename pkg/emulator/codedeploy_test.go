@@ -14,12 +14,15 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	"github.com/aws/smithy-go"
+
+	"ecsdeploy/pkg/emulator/awsapi"
+	codedeployroom "ecsdeploy/pkg/emulator/codedeploy"
 )
 
 // TestCodeDeployModelIsTheSDKs holds the hand-written shapes against the SDK's types: what they have the SDK has, and requests have all of it.
 func TestCodeDeployModelIsTheSDKs(t *testing.T) {
 	client := reflect.ValueOf(codedeploy.New(codedeploy.Options{Region: "eu-west-1"}))
-	svc := codeDeployService()
+	svc := new(codedeployroom.CodeDeploy).Service()
 	seen := map[string]bool{}
 	var compare func(s *smithy.Schema, typ reflect.Type, path string, whole bool)
 	compare = func(s *smithy.Schema, typ reflect.Type, path string, whole bool) {
@@ -37,8 +40,8 @@ func TestCodeDeployModelIsTheSDKs(t *testing.T) {
 		}
 		switch s.Type() {
 		case smithy.ShapeTypeEnum:
-			if typ.Name() != shapeName(s) {
-				t.Errorf("%s is the enumeration %s, in the SDK %s", path, shapeName(s), typ)
+			if typ.Name() != awsapi.ShapeName(s) {
+				t.Errorf("%s is the enumeration %s, in the SDK %s", path, awsapi.ShapeName(s), typ)
 			}
 		case smithy.ShapeTypeList:
 			compare(s.ListMember(), typ.Elem(), path+"[]", whole)
@@ -72,15 +75,15 @@ func TestCodeDeployModelIsTheSDKs(t *testing.T) {
 			}
 		}
 	}
-	for name, op := range svc.operations {
+	for name, op := range svc.Operations {
 		method := client.MethodByName(name)
 		if !method.IsValid() {
 			t.Errorf("there is no operation %s", name)
 			continue
 		}
-		compare(op.input, method.Type().In(1), name, true)
-		if op.output != unit {
-			compare(op.output, method.Type().Out(0), name+"Output", false)
+		compare(op.Input, method.Type().In(1), name, true)
+		if op.Output != awsapi.Unit {
+			compare(op.Output, method.Type().Out(0), name+"Output", false)
 		}
 	}
 }
@@ -324,7 +327,7 @@ func TestGetApplicationRevision(t *testing.T) {
 		var sent string
 		id, _ := w.ship(func(in *codedeploy.CreateDeploymentInput) { sent = *in.Revision.AppSpecContent.Content })
 		deployed := w.shipped(id).Revision
-		if spec := deployed.AppSpecContent; spec == nil || spec.Content != nil || aws.ToString(spec.Sha256) != sha256Of(sent) {
+		if spec := deployed.AppSpecContent; spec == nil || spec.Content != nil || aws.ToString(spec.Sha256) != codedeployroom.Sha256Of(sent) {
 			t.Fatalf("the deployment's revision is %+v", deployed.AppSpecContent)
 		}
 		ask := &codedeploy.GetApplicationRevisionInput{ApplicationName: aws.String(DemoApplication), Revision: deployed}
@@ -395,12 +398,12 @@ func TestCodeDeployRefusals(t *testing.T) {
 		for _, c := range tests {
 			t.Run(c.name, func(t *testing.T) {
 				_, err := w.post(CD+c.target, "codedeploy", []byte(c.body))
-				api, ok := err.(*apiError)
+				api, ok := err.(*awsapi.Error)
 				if !ok {
 					t.Fatalf("it was accepted: %v", err)
 				}
-				if api.code != c.code || c.message != "" && api.message != c.message {
-					t.Errorf("got  %s: %s\nwant %s: %s", api.code, api.message, c.code, c.message)
+				if api.Code != c.code || c.message != "" && api.Message != c.message {
+					t.Errorf("got  %s: %s\nwant %s: %s", api.Code, api.Message, c.code, c.message)
 				}
 			})
 		}
@@ -428,8 +431,8 @@ func FuzzAppSpec(f *testing.F) {
 	f.Add("{}")
 	f.Add("? [a]\n: b")
 	f.Fuzz(func(t *testing.T, content string) {
-		spec, problem := parseAppSpec(content)
-		if problem == "" && (spec.taskDefinition == "" || spec.container == "" || spec.port == 0) {
+		spec, problem := codedeployroom.ParseAppSpec(content)
+		if problem == "" && (spec.TaskDefinition == "" || spec.Container == "" || spec.Port == 0) {
 			t.Errorf("%+v", spec)
 		}
 	})

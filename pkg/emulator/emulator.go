@@ -8,7 +8,7 @@
 // a testing/synctest bubble a half-hour rollout takes milliseconds. How a rollout goes is decided by a [Scenario].
 //
 // What it does not do: it runs no containers; it checks that a request is signed, and for which region and service, but not the signature itself;
-// it evaluates no IAM policies ([Emulator.Fail] denies what a test wants denied); nothing but image layers outlives the process; services with
+// principals without policies may do everything ([Emulator.Restrict] gives them some); nothing but image layers outlives the process; services with
 // the EXTERNAL controller exist but are never rolled out; load balancers and alarms are names; and its timing is plausible, not AWS's.
 // In one way it is stricter than AWS, where the protocol lets a service ignore members it does not know: it refuses them, because a misspelt
 // member that is silently ignored is a bug that no test would find. [Options.FutureMembers] names the exceptions.
@@ -16,11 +16,20 @@ package emulator
 
 import (
 	"log/slog"
-	"math/rand/v2"
 	"net/http"
+	"slices"
 	"strings"
-	"sync"
 	"time"
+
+	"ecsdeploy/pkg/emulator/awsapi"
+	"ecsdeploy/pkg/emulator/codedeploy"
+	"ecsdeploy/pkg/emulator/ecr"
+	"ecsdeploy/pkg/emulator/ecs"
+	"ecsdeploy/pkg/emulator/elb"
+	"ecsdeploy/pkg/emulator/events"
+	"ecsdeploy/pkg/emulator/iam"
+	"ecsdeploy/pkg/emulator/logs"
+	"ecsdeploy/pkg/emulator/scheduler"
 )
 
 // Options configures an [Emulator]. The zero value is a working one.
@@ -36,136 +45,137 @@ type Options struct {
 	// FutureMembers names members that the emulated service knows and the SDK's model does not, so that a test can show that a field AWS
 	// adds next year survives. Each is a bare name ("gpuSlices"), accepted in any structure with any value.
 	FutureMembers []string
+
+	// Behaviour is how the services behave where AWS leaves it open; [Emulator.Behave] changes it.
+	Behaviour Behaviour
 }
 
 // Emulator is the emulated services and all their state. It is safe for concurrent use. Make it inside the synctest bubble it is used in.
 type Emulator struct {
-	region, account string
-	speed           float64
-	log             *slog.Logger
-	future          map[string]bool
-	services        map[string]*awsService   // by the target prefix of X-Amz-Target
-	queries         map[string]*queryService // by the signing name
-	store           *blobStore
-
-	mu       sync.Mutex // guards everything below
-	rand     *rand.Rand // ids; seeded alike every time, so that runs can be compared
-	requests []Request
-	faults   []*fault
-	scripts  []script
-	registry registryState
-	ecs      ecsState
-	logs     logsState
-
-	codedeploy codeDeployState
-	sessions   map[string]*session // by access key id
+	server     *awsapi.Server
+	ecs        *ecs.ECS
+	ecr        *ecr.ECR
+	logs       *logs.Logs
+	codedeploy *codedeploy.CodeDeploy
+	scheduler  *scheduler.Scheduler
 }
 
 // New makes an emulator with nothing in it.
 func New(o Options) (*Emulator, error) {
-	store, err := newBlobStore(o.Directory)
+	store, err := ecr.NewStore(o.Directory)
 	if err != nil {
 		return nil, err
 	}
-	e := &Emulator{
-		region:   orDefault(o.Region, "eu-west-1"),
-		account:  orDefault(o.Account, "123456789012"),
-		speed:    o.Speed,
-		log:      o.Logger,
-		future:   map[string]bool{},
-		store:    store,
-		rand:     rand.New(rand.NewPCG(20, 14)),
-		sessions: map[string]*session{},
-	}
-	if e.speed <= 0 {
-		e.speed = 1
-	}
-	if e.log == nil {
-		e.log = slog.New(slog.DiscardHandler)
-	}
-	for _, m := range o.FutureMembers {
-		e.future[m] = true
-	}
-	e.services = map[string]*awsService{
-		"AmazonEC2ContainerServiceV20141113":   ecsService(),
-		"AmazonEC2ContainerRegistry_V20150921": ecrService(),
-		"Logs_20140328":                        logsService(),
-		"CodeDeploy_20141006":                  codeDeployService(),
-	}
-	e.queries = map[string]*queryService{"sts": stsService(), "elasticloadbalancing": elbService()}
-	e.registry.init()
-	e.ecs.init()
-	e.logs.init()
+	server := awsapi.NewServer(awsapi.Settings{Region: o.Region, Account: o.Account, Speed: o.Speed, Logger: o.Logger, FutureMembers: o.FutureMembers})
+	e := &Emulator{server: server, ecr: ecr.New(server, store), logs: logs.New(server)}
+	e.ecs = ecs.New(server, e.ecr, e.logs)
+	e.codedeploy = codedeploy.New(server, e.ecs)
+	elb.New(server, e.ecs)
+	newSTS(server)
+	events.New(server)
+	e.scheduler = scheduler.New(server)
+	e.Behave(o.Behaviour)
 	return e, nil
 }
 
 // Close removes what uploads in progress left behind. Finished layers in [Options.Directory] stay.
-func (e *Emulator) Close() error { return e.store.close() }
+func (e *Emulator) Close() error { return e.ecr.Store.Close() }
+
+// Fail makes calls of an operation fail: "ecs:UpdateService", "sts:AssumeRole", "registry:PutManifest" (see [Request]), or "ecs:*" for all of a
+// service. Faults of the same operation are taken one after the other.
+func (e *Emulator) Fail(operation string, f Fault) { e.server.Fail(operation, f) }
+
+// Mend ends all faults of an operation, given as it was to [Emulator.Fail].
+func (e *Emulator) Mend(operation string) { e.server.Mend(operation) }
+
+// Interpose has f called for every request before it is acted on, and before the faults of [Emulator.Fail]. What f returns, if not nil, becomes of
+// that call; its Times, Skip and Every do not count. f may use every method of the emulator, and is called by one request at a time. Nil ends it.
+func (e *Emulator) Interpose(f func(Call) *Fault) { e.server.Interpose(f) }
+
+// Restrict gives a principal its policies, in the place of those that it had; none lifts every restriction. The principal is the ARN of a user or
+// of a role, whose sessions it is then about.
+func (e *Emulator) Restrict(principal string, policies ...iam.Policy) {
+	e.server.Restrict(principal, policies...)
+}
 
 // Region returns the region all resources are in.
-func (e *Emulator) Region() string { return e.region }
+func (e *Emulator) Region() string { return e.server.Region() }
 
 // Account returns the account all resources are in.
-func (e *Emulator) Account() string { return e.account }
+func (e *Emulator) Account() string { return e.server.Account() }
+
+// User is the ARN of who signs with access keys that AssumeRole did not hand out.
+func (e *Emulator) User() string { return e.server.User() }
+
+// Requests returns the calls answered so far, oldest first.
+func (e *Emulator) Requests() []Request { return e.server.Requests() }
+
+// Script sets how the next deployments of a service go, by the names of cluster and service; "" stands for every one, and for one-off tasks.
+// It is in force until the next call for the same names. The deployment that comes with a service's creation, deployments under way, and going back
+// to a task definition that this service has run successfully before, are not touched by it: the old revision stays healthy, so that a rollback
+// works. What a scenario sets on the service (circuit breaker, strategy, alarms) stays on it until another one, or UpdateService, sets it anew.
+func (e *Emulator) Script(cluster, service string, s Scenario) {
+	e.ecs.Script(cluster, service, s)
+}
+
+// ScriptTasks sets what becomes of the next one-off tasks of a task definition family, by the names of cluster and family; "" is any. It goes
+// before what [Emulator.Script] says for every service. A fate that neither exits nor has a reason ends with exit code 0 after ten seconds, or, where
+// it is Starting, runs until it is stopped.
+func (e *Emulator) ScriptTasks(cluster, family string, s Scenario) {
+	e.ecs.ScriptTasks(cluster, family, s)
+}
+
+// Outsider returns somebody else, by the names of a cluster and a service.
+func (e *Emulator) Outsider(cluster, service string) Outsider {
+	return e.ecs.Outsider(cluster, service)
+}
+
+// MakeExpress turns a service, by the names of cluster and service, into an Express service.
+func (e *Emulator) MakeExpress(cluster, service string, x Express) error {
+	return e.ecs.MakeExpress(cluster, service, x)
+}
+
+// Transport returns a RoundTripper whose every request is answered by e. A connection that e cuts ([Reset]) is the error
+// "connection reset by peer" as over TCP.
+func (e *Emulator) Transport() http.RoundTripper { return awsapi.NewTransport(e) }
+
+// Behave sets how the services behave from now on. Deployments under way keep the lags that they have drawn.
+func (e *Emulator) Behave(b Behaviour) {
+	e.server.Mu.Lock()
+	defer e.server.Mu.Unlock()
+	e.ecs.Behave(b)
+	e.ecr.RefusesRepeated = b.RefuseRepeatedPut
+}
+
+// Retag moves a tag of a repository to another image of it, as somebody's push under the same tag does; also where tags are immutable, as after
+// a deletion.
+func (e *Emulator) Retag(repository, tag, digest string) error {
+	return e.ecr.Retag(repository, tag, digest)
+}
+
+// History returns what truly happened so far. State is brought up to the present first.
+func (e *Emulator) History() History {
+	e.server.Mu.Lock()
+	defer e.server.Mu.Unlock()
+	e.server.Advance(time.Now())
+	h := History{Changes: e.server.Recorded(), Deployments: append(e.ecs.Records(), e.codedeploy.Records()...)}
+	slices.SortStableFunc(h.Deployments, func(a, b DeploymentRecord) int { return a.Created.Compare(b.Created) })
+	return h
+}
 
 // ServeHTTP answers as the service that the request is for: the registry under /v2/, the JSON services by X-Amz-Target, STS and
 // Elastic Load Balancing, which take forms, by what the request is signed for.
 func (e *Emulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case r.URL.Path == "/v2" || strings.HasPrefix(r.URL.Path, "/v2/"):
-		e.serveRegistry(w, r)
+		e.ecr.ServeRegistry(w, r)
+	case r.URL.Path == "/schedules" || strings.HasPrefix(r.URL.Path, "/schedules/"):
+		e.scheduler.Serve(w, r)
 	case r.Header.Get("X-Amz-Target") != "":
-		e.serveJSON(w, r)
+		e.server.ServeJSON(w, r)
 	case r.Method == http.MethodPost && strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded"):
-		e.serveQuery(w, r)
+		e.server.ServeQuery(w, r)
 	default:
 		http.Error(w, "This is the emulator of ECR, ECS, CodeDeploy, Elastic Load Balancing, STS and CloudWatch Logs: point AWS_ENDPOINT_URL here.", http.StatusNotFound)
 	}
-}
-
-// Request is one call that was answered.
-type Request struct {
-	Time      time.Time
-	Service   string // ecs, ecr, logs, sts, codedeploy, elasticloadbalancing or registry
-	Operation string // UpdateService; for the registry: Ping, HeadBlob, GetBlob, StartUpload, UploadChunk, FinishUpload, MountBlob, GetUpload, CancelUpload, HeadManifest, GetManifest, PutManifest, DeleteManifest, ListTags
-	Body      []byte // what was sent; nil for the registry
-	Method    string
-	Path      string
-	Host      string
-	Status    int    // of the answer; 0 where the connection was cut
-	Error     string // error code of the answer, if it was one
-	Received  int64  // length of the body, for the registry too
-}
-
-// maxRequests bounds the memory of an emulator that runs for days.
-const maxRequests = 20_000
-
-// Requests returns the calls answered so far, oldest first.
-func (e *Emulator) Requests() []Request {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return append([]Request(nil), e.requests...)
-}
-
-// record notes one answered call. It must be called without e.mu.
-func (e *Emulator) record(r Request) {
-	e.mu.Lock()
-	if len(e.requests) >= maxRequests {
-		e.requests = append(e.requests[:0], e.requests[maxRequests/2:]...)
-	}
-	e.requests = append(e.requests, r)
-	e.mu.Unlock()
-	e.log.Debug("answered", "service", r.Service, "operation", r.Operation, "status", r.Status, "error", r.Error)
-}
-
-// arn names a resource of service in this account and region.
-func (e *Emulator) arn(service, resource string) string {
-	return "arn:aws:" + service + ":" + e.region + ":" + e.account + ":" + resource
-}
-
-func orDefault(s, def string) string {
-	if s == "" {
-		return def
-	}
-	return s
 }

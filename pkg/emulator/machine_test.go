@@ -10,6 +10,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
+
+	ecrroom "ecsdeploy/pkg/emulator/ecr"
 )
 
 func TestUpdateWithoutChangeStartsNothing(t *testing.T) {
@@ -206,7 +208,7 @@ func TestBreakerThreshold(t *testing.T) {
 // TestImageOfOurRegistry follows an image from the registry into tasks and service revision.
 func TestImageOfOurRegistry(t *testing.T) {
 	inDemo(t, func(w *world) {
-		uri, digest := w.push("7", platform{"linux", "amd64"})
+		uri, digest := w.push("7", ecrroom.Platform{OS: "linux", Architecture: "amd64"})
 		run := func(image string) (types.Deployment, *string) {
 			arn := w.register(func(in *ecs.RegisterTaskDefinitionInput) { in.ContainerDefinitions[0].Image = &image })
 			d := w.update(func(in *ecs.UpdateServiceInput) { in.TaskDefinition = arn }).Deployments[0]
@@ -234,7 +236,7 @@ func TestImageOfOurRegistry(t *testing.T) {
 			t.Errorf("missing tag: %s", *task.StoppedReason)
 		}
 
-		arm, _ := w.push("9", platform{"linux", "arm64"})
+		arm, _ := w.push("9", ecrroom.Platform{OS: "linux", Architecture: "arm64"})
 		d, _ = run(arm + ":9")
 		if task := stopped(d); *task.StoppedReason != "Essential container in task exited" || *task.Containers[0].ExitCode != 255 {
 			t.Errorf("wrong platform: %s, exit code %v", *task.StoppedReason, task.Containers[0].ExitCode)
@@ -314,6 +316,7 @@ func TestRunTask(t *testing.T) {
 			Overrides:            &types.TaskOverride{ContainerOverrides: []types.ContainerOverride{{Name: aws.String("chat-app"), Command: []string{"migrate"}}}},
 		}
 		run := func() types.Task {
+			in.ClientToken = nil // the SDK leaves the one that it made in the input, and the same token is the same task
 			arn := *must(w.ecs.RunTask(w.ctx, in))(w).Tasks[0].TaskArn
 			describe := func() types.Task {
 				return must(w.ecs.DescribeTasks(w.ctx, &ecs.DescribeTasksInput{Cluster: aws.String(DemoCluster), Tasks: []string{arn}}))(w).Tasks[0]

@@ -16,14 +16,19 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecr"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/smithy-go"
+
+	"ecsdeploy/pkg/emulator/awsapi"
+	ecrroom "ecsdeploy/pkg/emulator/ecr"
+	ecsroom "ecsdeploy/pkg/emulator/ecs"
+	logsroom "ecsdeploy/pkg/emulator/logs"
 )
 
 // services pairs the emulated JSON services with the SDK's clients.
-func services() map[*awsService]any {
-	return map[*awsService]any{
-		ecsService():  ecs.New(ecs.Options{Region: "eu-west-1"}),
-		ecrService():  ecr.New(ecr.Options{Region: "eu-west-1"}),
-		logsService(): cloudwatchlogs.New(cloudwatchlogs.Options{Region: "eu-west-1"}),
+func services() map[*awsapi.Service]any {
+	return map[*awsapi.Service]any{
+		new(ecsroom.ECS).Service():   ecs.New(ecs.Options{Region: "eu-west-1"}),
+		new(ecrroom.ECR).Service():   ecr.New(ecr.Options{Region: "eu-west-1"}),
+		new(logsroom.Logs).Service(): cloudwatchlogs.New(cloudwatchlogs.Options{Region: "eu-west-1"}),
 	}
 }
 
@@ -33,10 +38,10 @@ func services() map[*awsService]any {
 func TestRequiredMembersAreTheSDKs(t *testing.T) {
 	for svc, client := range services() {
 		used := map[string]bool{}
-		for op := range svc.operations {
+		for op := range svc.Operations {
 			method := reflect.ValueOf(client).MethodByName(op)
 			if !method.IsValid() {
-				t.Errorf("%s has no operation %s", svc.name, op)
+				t.Errorf("%s has no operation %s", svc.Name, op)
 				continue
 			}
 			in := reflect.New(method.Type().In(1).Elem())
@@ -57,13 +62,13 @@ func TestRequiredMembersAreTheSDKs(t *testing.T) {
 			}
 			for m := range missing {
 				shape, member, _ := strings.Cut(m, ".")
-				if !slices.ContainsFunc(svc.rules.required[shape], func(s string) bool { return strings.EqualFold(s, member) }) {
+				if !slices.ContainsFunc(svc.Rules.Required[shape], func(s string) bool { return strings.EqualFold(s, member) }) {
 					t.Errorf("%s: %s requires %s, our table does not", op, shape, member)
 				}
 			}
 			for shape, typ := range structs {
 				used[shape] = true
-				for _, member := range svc.rules.required[shape] {
+				for _, member := range svc.Rules.Required[shape] {
 					if missing[shape+"."+strings.ToLower(member)] {
 						continue
 					}
@@ -75,9 +80,9 @@ func TestRequiredMembersAreTheSDKs(t *testing.T) {
 				}
 			}
 		}
-		for shape := range svc.rules.required {
+		for shape := range svc.Rules.Required {
 			if !used[shape] {
-				t.Errorf("%s: the table has %s, which no operation takes", svc.name, shape)
+				t.Errorf("%s: the table has %s, which no operation takes", svc.Name, shape)
 			}
 		}
 	}
@@ -134,11 +139,11 @@ func TestEveryEnumIsInTheTables(t *testing.T) {
 		seen := map[string]bool{}
 		var walk func(s *smithy.Schema)
 		walk = func(s *smithy.Schema) {
-			name := shapeName(s)
+			name := awsapi.ShapeName(s)
 			if s.Type() == smithy.ShapeTypeEnum {
 				reached[name] = true
-				if svc.rules.enums[name] == nil {
-					t.Errorf("%s: %s is not in the table", svc.name, name)
+				if svc.Rules.Enums[name] == nil {
+					t.Errorf("%s: %s is not in the table", svc.Name, name)
 				}
 				return
 			}
@@ -149,17 +154,17 @@ func TestEveryEnumIsInTheTables(t *testing.T) {
 				}
 			}
 		}
-		for _, op := range svc.operations {
-			walk(op.input)
+		for _, op := range svc.Operations {
+			walk(op.Input)
 		}
-		for name := range svc.rules.enums {
+		for name := range svc.Rules.Enums {
 			if !reached[name] {
-				t.Errorf("%s: the table has %s, which no operation takes", svc.name, name)
+				t.Errorf("%s: the table has %s, which no operation takes", svc.Name, name)
 			}
 		}
-		for name := range svc.rules.limits {
-			if !seen[name] && svc.name != "ecs" && svc.name != "logs" { // two models name scalar shapes that the SDK's schemas fold into String
-				t.Errorf("%s: the table has limits of %s, which no operation takes", svc.name, name)
+		for name := range svc.Rules.Limits {
+			if !seen[name] && svc.Name != "ecs" && svc.Name != "logs" { // two models name scalar shapes that the SDK's schemas fold into String
+				t.Errorf("%s: the table has limits of %s, which no operation takes", svc.Name, name)
 			}
 		}
 	}
@@ -169,28 +174,28 @@ func TestEveryEnumIsInTheTables(t *testing.T) {
 // through all that a client can send.
 func TestSDKSnapshotsFit(t *testing.T) {
 	for svc := range services() {
-		module := map[string]string{"ecs": "ecs", "ecr": "ecr", "logs": "cloudwatchlogs"}[svc.name]
+		module := map[string]string{"ecs": "ecs", "ecr": "ecr", "logs": "cloudwatchlogs"}[svc.Name]
 		out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/aws/aws-sdk-go-v2/service/"+module).Output()
 		if err != nil {
 			t.Fatal(err)
 		}
 		dir := strings.TrimSpace(string(out))
-		for name, op := range svc.operations {
-			for kind, schema := range map[string]*smithy.Schema{"request": op.input, "response": op.output} {
+		for name, op := range svc.Operations {
+			for kind, schema := range map[string]*smithy.Schema{"request": op.Input, "response": op.Output} {
 				data, err := os.ReadFile(filepath.Join(dir, kind+"_snapshot", name+"."+kind+".snap"))
 				if err != nil {
 					t.Fatal(err)
 				}
 				_, body, _ := strings.Cut(string(data), "\n\n{")
-				doc, err := parseObject([]byte("{" + body))
+				doc, err := awsapi.ParseObject([]byte("{" + body))
 				if body == "" {
-					doc, err = object{}, nil
+					doc, err = awsapi.Object{}, nil
 				}
 				if err != nil {
 					t.Errorf("%s: %v", name, err)
 					continue
 				}
-				if err := (rules{}).check(schema, doc, nil); err != nil {
+				if err := (awsapi.Rules{}).Check(schema, doc, nil); err != nil {
 					t.Errorf("%s %s: %v", name, kind, err)
 				}
 			}

@@ -20,6 +20,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	gcr "github.com/google/go-containerregistry/pkg/v1/random"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+
+	ecrroom "ecsdeploy/pkg/emulator/ecr"
 )
 
 // login returns the registry's credentials, as GetAuthorizationToken gives them.
@@ -32,7 +34,7 @@ func (w *world) login() authn.Authenticator {
 }
 
 // push pushes a small image for a platform to the demo repository with an independent client.
-func (w *world) push(tag string, p platform) (uri, digest string) {
+func (w *world) push(tag string, p ecrroom.Platform) (uri, digest string) {
 	w.Helper()
 	img := must(gcr.Image(2048, 3))(w)
 	config := must(img.ConfigFile())(w)
@@ -128,18 +130,18 @@ func (w *world) blob(data []byte) string {
 	w.Helper()
 	start := w.raw("POST", "/v2/chat-app/blobs/uploads/", nil)
 	w.expect(start, 202, "", "")
-	w.expect(w.raw("PUT", start.Header.Get("Location")+"?digest="+digestOf(data), bytes.NewReader(data)), 201, "", "")
-	return fmt.Sprintf(`{"mediaType":"application/octet-stream","digest":%q,"size":%d}`, digestOf(data), len(data))
+	w.expect(w.raw("PUT", start.Header.Get("Location")+"?digest="+ecrroom.DigestOf(data), bytes.NewReader(data)), 201, "", "")
+	return fmt.Sprintf(`{"mediaType":"application/octet-stream","digest":%q,"size":%d}`, ecrroom.DigestOf(data), len(data))
 }
 
 func TestRegistryRefusals(t *testing.T) {
 	inDemo(t, func(w *world) {
 		missing := "sha256:" + strings.Repeat("0", 64)
 		config, layer := w.blob([]byte(`{"architecture":"amd64","os":"linux"}`)), w.blob([]byte("layer"))
-		manifest := fmt.Sprintf(`{"schemaVersion":2,"mediaType":%q,"config":%s,"layers":[%s]}`, ociManifest, config, layer)
+		manifest := fmt.Sprintf(`{"schemaVersion":2,"mediaType":%q,"config":%s,"layers":[%s]}`, ecrroom.OCIManifest, config, layer)
 		other := strings.Replace(manifest, `"layers"`, `"annotations":{"a":"b"},"layers"`, 1)
 		put := func(ref, body string) *http.Response {
-			return w.raw("PUT", "/v2/chat-app/manifests/"+ref, strings.NewReader(body), "Content-Type", ociManifest)
+			return w.raw("PUT", "/v2/chat-app/manifests/"+ref, strings.NewReader(body), "Content-Type", ecrroom.OCIManifest)
 		}
 
 		w.expect(w.raw("POST", "/v2/nope/blobs/uploads/", nil), 404, "NAME_UNKNOWN", "The repository with name 'nope' does not exist in the registry with id '123456789012'")
@@ -157,12 +159,12 @@ func TestRegistryRefusals(t *testing.T) {
 		w.expect(put("2", other), 201, "", "")
 		w.expect(put(missing, manifest), 400, "DIGEST_INVALID", "")
 		w.expect(put("bad tag!", manifest), 400, "MANIFEST_INVALID", "")
-		w.expect(put("3", strings.Replace(manifest, layer, strings.Replace(layer, digestOf([]byte("layer")), missing, 1), 1)), 400, "MANIFEST_BLOB_UNKNOWN",
+		w.expect(put("3", strings.Replace(manifest, layer, strings.Replace(layer, ecrroom.DigestOf([]byte("layer")), missing, 1), 1)), 400, "MANIFEST_BLOB_UNKNOWN",
 			"Layers with digests '["+missing+"]' required for pushing image into repository with name 'chat-app' in the registry with id '123456789012' do not exist")
 		w.expect(put("3", strings.Replace(manifest, `"size":5`, `"size":6`, 1)), 400, "MANIFEST_INVALID", "")
 		w.expect(put("3", `{"schemaVersion":1}`), 400, "MANIFEST_INVALID", "")
 		w.expect(put("3", `nonsense`), 400, "MANIFEST_INVALID", "")
-		w.expect(w.raw("PUT", "/v2/chat-app/manifests/3", strings.NewReader(fmt.Sprintf(`{"schemaVersion":2,"mediaType":%q,"manifests":[{"mediaType":%q,"digest":%q,"size":2}]}`, ociIndex, ociManifest, missing)), "Content-Type", ociIndex), 400, "MANIFEST_BLOB_UNKNOWN", "")
+		w.expect(w.raw("PUT", "/v2/chat-app/manifests/3", strings.NewReader(fmt.Sprintf(`{"schemaVersion":2,"mediaType":%q,"manifests":[{"mediaType":%q,"digest":%q,"size":2}]}`, ecrroom.OCIIndex, ecrroom.OCIManifest, missing)), "Content-Type", ecrroom.OCIIndex), 400, "MANIFEST_BLOB_UNKNOWN", "")
 	})
 }
 
@@ -173,37 +175,37 @@ func TestUploadSessions(t *testing.T) {
 		start := func() string { return w.raw("POST", "/v2/chat-app/blobs/uploads/", nil).Header.Get("Location") }
 
 		at := start()
-		w.expect(w.raw("PUT", at+"?digest="+digestOf([]byte("else")), bytes.NewReader(data)), 400, "DIGEST_INVALID", "")
-		w.expect(w.raw("PUT", at+"?digest="+digestOf(data), bytes.NewReader(data)), 416, "BLOB_UPLOAD_INVALID", "") // a failed session is over
+		w.expect(w.raw("PUT", at+"?digest="+ecrroom.DigestOf([]byte("else")), bytes.NewReader(data)), 400, "DIGEST_INVALID", "")
+		w.expect(w.raw("PUT", at+"?digest="+ecrroom.DigestOf(data), bytes.NewReader(data)), 416, "BLOB_UPLOAD_INVALID", "") // a failed session is over
 		w.expect(w.raw("PUT", start()+"?digest=sha512:0", bytes.NewReader(data)), 400, "DIGEST_INVALID", "")
 
 		at = start()
 		w.expect(w.raw("PATCH", at, bytes.NewReader(data[:12])), 202, "", "")
 		w.expect(w.raw("GET", at, nil), 204, "", "")
 		w.expect(w.raw("PATCH", at, bytes.NewReader(data[12:])), 201, "", "") // acknowledged, and discarded
-		w.expect(w.raw("PUT", at+"?digest="+digestOf(data), nil), 400, "DIGEST_INVALID", "")
+		w.expect(w.raw("PUT", at+"?digest="+ecrroom.DigestOf(data), nil), 400, "DIGEST_INVALID", "")
 
 		at = start()
 		w.expect(w.raw("PATCH", at, bytes.NewReader(data)), 202, "", "")
-		w.expect(w.raw("PUT", at+"?digest="+digestOf(data), nil), 201, "", "")
-		if got := must(io.ReadAll(w.raw("GET", "/v2/chat-app/blobs/"+digestOf(data), nil, "Range", "bytes=6-10").Body))(w); string(got) != "chunk" {
+		w.expect(w.raw("PUT", at+"?digest="+ecrroom.DigestOf(data), nil), 201, "", "")
+		if got := must(io.ReadAll(w.raw("GET", "/v2/chat-app/blobs/"+ecrroom.DigestOf(data), nil, "Range", "bytes=6-10").Body))(w); string(got) != "chunk" {
 			t.Errorf("range: %q", got)
 		}
 
 		at = start()
-		r := must(http.NewRequestWithContext(w.ctx, "PUT", "https://123456789012.dkr.ecr.eu-west-1.amazonaws.com"+at+"?digest="+digestOf(data), io.MultiReader(bytes.NewReader(data[:3]), brokenReader{})))(w)
+		r := must(http.NewRequestWithContext(w.ctx, "PUT", "https://123456789012.dkr.ecr.eu-west-1.amazonaws.com"+at+"?digest="+ecrroom.DigestOf(data), io.MultiReader(bytes.NewReader(data[:3]), brokenReader{})))(w)
 		auth := must(w.login().Authorization())(w)
 		r.SetBasicAuth(auth.Username, auth.Password)
 		if resp, err := w.Transport().RoundTrip(r); err == nil {
 			resp.Body.Close()
 		}
-		w.expect(w.raw("PUT", at+"?digest="+digestOf(data), bytes.NewReader(data)), 416, "BLOB_UPLOAD_INVALID", "The upload was interrupted: start a new one")
+		w.expect(w.raw("PUT", at+"?digest="+ecrroom.DigestOf(data), bytes.NewReader(data)), 416, "BLOB_UPLOAD_INVALID", "The upload was interrupted: start a new one")
 
 		at = start()
 		w.expect(w.raw("DELETE", at, nil), 204, "", "")
 		w.expect(w.raw("GET", at, nil), 404, "BLOB_UPLOAD_UNKNOWN", "")
 
-		mounted := w.raw("POST", "/v2/chat-app/blobs/uploads/?mount="+digestOf(data)+"&from=chat-app", nil)
+		mounted := w.raw("POST", "/v2/chat-app/blobs/uploads/?mount="+ecrroom.DigestOf(data)+"&from=chat-app", nil)
 		w.expect(mounted, 202, "", "") // mounting is opt-in: it becomes an upload
 	})
 }
@@ -280,7 +282,7 @@ func TestTagMutability(t *testing.T) {
 
 func TestECRAPI(t *testing.T) {
 	inDemo(t, func(w *world) {
-		_, digest := w.push("1", platform{"linux", "amd64"})
+		_, digest := w.push("1", ecrroom.Platform{OS: "linux", Architecture: "amd64"})
 		repo := aws.String(DemoRepository)
 		got := must(w.ecr.BatchGetImage(w.ctx, &ecr.BatchGetImageInput{RepositoryName: repo, ImageIds: []types.ImageIdentifier{{ImageTag: aws.String("1")}, {ImageTag: aws.String("2")}}}))(w)
 		if len(got.Images) != 1 || len(got.Failures) != 1 || got.Failures[0].FailureCode != types.ImageFailureCodeImageNotFound {
@@ -321,11 +323,11 @@ func FuzzParseRoute(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, path string) {
-		r, ok := parseRoute(path)
+		r, ok := ecrroom.ParseRoute(path)
 		if !ok {
 			return
 		}
-		if r.repository == "" || !strings.HasPrefix(path, "/v2/"+r.repository+"/") || !strings.Contains(path, r.reference) {
+		if r.Repository == "" || !strings.HasPrefix(path, "/v2/"+r.Repository+"/") || !strings.Contains(path, r.Reference) {
 			t.Errorf("%q is %+v", path, r)
 		}
 	})

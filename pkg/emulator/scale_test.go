@@ -7,6 +7,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
+
+	"ecsdeploy/pkg/emulator/awsapi"
 )
 
 // TestManyTasks deploys to a service of 250 tasks: lists have pages, and the numbers are right.
@@ -66,11 +68,11 @@ func BenchmarkCrashingService(b *testing.B) {
 			b.Fatal(err)
 		}
 		e.Script("", "", crash)
-		if _, err := e.call(b.Context(), "AmazonEC2ContainerServiceV20141113.UpdateService", object{"cluster": DemoCluster, "service": DemoService, "desiredCount": 200, "forceNewDeployment": true}); err != nil {
+		if _, err := e.call(b.Context(), "AmazonEC2ContainerServiceV20141113.UpdateService", awsapi.Object{"cluster": DemoCluster, "service": DemoService, "desiredCount": 200, "forceNewDeployment": true}); err != nil {
 			b.Fatal(err)
 		}
-		e.mu.Lock()
-		e.advance(time.Now().Add(e.scaled(time.Hour)))
-		e.mu.Unlock()
+		e.server.Mu.Lock()
+		e.server.Advance(time.Now().Add(e.server.Scaled(time.Hour)))
+		e.server.Mu.Unlock()
 	}
 }

@@ -1,6 +1,7 @@
 package emulator
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,6 +11,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
+
+	ecsroom "ecsdeploy/pkg/emulator/ecs"
+	"ecsdeploy/pkg/emulator/scenario"
 )
 
 // play scripts a scenario of the file by its name, and lets the service deploy a new revision.
@@ -216,8 +220,8 @@ func TestLambdaHooks(t *testing.T) {
 
 // TestStopAtEveryStage stops a deployment wherever it is: the old revision has all traffic and all tasks afterwards.
 func TestStopAtEveryStage(t *testing.T) {
-	for _, stage := range append([]string{""}, stages[1:]...) {
-		t.Run(orDefault(stage, "PENDING"), func(t *testing.T) {
+	for _, stage := range append([]string{""}, ecsroom.Stages[1:]...) {
+		t.Run(cmp.Or(stage, "PENDING"), func(t *testing.T) {
 			inDemo(t, func(w *world) {
 				arn := w.play("canary")
 				w.wait(5*time.Minute, "there", func() bool { return string(w.deployment(arn).LifecycleStage) == stage })
@@ -290,9 +294,9 @@ func TestAlarm(t *testing.T) {
 	}{
 		{"while it bakes", alarm, true, "ROLLBACK_SUCCESSFUL", "TRIGGERED"},
 		{"while it rolls", Scenario{Alarm: &Alarm{Name: "chat-app-dev-5xx", After: 10 * time.Second}}, true, "ROLLBACK_SUCCESSFUL", "TRIGGERED"},
-		{"at a tenth of the traffic", Scenario{Strategy: &Strategy{Name: "CANARY", Percent: 10, StepBakeMinutes: 5}, Alarm: &Alarm{Name: "chat-app-dev-5xx", Stage: shift, After: time.Minute}}, true, "ROLLBACK_SUCCESSFUL", "TRIGGERED"},
+		{"at a tenth of the traffic", Scenario{Strategy: &Strategy{Name: "CANARY", Percent: 10, StepBakeMinutes: 5}, Alarm: &Alarm{Name: "chat-app-dev-5xx", Stage: scenario.Shift, After: time.Minute}}, true, "ROLLBACK_SUCCESSFUL", "TRIGGERED"},
 		{"without rollback", alarm, false, "STOPPED", "TRIGGERED"},
-		{"never", Scenario{Strategy: &Strategy{Name: "ROLLING", BakeMinutes: 2}, Alarm: &Alarm{Name: "chat-app-dev-5xx", Stage: bakeTime, After: time.Hour}}, true, "SUCCESSFUL", "MONITORING_COMPLETE"},
+		{"never", Scenario{Strategy: &Strategy{Name: "ROLLING", BakeMinutes: 2}, Alarm: &Alarm{Name: "chat-app-dev-5xx", Stage: scenario.BakeTime, After: time.Hour}}, true, "SUCCESSFUL", "MONITORING_COMPLETE"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			inDemo(t, func(w *world) {

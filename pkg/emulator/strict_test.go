@@ -13,6 +13,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
+
+	"ecsdeploy/pkg/emulator/awsapi"
+	ecsroom "ecsdeploy/pkg/emulator/ecs"
 )
 
 // TestRefusals sends bodies as they are, past the SDK's own checks, and compares code and words.
@@ -130,12 +133,12 @@ func TestRefusals(t *testing.T) {
 		for _, c := range tests {
 			t.Run(c.name, func(t *testing.T) {
 				_, err := w.send(c.target, c.body)
-				api, ok := err.(*apiError)
+				api, ok := err.(*awsapi.Error)
 				if !ok {
 					t.Fatalf("it was accepted: %v", err)
 				}
-				if api.code != c.code || c.message != "" && api.message != c.message {
-					t.Errorf("got  %s: %s\nwant %s: %s", api.code, api.message, c.code, c.message)
+				if api.Code != c.code || c.message != "" && api.Message != c.message {
+					t.Errorf("got  %s: %s\nwant %s: %s", api.Code, api.Message, c.code, c.message)
 				}
 			})
 		}
@@ -143,7 +146,7 @@ func TestRefusals(t *testing.T) {
 }
 
 // send makes a call with a body as it is.
-func (w *world) send(target, body string) (object, error) {
+func (w *world) send(target, body string) (awsapi.Object, error) {
 	w.Helper()
 	doc := json.RawMessage(body)
 	service := map[string]string{"AmazonEC2ContainerS": "ecs", "AmazonEC2ContainerR": "ecr", "Logs_20140328.": "logs"}
@@ -155,7 +158,7 @@ func (w *world) send(target, body string) (object, error) {
 	return w.post(target, "ecs", doc)
 }
 
-func (w *world) post(target, service string, body []byte) (object, error) {
+func (w *world) post(target, service string, body []byte) (awsapi.Object, error) {
 	r := must(http.NewRequestWithContext(w.ctx, "POST", "https://"+service+".eu-west-1.amazonaws.com/", bytes.NewReader(body)))(w)
 	r.Header.Set("X-Amz-Target", target)
 	r.Header.Set("Content-Type", "application/x-amz-json-1.1")
@@ -163,9 +166,9 @@ func (w *world) post(target, service string, body []byte) (object, error) {
 	r.Header.Set("Authorization", authorization("AKIATEST", "eu-west-1", service))
 	resp := must(w.Transport().RoundTrip(r))(w)
 	defer resp.Body.Close()
-	out := must(parseObject(must(io.ReadAll(resp.Body))(w)))(w)
+	out := must(awsapi.ParseObject(must(io.ReadAll(resp.Body))(w)))(w)
 	if resp.StatusCode != 200 {
-		return nil, &apiError{resp.StatusCode, out.str("__type"), out.str("message")}
+		return nil, awsapi.Answer(resp.StatusCode, out.Str("__type"), out.Str("message"))
 	}
 	return out, nil
 }
@@ -233,12 +236,12 @@ func TestTaskDefinitionRefusals(t *testing.T) {
 					t.Fatal("nothing was changed")
 				}
 				_, err := w.send("AmazonEC2ContainerServiceV20141113.RegisterTaskDefinition", body)
-				api, ok := err.(*apiError)
+				api, ok := err.(*awsapi.Error)
 				if !ok {
 					t.Fatalf("it was accepted: %v", err)
 				}
-				if c.want != "" && api.message != c.want {
-					t.Errorf("got  %s: %s\nwant %s", api.code, api.message, c.want)
+				if c.want != "" && api.Message != c.want {
+					t.Errorf("got  %s: %s\nwant %s", api.Code, api.Message, c.want)
 				}
 			})
 		}
@@ -255,7 +258,7 @@ func TestFargateSizes(t *testing.T) {
 		{"512", "512", false}, {"512", "4096", true}, {"512", "5120", false}, {"1024", "8192", true}, {"2048", "16384", true}, {"4096", "30720", true},
 		{"4096", "31744", false}, {"8192", "61440", true}, {"8192", "17408", false}, {"16384", "122880", true}, {"16384", "40960", true}, {"16384", "36864", false},
 	} {
-		if err := fargateSize(object{"cpu": c.cpu, "memory": c.memory}); (err == nil) != c.ok {
+		if err := ecsroom.FargateSize(awsapi.Object{"cpu": c.cpu, "memory": c.memory}); (err == nil) != c.ok {
 			t.Errorf("%s, %s: %v", c.cpu, c.memory, err)
 		}
 	}
@@ -347,8 +350,8 @@ func TestFutureMembers(t *testing.T) {
 	const body = `{"family":"web","warpDrive":{"factor":1.50},"containerDefinitions":[{"name":"app","image":"nginx","memory":64,"gpuSlices":[1e2,""]}]}`
 	inWorld(t, Options{FutureMembers: []string{"warpDrive", "gpuSlices"}}, func(w *world) {
 		must(w.send("AmazonEC2ContainerServiceV20141113.RegisterTaskDefinition", body))(w)
-		td := must(w.send("AmazonEC2ContainerServiceV20141113.DescribeTaskDefinition", `{"taskDefinition":"web"}`))(w).object("taskDefinition")
-		if got := fmt.Sprint(td["warpDrive"], td.objects("containerDefinitions")[0]["gpuSlices"]); got != "map[factor:1.50] [1e2 ]" {
+		td := must(w.send("AmazonEC2ContainerServiceV20141113.DescribeTaskDefinition", `{"taskDefinition":"web"}`))(w).Object("taskDefinition")
+		if got := fmt.Sprint(td["warpDrive"], td.Objects("containerDefinitions")[0]["gpuSlices"]); got != "map[factor:1.50] [1e2 ]" {
 			t.Error(got)
 		}
 	})
@@ -393,25 +396,25 @@ func FuzzCheck(f *testing.F) {
 	f.Add(`{"family":"f","containerDefinitions":[{"name":"a","image":"b","memory":64}]}`)
 	f.Add(`{"family":"f","containerDefinitions":[{"name":"a","image":"b","memory":6.4e1,"portMappings":[{"containerPort":null}]}],"volumes":[{"name":"x"},{}]}`)
 	f.Add(`{"containerDefinitions":[null,[],{}],"tags":[{}]}`)
-	svc := ecsService()
+	svc := new(ecsroom.ECS).Service()
 	f.Fuzz(func(t *testing.T, body string) {
-		doc, err := parseObject([]byte(body))
+		doc, err := awsapi.ParseObject([]byte(body))
 		if err != nil {
 			return
 		}
-		op := svc.operations["RegisterTaskDefinition"]
-		if svc.rules.check(op.input, doc, nil) != nil || checkTaskDefinition(doc) != nil {
+		op := svc.Operations["RegisterTaskDefinition"]
+		if svc.Rules.Check(op.Input, doc, nil) != nil || ecsroom.CheckTaskDefinition(doc) != nil {
 			return
 		}
 		e, err := New(Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		out, err := e.registerTaskDefinition(&call{in: doc, now: time.Unix(0, 0)})
+		out, err := e.ecs.RegisterTaskDefinition(&awsapi.Invocation{In: doc, Now: time.Unix(0, 0)})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := (rules{}).check(op.output, out, nil); err != nil {
+		if err := (awsapi.Rules{}).Check(op.Output, out, nil); err != nil {
 			t.Error(err)
 		}
 	})

@@ -4,6 +4,7 @@
 package emulator
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -11,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"ecsdeploy/pkg/emulator/awsapi"
 )
 
 type stsUser struct {
@@ -42,43 +45,52 @@ var (
 	externalID  = regexp.MustCompile(`^[\w+=,.@:/-]{2,}$`)
 )
 
-func stsService() *queryService {
-	return &queryService{
-		name: "sts", version: "2011-06-15", namespace: "https://sts.amazonaws.com/doc/2011-06-15/",
-		resource: func(form url.Values) string { return orDefault(form.Get("RoleArn"), "*") },
-		operations: map[string]func(*Emulator, *http.Request, url.Values) (any, error){
-			"GetCallerIdentity": (*Emulator).getCallerIdentity,
-			"AssumeRole":        (*Emulator).assumeRole,
+// STS is AWS STS.
+type STS struct{ *awsapi.Server }
+
+func newSTS(server *awsapi.Server) *STS {
+	e := &STS{server}
+	server.HandleQuery(e.service())
+	return e
+}
+
+func (e *STS) service() *awsapi.QueryService {
+	return &awsapi.QueryService{
+		Name: "sts", Version: "2011-06-15", Namespace: "https://sts.amazonaws.com/doc/2011-06-15/",
+		Resource: func(form url.Values) string { return cmp.Or(form.Get("RoleArn"), "*") },
+		Operations: map[string]func(*http.Request, url.Values) (any, error){
+			"GetCallerIdentity": e.getCallerIdentity,
+			"AssumeRole":        e.assumeRole,
 		},
 	}
 }
 
-func (e *Emulator) getCallerIdentity(r *http.Request, _ url.Values) (any, error) {
-	principal, err := e.authenticate(r, "sts")
+func (e *STS) getCallerIdentity(r *http.Request, _ url.Values) (any, error) {
+	principal, err := e.Authenticate(r, "sts")
 	if err != nil {
 		return nil, err
 	}
-	return stsIdentity{Arn: principal, UserID: e.userID(r, principal), Account: e.account}, nil
+	return stsIdentity{Arn: principal, UserID: e.userID(r, principal), Account: e.Account()}, nil
 }
 
 // userID is the unique id of who signed r.
-func (e *Emulator) userID(r *http.Request, principal string) string {
-	m := authorizationHeader.FindStringSubmatch(r.Header.Get("Authorization"))
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if s := e.sessions[m[1]]; s != nil {
-		return s.userID
+func (e *STS) userID(r *http.Request, principal string) string {
+	m := awsapi.AuthorizationHeader.FindStringSubmatch(r.Header.Get("Authorization"))
+	e.Mu.Lock()
+	defer e.Mu.Unlock()
+	if s := e.Sessions[m[1]]; s != nil {
+		return s.UserID
 	}
 	return "AIDAEMULATOREMULATOR1"
 }
 
-func (e *Emulator) assumeRole(_ *http.Request, form url.Values) (any, error) {
+func (e *STS) assumeRole(_ *http.Request, form url.Values) (any, error) {
 	invalid := func(value, at, constraint string) (any, error) {
 		shown := "null"
 		if value != "" {
 			shown = "'" + value + "'"
 		}
-		return nil, apiErrorf("ValidationError", "1 validation error detected: Value %s at '%s' failed to satisfy constraint: %s", shown, at, constraint)
+		return nil, awsapi.Errorf("ValidationError", "1 validation error detected: Value %s at '%s' failed to satisfy constraint: %s", shown, at, constraint)
 	}
 	arn, name := form.Get("RoleArn"), form.Get("RoleSessionName")
 	if arn == "" {
@@ -89,7 +101,7 @@ func (e *Emulator) assumeRole(_ *http.Request, form url.Values) (any, error) {
 	}
 	m := roleARN.FindStringSubmatch(arn)
 	if m == nil {
-		return nil, apiErrorf("ValidationError", "%s is invalid", arn)
+		return nil, awsapi.Errorf("ValidationError", "%s is invalid", arn)
 	}
 	if !sessionForm.MatchString(name) {
 		return invalid(name, "roleSessionName", `Member must satisfy regular expression pattern: [\w+=,.@-]*`)
@@ -106,19 +118,19 @@ func (e *Emulator) assumeRole(_ *http.Request, form url.Values) (any, error) {
 		seconds = n
 	}
 	expires := time.Now().Add(time.Duration(seconds) * time.Second)
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	id := strings.ToUpper(e.id(taskID))
-	s := &session{
-		arn:     fmt.Sprintf("arn:aws:sts::%s:assumed-role/%s/%s", m[1], m[2], name),
-		userID:  "AROA" + id[:17] + ":" + name,
-		token:   "emulator/" + e.id(taskID) + e.id(taskID),
-		expires: expires,
+	e.Mu.Lock()
+	defer e.Mu.Unlock()
+	id := strings.ToUpper(e.ID(awsapi.TaskID))
+	s := &awsapi.Session{
+		ARN:     fmt.Sprintf("arn:aws:sts::%s:assumed-role/%s/%s", m[1], m[2], name),
+		UserID:  "AROA" + id[:17] + ":" + name,
+		Token:   "emulator/" + e.ID(awsapi.TaskID) + e.ID(awsapi.TaskID),
+		Expires: expires,
 	}
 	key := "ASIA" + id[17:32] + "X"
-	e.sessions[key] = s
+	e.Sessions[key] = s
 	return stsAssumedRole{
-		AssumedRoleUser: stsUser{Arn: s.arn, AssumedRoleID: s.userID},
-		Credentials:     stsCredentials{key, e.id(taskID) + "emulator", s.token, expires.UTC().Format(time.RFC3339)},
+		AssumedRoleUser: stsUser{Arn: s.ARN, AssumedRoleID: s.UserID},
+		Credentials:     stsCredentials{key, e.ID(awsapi.TaskID) + "emulator", s.Token, expires.UTC().Format(time.RFC3339)},
 	}, nil
 }

@@ -1,0 +1,71 @@
+// The types and functions of the rooms that a test needs, under this package's name.
+
+package emulator
+
+import (
+	"ecsdeploy/pkg/emulator/awsapi"
+	"ecsdeploy/pkg/emulator/ecs"
+	"ecsdeploy/pkg/emulator/scenario"
+)
+
+// How rollouts go.
+type (
+	Scenario     = scenario.Scenario
+	Breaker      = scenario.Breaker
+	EarlySuccess = scenario.EarlySuccess
+	Strategy     = scenario.Strategy
+	Pause        = scenario.Pause
+	Alarm        = scenario.Alarm
+	Lambda       = scenario.Lambda
+	Fate         = scenario.Fate
+	Unplaced     = scenario.Unplaced
+	Target       = scenario.Target
+)
+
+// How the services behave and who else acts on them.
+type (
+	Behaviour = ecs.Behaviour
+	Express   = ecs.Express
+	Outsider  = ecs.Outsider
+)
+
+// What becomes of calls, and what is known of them.
+type (
+	Call             = awsapi.Call
+	Change           = awsapi.Change
+	DeploymentRecord = awsapi.DeploymentRecord
+	Fault            = awsapi.Fault
+	History          = awsapi.History
+	Request          = awsapi.Request
+)
+
+// Scenarios returns all scenarios, the default one first.
+func Scenarios() []Scenario { return scenario.Scenarios() }
+
+// Strict returns the scenarios that are not among [Scenarios] yet.
+func Strict() []Scenario { return scenario.Strict() }
+
+// ParseScenario returns the scenario of that name; "" is the default one. The error lists the names there are.
+func ParseScenario(name string) (Scenario, error) { return scenario.ParseScenario(name) }
+
+// Realistic is the behaviour of ECS as logs and issues show it, with a seed that draws the amounts and which of the open questions is answered
+// how.
+func Realistic(seed uint64) Behaviour { return ecs.Realistic(seed) }
+
+// Throttled makes the next calls answer ThrottlingException.
+func Throttled(times int) Fault { return awsapi.Throttled(times) }
+
+// Denied makes every call answer AccessDeniedException, naming principal, action and resource as IAM does.
+func Denied() Fault { return awsapi.Denied() }
+
+// DeniedBy makes every call answer AccessDeniedException with the policy that denies: DeniedBy("a service control policy", "arn:aws:organizations::…").
+func DeniedBy(kind, policy string) Fault { return awsapi.DeniedBy(kind, policy) }
+
+// Broken makes the next calls answer 500.
+func Broken(times int) Fault { return awsapi.Broken(times) }
+
+// Reset cuts the connection of the next calls.
+func Reset(times int) Fault { return awsapi.Reset(times) }
+
+// Concurrent makes the next calls of RegisterTaskDefinition answer as ECS does when two callers register a family at once.
+func Concurrent(times int) Fault { return awsapi.Concurrent(times) }

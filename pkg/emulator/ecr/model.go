@@ -1,0 +1,50 @@
+// What the service's model says and the SDK's runtime schemas leave out: required members, enumerations, bounds and patterns, from its API reference.
+
+package ecr
+
+import (
+	ecrtypes "github.com/aws/aws-sdk-go-v2/service/ecr/types"
+
+	"ecsdeploy/pkg/emulator/awsapi"
+)
+
+func ecrRules() awsapi.Rules {
+	return awsapi.Rules{
+		Required: map[string][]string{
+			"BatchCheckLayerAvailabilityRequest": {"repositoryName", "layerDigests"},
+			"BatchDeleteImageRequest":            {"repositoryName", "imageIds"},
+			"BatchGetImageRequest":               {"repositoryName", "imageIds"},
+			"CreateRepositoryRequest":            {"repositoryName"},
+			"DeleteRepositoryRequest":            {"repositoryName"},
+			"DescribeImagesRequest":              {"repositoryName"},
+			"EncryptionConfiguration":            {"encryptionType"},
+			"ImageTagMutabilityExclusionFilter":  {"filterType", "filter"},
+			"ListImagesRequest":                  {"repositoryName"},
+			"PutImageRequest":                    {"repositoryName", "imageManifest"},
+			"Tag":                                {"Key", "Value"},
+		},
+		Enums: map[string][]string{
+			"EncryptionType":                        awsapi.Names(ecrtypes.EncryptionType("").Values()),
+			"ImageStatusFilter":                     awsapi.Names(ecrtypes.ImageStatusFilter("").Values()),
+			"ImageTagMutability":                    awsapi.Names(ecrtypes.ImageTagMutability("").Values()),
+			"ImageTagMutabilityExclusionFilterType": awsapi.Names(ecrtypes.ImageTagMutabilityExclusionFilterType("").Values()),
+			"TagStatus":                             awsapi.Names(ecrtypes.TagStatus("").Values()),
+		},
+		Limits: map[string]awsapi.Limit{
+			"BatchedOperationLayerDigest":            {Min: 0, Max: 1000},
+			"BatchedOperationLayerDigestList":        {Min: 1, Max: 100},
+			"GetAuthorizationTokenRegistryIdList":    {Min: 1, Max: 10},
+			"ImageIdentifierList":                    {Min: 1, Max: 100},
+			"ImageManifest":                          {Min: 1, Max: 4_194_304},
+			"ImageTag":                               {Min: 1, Max: 300},
+			"ImageTagMutabilityExclusionFilterValue": {Min: 1, Max: 128, Pattern: awsapi.Pattern(`[0-9a-zA-Z._*-]{1,128}`)},
+			"ImageTagMutabilityExclusionFilters":     {Min: 1, Max: 5},
+			"KmsKey":                                 {Min: 1, Max: 2048},
+			"MaxResults":                             {Min: 1, Max: 1000},
+			"MediaTypeList":                          {Min: 1, Max: 100},
+			"RegistryId":                             {Pattern: awsapi.Pattern(`[0-9]{12}`)},
+			"RepositoryName":                         {Min: 2, Max: 256, Pattern: awsapi.Pattern(`[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(\/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*`)},
+			"RepositoryNameList":                     {Min: 1, Max: 100},
+		},
+	}
+}

@@ -1,0 +1,160 @@
+// What the service's model says and the SDK's runtime schemas leave out: required members, enumerations, bounds and patterns, from its API reference.
+
+package ecs
+
+import (
+	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
+
+	"ecsdeploy/pkg/emulator/awsapi"
+)
+
+func ecsRules() awsapi.Rules {
+	return awsapi.Rules{Required: requiredMembers(), Enums: enumerations(), Limits: bounds()}
+}
+
+// requiredMembers are those that a structure cannot do without.
+func requiredMembers() map[string][]string {
+	return map[string][]string{
+		"AwsVpcConfiguration":                       {"subnets"},
+		"CapacityProviderStrategyItem":              {"capacityProvider"},
+		"ClusterServiceConnectDefaultsRequest":      {"namespace"},
+		"ContainerDependency":                       {"containerName", "condition"},
+		"ContainerRestartPolicy":                    {"enabled"},
+		"ContinueServiceDeploymentRequest":          {"hookId", "serviceDeploymentArn"},
+		"CreateServiceRequest":                      {"serviceName"},
+		"DeleteClusterRequest":                      {"cluster"},
+		"DeleteServiceRequest":                      {"service"},
+		"DeploymentAlarms":                          {"alarmNames", "rollback", "enable"},
+		"DeploymentCircuitBreaker":                  {"enable", "rollback"},
+		"DeploymentController":                      {"type"},
+		"DeregisterTaskDefinitionRequest":           {"taskDefinition"},
+		"DescribeExpressGatewayServiceRequest":      {"serviceArn"},
+		"DescribeServiceDeploymentsRequest":         {"serviceDeploymentArns"},
+		"DescribeServiceRevisionsRequest":           {"serviceRevisionArns"},
+		"DescribeServicesRequest":                   {"services"},
+		"DescribeTaskDefinitionRequest":             {"taskDefinition"},
+		"DescribeTasksRequest":                      {"tasks"},
+		"Device":                                    {"hostPath"},
+		"EBSTagSpecification":                       {"resourceType"},
+		"EFSVolumeConfiguration":                    {"fileSystemId"},
+		"EnvironmentFile":                           {"value", "type"},
+		"EphemeralStorage":                          {"sizeInGiB"},
+		"FSxWindowsFileServerAuthorizationConfig":   {"credentialsParameter", "domain"},
+		"FSxWindowsFileServerVolumeConfiguration":   {"fileSystemId", "rootDirectory", "authorizationConfig"},
+		"FirelensConfiguration":                     {"type"},
+		"GatewayConnector":                          {"portName"},
+		"HealthCheck":                               {"command"},
+		"HostEntry":                                 {"hostname", "ipAddress"},
+		"InferenceAccelerator":                      {"deviceName", "deviceType"},
+		"ListServiceDeploymentsRequest":             {"service"},
+		"ListTagsForResourceRequest":                {"resourceArn"},
+		"LogConfiguration":                          {"logDriver"},
+		"MetricConfiguration":                       {"metricNames", "resolutionSeconds"},
+		"ProxyConfiguration":                        {"containerName"},
+		"RegisterTaskDefinitionRequest":             {"family", "containerDefinitions"},
+		"RepositoryCredentials":                     {"credentialsParameter"},
+		"ResourceRequirement":                       {"type"},
+		"RunTaskRequest":                            {"taskDefinition"},
+		"S3FilesVolumeConfiguration":                {"fileSystemArn"},
+		"Secret":                                    {"name", "valueFrom"},
+		"ServiceConnectAccessLogConfiguration":      {"format"},
+		"ServiceConnectClientAlias":                 {"port"},
+		"ServiceConnectConfiguration":               {"enabled"},
+		"ServiceConnectService":                     {"portName"},
+		"ServiceConnectTestTrafficHeaderMatchRules": {"exact"},
+		"ServiceConnectTestTrafficHeaderRules":      {"name"},
+		"ServiceConnectTestTrafficRules":            {"header"},
+		"ServiceConnectTlsConfiguration":            {"issuerCertificateAuthority"},
+		"ServiceManagedEBSVolumeConfiguration":      {"roleArn"},
+		"ServiceVolumeConfiguration":                {"name"},
+		"StopServiceDeploymentRequest":              {"serviceDeploymentArn"},
+		"StopTaskRequest":                           {"task"},
+		"TagResourceRequest":                        {"resourceArn", "tags"},
+		"TaskManagedEBSVolumeConfiguration":         {"roleArn"},
+		"TaskManagedEBSVolumeTerminationPolicy":     {"deleteOnTermination"},
+		"TaskVolumeConfiguration":                   {"name"},
+		"ThresholdConfiguration":                    {"type", "value"},
+		"Tmpfs":                                     {"containerPath", "size"},
+		"Ulimit":                                    {"name", "softLimit", "hardLimit"},
+		"UntagResourceRequest":                      {"resourceArn", "tagKeys"},
+		"TrustedExecutionConfiguration":             {"isolationMode"},
+		"UpdateServiceRequest":                      {"service"},
+		"VpcLatticeConfiguration":                   {"roleArn", "targetGroupArn", "portName"},
+	}
+}
+
+// enumerations are the values that there are.
+func enumerations() map[string][]string {
+	return map[string][]string{
+		"AccessType":                            awsapi.Names(types.AccessType("").Values()),
+		"ApplicationProtocol":                   awsapi.Names(types.ApplicationProtocol("").Values()),
+		"AssignPublicIp":                        awsapi.Names(types.AssignPublicIp("").Values()),
+		"AvailabilityZoneRebalancing":           awsapi.Names(types.AvailabilityZoneRebalancing("").Values()),
+		"CPUArchitecture":                       awsapi.Names(types.CPUArchitecture("").Values()),
+		"ClusterField":                          awsapi.Names(types.ClusterField("").Values()),
+		"ClusterSettingName":                    awsapi.Names(types.ClusterSettingName("").Values()),
+		"Compatibility":                         awsapi.Names(types.Compatibility("").Values()),
+		"ContainerCondition":                    awsapi.Names(types.ContainerCondition("").Values()),
+		"DeploymentControllerType":              awsapi.Names(types.DeploymentControllerType("").Values()),
+		"DeploymentLifecycleHookAction":         awsapi.Names(types.DeploymentLifecycleHookAction("").Values()),
+		"DeploymentLifecycleHookStage":          awsapi.Names(types.DeploymentLifecycleHookStage("").Values()),
+		"DeploymentLifecycleHookTargetType":     awsapi.Names(types.DeploymentLifecycleHookTargetType("").Values()),
+		"DeploymentStrategy":                    awsapi.Names(types.DeploymentStrategy("").Values()),
+		"DesiredStatus":                         awsapi.Names(types.DesiredStatus("").Values()),
+		"DeviceCgroupPermission":                awsapi.Names(types.DeviceCgroupPermission("").Values()),
+		"EBSResourceType":                       awsapi.Names(types.EBSResourceType("").Values()),
+		"EFSAuthorizationConfigIAM":             awsapi.Names(types.EFSAuthorizationConfigIAM("").Values()),
+		"EFSTransitEncryption":                  awsapi.Names(types.EFSTransitEncryption("").Values()),
+		"EnvironmentFileType":                   awsapi.Names(types.EnvironmentFileType("").Values()),
+		"ExecuteCommandLogging":                 awsapi.Names(types.ExecuteCommandLogging("").Values()),
+		"ExpressGatewayServiceInclude":          awsapi.Names(types.ExpressGatewayServiceInclude("").Values()),
+		"FirelensConfigurationType":             awsapi.Names(types.FirelensConfigurationType("").Values()),
+		"GatewayConnectorHealthCheckProtocol":   awsapi.Names(types.GatewayConnectorHealthCheckProtocol("").Values()),
+		"IpcMode":                               awsapi.Names(types.IpcMode("").Values()),
+		"IsolationMode":                         awsapi.Names(types.IsolationMode("").Values()),
+		"LaunchType":                            awsapi.Names(types.LaunchType("").Values()),
+		"LogDriver":                             awsapi.Names(types.LogDriver("").Values()),
+		"NetworkMode":                           awsapi.Names(types.NetworkMode("").Values()),
+		"OSFamily":                              awsapi.Names(types.OSFamily("").Values()),
+		"PidMode":                               awsapi.Names(types.PidMode("").Values()),
+		"PlacementConstraintType":               awsapi.Names(types.PlacementConstraintType("").Values()),
+		"PlacementStrategyType":                 awsapi.Names(types.PlacementStrategyType("").Values()),
+		"PropagateTags":                         awsapi.Names(types.PropagateTags("").Values()),
+		"ProxyConfigurationType":                awsapi.Names(types.ProxyConfigurationType("").Values()),
+		"ResourceManagementType":                awsapi.Names(types.ResourceManagementType("").Values()),
+		"ResourceType":                          awsapi.Names(types.ResourceType("").Values()),
+		"SchedulingStrategy":                    awsapi.Names(types.SchedulingStrategy("").Values()),
+		"Scope":                                 awsapi.Names(types.Scope("").Values()),
+		"ServiceConnectAccessLoggingFormat":     awsapi.Names(types.ServiceConnectAccessLoggingFormat("").Values()),
+		"ServiceConnectContainerLogLevel":       awsapi.Names(types.ServiceConnectContainerLogLevel("").Values()),
+		"ServiceConnectIncludeQueryParameters":  awsapi.Names(types.ServiceConnectIncludeQueryParameters("").Values()),
+		"ServiceDeploymentStatus":               awsapi.Names(types.ServiceDeploymentStatus("").Values()),
+		"ServiceField":                          awsapi.Names(types.ServiceField("").Values()),
+		"ServiceRevisionCleanup":                awsapi.Names(types.ServiceRevisionCleanup("").Values()),
+		"SortOrder":                             awsapi.Names(types.SortOrder("").Values()),
+		"StopServiceDeploymentStopType":         awsapi.Names(types.StopServiceDeploymentStopType("").Values()),
+		"TaskDefinitionField":                   awsapi.Names(types.TaskDefinitionField("").Values()),
+		"TaskDefinitionPlacementConstraintType": awsapi.Names(types.TaskDefinitionPlacementConstraintType("").Values()),
+		"TaskDefinitionStatus":                  awsapi.Names(types.TaskDefinitionStatus("").Values()),
+		"TaskField":                             awsapi.Names(types.TaskField("").Values()),
+		"TaskFilesystemType":                    awsapi.Names(types.TaskFilesystemType("").Values()),
+		"ThresholdType":                         awsapi.Names(types.ThresholdType("").Values()),
+		"TransportProtocol":                     awsapi.Names(types.TransportProtocol("").Values()),
+		"UlimitName":                            awsapi.Names(types.UlimitName("").Values()),
+		"VersionConsistency":                    awsapi.Names(types.VersionConsistency("").Values()),
+	}
+}
+
+// bounds are lengths, ranges and patterns.
+func bounds() map[string]awsapi.Limit {
+	return map[string]awsapi.Limit{
+		"CapacityProviderStrategyItemBase":   {Min: 0, Max: 100_000},
+		"CapacityProviderStrategyItemWeight": {Min: 0, Max: 1000},
+		"DeploymentLifecycleHookDuration":    {Min: 1, Max: 20_160},
+		"Duration":                           {Min: 0},
+		"PortNumber":                         {Min: 0, Max: 65_535},
+		"TagKey":                             {Min: 1, Max: 128, Pattern: awsapi.Pattern(`[\p{L}\p{Z}\p{N}_.:/=+\-@]*`)},
+		"TagValue":                           {Min: 0, Max: 256, Pattern: awsapi.Pattern(`[\p{L}\p{Z}\p{N}_.:/=+\-@]*`)},
+		"Tags":                               {Min: 0, Max: 50},
+	}
+}
