@@ -146,7 +146,11 @@ func (d *Deployer) push(ctx context.Context, p *plan, result *Image) error {
 			return fmt.Errorf("input createRepository: %w", err)
 		}
 		p.repository = &repository
-		d.Log.Info("created repository " + repository.URI)
+		if repository.Template != "" {
+			d.Log.Info(fmt.Sprintf("repository %s does not exist: ECR creates it at this push, by the creation template %s", repository.URI, repository.Template))
+		} else {
+			d.Log.Info("created repository " + repository.URI)
+		}
 	}
 	pushed, err := image.Push(ctx, p.source, d.target(ctx, *p.repository, r.Tags), image.PushOptions{
 		State: p.state,
