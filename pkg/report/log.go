@@ -88,7 +88,11 @@ func (l *Log) Show(event any) {
 	case deploy.HistoryUnread:
 		l.warn(e.Service.Name, "could not read which of the service's deployments succeeded (%s); building on the pipeline's newest revision", e.Err)
 	case deploy.RepositoryCreated:
-		l.info("", "created repository %s", e.URI)
+		if e.Template != "" {
+			l.info("", "repository %s does not exist: ECR creates it at this push, by the creation template %s", e.URI, e.Template)
+		} else {
+			l.info("", "created repository %s", e.URI)
+		}
 	case deploy.PushProgress:
 		l.push(e.Now)
 	case deploy.Pushed:
