@@ -274,6 +274,9 @@ func (w *world) perform(t *testing.T, fields []string) {
 		w.Fail(args[0], emulator.Fault{Code: "ClientException", Times: number(t, args[1]),
 			Message: "Too many concurrent attempts to create a new revision of the specified family."})
 	default:
+		if w.performRunning(t, verb, args) {
+			return
+		}
 		t.Fatalf("the script says %q, which nobody understands", verb)
 	}
 }

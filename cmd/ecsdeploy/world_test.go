@@ -135,12 +135,18 @@ func application(t *testing.T, build, architecture string) v1.Image {
 // push brings an image of the given build into ECR, as another pipeline would.
 func (w *world) push(t *testing.T, tag, architecture string) {
 	t.Helper()
+	w.pushAs(t, tag, tag, architecture)
+}
+
+// pushAs is push under a tag that does not name the build.
+func (w *world) pushAs(t *testing.T, tag, build, architecture string) {
+	t.Helper()
 	reference, err := name.ParseReference(w.repository.URI+":"+tag, name.Insecure)
 	if err != nil {
 		t.Fatal(err)
 	}
 	authorization := ecr.New(w.config, ecr.Options{}).Authenticator(t.Context(), w.repository)
-	if err := remote.Write(reference, application(t, tag, architecture), remote.WithAuth(authorization), remote.WithTransport(w.Transport())); err != nil {
+	if err := remote.Write(reference, application(t, build, architecture), remote.WithAuth(authorization), remote.WithTransport(w.Transport())); err != nil {
 		t.Fatalf("push %s: %v", tag, err)
 	}
 }

@@ -65,7 +65,7 @@ func TestListScenarios(t *testing.T) {
 	if err := run(t.Context(), []string{"serve", "-scenario", "list"}, &out, io.Discard); err != nil {
 		t.Fatal(err)
 	}
-	if n := strings.Count(out.String(), "\n"); n != len(emulator.Scenarios())+len(emulator.Strict()) {
+	if n := strings.Count(out.String(), "\n"); n != len(emulator.Scenarios()) {
 		t.Errorf("%d lines", n)
 	}
 	if err := run(t.Context(), []string{"-h"}, io.Discard, io.Discard); err != nil {

@@ -35,7 +35,7 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) (err er
 		return fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	}
 	if *name == "list" {
-		for _, s := range append(emulator.Scenarios(), emulator.Strict()...) {
+		for _, s := range emulator.Scenarios() {
 			fmt.Fprintf(stdout, "%-20s %s\n", s.Name, s.Description)
 		}
 		return nil

@@ -42,9 +42,6 @@ type (
 // Scenarios returns all scenarios, the default one first.
 func Scenarios() []Scenario { return scenario.Scenarios() }
 
-// Strict returns the scenarios that are not among [Scenarios] yet.
-func Strict() []Scenario { return scenario.Strict() }
-
 // ParseScenario returns the scenario of that name; "" is the default one. The error lists the names there are.
 func ParseScenario(name string) (Scenario, error) { return scenario.ParseScenario(name) }
 

@@ -30,7 +30,7 @@ func TestStrictScenarios(t *testing.T) {
 		"long-bake":           {limits: Limits{Until: UntilTraffic}, want: Succeeded, code: TrafficShifted},
 		"deleted":             {want: Failed, code: ServiceDraining},
 	}
-	for _, scenario := range emulator.Strict() {
+	for _, scenario := range emulator.Scenarios() {
 		tt, known := tests[scenario.Name]
 		switch {
 		case strings.Contains(scenario.Name, "late"): // capacity that comes

@@ -154,7 +154,7 @@ func Exit(code int) *int { return &code }
 
 // ParseScenario returns the scenario of that name; "" is the default one. The error lists the names there are.
 func ParseScenario(name string) (Scenario, error) {
-	all := append(Scenarios(), Strict()...)
+	all := Scenarios()
 	var names []string
 	for _, s := range all {
 		if s.Name == name || name == "" {

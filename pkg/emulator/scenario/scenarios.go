@@ -25,7 +25,7 @@ var panicLog = []string{
 
 // Scenarios returns all scenarios, the default one first.
 func Scenarios() []Scenario {
-	return []Scenario{
+	return append([]Scenario{
 		{Name: "complete", Description: "the deployment succeeds after about a minute",
 			Fates: []Fate{{Log: Greeting}}},
 		{Name: "slow", Description: "tasks take four minutes to start; the deployment succeeds",
@@ -116,7 +116,7 @@ func Scenarios() []Scenario {
 			}}}, Breaker: &Breaker{}},
 		{Name: "spot", Description: "Spot takes the first two tasks' capacity back; the deployment succeeds in the end",
 			Fates: []Fate{spotted, spotted, {Log: Greeting}}},
-	}
+	}, strict()...)
 }
 
 const (

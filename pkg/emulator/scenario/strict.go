@@ -1,5 +1,4 @@
-// Scenarios in which a client that looks at only one view, or knows only one kind of failure, says something untrue. They are kept apart from
-// [Scenarios] until every client of this package is right in each of them.
+// Scenarios in which a client that looks at only one view, or knows only one kind of failure, says something untrue.
 //
 // The texts are ECS's own where somebody has quoted them, and otherwise those of the developer guide:
 // https://docs.aws.amazon.com/AmazonECS/latest/developerguide/api_failures_messages.html
@@ -9,8 +8,8 @@ package scenario
 
 import "time"
 
-// Strict returns the scenarios that are not among [Scenarios] yet.
-func Strict() []Scenario {
+// strict returns the scenarios of this file.
+func strict() []Scenario {
 	all := []Scenario{
 		{Name: "desired-zero", Description: "the service's desired count is 0: the deployment succeeds and nothing runs",
 			Fates: []Fate{{Log: Greeting}}, Desired: new(int)},

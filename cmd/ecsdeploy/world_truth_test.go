@@ -1,0 +1,54 @@
+package main
+
+// Steps of scripts that change what runs without a deployment: counts, tags that
+// move, and services that ECS manages itself.
+
+import (
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awsecr "github.com/aws/aws-sdk-go-v2/service/ecr"
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
+	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
+
+	"ecsdeploy/pkg/emulator"
+)
+
+// performRunning does what a line of a script says about what runs, and reports
+// whether the line is one of those.
+func (w *world) performRunning(t *testing.T, verb string, args []string) bool {
+	t.Helper()
+	switch verb {
+	case "express": // express [bare]: ECS manages the service's load balancer; bare: DescribeServices names no task definition
+		if err := w.MakeExpress(cluster, service, emulator.Express{NoTaskDefinition: len(args) > 0}); err != nil {
+			t.Fatal(err)
+		}
+	case "count": // count N: somebody sets the desired count
+		if _, err := w.ecs.UpdateService(t.Context(), &ecs.UpdateServiceInput{
+			Cluster: aws.String(cluster), Service: aws.String(service), DesiredCount: aws.Int32(int32(number(t, args[0]))),
+		}); err != nil {
+			t.Fatal(err)
+		}
+	case "bake": // bake MINUTES: a rolling deployment of the service bakes so long
+		if _, err := w.ecs.UpdateService(t.Context(), &ecs.UpdateServiceInput{
+			Cluster: aws.String(cluster), Service: aws.String(service),
+			DeploymentConfiguration: &types.DeploymentConfiguration{Strategy: types.DeploymentStrategyRolling, BakeTimeInMinutes: aws.Int32(int32(number(t, args[0])))},
+		}); err != nil {
+			t.Fatal(err)
+		}
+	case "mutable": // the repository is made anew so that its tags can be moved
+		repositories := awsecr.NewFromConfig(w.config)
+		if _, err := repositories.DeleteRepository(t.Context(), &awsecr.DeleteRepositoryInput{RepositoryName: aws.String("chat-app"), Force: true}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := repositories.CreateRepository(t.Context(), &awsecr.CreateRepositoryInput{RepositoryName: aws.String("chat-app")}); err != nil {
+			t.Fatal(err)
+		}
+		w.push(t, "placeholder", "amd64")
+	case "moved": // moved TAG BUILD: the tag now names the image of another build
+		w.pushAs(t, args[0], args[1], "amd64")
+	default:
+		return false
+	}
+	return true
+}
