@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -28,7 +29,7 @@ func TestEndings(t *testing.T) {
 	clearAWS(t)
 	var table strings.Builder
 	table.WriteString("| scenario | what happens | script | script and waiter | this task | outcome |\n|---|---|---|---|---|---|\n")
-	for _, scenario := range emulator.Scenarios() {
+	for _, scenario := range slices.Concat(scripted(), special()) {
 		var script, waiter, ours ending
 		t.Run(scenario.Name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) { script, waiter = byScript(t, scenario) })
@@ -81,19 +82,48 @@ func (e ending) String() string {
 	return mark + " " + report.Duration(e.after)
 }
 
-// settledWorld is a service that runs build 16 and has a scenario before it.
-func settledWorld(t *testing.T, scenario emulator.Scenario) *world {
+// situation is a scenario, and what there was before it, as lines of a script.
+type situation struct {
+	emulator.Scenario
+	before []string
+}
+
+// scripted are the emulator's scenarios, for a service that runs build 16.
+func scripted() []situation {
+	var all []situation
+	for _, s := range emulator.Scenarios() {
+		all = append(all, situation{s, []string{"running 16", "image 17"}})
+	}
+	return all
+}
+
+// special are situations that lie in the service, not in how its tasks fare.
+func special() []situation {
+	named := func(name, description string, before ...string) situation {
+		return situation{emulator.Scenario{Name: name, Description: description, Fates: []emulator.Fate{{}}}, before}
+	}
+	return []situation{
+		named("express", "an Express service, whose task definition only its deployments name; it succeeds", "running 16", "image 17", "express bare"),
+		named("moved-tag", "the service runs build 17 already, and the tag 17 was pushed again with another image", "mutable", "running 17", "moved 17 18"),
+		named("scaled", "the service runs build 17 already, and its desired count was just raised from 2 to 5", "running 17", "count 5"),
+		named("termination-wait", "CodeDeploy keeps the previous tasks for an hour after the traffic is shifted; it succeeds", "codedeploy 60", "image 16", "busy 16", "after 90m", "image 17"),
+	}
+}
+
+// settledWorld is the service in a situation.
+func settledWorld(t *testing.T, s situation) *world {
 	w := newWorld(t)
 	time.Sleep(10 * time.Minute)
-	w.perform(t, []string{"running", "16"})
-	w.push(t, "17", "amd64")
-	w.Script(cluster, service, scenario)
+	for _, line := range s.before {
+		w.perform(t, strings.Fields(line))
+	}
+	w.Script(cluster, service, s.Scenario)
 	return w
 }
 
 // byScript judges by botocore's waiter services_stable, as the CLI has it:
 // https://github.com/boto/botocore/blob/develop/botocore/data/ecs/2014-11-13/waiters-2.json
-func byScript(t *testing.T, scenario emulator.Scenario) (script, waiter ending) {
+func byScript(t *testing.T, scenario situation) (script, waiter ending) {
 	w := settledWorld(t, scenario)
 	w.update(t, "17")
 	script.green = true // the update was accepted, and nobody looked further
@@ -111,7 +141,7 @@ func byScript(t *testing.T, scenario emulator.Scenario) (script, waiter ending) 
 	return script, ending{after: time.Since(begin)}
 }
 
-func byTask(t *testing.T, scenario emulator.Scenario) ending {
+func byTask(t *testing.T, scenario situation) ending {
 	w := settledWorld(t, scenario)
 	begin := time.Now()
 	var log bytes.Buffer

@@ -4,6 +4,7 @@ package main
 // move, and services that ECS manages itself.
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -45,6 +46,13 @@ func (w *world) performRunning(t *testing.T, verb string, args []string) bool {
 			t.Fatal(err)
 		}
 		w.push(t, "placeholder", "amd64")
+	case "refuse": // refuse SERVICE: ECS refuses to change it
+		w.Interpose(func(c emulator.Call) *emulator.Fault {
+			if c.Operation != "UpdateService" || !strings.Contains(string(c.Body), args[0]) {
+				return nil
+			}
+			return &emulator.Fault{Code: "InvalidParameterException", Message: "The target group does not have an associated load balancer."}
+		})
 	case "moved": // moved TAG BUILD: the tag now names the image of another build
 		w.pushAs(t, args[0], args[1], "amd64")
 	default:

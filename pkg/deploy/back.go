@@ -36,6 +36,9 @@ func (d *Deployer) goBack(ctx context.Context, l limit, m moved, e ending, culpr
 		return e
 	case errors.Is(err, errRolledBack):
 		e.rollback = Rollback{Wanted: true, To: to, Done: true, Reason: m.deployment.Verdict().Reason}
+	case errors.Is(err, rollout.ErrNotOurs) && m.deployment.Verdict().Outcome == rollout.Superseded:
+		e.verdict = m.deployment.Verdict()
+		return e
 	case err != nil:
 		e.rollback = Rollback{Wanted: true, To: to, Code: codeOf(err), Err: err}
 	default:
@@ -145,10 +148,12 @@ func (d *Deployer) proven(ctx context.Context, s ServicePlan, from string) (stri
 				return "", NotAccepted, err
 			}
 		}
-		if isPlaceholder(definition) {
+		switch {
+		case isPlaceholder(definition):
 			return "", OnlyPlaceholder, nil
+		case !definition.Unproven():
+			return s.Good, "", nil
 		}
-		return s.Good, "", nil
 	}
 	for definition, err := range d.returnable(ctx, s, from) {
 		return definition.ARN(), NotAccepted, err
@@ -173,8 +178,8 @@ func (d *Deployer) successes(ctx context.Context, s ServicePlan) iter.Seq2[strin
 }
 
 // returnable yields the revisions to which the service can go back from the given
-// one, newest first: those of its successes that are still there, and not the
-// placeholder.
+// one, newest first: those of its successes that are still there, of which tasks
+// have run, and not the placeholder.
 func (d *Deployer) returnable(ctx context.Context, s ServicePlan, from string) iter.Seq2[taskdef.Definition, error] {
 	return func(yield func(taskdef.Definition, error) bool) {
 		for revision, err := range d.successes(ctx, s) {
@@ -186,7 +191,7 @@ func (d *Deployer) returnable(ctx context.Context, s ServicePlan, from string) i
 				continue
 			}
 			definition, err := d.ECS.Definition(ctx, revision)
-			if mistake.Absent(err) || err == nil && (definition.Status() != "ACTIVE" || isPlaceholder(definition)) {
+			if mistake.Absent(err) || err == nil && (definition.Status() != "ACTIVE" || isPlaceholder(definition) || definition.Unproven()) {
 				continue
 			}
 			if !yield(definition, err) || err != nil {

@@ -126,6 +126,14 @@ type (
 		Again   bool // the last deployment of the revision did not succeed
 		Digest  bool // a new deployment of the revision is forced, because its tag has moved
 	}
+	// Marked says that it was noted on a revision whether tasks of it have run, on
+	// which the choice of a rollback depends; or why it could not be.
+	Marked struct {
+		Service  Service
+		Revision string
+		Unproven bool // none have
+		Err      error
+	}
 	// NotWaiting says that the end of a deployment is not waited for.
 	NotWaiting struct{ Service Service }
 	// Happened is an event of the deployment of a service.

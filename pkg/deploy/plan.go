@@ -12,7 +12,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"ecsdeploy/pkg/ecr"
 	"ecsdeploy/pkg/ecs"
@@ -116,30 +115,6 @@ func (p *Plan) close() {
 	if p.Source != nil {
 		p.Source.Close()
 	}
-}
-
-// wait is how long the services' own configuration makes a deployment take at
-// least: bake times and the steps in which traffic is shifted.
-func (p *Plan) wait() time.Duration {
-	var longest time.Duration
-	for _, s := range p.Services {
-		longest = max(longest, s.Wait(p.Request.Until))
-	}
-	return longest
-}
-
-// Wait is how long the service's configuration makes a deployment take at least,
-// as far as it is waited for.
-func (s ServicePlan) Wait(until rollout.Until) time.Duration {
-	strategy := s.Service.Strategy
-	switch until {
-	case "", rollout.UntilCompleted:
-		return strategy.Wait()
-	case rollout.UntilTraffic:
-		strategy.Bake = 0
-		return strategy.Wait()
-	}
-	return 0
 }
 
 // readService reads a service, the revision that it is set to, and the revision

@@ -130,39 +130,6 @@ func (d *Deployer) retarget(ctx context.Context, p *Plan, t target) (target, err
 	return again, err
 }
 
-// forceMovedTag starts a new deployment of the revision that the service runs
-// already where its tasks run another digest: the tag was pushed again.
-func (d *Deployer) forceMovedTag(ctx context.Context, r Request, t target, there rollout.Deployment) (deployment rollout.Deployment, moves bool, err error) {
-	want := t.want()
-	if s := there.Snapshot(); !s.Reached || len(want) == 0 || s.Service.Desired == 0 || t.Service.Controller == "CODE_DEPLOY" {
-		return there, false, nil
-	}
-	proof := d.Rollouts.Prove(ctx, there.Snapshot(), want)
-	if len(proof.Contradicted()) == 0 && (proof.Complete() || !t.Pushed) {
-		return there, false, nil
-	}
-	change := t.change(r)
-	change.Force = true
-	deployment, err = t.Controller.Start(ctx, change)
-	return deployment, true, err
-}
-
-// want are the digests that are expected of the service's containers.
-func (t target) want() map[string][]string {
-	want := map[string][]string{}
-	for container, c := range t.Further {
-		if len(c.Digests) > 0 {
-			want[container] = c.Digests
-		}
-	}
-	if len(t.Image.Digests) > 0 && t.Container != "" {
-		for _, container := range append([]string{t.Container}, t.Alike...) {
-			want[container] = t.Image.Digests
-		}
-	}
-	return want
-}
-
 // followAll follows every deployment to its end, and concludes.
 func (d *Deployer) followAll(ctx context.Context, r Request, l limit, all []moved) ([]ServiceResult, error) {
 	endings := make([]ending, len(all))
@@ -176,8 +143,12 @@ func (d *Deployer) followAll(ctx context.Context, r Request, l limit, all []move
 		}
 	}
 	if !r.Wait {
-		for _, m := range all {
-			if m.err == nil {
+		for i, m := range all {
+			switch {
+			case m.err != nil:
+			case m.deployment.Snapshot().Reached: // there is nothing to wait for
+				endings[i].verdict = rollout.Judge(m.deployment.Snapshot())
+			default:
 				d.View.Show(NotWaiting{m.Name})
 			}
 		}
@@ -229,6 +200,7 @@ func (d *Deployer) follow(ctx context.Context, r Request, l limit, m moved, prog
 	if e.verdict.Outcome == rollout.TimedOut {
 		e.verdict.Reason.After, e.verdict.Reason.Kept = l.forward(), l.rollback
 		e.shifted = m.deployment.Snapshot().Shifted()
+		e = e.configured(r, l, m)
 	}
 	if e.err != nil {
 		var sibling *siblingError
@@ -255,8 +227,8 @@ func (d *Deployer) examine(ctx context.Context, m moved, e ending) ending {
 	default:
 		return e
 	}
-	if m.err != nil || m.Back || ctx.Err() != nil {
-		return e
+	if m.err != nil || m.Back || e.shifted || ctx.Err() != nil {
+		return e // where all traffic is shifted, no task is to blame
 	}
 	ctx, cancel := context.WithTimeout(ctx, diagnosing)
 	defer cancel()
@@ -312,6 +284,7 @@ func (d *Deployer) conclude(ctx context.Context, r Request, l limit, m moved, e 
 	if e.verdict.Outcome.Good() {
 		e = d.verify(ctx, m, e)
 	}
+	d.mark(ctx, r, m, e)
 	return e, nil
 }
 

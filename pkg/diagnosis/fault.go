@@ -46,6 +46,14 @@ const (
 // that a deployment waits for it.
 func (c Cause) Waits() bool { return c.Fault == Capacity || c.Fault == Environment }
 
+// bareStart is how ECS words that a task did not start where only its containers
+// say why.
+var bareStart = regexp.MustCompile(`(?i)^(.*reason: )?(taskfailedtostart: )?task failed to start\.?$`)
+
+// Decisive reports whether the text of a cause says enough to tell whose fault it
+// is: "Task failed to start" leaves that to the task's containers.
+func Decisive(c Cause) bool { return !bareStart.MatchString(c.Reason) }
+
 // faultRow recognises whose fault a text of ECS speaks of.
 type faultRow struct {
 	pattern *regexp.Regexp

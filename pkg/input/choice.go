@@ -49,7 +49,8 @@ const (
 	RecoverLeave    Recovery = "leave"    // as it is
 )
 
-// WaitUntil says what the task waits for.
+// WaitUntil says what the task waits for: one of the two below, or the name of a
+// lifecycle stage in ECS's spelling.
 type WaitUntil string
 
 // What the task waits for.

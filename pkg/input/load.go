@@ -212,7 +212,7 @@ func (l *loader) inputs(in *Inputs, f, defaults *fields) {
 	in.MaxFailedTasks = one(l, "maxFailedTasks", f.MaxFailedTasks, parseFailedTasks)
 	in.OnFailure = one(l, "onFailure", f.OnFailure, oneOf(RecoverRollback, RecoverLeave))
 	in.OnCancel = one(l, "onCancel", f.OnCancel, oneOf(RecoverRollback, RecoverLeave))
-	in.WaitUntil = one(l, "waitUntil", f.WaitUntil, oneOf(UntilCompleted, UntilTraffic))
+	in.WaitUntil = one(l, "waitUntil", f.WaitUntil, parseWaitUntil)
 	in.BuildID = one(l, "buildId", f.BuildID, parseBuildID)
 	in.Action = one(l, "action", f.Action, oneOf(ActionContinue, ActionRollback))
 	in.HookID = one(l, "hookId", f.HookID, parseHookID)

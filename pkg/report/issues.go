@@ -103,11 +103,17 @@ func Warnings(r deploy.Result) []Issue {
 			all = append(all, Issue{s.Name + ": " + reasonText(s.Reason, s.Controller), "command resume lets it continue, or rolls it back"})
 		case wentBack(s):
 			all = append(all, Issue{fmt.Sprintf("%s: %s is not deployed: it was rolled back to %s, as requested", s.Name, ecs.ShortARN(s.Revision), ecs.ShortARN(s.Previous)), ""})
-		case s.Outcome.Good() && (s.Reason.Code == rollout.NothingRuns || s.Reason.Code == rollout.EarlySuccess):
+		case s.Outcome.Good() && noteworthy(s.Reason.Code):
 			all = append(all, Issue{s.Name + ": " + noteText(s.Reason, s.Controller), ""})
 		}
 	}
 	return all
+}
+
+// noteworthy reports whether a success has something to it that a person should
+// know before relying on it.
+func noteworthy(c rollout.Code) bool {
+	return c == rollout.NothingRuns || c == rollout.EarlySuccess || c == rollout.WaitsOn
 }
 
 // Line is the run in one line, for the end of the log.
@@ -151,6 +157,9 @@ func serviceLine(s deploy.ServiceResult, explain Explain) string {
 		text := fmt.Sprintf("%s runs %s", s.Name, revision)
 		if s.Reason.Code == rollout.NothingRuns {
 			text = fmt.Sprintf("%s is set to %s, and its desired count is 0", s.Name, revision)
+		}
+		if s.Reason.Code == rollout.StageReached {
+			text = fmt.Sprintf("%s: the deployment of %s has reached %s", s.Name, revision, s.Reason.Stage)
 		}
 		return text
 	case rollout.Unchanged:

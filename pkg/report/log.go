@@ -127,6 +127,8 @@ func (l *Log) showService(event any) {
 		l.warn(e.Service.Name, "registered without provenance tags, so that its build cannot be told from the revision: %s", e.Err)
 	case deploy.Started:
 		l.started(e)
+	case deploy.Marked:
+		l.marked(e)
 	case deploy.NotWaiting:
 		l.info(e.Service.Name, "not waiting for the deployment (wait: false); its outcome is not tracked")
 	case deploy.Happened:
@@ -196,8 +198,12 @@ func (l *Log) plan(e deploy.PlanMade) {
 	}
 	for _, s := range p.Services {
 		l.planService(p, s)
-		if newer, older := p.Older(s); older {
+		if newer, older := p.Older(s); older && p.Request.Rollout {
 			l.warn(s.Name.Name, "build %s replaces the newer build %s of this pipeline", p.Request.Origin.BuildID, newer)
+		}
+		l.stages(p, s)
+		if keep := s.Keep(); keep > 0 && p.Request.Wait && e.Limit > 0 && keep >= e.Limit {
+			l.info(s.Name.Name, "CodeDeploy keeps the previous tasks for %s after the traffic is shifted, which is not waited for", Duration(keep))
 		}
 		if wait := s.Wait(p.Request.Until); wait > 0 && p.Request.Wait {
 			l.info(s.Name.Name, "the deployment takes at least %s: bake time and traffic steps of the service's configuration", Duration(wait))
@@ -209,6 +215,32 @@ func (l *Log) plan(e deploy.PlanMade) {
 	if e.Rollback > 0 && len(p.Services) > 0 && p.Request.Wait && !p.Request.DryRun {
 		l.log.Debug(fmt.Sprintf("time limit: %s for the rollout, and %s for a rollback", minutes(e.Limit), minutes(e.Rollback)))
 	}
+}
+
+// marked says what was noted on a revision.
+func (l *Log) marked(e deploy.Marked) {
+	revision := ecs.ShortARN(e.Revision)
+	switch {
+	case e.Err != nil:
+		l.info(e.Service.Name, "could not change the tag %s of %s, by which a rollback knows whether tasks of it have run: %s", taskdef.UnprovenTag, revision, e.Err)
+	case e.Unproven:
+		l.info(e.Service.Name, "no task of %s has run: tagged it %s, so that a rollback passes it over", revision, taskdef.UnprovenTag)
+	default:
+		l.info(e.Service.Name, "tasks of %s run: removed its tag %s", revision, taskdef.UnprovenTag)
+	}
+}
+
+// stages says how a lifecycle stage is waited for where deployments have none.
+func (l *Log) stages(p *deploy.Plan, s deploy.ServicePlan) {
+	until := p.Request.Until
+	if !until.Stage() || !p.Request.Wait || s.HasStages() || s.Controller == nil {
+		return
+	}
+	kind := "a rolling deployment"
+	if s.Controller.Name() != "ECS" {
+		kind = "a deployment of " + s.Controller.Name()
+	}
+	l.info(s.Name.Name, "%s has no lifecycle stage %s: waiting until it has completed", kind, until)
 }
 
 func (l *Log) planService(p *deploy.Plan, s deploy.ServicePlan) {

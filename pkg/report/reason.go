@@ -84,6 +84,9 @@ func noteText(r rollout.Reason, controller string) string {
 		return text
 	case rollout.StageReached:
 		return "the deployment has reached the stage " + r.Stage + " and is still in progress"
+	case rollout.WaitsOn:
+		return fmt.Sprintf("all production traffic is on the new revision, and the full count of tasks runs; timeoutMinutes allows %s, and the service's configuration takes at least %s: %s continues with %s, and its alarms may still roll back",
+			minutes(r.After), Duration(r.Left), controller, cmp.Or(plain(r.Stage), "the rest"))
 	case rollout.EarlySuccess:
 		return fmt.Sprintf("ECS reports success with %d of %d tasks running (early success criteria): it continues to replace tasks, and neither circuit breaker nor alarms apply any more", r.Running, r.Desired)
 	case rollout.NothingRuns:

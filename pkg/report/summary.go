@@ -111,7 +111,7 @@ func serviceLink(s deploy.ServiceResult) string {
 
 func mark(s deploy.ServiceResult) string {
 	switch {
-	case s.Outcome.Good() && (s.Reason.Code == rollout.NothingRuns || s.Reason.Code == rollout.EarlySuccess):
+	case s.Outcome.Good() && noteworthy(s.Reason.Code):
 		return "⚠️"
 	case s.Outcome.Good(), s.Alone():
 		return "✅"

@@ -106,6 +106,7 @@ func (d *codeDeployment) readService(ctx context.Context) ([]Event, error) {
 	for _, m := range d.news.messages(s) {
 		events = append(events, d.news.tell(m)...)
 	}
+	events = append(events, d.news.folded(time.Now())...)
 	return events, nil
 }
 

@@ -30,6 +30,7 @@ type group struct {
 	rollsBackOn []string
 	successful  string // id of the last deployment that succeeded
 	inFlight    string // id of the deployment in progress; empty where there is none
+	pace        Pace
 }
 
 // patiently has calls of CodeDeploy, whose limits are per account and low, retried
@@ -134,7 +135,7 @@ func readGroup(ctx context.Context, api *codedeploy.Client, g group, s ecs.Servi
 }
 
 func groupFrom(application string, info types.DeploymentGroupInfo) group {
-	g := group{application: application, name: aws.ToString(info.DeploymentGroupName), rollsBackOn: rollsBackOn(info.AutoRollbackConfiguration)}
+	g := group{application: application, name: aws.ToString(info.DeploymentGroupName), rollsBackOn: rollsBackOn(info.AutoRollbackConfiguration), pace: paceFrom(info)}
 	if last := info.LastSuccessfulDeployment; last != nil {
 		g.successful = aws.ToString(last.DeploymentId)
 	}

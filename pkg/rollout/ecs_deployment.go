@@ -86,6 +86,7 @@ func (d *ecsDeployment) poll(ctx context.Context) ([]Event, error) {
 	d.readNewer(ctx)
 	d.reconcile(time.Now())
 	events = append(events, d.readTasks(ctx)...)
+	events = append(events, d.news.folded(time.Now())...)
 	return append(events, d.progress()...), nil
 }
 
@@ -281,9 +282,8 @@ func hopeless(ctx context.Context, doctor Doctor, news *news, s Snapshot, most i
 	if cause, is := diagnosis.Hopeless(causes, most); is {
 		return &Reason{Code: TasksFail, Cause: &cause, Count: cause.Count, Limit: most}, nil
 	}
-	if cause, is := diagnosis.Awaited(causes); is && news.troubles[cause.Reason] == 0 {
-		news.troubles[cause.Reason]++
-		return nil, []Event{{time.Now(), Waits{cause}}}
+	if cause, is := diagnosis.Awaited(causes); is {
+		return nil, news.waits(cause)
 	}
 	return nil, nil
 }
@@ -318,6 +318,9 @@ func (s Snapshot) doom() Doomed {
 // key is what is told of it, as a comparable value: that a rollback was requested,
 // and that it is in progress, are the same.
 func (d Doomed) key() any {
+	if d.Asked { // what ECS calls it afterwards is no news
+		return [3]any{false, true, ""}
+	}
 	return [3]any{strings.TrimPrefix(d.Status, "ROLLBACK_") == d.Status, d.Asked, d.Detail}
 }
 
@@ -338,7 +341,7 @@ func (d *ecsDeployment) stage(now time.Time) Stage {
 	}
 	if left := record.Strategy.Bake - now.Sub(d.baking); left > 0 {
 		step := max(time.Minute, (record.Strategy.Bake / 10).Truncate(time.Minute))
-		stage.Left = (left + step - 1) / step * step
+		stage.Left = min((left+step-1)/step*step, record.Strategy.Bake)
 	}
 	return stage
 }

@@ -20,7 +20,7 @@ type Said struct {
 	Text    string
 	Trouble bool // it says why tasks are not started
 	Hint    string
-	Times   int // how often it was said since it was last handed out; 1 at first
+	Times   int // how often it was said since it was last told; 1 at first
 }
 
 // Counts are the tasks of the deployment.

@@ -88,7 +88,7 @@ func judgeSuccess(s Snapshot) Verdict {
 		return Verdict{Succeeded, count}
 	case !s.Service.Strategy.EarlySuccess || !s.Listed:
 		return Verdict{Succeeded, Reason{}}
-	case s.Own.Running < s.Own.Desired && (s.Until == "" || s.Until == UntilCompleted) && s.Left > 0 && s.Hopeless == nil:
+	case s.Own.Running < s.Own.Desired && s.Until != UntilTraffic && s.Until != UntilEnded && s.Left > 0 && s.Hopeless == nil:
 		return Verdict{}
 	case s.Own.Running < s.Own.Desired || s.Counts().Others > 0:
 		count.Code = EarlySuccess

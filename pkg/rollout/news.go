@@ -4,6 +4,7 @@ package rollout
 // and not at every poll.
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -13,15 +14,25 @@ import (
 )
 
 type news struct {
-	said     map[string]bool // ids of service events
-	troubles map[string]int  // how often a reason was given that tasks are not started
-	routine  map[string]bool // bookkeeping of ECS that was told
-	states   map[string]any  // by what they are about
+	said    map[string]bool    // ids of service events
+	repeats map[string]*repeat // what the service says again and again, by what it is about
+	states  map[string]any     // by what they are about
 }
+
+// repeat is a message that was told, and how often it has come since.
+type repeat struct {
+	text  string
+	told  time.Time
+	times int
+}
+
+// foldFor is how long the repetitions of a message are counted before they are told
+// in one line.
+const foldFor = 10 * time.Minute
 
 // newNews has told what the service had said before.
 func newNews(before ecs.Service) *news {
-	n := &news{said: map[string]bool{}, troubles: map[string]int{}, routine: map[string]bool{}, states: map[string]any{}}
+	n := &news{said: map[string]bool{}, repeats: map[string]*repeat{}, states: map[string]any{}}
 	for _, m := range before.Events {
 		n.said[m.ID] = true
 	}
@@ -53,26 +64,52 @@ func (n *news) messages(s ecs.Service) []ecs.Message {
 
 // tell makes a message of the service news. A reason that tasks are not started is
 // told when it first comes up, with what to do about it: ECS says the same again
-// at every attempt. Bookkeeping in the same words is told once.
+// at every attempt. That, and bookkeeping in the same words, is counted: see folded.
 func (n *news) tell(m ecs.Message) []Event {
 	text := withoutService(m.Text)
 	cause, trouble := diagnosis.Trouble(m)
-	if !trouble {
-		if n.routine[text] {
-			return nil
-		}
-		n.routine[text] = true
-		return []Event{{m.Time, Said{Text: text, Times: 1}}}
+	about := text
+	if trouble {
+		about = cause.Reason
 	}
-	n.troubles[cause.Reason]++
-	if times := n.troubles[cause.Reason]; times > 1 {
+	if r := n.repeats[about]; r != nil {
+		r.text = text
+		r.times++
 		return nil
 	}
-	said := Event{m.Time, Said{Text: text, Trouble: true, Hint: cause.Hint, Times: 1}}
-	if cause.Waits() {
-		return []Event{said, {time.Now(), Waits{cause}}}
+	n.repeats[about] = &repeat{text: text, told: time.Now()}
+	if !trouble {
+		return []Event{{m.Time, Said{Text: text, Times: 1}}}
 	}
-	return []Event{said}
+	said := Event{m.Time, Said{Text: text, Trouble: true, Hint: cause.Hint, Times: 1}}
+	if !cause.Waits() || !diagnosis.Decisive(cause) {
+		return []Event{said}
+	}
+	return append([]Event{said}, n.waits(cause)...)
+}
+
+// waits tells once of each kind of fault that the deployment waits for it: events
+// and stopped tasks word the same differently.
+func (n *news) waits(cause diagnosis.Cause) []Event {
+	if !n.changed("waits for "+string(cause.Fault), true, false) {
+		return nil
+	}
+	return []Event{{time.Now(), Waits{cause}}}
+}
+
+// folded tells what was said again for a while, each message in one line with a
+// count. It is no trouble any more: that was told at first.
+func (n *news) folded(now time.Time) []Event {
+	var events []Event
+	for _, about := range slices.Sorted(maps.Keys(n.repeats)) {
+		r := n.repeats[about]
+		if r.times == 0 || now.Sub(r.told) < foldFor {
+			continue
+		}
+		events = append(events, Event{now, Said{Text: r.text, Times: r.times}})
+		r.told, r.times = now, 0
+	}
+	return events
 }
 
 // withoutService removes the "(service web) " with which ECS begins every event:

@@ -2,7 +2,9 @@ package rollout
 
 import (
 	"fmt"
+	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"ecsdeploy/pkg/ecs"
@@ -51,6 +53,34 @@ func TestNews(t *testing.T) {
 	if fmt.Sprint(told) != fmt.Sprint(want) {
 		t.Errorf("told\n%q\nwant\n%q", told, want)
 	}
+}
+
+// TestFolded: what a service says at every attempt is told at first, and later in
+// one line with a count.
+func TestFolded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNews(ecs.Service{})
+		var texts []string
+		var told []string
+		for minute := range 25 {
+			texts = append(texts, "(service web) has reached a steady state.")
+			for _, m := range n.messages(said(texts...)) {
+				for _, e := range n.tell(m) {
+					told = append(told, fmt.Sprint(minute, " ", e.What.(Said).Times))
+				}
+			}
+			for _, e := range n.folded(time.Now()) {
+				if what := e.What.(Said); what.Trouble || what.Hint != "" || what.Text != "has reached a steady state." {
+					t.Errorf("%+v", what)
+				}
+				told = append(told, fmt.Sprint(minute, " ", e.What.(Said).Times))
+			}
+			time.Sleep(time.Minute)
+		}
+		if want := []string{"0 1", "10 10", "20 10"}; !slices.Equal(told, want) {
+			t.Errorf("told %q, want %q", told, want)
+		}
+	})
 }
 
 func TestChanged(t *testing.T) {

@@ -20,6 +20,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"slices"
 	"time"
 
 	"ecsdeploy/pkg/diagnosis"
@@ -106,6 +107,9 @@ const (
 	UntilEnded Until = "ended"
 )
 
+// Stage reports whether it is a lifecycle stage that is waited for.
+func (u Until) Stage() bool { return u != "" && slices.Contains(Stages(), string(u)) }
+
 // Limits say what is not waited for.
 type Limits struct {
 	Timeout time.Duration
@@ -182,6 +186,7 @@ const (
 	NotInTime         Code = "notInTime"
 	TrafficShifted    Code = "trafficShifted" // success for who waits for the traffic
 	StageReached      Code = "stageReached"
+	WaitsOn           Code = "waitsOn"      // only a configured wait is left, which is longer than the time limit
 	EarlySuccess      Code = "earlySuccess" // before the full count of tasks
 	NothingRuns       Code = "nothingRuns"  // the desired count is 0
 	WrongDigest       Code = "wrongDigest"

@@ -34,6 +34,15 @@ type Provenance struct {
 	Base       string // the revision of infrastructure that it was made from, family:revision
 }
 
+// UnprovenTag marks a revision whose deployment succeeded while no task of it ran,
+// since the service's desired count was 0: that proves nothing of it.
+const UnprovenTag = "ecs-deploy:unproven"
+
+// Unproven reports whether the revision is marked as one of which no task has run.
+func (d Definition) Unproven() bool {
+	return d.doc.get("tags").find("key", UnprovenTag).get("value").str() != ""
+}
+
 // provenanceTag is the key of a tag and the member that it holds.
 type provenanceTag struct {
 	key   string
@@ -114,7 +123,7 @@ func (d Definition) Provenance() (Provenance, bool) {
 // It is an error if ECS would not take so many tags. Then nothing is added, for
 // half of a provenance says little.
 func (d Definition) WithProvenance(p Provenance) (Definition, error) {
-	doc, added := d.doc, 0
+	doc, added := d.doc.dropItem("tags", "key", UnprovenTag), 0
 	for _, t := range p.tags() {
 		if *t.value == "" {
 			doc = doc.dropItem("tags", "key", t.key)
@@ -132,7 +141,7 @@ func (d Definition) WithProvenance(p Provenance) (Definition, error) {
 // WithoutProvenance returns the definition without the tags of its provenance:
 // for identities that may not tag, and for what is to belong to infrastructure.
 func (d Definition) WithoutProvenance() Definition {
-	doc, p := d.doc, Provenance{}
+	doc, p := d.doc.dropItem("tags", "key", UnprovenTag), Provenance{}
 	for _, t := range p.tags() {
 		doc = doc.dropItem("tags", "key", t.key)
 	}
