@@ -70,13 +70,17 @@ func TestEndings(t *testing.T) {
 // ending is how a way to deploy ended, and after how long.
 type ending struct {
 	green   bool
+	warned  bool
 	after   time.Duration
 	outcome string
 }
 
 func (e ending) String() string {
 	mark := "🔴"
-	if e.green {
+	switch {
+	case e.warned:
+		mark = "🟡"
+	case e.green:
 		mark = "🟢"
 	}
 	return mark + " " + report.Duration(e.after)
@@ -147,7 +151,7 @@ func byTask(t *testing.T, scenario situation) ending {
 	var log bytes.Buffer
 	environ := environment(t, w, t.TempDir(), "command: rollout\nrepository: chat-app\ncluster: "+cluster+"\nservices: "+service)
 	run(t.Context(), environ, &log, w.Transport())
-	e := ending{green: !strings.Contains(log.String(), "result=Failed]"), after: time.Since(begin)}
+	e := ending{green: !strings.Contains(log.String(), "result=Failed]"), warned: strings.Contains(log.String(), "result=SucceededWithIssues]"), after: time.Since(begin)}
 	if m := regexp.MustCompile(`variable=outcome;isoutput=true\](\w+)`).FindStringSubmatch(log.String()); m != nil {
 		e.outcome = m[1]
 	}

@@ -685,6 +685,9 @@ func (d *deployment) Stop(ctx context.Context) error {
 	}
 	switch {
 	case d.record.fate.stop != nil:
+		if errors.Is(d.record.fate.stop, rollout.ErrNotOurs) {
+			d.verdict = rollout.Verdict{Outcome: rollout.Superseded, Reason: rollout.Reason{Code: rollout.ReplacedByOther}}
+		}
 		return d.record.fate.stop
 	case d.record.status == "SUCCESSFUL", d.record.status == "STOPPED":
 		return rollout.ErrEnded

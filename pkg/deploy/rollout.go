@@ -156,6 +156,9 @@ func (d *Deployer) followAll(ctx context.Context, r Request, l limit, all []move
 	}
 	_ = each(all, func(i int, m moved) error {
 		endings[i] = d.examine(ctx, m, d.follow(watch, r, l, m, total.of(i)))
+		if endings[i].verdict.Outcome.Good() && ctx.Err() == nil {
+			endings[i] = d.verify(ctx, m, endings[i]) // a wrong image is a failure of all
+		}
 		if endings[i].failed() && together {
 			fail(&siblingError{m.Name.Name})
 		}
@@ -274,6 +277,9 @@ func (d *Deployer) conclude(ctx context.Context, r Request, l limit, m moved, e 
 	case !e.failed() && culprit != "" && now.New: // paused ones too
 		e = d.goBack(ctx, l, m, e, culprit)
 		e.verdict = rollout.Verdict{Outcome: rollout.Failed, Reason: rollout.Reason{Code: SiblingFailed, Detail: culprit}}
+	case e.verdict.Reason.Code == rollout.WrongDigest && culprit == "":
+		// The deployment completed and its tasks are healthy: what runs is another
+		// push of the same tag, which is not for this run to replace.
 	case outcome == rollout.Failed || outcome == rollout.TimedOut:
 		if r.RollbackOnFailure {
 			d.View.Show(Failing{m.Name, e.verdict})
@@ -281,7 +287,7 @@ func (d *Deployer) conclude(ctx context.Context, r Request, l limit, m moved, e 
 		}
 		d.stillBlocks(m)
 	}
-	if e.verdict.Outcome.Good() {
+	if e.verdict.Reason.Code == rollout.CompletedAnyway && e.verdict.Outcome.Good() {
 		e = d.verify(ctx, m, e)
 	}
 	d.mark(ctx, r, m, e)

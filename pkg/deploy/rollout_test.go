@@ -101,7 +101,7 @@ func TestEndings(t *testing.T) {
 		{"no record to stop", fate{what: crashes, stop: rollout.ErrNoRecord}, nil, false, rollout.RolledBack, rollout.TasksFail, "", moved + "; start a web:1", "web:1"},
 		{"stopping denied", fate{what: crashes, stop: errDenied}, nil, false, rollout.RolledBack, rollout.TasksFail, "", moved + "; start a web:1", "web:1"},
 		{"stopping and moving denied", fate{what: crashes, stop: errDenied}, []fate{{refused: errDenied}}, false, rollout.Failed, rollout.TasksFail, NotAccepted, moved, "web:2"},
-		{"replaced before it is stopped", fate{what: crashes, stop: rollout.ErrNotOurs}, nil, false, rollout.Failed, rollout.TasksFail, OthersDeployment, moved, "web:2"},
+		{"replaced before it is stopped", fate{what: crashes, stop: rollout.ErrNotOurs}, nil, false, rollout.Superseded, rollout.ReplacedByOther, "", moved, "web:2"},
 		{"the rollback fails", fate{what: crashes, stuck: true}, nil, false, rollout.Failed, rollout.TasksFail, EndedBadly, moved + "; stop a web:2", "web:1"},
 		{"the rollback does not end", fate{what: crashes, backIn: time.Hour}, nil, false, rollout.Failed, rollout.TasksFail, StillInProgress, moved + "; stop a web:2", "web:1"},
 		{"moved back without success", fate{what: fails}, []fate{{what: fails}}, false, rollout.Failed, rollout.DeploymentStopped, EndedBadly, moved + "; start a web:1", "web:1"},

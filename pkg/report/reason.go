@@ -88,7 +88,11 @@ func noteText(r rollout.Reason, controller string) string {
 		return fmt.Sprintf("all production traffic is on the new revision, and the full count of tasks runs; timeoutMinutes allows %s, and the service's configuration takes at least %s: %s continues with %s, and its alarms may still roll back",
 			minutes(r.After), Duration(r.Left), controller, cmp.Or(plain(r.Stage), "the rest"))
 	case rollout.EarlySuccess:
-		return fmt.Sprintf("ECS reports success with %d of %d tasks running (early success criteria): it continues to replace tasks, and neither circuit breaker nor alarms apply any more", r.Running, r.Desired)
+		text := fmt.Sprintf("ECS reports success with %d of %d tasks running (early success criteria): it continues to replace tasks, and neither circuit breaker nor alarms apply any more", r.Running, r.Desired)
+		if r.Cause != nil {
+			text += fmt.Sprintf("; %s failed for the same reason: %s", count(r.Count, "task"), shorten(r.Cause.Clause(), briefLength))
+		}
+		return text
 	case rollout.NothingRuns:
 		return "the desired count is 0: no task runs, and nothing was verified"
 	}

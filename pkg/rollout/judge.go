@@ -92,6 +92,9 @@ func judgeSuccess(s Snapshot) Verdict {
 		return Verdict{}
 	case s.Own.Running < s.Own.Desired || s.Counts().Others > 0:
 		count.Code = EarlySuccess
+		if s.Hopeless != nil {
+			count.Cause, count.Count = s.Hopeless.Cause, s.Hopeless.Count
+		}
 		return Verdict{Succeeded, count}
 	}
 	return Verdict{Succeeded, Reason{}}
