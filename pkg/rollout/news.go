@@ -103,7 +103,7 @@ func (n *news) folded(now time.Time) []Event {
 	var events []Event
 	for _, about := range slices.Sorted(maps.Keys(n.repeats)) {
 		r := n.repeats[about]
-		if r.times == 0 || now.Sub(r.told) < foldFor {
+		if r.times < 2 || now.Sub(r.told) < foldFor { // once more is no news
 			continue
 		}
 		events = append(events, Event{now, Said{Text: r.text, Times: r.times}})
