@@ -34,6 +34,8 @@ func (e *ECS) resources(operation string, in awsapi.Object) []string {
 		list = "serviceDeploymentArns"
 	case "DescribeServiceRevisions":
 		list = "serviceRevisionArns"
+	case "TagResource", "UntagResource":
+		return []string{in.Str("resourceArn")}
 	}
 	var out []string
 	for _, ref := range in.Strings(list) {
