@@ -22,11 +22,14 @@ function rolloutStatements({ repository, cluster, service, logGroup, taskRole, e
   const ofService = (resource) => Stack.of(service).formatArn({
     service: 'ecs', resource, resourceName: `${cluster.clusterName}/${service.serviceName}/*`, arnFormat: ArnFormat.SLASH_RESOURCE_NAME,
   });
+  const revisions = Stack.of(service).formatArn({
+    service: 'ecs', resource: 'task-definition', resourceName: `${service.taskDefinition.family}:*`, arnFormat: ArnFormat.SLASH_RESOURCE_NAME,
+  });
   return [
     allow(['ecr:GetAuthorizationToken'], ['*']),
     allow(['ecr:DescribeRepositories', 'ecr:DescribeImages', 'ecr:BatchGetImage', 'ecr:GetDownloadUrlForLayer'], [repository.repositoryArn]),
     allow(['ecs:DescribeTaskDefinition', 'ecs:ListTaskDefinitions', 'ecs:RegisterTaskDefinition'], ['*']),
-    allow(['ecs:TagResource'], ['*'], { StringEquals: { 'ecs:CreateAction': 'RegisterTaskDefinition' } }),
+    allow(['ecs:TagResource', 'ecs:UntagResource'], [revisions]),
     allow(['ecs:DescribeServices', 'ecs:UpdateService', 'ecs:ListServiceDeployments'], [service.serviceArn]),
     allow(['ecs:DescribeServiceDeployments', 'ecs:DescribeServiceRevisions', 'ecs:StopServiceDeployment'],
       [ofService('service-deployment'), ofService('service-revision')]),
