@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"slices"
 	"testing"
+
+	"golang.org/x/tools/txtar"
 )
 
 // TestOutputsAreDeclared: what the transcripts set is declared in task.json, and may
@@ -25,17 +27,9 @@ func TestOutputsAreDeclared(t *testing.T) {
 		t.Fatal(err)
 	}
 	set := map[string]string{}
-	files, err := filepath.Glob("testdata/*.txtar")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no transcripts: %v", err)
-	}
 	variable := regexp.MustCompile(`##vso\[task\.setvariable variable=(\w+);isoutput=true\]`)
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, m := range variable.FindAllStringSubmatch(string(text), -1) {
+	for file, log := range transcriptLogs(t) {
+		for _, m := range variable.FindAllStringSubmatch(log, -1) {
 			set[m[1]] = file
 		}
 	}
@@ -51,4 +45,22 @@ func TestOutputsAreDeclared(t *testing.T) {
 			t.Errorf("%s sets %s, which task.json does not declare, or does not allow", file, name)
 		}
 	}
+}
+
+// transcriptLogs are the logs of the transcripts by their files' names.
+func transcriptLogs(t *testing.T) map[string]string {
+	t.Helper()
+	files, err := filepath.Glob("testdata/*.txtar")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no transcripts: %v", err)
+	}
+	logs := map[string]string{}
+	for _, file := range files {
+		archive, err := txtar.ParseFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		logs[filepath.Base(file)] = section(archive, "log")
+	}
+	return logs
 }
