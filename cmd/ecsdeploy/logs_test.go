@@ -65,7 +65,7 @@ func TestLogs(t *testing.T) {
 
 // logOf is the log of a rollout of build 17 as an agent shows it.
 func logOf(t *testing.T, scenario emulator.Scenario, minutes string) string {
-	w := settledWorld(t, situation{scenario, []string{"running 16", "image 17"}})
+	w := settledWorld(t, situation{scenario, []string{"checked", "running 16", "image 17"}})
 	var log bytes.Buffer
 	environ := environment(t, w, t.TempDir(), "command: rollout\nrepository: chat-app\ncluster: "+cluster+"\nservices: "+service+"\ntimeoutMinutes: "+minutes)
 	run(t.Context(), environ, &log, w.Transport())

@@ -6,6 +6,7 @@ package main
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsecr "github.com/aws/aws-sdk-go-v2/service/ecr"
@@ -53,6 +54,26 @@ func (w *world) performRunning(t *testing.T, verb string, args []string) bool {
 			}
 			return &emulator.Fault{Code: "InvalidParameterException", Message: "The target group does not have an associated load balancer."}
 		})
+	case "checked": // the container gets a health check
+		described, err := w.ecs.DescribeTaskDefinition(t.Context(), &ecs.DescribeTaskDefinitionInput{TaskDefinition: aws.String("chat-app")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := described.TaskDefinition
+		d.ContainerDefinitions[0].HealthCheck = &types.HealthCheck{Command: []string{"CMD-SHELL", "curl -f http://localhost:8080/healthz"}}
+		registered, err := w.ecs.RegisterTaskDefinition(t.Context(), &ecs.RegisterTaskDefinitionInput{
+			Family: d.Family, NetworkMode: d.NetworkMode, Cpu: d.Cpu, Memory: d.Memory, RequiresCompatibilities: d.RequiresCompatibilities,
+			ExecutionRoleArn: d.ExecutionRoleArn, ContainerDefinitions: d.ContainerDefinitions,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.ecs.UpdateService(t.Context(), &ecs.UpdateServiceInput{
+			Cluster: aws.String(cluster), Service: aws.String(service), TaskDefinition: registered.TaskDefinition.TaskDefinitionArn,
+		}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * time.Minute)
 	case "moved": // moved TAG BUILD: the tag now names the image of another build
 		w.pushAs(t, args[0], args[1], "amd64")
 	default:
