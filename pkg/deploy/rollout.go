@@ -152,6 +152,7 @@ func (d *Deployer) followAll(ctx context.Context, r Request, l limit, all []move
 				d.View.Show(NotWaiting{m.Name})
 			}
 		}
+		d.addresses(ctx, all, endings)
 		return results(all, endings), nil
 	}
 	_ = each(all, func(i int, m moved) error {
@@ -173,6 +174,7 @@ func (d *Deployer) followAll(ctx context.Context, r Request, l limit, all []move
 		return results(all, endings), err
 	}
 	broken := d.concludeAll(ctx, r, l, all, endings)
+	d.addresses(ctx, all, endings)
 	return results(all, endings), broken
 }
 

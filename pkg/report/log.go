@@ -250,7 +250,7 @@ func (l *Log) planService(p *deploy.Plan, s deploy.ServicePlan) {
 		if s.Back {
 			action = "roll back to " + ecs.ShortARN(s.Running.ARN())
 		}
-		l.info(name, "the deployment of %s is paused at hook %s: %s", s.Target, s.Other.Snapshot().HookID(), action)
+		l.info(name, "%s: %s; this run has it %s", s.Target, pausedText(s.Other.Snapshot()), action)
 		return
 	}
 	if s.Target.ARN() != "" && s.Lineage.Base.ARN() == "" && s.Lineage.File == "" { // command rollback
@@ -291,6 +291,15 @@ func (l *Log) planService(p *deploy.Plan, s deploy.ServicePlan) {
 	for _, absent := range s.Lineage.Base.Absent(p.Request.Change) {
 		l.info(name, "  removeEnvironment: %s does not exist", absent.Name)
 	}
+}
+
+// pausedText says where a deployment waits, and what becomes of it without an answer.
+func pausedText(s rollout.Snapshot) string {
+	reason := rollout.Reason{Hook: ecs.Hook{ID: s.HookID()}}
+	if s.CodeDeploy == nil && s.Record != nil {
+		reason.Hook, reason.Stage = s.Record.Waiting(), s.Record.Stage
+	}
+	return hookText(reason)
 }
 
 // lineage says what is unusual about what the revision is made from.
