@@ -73,7 +73,10 @@ func (e ending) configured(r Request, l limit, m moved) ending {
 	}
 	e.shifted = false
 	reason := rollout.Reason{Code: rollout.WaitsOn, After: l.forward(), Left: m.Wait(r.Until)}
-	if now.Record != nil {
+	if now.CodeDeploy == nil {
+		reason.Stage = "BAKE_TIME" // which ECS does not name for a rolling deployment
+	}
+	if now.Record != nil && now.Record.Stage != "" {
 		reason.Stage = now.Record.Stage
 	}
 	e.verdict = rollout.Verdict{Outcome: rollout.Succeeded, Reason: reason}
