@@ -6,6 +6,7 @@ import (
 	"ecsdeploy/pkg/emulator/awsapi"
 	"ecsdeploy/pkg/emulator/ecs"
 	"ecsdeploy/pkg/emulator/scenario"
+	"ecsdeploy/pkg/emulator/sts"
 )
 
 // How rollouts go.
@@ -28,6 +29,9 @@ type (
 	Express   = ecs.Express
 	Outsider  = ecs.Outsider
 )
+
+// Whom the emulated IAM trusts.
+type OIDCProvider = sts.OIDCProvider
 
 // What becomes of calls, and what is known of them.
 type (

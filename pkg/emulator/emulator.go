@@ -30,6 +30,7 @@ import (
 	"ecsdeploy/pkg/emulator/iam"
 	"ecsdeploy/pkg/emulator/logs"
 	"ecsdeploy/pkg/emulator/scheduler"
+	"ecsdeploy/pkg/emulator/sts"
 )
 
 // Options configures an [Emulator]. The zero value is a working one.
@@ -58,7 +59,7 @@ type Emulator struct {
 	logs       *logs.Logs
 	codedeploy *codedeploy.CodeDeploy
 	scheduler  *scheduler.Scheduler
-	sts        *STS
+	sts        *sts.STS
 }
 
 // New makes an emulator with nothing in it.
@@ -72,7 +73,7 @@ func New(o Options) (*Emulator, error) {
 	e.ecs = ecs.New(server, e.ecr, e.logs)
 	e.codedeploy = codedeploy.New(server, e.ecs)
 	elb.New(server, e.ecs)
-	e.sts = newSTS(server)
+	e.sts = sts.New(server)
 	events.New(server)
 	e.scheduler = scheduler.New(server)
 	e.Behave(o.Behaviour)
