@@ -4,6 +4,7 @@ package emulator
 
 import (
 	"ecsdeploy/pkg/emulator/awsapi"
+	"ecsdeploy/pkg/emulator/ecr"
 	"ecsdeploy/pkg/emulator/ecs"
 	"ecsdeploy/pkg/emulator/scenario"
 	"ecsdeploy/pkg/emulator/sts"
@@ -29,6 +30,9 @@ type (
 	Express   = ecs.Express
 	Outsider  = ecs.Outsider
 )
+
+// What scans of images find.
+type Scan = ecr.Scan
 
 // Whom the emulated IAM trusts.
 type OIDCProvider = sts.OIDCProvider

@@ -155,6 +155,11 @@ func (e *Emulator) Behave(b Behaviour) {
 	e.ecr.RefusesRepeated = b.RefuseRepeatedPut
 }
 
+// SetScan sets what scans of a repository's images find from now on, also of images that are there. They take 20 s after the push.
+func (e *Emulator) SetScan(repository string, scan Scan) error {
+	return e.ecr.SetScan(repository, scan)
+}
+
 // Retag moves a tag of a repository to another image of it, as somebody's push under the same tag does; also where tags are immutable, as after
 // a deletion.
 func (e *Emulator) Retag(repository, tag, digest string) error {

@@ -1,6 +1,6 @@
 // Package ecr is Amazon ECR: the API for repositories, images and authorization tokens, and the registry behind it, over one store that both show.
 //
-// What it does not do: it has no lifecycle policies, no replication, no pull-through cache and no image scans.
+// What it does not do: it has no lifecycle policies, no replication, no pull-through cache and no enhanced scans.
 // https://docs.aws.amazon.com/AmazonECR/latest/APIReference/
 package ecr
 
@@ -76,6 +76,7 @@ func (e *ECR) Service() *awsapi.Service {
 			"CreateRepository":            awsapi.Op(schemas.CreateRepositoryRequest, schemas.CreateRepositoryResponse, e.createRepository),
 			"DeleteRepository":            awsapi.Op(schemas.DeleteRepositoryRequest, schemas.DeleteRepositoryResponse, e.deleteRepository),
 			"DescribeImages":              awsapi.Op(schemas.DescribeImagesRequest, schemas.DescribeImagesResponse, e.describeImages),
+			"DescribeImageScanFindings":   awsapi.Op(schemas.DescribeImageScanFindingsRequest, schemas.DescribeImageScanFindingsResponse, e.describeImageScanFindings),
 			"DescribeRepositories":        awsapi.Op(schemas.DescribeRepositoriesRequest, schemas.DescribeRepositoriesResponse, e.describeRepositories),
 			"GetAuthorizationToken":       awsapi.Op(schemas.GetAuthorizationTokenRequest, schemas.GetAuthorizationTokenResponse, e.getAuthorizationToken),
 			"ListImages":                  awsapi.Op(schemas.ListImagesRequest, schemas.ListImagesResponse, e.listImages),
