@@ -104,7 +104,7 @@ func TestPermissions(t *testing.T) {
 }
 
 // withoutPolicy need no permission, or are called to suggest a name and denied without harm.
-var withoutPolicy = map[string]bool{"sts:GetCallerIdentity": true, "ecs:ListClusters": true, "ecs:ListServices": true}
+var withoutPolicy = map[string]bool{"sts:GetCallerIdentity": true, "ecs:ListClusters": true, "ecs:ListServices": true, "ecr:DescribeRepositoryCreationTemplates": true}
 
 // unmeasured are checked by AWS as part of other calls, and by the emulator not at all.
 var unmeasured = map[string]bool{

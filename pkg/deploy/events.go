@@ -72,7 +72,12 @@ type (
 		Err     error
 	}
 	// RepositoryCreated says that the repository was created.
-	RepositoryCreated struct{ URI string }
+	RepositoryCreated struct {
+		URI string
+		// Template is the creation template by which ECR itself creates it at the
+		// push; empty where it was created now.
+		Template string
+	}
 	// PushProgress is how far a push is.
 	PushProgress struct{ Now image.Progress }
 	// Pushed is the end of a push.

@@ -206,7 +206,7 @@ func (d *Deployer) repositoryFor(ctx context.Context, p *Plan) (ecr.Repository, 
 	if err != nil {
 		return repository, about(mistake.Repository, err)
 	}
-	d.View.Show(RepositoryCreated{repository.URI})
+	d.View.Show(RepositoryCreated{repository.URI, repository.Template})
 	return repository, nil
 }
 

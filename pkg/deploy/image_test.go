@@ -107,7 +107,7 @@ func (c *cloud) push(t *testing.T, d *Deployer, uri, content string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	made, err := mutate.AppendLayers(empty.Image, static.NewLayer([]byte(uri+content), types.DockerLayer))
+	made, err := mutate.AppendLayers(empty.Image, static.NewLayer([]byte(uri+content), types.DockerUncompressedLayer))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -147,7 +147,7 @@ func TestProof(t *testing.T) {
 		digest := c.push(t, d, "registry.example/web:2", "new")
 		result, err := d.Run(t.Context(), rolling("registry.example/web:2", "a"))
 		if err != nil || outcomes(result) != "succeeded" || result.Services[0].Proof.Verified != 2 || result.Image.Digest != digest {
-			t.Errorf("%+v, %v", result, err)
+			t.Errorf("%+v, %v, %v", result, err, shown[ImageUnchecked](view))
 		}
 		if len(shown[Verified](view)) != 1 {
 			t.Error("not told")

@@ -397,10 +397,8 @@ func (e *engine) export(ctx context.Context, m *Image, id string, want Platform,
 
 // fill spools what the engine hands out.
 func (e *engine) fill(ctx context.Context, t *spool, id string, p *progress) error {
-	sctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	timer := time.AfterFunc(exportStall, func() { cancel(errStalled) })
-	defer timer.Stop()
+	sctx, watch := watchStall(ctx, exportStall)
+	defer watch.stop()
 
 	resp, err := e.get(sctx, imagePath(id, "get"))
 	if err == nil && resp.StatusCode != http.StatusOK {
@@ -412,7 +410,7 @@ func (e *engine) fill(ctx context.Context, t *spool, id string, p *progress) err
 		_, err = t.ReadFrom(readerFunc(func(b []byte) (int, error) {
 			n, err := resp.Body.Read(b)
 			if n > 0 {
-				timer.Reset(exportStall)
+				watch.moved(n)
 				p.add(int64(n), 0)
 			}
 			return n, err

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -17,6 +18,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+	"github.com/klauspost/compress/zstd"
 )
 
 // stored is an image that another tool has put into a registry, right or wrong:
@@ -354,7 +356,7 @@ func TestWhatCannotBeInflated(t *testing.T) {
 func TestUnpack(t *testing.T) {
 	raw := rawLayer(t, 1, 200_000)
 	packed := gzipped(t, raw)
-	zstd := compress(t, newCompressor(codecOf(t, Zstd)), raw)
+	frames := compress(t, newCompressor(codecOf(t, Zstd)), raw)
 	for _, c := range []struct {
 		name string
 		data []byte
@@ -362,12 +364,12 @@ func TestUnpack(t *testing.T) {
 	}{
 		{"raw", raw, ""},
 		{"gzip", packed, ""},
-		{"zstd", zstd, ""},
+		{"zstd", frames, ""},
 		{"members", append(slices.Clone(gzipped(t, raw[:1000])), gzipped(t, raw[1000:])...), ""},
 		{"padded with NUL", append(slices.Clone(packed), make([]byte, 1000)...), ""},
 		{"padded with text", append(slices.Clone(packed), "more"...), "gzip"},
 		{"cut gzip", packed[:len(packed)-9], "unexpected EOF"},
-		{"cut zstd", zstd[:len(zstd)-9], "unexpected EOF"},
+		{"cut zstd", frames[:len(frames)-9], "unexpected EOF"},
 		{"bzip2", []byte("BZh9 and so on"), "bzip2"},
 	} {
 		got, err := unpack(t.Context(), bytes.NewReader(c.data), int64(len(c.data)))
@@ -430,3 +432,68 @@ func TestManyLayersAreForeseen(t *testing.T) {
 }
 
 func textLogger(w io.Writer) *slog.Logger { return slog.New(slog.NewTextHandler(w, nil)) }
+
+// Zstd with a window that would take much memory is passed on as it is.
+func TestWideWindow(t *testing.T) {
+	raw := rawLayer(t, 1, 20<<20)
+	wide, err := zstd.NewWriter(nil, zstd.WithWindowSize(2*maxWindow), zstd.WithSingleSegment(false))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var packed bytes.Buffer
+	wide.Reset(&packed)
+	if _, err := wide.Write(raw); err != nil {
+		t.Fatal(err)
+	}
+	if err := wide.Close(); err != nil {
+		t.Fatal(err)
+	}
+	k := layerCheck{desc: v1.Descriptor{Digest: digestOf(packed.Bytes()), Size: int64(packed.Len())}, diffID: digestOf(raw), number: 1, count: 1}
+	r := k.checked(t.Context(), nopCloser{bytes.NewReader(packed.Bytes())})
+	defer r.Close()
+	if got, err := io.ReadAll(r); err != nil || !bytes.Equal(got, packed.Bytes()) {
+		t.Errorf("%d of %d bytes: %v", len(got), packed.Len(), err)
+	}
+}
+
+// What ECR refuses comes with what to do about it; what another registry refuses,
+// without.
+func TestRefusalsHaveHints(t *testing.T) {
+	const ecr, other = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/app", "registry.test/app"
+	for _, c := range []struct {
+		status              int
+		code, message, hint string
+	}{
+		{405, "UNSUPPORTED", "Invalid parameter at 'ImageManifest' failed to satisfy constraint: 'Limit on number of layers per image exceeded'", "merge layers"},
+		{405, "UNSUPPORTED", "Invalid parameter at 'ImageManifest' failed to satisfy constraint: 'Invalid JSON syntax'", "--provenance=false"},
+		{400, "TAG_INVALID", "The image tag '1' already exists in the 'app' repository and cannot be overwritten because the tag is immutable.", "exclusion filter"},
+		{400, "ImageTagAlreadyExistsException", "", "immutable"},
+		{400, "DENIED_X", "The repository is a pull through cache repository", "another repository"},
+		{400, "IMAGE_ARCHIVED", "The image is archived", "restore it"},
+		{400, "LimitExceededException", "The number of tags per image exceeds the limit", "1,000 tags"},
+		{400, "LimitExceededException", "The maximum number of images was reached", "lifecycle policy"},
+		{400, "LimitExceededException", "quota limit", "Service Quotas"},
+		{400, "KmsException", "the KMS key is disabled", "KMS key"},
+		{400, "MANIFEST_INVALID", "no", ""},
+	} {
+		err := &statusError{Operation: opPutManifest, Status: c.status, Errors: []registryError{{Code: c.code, Message: c.message}}}
+		refused, ok := as[*RefusedError](explain(err, ecr, ecr))
+		if ok != (c.hint != "") || ok && !strings.Contains(refused.Hint(), c.hint) {
+			t.Errorf("%s %s: %v, want a hint of %q", c.code, c.message, refused, c.hint)
+		}
+		if _, ok := as[*RefusedError](explain(err, other, other)); ok {
+			t.Errorf("%s %s: another registry's refusal has a hint of ECR", c.code, c.message)
+		}
+	}
+}
+
+// A source registry that wants credentials: the error says for which host they were
+// missing, and in which file.
+func TestMissingCredentials(t *testing.T) {
+	n := &network{hosts: map[string]http.Handler{"https://registry.test": answer(401, "UNAUTHORIZED", "authentication required", "WWW-Authenticate", "Basic")}}
+	_, err := Open(t.Context(), "docker://registry.test/app:1", Options{Transport: n, Environ: environ(map[string]string{"DOCKER_CONFIG": "/home/agent/docker"})})
+	denied, ok := as[*DeniedError](err)
+	if !ok || !strings.Contains(denied.Hint(), "registry.test") || !strings.Contains(denied.Hint(), "config.json") {
+		t.Errorf("%v", err)
+	}
+}

@@ -195,7 +195,8 @@ func (p *push) run(ctx context.Context) (Result, error) {
 	var c *content
 	g, gctx := errgroup.WithContext(ctx)
 	d := p.image.Describe() // changes when it is loaded
-	if d.Kind != KindRegistry && (p.image.content == nil || p.image.content.compresses()) {
+	ahead := d.Kind != KindRegistry && (p.image.content == nil || p.image.content.compresses())
+	if ahead {
 		g.Go(func() error { stored = p.known(gctx, s, d); return nil })
 	}
 	g.Go(func() (err error) { c, err = early.loaded(gctx, p); return err })
@@ -215,7 +216,7 @@ func (p *push) run(ctx context.Context) (Result, error) {
 	there := newInventory()
 	p.take(ctx, there, c, stored)
 	proven := func(ctx context.Context) map[v1.Hash]v1.Descriptor {
-		if c.unbuilt != nil || p.client.unknown.Load() {
+		if ahead || p.client.unknown.Load() {
 			return stored
 		}
 		return p.known(ctx, s, d)

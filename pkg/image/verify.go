@@ -135,6 +135,11 @@ func (k layerCheck) compare(ctx context.Context, r io.Reader) error {
 		return context.Cause(ctx)
 	case errors.As(err, &source):
 		return err
+	case errors.Is(err, zstd.ErrWindowSizeExceeded), errors.Is(err, zstd.ErrDecoderSizeExceeded):
+		// An engine may have the memory for it. All of it is read, since that is what
+		// whoever sends the layer meanwhile relies on.
+		_, err := io.Copy(io.Discard, r)
+		return err
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		e := k.failed("ends before its compressed data does: it is truncated")
 		e.hint = "the layer was cut off when it was written or copied; " + rebuild
@@ -150,7 +155,7 @@ const (
 	layerFloor  = 16 << 30 // for a layer, which is not stored unpacked
 	spoolFloor  = 2 << 30  // for an archive, which is
 	inflatePart = 256 << 10
-	maxWindow   = 64 << 20 // of zstd; peers refuse larger ones as well
+	maxWindow   = 16 << 20 // of zstd: memory for each layer; tools that build images use 8 MiB at most
 )
 
 // unpack returns the digest of what a layer of size bytes unpacks to. Whether it

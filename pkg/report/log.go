@@ -88,7 +88,11 @@ func (l *Log) Show(event any) {
 	case deploy.HistoryUnread:
 		l.warn(e.Service.Name, "could not read which of the service's deployments succeeded (%s); building on the pipeline's newest revision", e.Err)
 	case deploy.RepositoryCreated:
-		l.info("", "created repository %s", e.URI)
+		if e.Template != "" {
+			l.info("", "repository %s does not exist: ECR creates it at this push, by the creation template %s", e.URI, e.Template)
+		} else {
+			l.info("", "created repository %s", e.URI)
+		}
 	case deploy.PushProgress:
 		l.push(e.Now)
 	case deploy.Pushed:
@@ -407,16 +411,17 @@ func statusText(s rollout.Status) (slog.Level, string) {
 }
 
 func heartbeatText(h rollout.Heartbeat) string {
-	text := countsText(h.Counts)
-	if h.Healthy >= 0 {
-		text += fmt.Sprintf(", %d healthy", h.Healthy)
-	}
+	text := healthText(h.Counts, h.Healthy)
 	if h.Stage != "" {
-		text += ", " + plain(h.Stage)
+		text += "; " + plain(h.Stage)
 	}
 	text += fmt.Sprintf("; %s elapsed, %s left", Duration(h.Elapsed), Duration(h.Left))
 	if h.Said.Text != "" {
-		text += fmt.Sprintf("; last event, %s ago: %s", Duration(time.Since(h.Said.Time)), shorten(h.Said.Text, 160))
+		said := h.Said.Text
+		if strings.HasPrefix(said, "(service ") { // the line has its name in front already
+			_, said, _ = strings.Cut(said, ") ")
+		}
+		text += fmt.Sprintf("; last event, %s ago: %s", Duration(time.Since(h.Said.Time)), shorten(said, 160))
 	}
 	return text
 }

@@ -144,6 +144,7 @@ func told(t *testing.T) []struct {
 		{deploy.BusyWith{Service: web, Other: now, Do: deploy.Supersede, Stop: true}, "web: WARN deployment ecs-svc/2, revision web:2 is in progress: stopping it, so that this one can start (whenBusy: supersede)"},
 		{deploy.RevisionKept{Service: web, Revision: definitions + "web:2"}, "web: web:2 is already up to date; no new revision registered"},
 		{deploy.Registered{Service: web, Revision: definitions + "web:2"}, "web: registered revision web:2"},
+		{deploy.NotStored{Service: web, Revision: definitions + "web:2", Members: []string{"a", "b"}}, "web: WARN web:2 lacks members that were sent, since ECS does not know them: a, b"},
 		{deploy.Untagged{Service: web, Err: errDenied}, "web: WARN registered without provenance tags, so that its build cannot be told from the revision: " + errDenied.Error()},
 		{deploy.Started{Service: web, Now: now}, "web: moving from web:1 to web:2, deployment ecs-svc/2"},
 		{deploy.Started{Service: web, Now: now, Digest: true}, "web: the tag of the image was pushed again: starting a new deployment of web:2 (ecs-svc/2), since its tasks run another digest"},
@@ -218,8 +219,8 @@ func happenings() []struct {
 		{rollout.Status{ID: "d-2", Status: "Succeeded", Rollback: true}, "CodeDeploy rolls back with deployment d-2, which has succeeded"},
 		{rollout.Waits{Cause: diagnosis.Cause{Fault: diagnosis.Capacity}}, "waiting for capacity: the deployment is not given up for this"},
 		{rollout.Waits{}, "waiting for the cluster or its infrastructure to recover: the deployment is not given up for this"},
-		{rollout.Heartbeat{Counts: rollout.Counts{Running: 1, Desired: 2}, Healthy: 1, Stage: "SCALE_UP", Elapsed: 2 * time.Minute, Left: 28 * time.Minute, Said: ecs.Message{Time: time.Now().Add(-time.Minute), Text: "has started 1 tasks."}},
-			"1 of 2 running, 1 healthy, scale up; 2m elapsed, 28m left; last event, 1m ago: has started 1 tasks."},
+		{rollout.Heartbeat{Counts: rollout.Counts{Running: 1, Desired: 2, Others: 2}, Healthy: 1, Stage: "SCALE_UP", Elapsed: 2 * time.Minute, Left: 28 * time.Minute, Said: ecs.Message{Time: time.Now().Add(-time.Minute), Text: "(service web) has started 1 tasks."}},
+			"1 of 2 running, 1 healthy; 2 of the previous deployment; scale up; 2m elapsed, 28m left; last event, 1m ago: has started 1 tasks."},
 		{rollout.Heartbeat{Counts: rollout.Counts{Running: 1, Desired: 2}, Healthy: -1, Elapsed: 2 * time.Minute, Left: 28 * time.Minute}, "1 of 2 running; 2m elapsed, 28m left"},
 	}
 }

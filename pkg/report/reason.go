@@ -193,8 +193,15 @@ func statusWords(status string) string {
 }
 
 // countsText says how many tasks a deployment has.
-func countsText(c rollout.Counts) string {
+func countsText(c rollout.Counts) string { return healthText(c, -1) }
+
+// healthText says how many tasks a deployment has, and how many of the running ones
+// are healthy; -1 is not known.
+func healthText(c rollout.Counts, healthy int) string {
 	text := fmt.Sprintf("%d of %d running", c.Running, c.Desired)
+	if healthy >= 0 {
+		text += fmt.Sprintf(", %d healthy", healthy)
+	}
 	if c.Pending > 0 {
 		text += fmt.Sprintf(", %d pending", c.Pending)
 	}

@@ -57,7 +57,7 @@ func overview(b *strings.Builder, r deploy.Result, explain Explain) {
 // overallMark is that of the services which ended worst; a success with a warning
 // stands before one without.
 func overallMark(r deploy.Result) string {
-	worst := mark(deploy.ServiceResult{Outcome: r.Outcome()})
+	worst := mark(deploy.ServiceResult{Service: r.Services[0].Service, Outcome: r.Outcome()})
 	for _, s := range r.Services {
 		if s.Outcome.Good() && r.Outcome().Good() && mark(s) != worst {
 			return mark(s)
@@ -140,8 +140,8 @@ func revisionText(s deploy.ServiceResult) string {
 func resolvedText(s deploy.ServiceResult) string {
 	p := s.Proof
 	switch {
-	case len(p.Wanted) == 0:
-		return "" // nothing was compared
+	case len(p.Wanted) == 0, s.Controller == "CodeDeploy":
+		return "" // nothing was compared, or ECS resolves nothing
 	case p.ResolvedErr != nil:
 		return text("not verified: " + p.ResolvedErr.Error())
 	case len(p.Resolved.Wrong) > 0:
@@ -329,7 +329,8 @@ func withoutControls(s string) string {
 // pre makes s a line of a preformatted block. An empty line would end the HTML
 // block that Markdown leaves alone.
 func pre(s string) string {
-	if strings.TrimSpace(s) == "" {
+	s = strings.ReplaceAll(s, "\t", "    ")
+	if strings.TrimSpace(withoutControls(s)) == "" {
 		return "&nbsp;"
 	}
 	return strings.TrimSuffix(strings.TrimPrefix(code(s), "<code>"), "</code>")

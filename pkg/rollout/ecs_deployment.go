@@ -221,7 +221,10 @@ func (d *ecsDeployment) readNewer(ctx context.Context) {
 // reconcile measures for how long the views of the deployment have disagreed.
 func (d *ecsDeployment) reconcile(now time.Time) {
 	s := &d.snapshot
-	_, replaced := s.replacement()
+	other, replaced := s.replacement()
+	if replaced {
+		s.Newer = other.ID // the list forgets it when it has been rolled back
+	}
 	final := s.Record != nil && s.Record.Final() || s.Own.RolloutState == "FAILED"
 	primary := s.Service.Primary()
 	steady := len(s.Service.Deployments) == 1 && primary.Running == primary.Desired && primary.Pending == 0

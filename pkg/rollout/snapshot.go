@@ -36,7 +36,8 @@ type Snapshot struct {
 	// Record is ECS's record of the deployment; nil where it cannot be read, or
 	// not yet.
 	Record *ecs.ServiceDeployment
-	// Newer is the id of a deployment that ECS's history has after ours.
+	// Newer is the id of a deployment that came after ours, as ECS's history or an
+	// earlier reading of the list has it.
 	Newer string
 	// RollsBackTo is the id of the deployment to which ECS said that it rolls back.
 	RollsBackTo string

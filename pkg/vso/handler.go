@@ -9,7 +9,7 @@
 // Warnings and errors become issues of the run, without the time, which the
 // agent adds itself: "service: message  key=value". Debug records become debug
 // lines. Two attributes are special where they stand outside any group:
-// service is the column in front, hint the line below.
+// service is the column in front, hint the line below, within the issue where there is one.
 
 package vso
 
@@ -109,6 +109,9 @@ func (h *handler) Handle(_ context.Context, r slog.Record) error {
 	if multiline {
 		first += indented(more, "  ")
 	}
+	if l.hint != "" { // within the issue, so that the run's page shows it
+		first += "\n" + l.hintLine()
+	}
 	switch {
 	case r.Level >= slog.LevelError:
 		c.send(LogIssue(Error, first))
@@ -116,13 +119,6 @@ func (h *handler) Handle(_ context.Context, r slog.Record) error {
 		c.send(LogIssue(Warning, first))
 	default:
 		c.send(Debug(first))
-		if l.hint != "" {
-			c.send(Debug(l.hintLine()))
-		}
-		return nil
-	}
-	if l.hint != "" {
-		c.print(l.hintLine())
 	}
 	return nil
 }
