@@ -6,9 +6,9 @@ package ecr
 
 import (
 	"cmp"
-	"crypto/rand"
 	"encoding/base64"
 	"maps"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"slices"
@@ -25,11 +25,12 @@ type ECR struct {
 	*awsapi.Server
 	registryState
 	Store           *blobStore
+	passwords       *rand.Rand
 	RefusesRepeated bool // to put a manifest again under an immutable tag that it already has
 }
 
 func New(server *awsapi.Server, store *blobStore) *ECR {
-	e := &ECR{Server: server, Store: store}
+	e := &ECR{Server: server, Store: store, passwords: rand.New(rand.NewPCG(20, 16))}
 	e.init()
 	server.Reached = e.registryHost
 	server.Handle("AmazonEC2ContainerRegistry_V20150921", e.Service())
@@ -105,8 +106,18 @@ func (e *ECR) registryHost(r *http.Request) (host, scheme string) {
 	return host, scheme
 }
 
+// password makes the next password of the registry: another one every time, and alike in every run, so that runs can be compared.
+func (e *ECR) password() string {
+	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+	out := make([]byte, 52)
+	for i := range out {
+		out[i] = letters[e.passwords.IntN(len(letters))]
+	}
+	return string(out)
+}
+
 func (e *ECR) getAuthorizationToken(c *awsapi.Invocation) (awsapi.Object, error) {
-	password := rand.Text() + rand.Text()
+	password := e.password()
 	expires := c.Now.Add(tokenLife)
 	e.tokens[password] = registryToken{expires, c.Principal}
 	return awsapi.Object{"authorizationData": []any{awsapi.Object{
