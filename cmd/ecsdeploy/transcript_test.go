@@ -138,6 +138,7 @@ func play(t *testing.T, archive *txtar.Archive) {
 	for _, temp := range temps {
 		text = strings.ReplaceAll(text, temp, "TEMP")
 	}
+	text = tokens.ReplaceAllString(text, "")
 	text = named(vary.ReplaceAllString(unnamed.ReplaceAllString(text, "ecsdeploy-N.md"), ""))
 	if untimed {
 		text = stamps.ReplaceAllString(seen.ReplaceAllString(text, ""), "HH:MM:SS")
@@ -184,11 +185,12 @@ func left(t *testing.T, temps []string) map[string]string {
 	return found
 }
 
-// What differs from run to run: the summary's file name, how far a push is when
+// What differs from run to run: the summary's file name, ECR's tokens, how far a push is when
 // one of its layers ends, and, where the SDK waits at random before it tries
 // again, the times, and what a poll happens to see at its own.
 var (
 	unnamed = regexp.MustCompile(`ecsdeploy-\d+\.md`)
+	tokens  = regexp.MustCompile(`(?m)(^##vso\[task\.setsecret\](AWS(:|%AZP253A))?([A-Z2-7]{52}|[\w+/]{60,}=*)\n)+`) // of ECR, masked as soon as one of several readings has them
 	vary    = regexp.MustCompile(`##vso\[task\.setprogress value=\d+\]Pushing\n`)
 	seen    = regexp.MustCompile(`(?m)^(\S+  \S+  (\d+ of|has |\(deployment).*|##vso\[task\.setprogress value=\d+\]Rolling out)\n`)
 	stamps  = regexp.MustCompile(`\d\d:\d\d:\d\d|\d+ s\b`)
