@@ -258,7 +258,7 @@ func hookFailed(stage, what string) cause {
 	return because(strings.TrimSpace(stage + " lifecycle hook(s) failed. " + what))
 }
 
-// giveBack is the way back of a deployment that shifts traffic: once the blue tasks are all there they get the traffic again, and the others go.
+// giveBack is the rollback of a deployment that shifts traffic: once the blue tasks are all there they get the traffic again, and the others go.
 func (e *ECS) giveBack(s *Service, d *Deployment, now time.Time) {
 	r := d.release
 	if s.Ready(d) < s.Desired {
