@@ -39,7 +39,7 @@ func (d *Deployer) goBack(ctx context.Context, l limit, m moved, e ending, culpr
 	case err != nil:
 		e.rollback = Rollback{Wanted: true, To: to, Code: codeOf(err), Err: err}
 	default:
-		if e.failed() {
+		if e.failed(m) {
 			culprit = ""
 		}
 		d.View.Show(RollingBack{Service: m.Name, To: to, Other: culprit, Refused: refused})

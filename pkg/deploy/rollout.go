@@ -37,9 +37,12 @@ type ending struct {
 }
 
 // failed reports whether the service does not run what it should, and never will.
-func (e ending) failed() bool {
+// A rollback that was asked for is what it should do.
+func (e ending) failed(m moved) bool {
 	switch e.verdict.Outcome {
-	case rollout.Failed, rollout.RolledBack, rollout.Superseded:
+	case rollout.RolledBack:
+		return !m.Back
+	case rollout.Failed, rollout.Superseded:
 		return true
 	case rollout.TimedOut:
 		return !e.shifted
@@ -185,7 +188,7 @@ func (d *Deployer) followAll(ctx context.Context, r Request, l limit, all []move
 	}
 	_ = each(all, func(i int, m moved) error {
 		endings[i] = d.examine(ctx, m, d.follow(watch, r, l, m, total.of(i)))
-		if endings[i].failed() && together {
+		if endings[i].failed(m) && together {
 			fail(&siblingError{m.Name.Name})
 		}
 		return nil
@@ -271,7 +274,7 @@ func (d *Deployer) concludeAll(ctx context.Context, r Request, l limit, all []mo
 	culprit := ""
 	if len(all) > 1 && r.RollbackOnFailure {
 		for i, e := range endings {
-			if e.failed() && culprit == "" {
+			if e.failed(all[i]) && culprit == "" {
 				culprit = all[i].Name.Name
 			}
 		}
@@ -299,7 +302,7 @@ func (d *Deployer) conclude(ctx context.Context, r Request, l limit, m moved, e 
 		// Nothing is wrong with the revision: only the time limit has passed.
 		e.rollback = Rollback{Code: TrafficStays, To: m.Good}
 		return e, nil
-	case !e.failed() && culprit != "" && now.New: // paused ones too
+	case !e.failed(m) && culprit != "" && now.New: // paused ones too
 		e = d.goBack(ctx, l, m, e, culprit)
 		e.verdict = rollout.Verdict{Outcome: rollout.Failed, Reason: rollout.Reason{Code: SiblingFailed, Detail: culprit}}
 	case outcome == rollout.Failed || outcome == rollout.TimedOut:
