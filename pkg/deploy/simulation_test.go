@@ -160,7 +160,7 @@ func draw(seed uint64) *world {
 		w.scenarios = append(w.scenarios, scenario)
 	}
 	w.request = deploy.Request{
-		Rollout: true, Wait: r.IntN(15) != 0, Timeout: pick[time.Duration](r, 4, 10, 20, 30) * time.Minute, TimeoutGiven: true,
+		Rollout: w.command == rollOut, Wait: r.IntN(15) != 0, Timeout: pick[time.Duration](r, 4, 10, 20, 30) * time.Minute, TimeoutGiven: true,
 		WhenBusy: pick(r, deploy.Wait, deploy.Wait, deploy.Supersede, deploy.Fail), MaxFailedTasks: pick(r, 0, 3, 3, 3, 5),
 		RollbackOnFailure: r.IntN(4) != 0, RollbackOnCancel: r.IntN(3) != 0, PinDigest: r.IntN(3) == 0, Force: r.IntN(10) == 0,
 		Until:  pick(r, rollout.UntilCompleted, rollout.UntilCompleted, rollout.UntilCompleted, rollout.UntilTraffic),
