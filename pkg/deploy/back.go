@@ -42,7 +42,7 @@ func (d *Deployer) goBack(ctx context.Context, l limit, m moved, e ending, culpr
 	case err != nil:
 		e.rollback = Rollback{Wanted: true, To: to, Code: codeOf(err), Err: err}
 	default:
-		if e.failed() {
+		if e.failed(m) {
 			culprit = ""
 		}
 		d.View.Show(RollingBack{Service: m.Name, To: to, Other: culprit, Refused: refused})
@@ -124,8 +124,8 @@ func (d *Deployer) followBack(ctx context.Context, l limit, m moved, deployment 
 	switch v := deployment.Verdict(); {
 	case b.Err != nil:
 		b.Code = StillInProgress
-	case v.Outcome == rollout.RolledBack, v.Outcome.Good() && deployment.Snapshot().Revision == to:
-		b.Done = true
+	case v.Outcome == rollout.RolledBack && deployment == m.deployment, v.Outcome.Good() && deployment.Snapshot().Revision == to:
+		b.Done = true // one that moves the service back may itself be rolled back
 	case v.Outcome == rollout.Superseded:
 		b.Code = OthersDeployment
 	case v.Outcome == rollout.TimedOut:

@@ -37,29 +37,46 @@ type Lineage struct {
 type library struct {
 	ecs   ECS
 	mu    sync.Mutex
-	books map[string]func() (taskdef.Definition, error)
+	books map[string]*book
+}
+
+// book is one revision. Who asks for it while it is being read waits, and leaves
+// when its context ends.
+type book struct {
+	read chan struct{} // closed once the rest is final
+	taskdef.Definition
+	err error
 }
 
 func newLibrary(ecs ECS) *library {
-	return &library{ecs: ecs, books: map[string]func() (taskdef.Definition, error){}}
+	return &library{ecs: ecs, books: map[string]*book{}}
 }
 
 // definition reads a revision, or the newest one of a family, once.
 func (l *library) definition(ctx context.Context, ref string) (taskdef.Definition, error) {
 	l.mu.Lock()
-	read, known := l.books[ref]
+	b, known := l.books[ref]
 	if !known {
-		read = sync.OnceValues(func() (taskdef.Definition, error) { return l.ecs.Definition(ctx, ref) })
-		l.books[ref] = read
+		b = &book{read: make(chan struct{})}
+		l.books[ref] = b
 	}
 	l.mu.Unlock()
-	d, err := read()
-	if err == nil && !known && d.ARN() != "" {
+	if known {
+		select {
+		case <-b.read:
+			return b.Definition, b.err
+		case <-ctx.Done():
+			return taskdef.Definition{}, context.Cause(ctx)
+		}
+	}
+	b.Definition, b.err = l.ecs.Definition(ctx, ref)
+	close(b.read)
+	if b.err == nil && b.ARN() != "" {
 		l.mu.Lock()
-		l.books[d.ARN()] = read
+		l.books[b.ARN()] = b
 		l.mu.Unlock()
 	}
-	return d, err
+	return b.Definition, b.err
 }
 
 // newest reads the newest active revision of a family.

@@ -146,6 +146,22 @@ func TestResume(t *testing.T) {
 	}
 }
 
+// TestResumeSeveral: each of several services is followed to the end of the
+// rollback that was asked for, also after another one is back.
+func TestResumeSeveral(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := world(t, "a", "b")
+		c.define(t, "web:2", "registry.example/web:2")
+		c.services["a"].deploy(c, revisionARN("web:2"), 2, fate{what: pauses})
+		c.services["b"].deploy(c, revisionARN("web:2"), 2, fate{what: pauses, backIn: time.Minute})
+		d, _ := c.withRegistry(t)
+		result, err := d.Resume(t.Context(), operating("a", "b"), "", rollout.RollBack)
+		if err != nil || outcomes(result) != "rolledBack rolledBack" || c.said() != "rollback a; rollback b" && c.said() != "rollback b; rollback a" {
+			t.Errorf("%q, changed %q, %v", outcomes(result), c.said(), err)
+		}
+	})
+}
+
 // TestResumeDryRun: nothing is answered.
 func TestResumeDryRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -25,6 +25,17 @@ type moved struct {
 	err        error // why it could not be started
 }
 
+// goesBack reports whether the service goes back with the others when the rollout
+// to one of them fails: a deployment brings it to its revision, that of this run or
+// one that an earlier run of the step has started.
+func (m moved) goesBack() bool {
+	if m.err != nil || m.Back {
+		return false
+	}
+	now := m.deployment.Snapshot()
+	return now.New || !now.Reached && !now.Scaling
+}
+
 // ending is how the deployment of a service ended, before anything was done about it.
 type ending struct {
 	verdict   rollout.Verdict
@@ -37,9 +48,12 @@ type ending struct {
 }
 
 // failed reports whether the service does not run what it should, and never will.
-func (e ending) failed() bool {
+// A rollback that was asked for is what it should do.
+func (e ending) failed(m moved) bool {
 	switch e.verdict.Outcome {
-	case rollout.Failed, rollout.RolledBack, rollout.Superseded:
+	case rollout.RolledBack:
+		return !m.Back
+	case rollout.Failed, rollout.Superseded:
 		return true
 	case rollout.TimedOut:
 		return !e.shifted
@@ -156,11 +170,15 @@ func (d *Deployer) followAll(ctx context.Context, r Request, l limit, all []move
 		return results(all, endings), nil
 	}
 	_ = each(all, func(i int, m moved) error {
-		endings[i] = d.examine(ctx, m, d.follow(watch, r, l, m, total.of(i)))
+		until := ctx // of what does not go back with the others
+		if m.goesBack() {
+			until = watch
+		}
+		endings[i] = d.examine(ctx, m, d.follow(until, r, l, m, total.of(i)))
 		if endings[i].verdict.Outcome.Good() && ctx.Err() == nil {
 			endings[i] = d.verify(ctx, m, endings[i]) // a wrong image is a failure of all
 		}
-		if endings[i].failed() && together {
+		if endings[i].failed(m) && together {
 			fail(&siblingError{m.Name.Name})
 		}
 		return nil
@@ -211,9 +229,6 @@ func (d *Deployer) follow(ctx context.Context, r Request, l limit, m moved, prog
 		var sibling *siblingError
 		if errors.As(e.err, &sibling) {
 			e.sibling = sibling.service
-			if now := m.deployment.Snapshot(); now.Reached { // there was nothing to watch
-				e.verdict = rollout.Judge(now)
-			}
 		} else {
 			e.err = fmt.Errorf("follow the deployment of service %s: %w", m.Name.Name, e.err)
 		}
@@ -248,7 +263,7 @@ func (d *Deployer) concludeAll(ctx context.Context, r Request, l limit, all []mo
 	culprit := ""
 	if len(all) > 1 && r.RollbackOnFailure {
 		for i, e := range endings {
-			if e.failed() && culprit == "" {
+			if e.failed(all[i]) && culprit == "" {
 				culprit = all[i].Name.Name
 			}
 		}
@@ -266,7 +281,6 @@ func (d *Deployer) conclude(ctx context.Context, r Request, l limit, m moved, e 
 	if m.err != nil {
 		return e, nil
 	}
-	now := m.deployment.Snapshot()
 	switch outcome := e.verdict.Outcome; {
 	case e.err != nil && e.sibling == "":
 		return e, e.err
@@ -276,7 +290,7 @@ func (d *Deployer) conclude(ctx context.Context, r Request, l limit, m moved, e 
 		// Nothing is wrong with the revision: only the time limit has passed.
 		e.rollback = Rollback{Code: TrafficStays, To: m.Good}
 		return e, nil
-	case !e.failed() && culprit != "" && now.New: // paused ones too
+	case !e.failed(m) && culprit != "" && m.goesBack(): // paused ones too
 		e = d.goBack(ctx, l, m, e, culprit)
 		e.verdict = rollout.Verdict{Outcome: rollout.Failed, Reason: rollout.Reason{Code: SiblingFailed, Detail: culprit}}
 	case e.verdict.Reason.Code == rollout.WrongDigest && culprit == "":

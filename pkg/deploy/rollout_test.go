@@ -105,6 +105,7 @@ func TestEndings(t *testing.T) {
 		{"the rollback fails", fate{what: crashes, stuck: true}, nil, false, rollout.Failed, rollout.TasksFail, EndedBadly, moved + "; stop a web:2", "web:1"},
 		{"the rollback does not end", fate{what: crashes, backIn: time.Hour}, nil, false, rollout.Failed, rollout.TasksFail, StillInProgress, moved + "; stop a web:2", "web:1"},
 		{"moved back without success", fate{what: fails}, []fate{{what: fails}}, false, rollout.Failed, rollout.DeploymentStopped, EndedBadly, moved + "; start a web:1", "web:1"},
+		{"moved back, and ECS rolls that back", fate{what: fails}, []fate{{what: goesBack, after: time.Minute}}, false, rollout.Failed, rollout.DeploymentStopped, EndedBadly, moved + "; start a web:1", "web:1"},
 		{"all traffic is shifted when the time is over", fate{what: shifts}, nil, false, rollout.TimedOut, rollout.NotInTime, TrafficStays, moved, "web:2"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -143,6 +144,26 @@ func TestEndings(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestJoinedGoesBack: a deployment that an earlier run of the step has started goes
+// back with the others.
+func TestJoinedGoesBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := world(t, "a", "b")
+		c.services["b"].fates = []fate{{after: 10 * time.Minute}}
+		d, _ := c.deployer()
+		first := asking("b")
+		first.Wait = false
+		if _, err := d.Run(t.Context(), first); err != nil {
+			t.Fatal(err)
+		}
+		c.services["a"].fates = []fate{{what: fails, after: time.Minute}}
+		result, err := d.Run(t.Context(), asking("a", "b"))
+		if err != nil || outcomes(result) != "rolledBack rolledBack" || c.runs("a") != "web:1" || c.runs("b") != "web:1" {
+			t.Errorf("%q, changed %q, %v", outcomes(result), c.said(), err)
+		}
+	})
 }
 
 // TestStopEnded: a deployment that ended before it could be stopped is told as it

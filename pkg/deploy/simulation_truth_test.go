@@ -1,0 +1,338 @@
+package deploy_test
+
+// The judge of the simulation: what the run said and did, against the emulator's
+// own record of what truly happened. Each rule is one that must hold in any world.
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awsecs "github.com/aws/aws-sdk-go-v2/service/ecs"
+
+	"ecsdeploy/pkg/deploy"
+	"ecsdeploy/pkg/emulator"
+	"ecsdeploy/pkg/rollout"
+)
+
+// named are the strings under a member of a request.
+func named(body []byte, member string) []string {
+	var in map[string]any
+	if json.Unmarshal(body, &in) != nil {
+		return nil
+	}
+	switch value := in[member].(type) {
+	case string:
+		return []string{value}
+	case []any:
+		var all []string
+		for _, one := range value {
+			all = append(all, fmt.Sprint(one))
+		}
+		return all
+	}
+	return nil
+}
+
+// mine reports whether the run under test has called.
+func (p *play) mine(caller string, at time.Time) bool {
+	return caller == p.User() && !at.Before(p.began)
+}
+
+// deployments are those of a service, oldest first.
+func (p *play) deployments(h emulator.History, service string) []emulator.DeploymentRecord {
+	var all []emulator.DeploymentRecord
+	for _, d := range h.Deployments {
+		if d.Service == service {
+			all = append(all, d)
+		}
+	}
+	return all
+}
+
+// guard looks at a call that is about to change a service: whether it changes what
+// is not the run's. Who acts between the last reading and the call cannot be seen.
+func (p *play) guard(c *seenCall, what fate) {
+	if what.fault != nil && !what.fault.Lost {
+		return
+	}
+	h := p.History()
+	theirs := p.request.WhenBusy == deploy.Supersede || p.command == rollBack
+	switch c.operation {
+	case "UpdateService":
+		for _, name := range named(c.body, "service") {
+			moved := false
+			for _, d := range p.deployments(h, name) {
+				moved = moved || p.mine(d.Caller, d.Created)
+				if p.mine(d.Caller, d.Created) || d.Final() || !d.Created.Before(p.seen[name]) || d.Status != "IN_PROGRESS" {
+					continue
+				}
+				if revision := named(c.body, "taskDefinition"); len(revision) == 1 && strings.HasSuffix(d.TaskDefinition, revision[0]) {
+					continue // the same is on its way
+				}
+				if !theirs || moved && d.Caller != p.User() {
+					p.stolen = append(p.stolen, fmt.Sprintf("UpdateService of %s takes the place of %s by %s, which the run could see", name, d.ID, short(d.Caller)))
+				}
+			}
+		}
+	case "StopServiceDeployment", "ContinueServiceDeployment":
+		for _, arn := range named(c.body, "serviceDeploymentArn") {
+			for _, d := range h.Deployments {
+				if d.ARN == arn && !p.mine(d.Caller, d.Created) && !theirs && p.command != goOn && !p.joined(d) {
+					p.stolen = append(p.stolen, fmt.Sprintf("%s of %s, which is not ours", c.operation, d.ID))
+				}
+			}
+		}
+	}
+}
+
+// joined reports whether a deployment is one that an earlier run of the same step
+// has started: the run goes on with it.
+func (p *play) joined(d emulator.DeploymentRecord) bool {
+	return p.before == "ours" && d.Caller == p.User()
+}
+
+// state notes where every service is, as a state of the world.
+func (p *play) state(operation string) {
+	h := p.History()
+	for _, name := range p.services {
+		all := p.deployments(h, name)
+		key := operation + " " + string(p.command)
+		for _, d := range all[max(0, len(all)-3):] {
+			key += fmt.Sprintf(" %s/%v/%v/%v/%v", d.Status, p.mine(d.Caller, d.Created), d.SupersededBy != "", d.RolledBackTo != "", short(d.StoppedBy))
+		}
+		p.states[key] = true
+	}
+}
+
+// parting is how long a cancelled run may go on: the agent ends it after that.
+const parting = 7500 * time.Millisecond
+
+// judge compares what was said and done with what happened.
+func (p *play) judge() []string {
+	var wrong []string
+	say := func(format string, args ...any) { wrong = append(wrong, fmt.Sprintf(format, args...)) }
+	h := p.History()
+	wrong = append(wrong, p.stolen...)
+	if most := p.request.Timeout + time.Minute; p.took > most {
+		say("the run took %s, and its time limit is %s", p.took, p.request.Timeout)
+	}
+	if left := p.began.Add(p.took).Sub(p.canceled); !p.canceled.IsZero() && left > parting {
+		say("the run went on for %s after it was cancelled", left)
+	}
+	p.judgeChanges(h, say)
+	failed := ""
+	for _, s := range p.result.Services {
+		if p.err == nil && p.request.Wait {
+			p.judgeService(h, s, say)
+		}
+		switch s.Outcome {
+		case rollout.Failed, rollout.RolledBack, rollout.Superseded:
+			failed = s.Name
+		case rollout.TimedOut:
+			if s.Rollback.Code != deploy.TrafficStays {
+				failed = s.Name
+			}
+		}
+	}
+	if failed != "" && len(p.services) > 1 && p.request.RollbackOnFailure && p.request.Wait && p.err == nil {
+		for _, s := range p.result.Services {
+			if d, ours := p.forward(h, s); ours && s.Outcome.Good() {
+				say("service %s is %s with %s although the rollout to %s failed", s.Name, s.Outcome, d.ID, failed)
+			}
+		}
+	}
+	p.judgeInterrupted(h, say)
+	return wrong
+}
+
+// judgeChanges: at most one forward and one backward deployment a service, and no
+// revision twice.
+func (p *play) judgeChanges(h emulator.History, say func(string, ...any)) {
+	for _, name := range p.services {
+		started := map[string][]string{}
+		total := 0
+		for _, d := range p.deployments(h, name) {
+			if p.mine(d.Caller, d.Created) {
+				started[d.TaskDefinition] = append(started[d.TaskDefinition], d.ID)
+				total++
+			}
+		}
+		for revision, ids := range started {
+			if len(ids) > 1 {
+				say("service %s: %s was deployed %d times: %v", name, short(revision), len(ids), ids)
+			}
+		}
+		if total > 2 {
+			say("service %s: the run started %d deployments", name, total)
+		}
+	}
+	registered := 0
+	for _, c := range h.Changes {
+		if c.Operation == "ecs:RegisterTaskDefinition" && p.mine(c.Caller, c.Time) && c.Error == "" {
+			registered++
+		}
+	}
+	most := len(p.services)
+	if p.shared {
+		most = 1
+	}
+	if registered > most {
+		say("%d revisions were registered, and %d are needed", registered, most)
+	}
+}
+
+// forward is the deployment that the run started for a service.
+func (p *play) forward(h emulator.History, s deploy.ServiceResult) (emulator.DeploymentRecord, bool) {
+	for _, d := range p.deployments(h, s.Name) {
+		if p.mine(d.Caller, d.Created) && (s.Revision == "" || d.TaskDefinition == s.Revision) {
+			return d, true
+		}
+	}
+	return emulator.DeploymentRecord{}, false
+}
+
+// followed is the deployment that a result is about.
+func (p *play) followed(h emulator.History, s deploy.ServiceResult) (emulator.DeploymentRecord, bool) {
+	if d, ours := p.forward(h, s); ours {
+		return d, true
+	}
+	all := p.deployments(h, s.Name)
+	slices.Reverse(all)
+	for _, d := range all {
+		if s.Deployment != "" && d.ARN == s.Deployment || s.Deployment == "" && d.TaskDefinition == s.Revision {
+			return d, true
+		}
+	}
+	return emulator.DeploymentRecord{}, false
+}
+
+// lag is how much later than the truth a view may show it.
+const lag = 2 * time.Minute
+
+// judgeService: the outcome of a service is what truly happened.
+func (p *play) judgeService(h emulator.History, s deploy.ServiceResult, say func(string, ...any)) {
+	d, known := p.followed(h, s)
+	all := p.deployments(h, s.Name)
+	end := p.began.Add(p.took)
+	last := all[len(all)-1]
+	doubt := func(why string) {
+		say("service %s: told %q (%s, rollback to %q %v %s %v), but %s: in truth %s of %s is %s (%s), by %s, superseded by %q, rolled back to %q",
+			s.Name, s.Outcome, s.Reason.Code, short(s.Rollback.To), s.Rollback.Done, s.Rollback.Code, s.Rollback.Err, why, d.ID, short(d.TaskDefinition), d.Status, d.Reason, short(d.Caller), d.SupersededBy, d.RolledBackTo)
+	}
+	alive := p.alive(s.Name)
+	if s.Outcome == rollout.Failed && s.Reason.Code == rollout.NotStarted {
+		if d, ours := p.forward(h, s); ours {
+			say("service %s: told that it was not started, but %s of %s was, and is %s", s.Name, d.ID, short(d.TaskDefinition), d.Status)
+		}
+		return
+	}
+	if !known {
+		doubt("there is no such deployment")
+		return
+	}
+	theirs := d.SupersededBy != "" && !p.mineByID(h, d.SupersededBy)
+	back, moved := p.backward(h, s)
+	switch s.Outcome {
+	case rollout.Succeeded, rollout.Unchanged:
+		early := s.Reason.Code == rollout.TrafficShifted || s.Reason.Code == rollout.StageReached || s.Reason.Code == rollout.EarlySuccess
+		if d.Status != "SUCCESSFUL" && !early {
+			doubt("it did not succeed")
+		}
+		if want := p.digests["3"]; (p.command == rollOut) && d.Digests["app"] != want {
+			doubt("it runs digest " + d.Digests["app"])
+		}
+	case rollout.RolledBack:
+		switch {
+		case d.Status == "ROLLBACK_SUCCESSFUL", d.Status == "ROLLBACK_IN_PROGRESS", d.Status == "ROLLBACK_REQUESTED":
+		case moved && (back.Status == "SUCCESSFUL" || back.Status == "IN_PROGRESS"):
+		default:
+			doubt("it was not rolled back")
+		}
+		if s.Rollback.Done && s.Rollback.To != "" && moved && back.TaskDefinition != s.Rollback.To {
+			doubt("it went back to " + short(back.TaskDefinition))
+		}
+	case rollout.Superseded:
+		later := last.ID != d.ID && last.Created.After(d.Created) && !p.mine(last.Caller, last.Created)
+		if !theirs && !later {
+			doubt("nobody replaced it")
+		}
+	case rollout.Paused:
+		if d.Final() && d.Ended.Before(end.Add(-lag)) {
+			doubt("it has ended")
+		}
+	case rollout.TimedOut:
+		if d.Final() && d.Ended.Before(end.Add(-lag)) && !theirs {
+			doubt("it ended long before")
+		}
+	case rollout.Failed:
+		switch s.Reason.Code {
+		case rollout.ServiceDeleted, rollout.ServiceDraining:
+			if alive {
+				doubt("the service is there")
+			}
+		case rollout.TasksFail, rollout.TasksNotStarted:
+			if d.Status == "SUCCESSFUL" && !moved && d.Ended.Before(end.Add(-lag)) {
+				doubt("it succeeded")
+			}
+			if strings.HasPrefix(d.Status, "ROLLBACK_SUCC") && alive && d.Ended.Before(end.Add(-lag)) {
+				doubt("it was rolled back")
+			}
+		case rollout.DeploymentStopped, rollout.DeploymentFailed, rollout.RollbackFailed:
+			if d.Status == "SUCCESSFUL" || d.Status == "ROLLBACK_SUCCESSFUL" {
+				doubt("it was not stopped")
+			}
+			if theirs {
+				doubt("somebody replaced it")
+			}
+		}
+	default:
+		doubt("that is no outcome")
+	}
+}
+
+// alive reports whether a service is ACTIVE, as infrastructure sees it.
+func (p *play) alive(service string) bool {
+	out, err := p.ecs.DescribeServices(p.Context(), &awsecs.DescribeServicesInput{Cluster: aws.String(simCluster), Services: []string{service}})
+	p.must(err)
+	return len(out.Services) == 1 && aws.ToString(out.Services[0].Status) == "ACTIVE"
+}
+
+func (p *play) mineByID(h emulator.History, id string) bool {
+	return slices.ContainsFunc(h.Deployments, func(d emulator.DeploymentRecord) bool { return d.ID == id && p.mine(d.Caller, d.Created) })
+}
+
+// backward is the deployment by which the run moved a service back.
+func (p *play) backward(h emulator.History, s deploy.ServiceResult) (emulator.DeploymentRecord, bool) {
+	forward := false
+	for _, d := range p.deployments(h, s.Name) {
+		if !p.mine(d.Caller, d.Created) {
+			continue
+		}
+		if forward || p.command == goOn || d.TaskDefinition != s.Revision {
+			return d, true
+		}
+		forward = true
+	}
+	return emulator.DeploymentRecord{}, false
+}
+
+// judgeInterrupted: what a cancelled run says of a rollback is true.
+func (p *play) judgeInterrupted(h emulator.History, say func(string, ...any)) {
+	for _, event := range p.shown {
+		left, is := event.(deploy.Interrupted)
+		if !is || !left.Rollback.Done || !p.alive(left.Service.Name) {
+			continue
+		}
+		all := p.deployments(h, left.Service.Name)
+		back := slices.ContainsFunc(all, func(d emulator.DeploymentRecord) bool {
+			return strings.HasPrefix(d.Status, "ROLLBACK_") && d.Ended.IsZero() || strings.HasPrefix(d.Status, "ROLLBACK_") || p.mine(d.Caller, d.Created) && d.TaskDefinition == left.Rollback.To
+		})
+		if !back {
+			say("service %s: told that the rollback to %s was begun, and nothing of the kind happened", left.Service.Name, short(left.Rollback.To))
+		}
+	}
+}
