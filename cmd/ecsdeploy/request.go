@@ -80,6 +80,9 @@ func request(config input.Config) deploy.Request {
 		RollbackOnFailure: in.OnFailure == input.RecoverRollback,
 		RollbackOnCancel:  in.OnCancel == input.RecoverRollback,
 	}
+	for _, b := range config.Pipeline.Artifacts {
+		r.Artifacts = append(r.Artifacts, deploy.Artifact{Alias: b.Alias, BuildID: b.ID, InRelease: config.Pipeline.InRelease()})
+	}
 	for _, s := range in.Services {
 		r.Services = append(r.Services, deploy.Service{Cluster: s.Cluster, Name: s.Name})
 	}

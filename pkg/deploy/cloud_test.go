@@ -141,6 +141,8 @@ func (c *cloud) store(t *testing.T, d taskdef.Definition, tags ...string) string
 			p.Pipeline = value
 		case "base":
 			p.Base = value
+		case "tag":
+			p.Tag = value
 		}
 	}
 	d, err := d.WithProvenance(p)

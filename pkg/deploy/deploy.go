@@ -56,6 +56,7 @@ type Request struct {
 	TimeoutGiven bool
 
 	Origin          taskdef.Provenance // the run: its build, pipeline and commit
+	Artifacts       []Artifact         // further builds whose image may be meant
 	WhenBusy        Busy
 	AllowOlderBuild bool
 	Rerun           bool // the run is a further attempt of a stage or release, which is how older builds are brought back

@@ -142,8 +142,8 @@ func (d *Deployer) earlier(ctx context.Context, s ServicePlan, buildID string) (
 // buildsSearched is how many revisions are looked at for a build.
 const buildsSearched = 200
 
-// ofBuild returns the newest active revision that came from a build: by what its
-// tags say, or by the tag of one of its images.
+// ofBuild returns the newest active revision that came from a build: by the id or
+// the image's tag that its own tags say, or by the tag of one of its images.
 func (d *Deployer) ofBuild(ctx context.Context, s ServicePlan, buildID string) (taskdef.Definition, error) {
 	seen := 0
 	for arn, err := range d.ECS.Revisions(ctx, s.Running.Family(), false) {
@@ -158,11 +158,11 @@ func (d *Deployer) ofBuild(ctx context.Context, s ServicePlan, buildID string) (
 		if err != nil {
 			return definition, err
 		}
-		if p, _ := definition.Provenance(); p.BuildID == buildID {
+		if p, _ := definition.Provenance(); p.BuildID == buildID || p.Tag == buildID {
 			return definition, nil
 		}
 		for _, c := range definition.Containers() {
-			if buildOf(c.Image) == buildID {
+			if tagOf(c.Image) == buildID {
 				return definition, nil
 			}
 		}
