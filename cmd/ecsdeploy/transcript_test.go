@@ -268,6 +268,8 @@ func (w *world) perform(t *testing.T, fields []string) {
 		}
 	case "deny": // deny OPERATION: as an identity without that right
 		w.Fail(args[0], emulator.Denied())
+	case "lack": // lack NAME: the account does not have a role, parameter or secret
+		w.Lack(args...)
 	case "throttle": // throttle OPERATION TIMES
 		w.Fail(args[0], emulator.Throttled(number(t, args[1])))
 	case "concurrent": // concurrent OPERATION TIMES: another pipeline registers at the same time

@@ -32,7 +32,7 @@ const (
 
 // Failures says what went wrong, once for each service.
 func Failures(r deploy.Result, explain Explain) []Issue {
-	var all []Issue
+	all := checkFailures(r.Checks, explain)
 	for _, s := range r.Services {
 		if failed(s) {
 			text, hint := failure(s, explain)
@@ -116,6 +116,8 @@ func Line(r deploy.Result, explain Explain) string {
 	switch {
 	case len(r.Current) > 0:
 		return currentLine(r.Current)
+	case len(r.Checks) > 0:
+		return checkLine(r.Checks)
 	case r.DryRun:
 		return "Dry run: nothing was changed"
 	case len(r.Services) == 0 && !r.Image.Pushed:
