@@ -88,6 +88,7 @@ const (
 type ECS interface {
 	Service(ctx context.Context, cluster, name string) (ecs.Service, error)
 	Definition(ctx context.Context, ref string) (taskdef.Definition, error)
+	Fresh(ctx context.Context, ref string) (taskdef.Definition, error)
 	Register(ctx context.Context, d taskdef.Definition) (taskdef.Definition, error)
 	Revisions(ctx context.Context, family string, inactive bool) iter.Seq2[string, error]
 }

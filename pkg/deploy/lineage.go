@@ -93,6 +93,9 @@ func (d *Deployer) trace(ctx context.Context, library *library, s ServicePlan, r
 // family, merged with the pipeline's last revision that succeeded.
 func (d *Deployer) latest(ctx context.Context, library *library, s ServicePlan) (Lineage, error) {
 	newest, err := library.newest(ctx, s.Running.Family())
+	if mistake.Absent(err) { // all of the family were deregistered, the running one too
+		newest, err = s.Running, nil
+	}
 	if err != nil {
 		return Lineage{}, err
 	}
@@ -197,7 +200,11 @@ func unread(s ServicePlan, newest taskdef.Definition) taskdef.Definition {
 // file that happens to be named like a family is not one.
 func (d *Deployer) fileOrRevision(ctx context.Context, library *library, ref string) (Lineage, error) {
 	if !looksLikeFile(ref) {
-		base, err := library.definition(ctx, ref)
+		if strings.Contains(ref, ":") {
+			base, err := library.definition(ctx, ref)
+			return Lineage{Base: base}, err
+		}
+		base, err := d.newestOf(ctx, library, ref)
 		return Lineage{Base: base}, err
 	}
 	path := ref

@@ -54,9 +54,10 @@ type ServicePlan struct {
 	Alike      []string           // further containers that get the same image
 	Target     taskdef.Definition // what is to run
 	Known      []taskdef.Definition
-	Back       bool // it is to be rolled back from Target to Running
-	Cleared    bool // another deployment was stopped for ours to take its place
-	Before     bool // the older build of this run was deployed to the service before, with success
+	PassedOver []PassedOver // command rollback: revisions that are none to go back to
+	Back       bool         // it is to be rolled back from Target to Running
+	Cleared    bool         // another deployment was stopped for ours to take its place
+	Before     bool         // the older build of this run was deployed to the service before, with success
 }
 
 // plan reads what the request names and checks that it fits together. All that is

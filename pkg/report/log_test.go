@@ -144,6 +144,7 @@ func told(t *testing.T) []struct {
 		{deploy.BusyWith{Service: web, Other: now, Do: deploy.Supersede, Stop: true}, "web: WARN deployment ecs-svc/2, revision web:2 is in progress: stopping it, so that this one can start (whenBusy: supersede)"},
 		{deploy.RevisionKept{Service: web, Revision: definitions + "web:2"}, "web: web:2 is already up to date; no new revision registered"},
 		{deploy.Registered{Service: web, Revision: definitions + "web:2"}, "web: registered revision web:2"},
+		{deploy.Copied{Service: web, From: definitions + "web:1", To: definitions + "web:3"}, "web: web:1 was deregistered, so that no deployment of it can be started: web:3, which is equal, stands for it"},
 		{deploy.NotStored{Service: web, Revision: definitions + "web:2", Members: []string{"a", "b"}}, "web: WARN web:2 lacks members that were sent, since ECS does not know them: a, b"},
 		{deploy.Untagged{Service: web, Err: errDenied}, "web: WARN registered without provenance tags, so that its build cannot be told from the revision: " + errDenied.Error()},
 		{deploy.Started{Service: web, Now: now}, "web: moving from web:1 to web:2, deployment ecs-svc/2"},
