@@ -273,6 +273,8 @@ func (w *world) perform(t *testing.T, fields []string) {
 		if _, err := w.ecs.DeregisterTaskDefinition(t.Context(), &ecs.DeregisterTaskDefinitionInput{TaskDefinition: &args[0]}); err != nil {
 			t.Fatal(err)
 		}
+	case "variable": // variable NAME VALUE: the agent gives it to every run
+		w.variables = append(w.variables, args[0]+"="+args[1])
 	case "lack": // lack NAME: the account does not have a role, parameter or secret
 		w.Lack(args...)
 	case "throttle": // throttle OPERATION TIMES
@@ -308,7 +310,7 @@ func environment(t *testing.T, w *world, temp, inputs string) []string {
 	if given["tags"] == "" {
 		environ = append(environ, "INPUT_TAGS=17") // the default $(Build.BuildId), which the agent expands
 	}
-	return environ
+	return append(environ, w.variables...)
 }
 
 func section(archive *txtar.Archive, name string) string {

@@ -140,7 +140,7 @@ func (d *Deployer) run(ctx context.Context, r Request, begin time.Time) (Result,
 	im := plan.Image
 	if r.Push {
 		if im, result.Image, err = d.push(bounded, plan); err != nil {
-			return result, err
+			return result, afterPush(result.Image, err)
 		}
 	}
 	if !r.Rollout {
@@ -148,11 +148,12 @@ func (d *Deployer) run(ctx context.Context, r Request, begin time.Time) (Result,
 	}
 	plan = plan.with(im)
 	if r.alone() {
-		return d.registerAlone(bounded, plan, result)
+		result, err = d.registerAlone(bounded, plan, result)
+		return result, afterPush(result.Image, err)
 	}
 	targets, err := d.ready(bounded, plan, result.Image.Pushed)
 	if err != nil {
-		return result, err
+		return result, afterPush(result.Image, err)
 	}
 	result.Services, err = d.rollOut(ctx, bounded, plan, limit, targets)
 	return result, err

@@ -158,7 +158,9 @@ func (d *Deployer) readService(ctx context.Context, library *library, name Servi
 	s := ServicePlan{Name: name}
 	var err error
 	if s, err = d.meet(ctx, s); err != nil {
-		return s, err
+		// Whoever may not read the service may not be allowed to read revisions,
+		// either: one run tells both.
+		return s, errors.Join(err, d.readable(ctx, library, base, err))
 	}
 	if s.Running, err = library.definition(ctx, s.Service.TaskDefinition); err != nil {
 		return s, err

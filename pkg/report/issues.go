@@ -36,6 +36,9 @@ func Failures(r deploy.Result, explain Explain) []Issue {
 	for _, s := range r.Services {
 		if failed(s) {
 			text, hint := failure(s, explain)
+			if s.Err != nil && r.Image.Pushed {
+				text += "; " + DoneBefore(r.Image)
+			}
 			all = append(all, Issue{fmt.Sprintf("service %s: %s: %s", s.Name, outcomeWords(s.Outcome), text), hint})
 		}
 	}
@@ -68,6 +71,11 @@ func failure(s deploy.ServiceResult, explain Explain) (text, hint string) {
 		}
 	}
 	return strings.Join(parts, "; "), hint
+}
+
+// DoneBefore says what a run had done before it could not go on.
+func DoneBefore(pushed deploy.Image) string {
+	return fmt.Sprintf("before that, %s was pushed, and the service was not moved: the step can be run again, and pushes nothing twice", pushed.URI)
 }
 
 // wrongDigests says which image runs instead of ours.
