@@ -193,10 +193,10 @@ func (d *Deployer) returnable(ctx context.Context, s ServicePlan, from string, p
 			definition, err := d.ECS.Fresh(ctx, revision) // it may have been deregistered since it was read
 			switch {
 			case mistake.Absent(err):
-				pass(PassedOver{ecs.ShortARN(revision), IsDeleted})
+				pass(PassedOver{ecs.ShortARN(revision), wasDeleted})
 				continue
 			case err == nil && isPlaceholder(definition):
-				pass(PassedOver{ecs.ShortARN(revision), IsPlaceholder})
+				pass(PassedOver{ecs.ShortARN(revision), runsNothing})
 				continue
 			}
 			if !yield(definition, err) || err != nil {

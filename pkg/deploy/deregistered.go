@@ -16,17 +16,17 @@ import (
 // PassedOver is a revision to which a service does not go back, and why.
 type PassedOver struct {
 	Revision string // family:revision
-	Why      PassedOverReason
+	Why      string // within a sentence
 }
 
-// PassedOverReason is why a revision is none to go back to.
-type PassedOverReason string
+// String is the revision and the reason: "web:7 (it was deleted)".
+func (p PassedOver) String() string { return p.Revision + " (" + p.Why + ")" }
 
-// The reasons.
+// Why a revision is none to go back to.
 const (
-	IsDeleted     PassedOverReason = "deleted"     // ECS does not know it any more
-	IsPlaceholder PassedOverReason = "placeholder" // it runs the placeholder image
-	NeverWell     PassedOverReason = "unproven"    // no deployment of it to this service has succeeded
+	wasDeleted  = "it was deleted"
+	runsNothing = "it runs the placeholder image"
+	neverWell   = "no deployment of it to this service has succeeded"
 )
 
 // active reports whether a deployment of a revision can be started.
@@ -117,7 +117,7 @@ func (d *Deployer) between(ctx context.Context, to, from string, passed []Passed
 		if one := revisionOf(arn); err != nil || seen > buildsSearched || one.number <= target.number {
 			break
 		} else if one.number < heading.number && !known[ecs.ShortARN(arn)] {
-			passed = append(passed, PassedOver{ecs.ShortARN(arn), NeverWell})
+			passed = append(passed, PassedOver{ecs.ShortARN(arn), neverWell})
 		}
 	}
 	return passed

@@ -75,7 +75,7 @@ func TestPassedOver(t *testing.T) {
 			t.Fatal(err)
 		}
 		s := shown[PlanMade](view)[0].Plan.Services[0]
-		want := []PassedOver{{"web:4", IsDeleted}, {"web:3", IsPlaceholder}, {"web:5", NeverWell}}
+		want := []PassedOver{{"web:4", wasDeleted}, {"web:3", runsNothing}, {"web:5", neverWell}}
 		if s.Target.String() != "web:2" || !reflect.DeepEqual(s.PassedOver, want) {
 			t.Errorf("%s, %+v", s.Target, s.PassedOver)
 		}

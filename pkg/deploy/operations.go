@@ -151,8 +151,12 @@ func (d *Deployer) earlier(ctx context.Context, s ServicePlan, buildID string) (
 	if s.Service.Controller == "CODE_DEPLOY" {
 		hint = "ECS may keep no list of what CodeDeploy deployed; name the build to go back to in buildId"
 	}
+	passedOver := ""
+	for i, p := range s.PassedOver {
+		passedOver += []string{"; passed over: ", ", "}[min(i, 1)] + p.String()
+	}
 	return s, mistake.New(mistake.Service, hint,
-		"service %s has had no successful deployment of another revision than %s", s.Name.Name, ecs.ShortARN(s.heading()))
+		"service %s has had no successful deployment of another revision than %s%s", s.Name.Name, ecs.ShortARN(s.heading()), passedOver)
 }
 
 // buildsSearched is how many revisions are looked at for a build.

@@ -226,7 +226,7 @@ func (l *Log) planService(p *deploy.Plan, s deploy.ServicePlan) {
 	if s.Target.ARN() != "" && s.Lineage.Base.ARN() == "" && s.Lineage.File == "" { // command rollback
 		l.info(name, "%s → %s%s%s", ecs.ShortARN(s.Service.TaskDefinition), s.Target, buildText(s.Target), copyText(s.Target))
 		for _, passed := range s.PassedOver {
-			l.info(name, "passed over %s: %s", passed.Revision, passedOverWords[passed.Why])
+			l.info(name, "passed over %s: %s", passed.Revision, passed.Why)
 		}
 		return
 	}
@@ -565,13 +565,6 @@ func baseText(l deploy.Lineage) string {
 	default:
 		return l.Base.String()
 	}
-}
-
-// passedOverWords are why a revision is none to go back to.
-var passedOverWords = map[deploy.PassedOverReason]string{
-	deploy.IsDeleted:     "it was deleted",
-	deploy.IsPlaceholder: "it runs the placeholder image",
-	deploy.NeverWell:     "no deployment of it to this service has succeeded",
 }
 
 // copyText says that a revision cannot be deployed as it is.
