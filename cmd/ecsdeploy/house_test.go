@@ -16,7 +16,7 @@ import (
 // whom among our own packages.
 func TestImports(t *testing.T) {
 	allowed := map[string][]string{
-		"cmd/ecsdeploy":           {"pkg/deploy", "pkg/vso", "pkg/guard", "pkg/input", "pkg/session", "pkg/network", "pkg/azdo", "pkg/report", "pkg/image", "pkg/ecr", "pkg/ecs", "pkg/rollout", "pkg/taskdef", "pkg/placeholder", "pkg/mistake"},
+		"cmd/ecsdeploy":           {"pkg/deploy", "pkg/vso", "pkg/guard", "pkg/input", "pkg/session", "pkg/network", "pkg/azdo", "pkg/report", "pkg/image", "pkg/ecr", "pkg/ecs", "pkg/rollout", "pkg/taskdef", "pkg/placeholder", "pkg/mistake", "pkg/resource"},
 		"pkg/report":              {"pkg/deploy", "pkg/rollout", "pkg/diagnosis", "pkg/ecs", "pkg/image", "pkg/taskdef", "pkg/mistake"},
 		"pkg/deploy":              {"pkg/image", "pkg/ecr", "pkg/ecs", "pkg/rollout", "pkg/diagnosis", "pkg/taskdef", "pkg/mistake"},
 		"pkg/rollout":             {"pkg/ecs", "pkg/diagnosis", "pkg/mistake"},
@@ -31,18 +31,20 @@ func TestImports(t *testing.T) {
 		"pkg/ecr":                 {"pkg/mistake"},
 		"pkg/taskdef":             {"pkg/mistake"},
 		"pkg/mistake":             {},
+		"pkg/resource":            {"pkg/mistake"},
 		"pkg/guard":               {},
 		"task":                    {}, // tests of the shim
 		"cmd/emulator":            {"pkg/emulator", "pkg/emulator/agent"},
 		"cmd/pushbench":           {"pkg/image"},
 		"cmd/inventory":           {},
-		"pkg/emulator":            {"pkg/emulator/awsapi", "pkg/emulator/codedeploy", "pkg/emulator/ecr", "pkg/emulator/ecs", "pkg/emulator/elb", "pkg/emulator/events", "pkg/emulator/iam", "pkg/emulator/logs", "pkg/emulator/scenario", "pkg/emulator/scheduler", "pkg/emulator/sts"},
+		"pkg/emulator":            {"pkg/emulator/account", "pkg/emulator/awsapi", "pkg/emulator/codedeploy", "pkg/emulator/ecr", "pkg/emulator/ecs", "pkg/emulator/elb", "pkg/emulator/events", "pkg/emulator/iam", "pkg/emulator/logs", "pkg/emulator/scenario", "pkg/emulator/scheduler", "pkg/emulator/sts"},
 		"pkg/emulator/iam":        {},
 		"pkg/placeholder/server":  {},
 		"pkg/placeholder":         {},
 		"pkg/placeholder/build":   {"pkg/placeholder"},
 		"examples":                {},
 		"docs":                    {}, // tests of the pages
+		"pkg/emulator/account":    {"pkg/emulator/awsapi"},
 		"pkg/emulator/agent":      {},
 		"pkg/emulator/azdo":       {},
 		"pkg/emulator/awsapi":     {"pkg/emulator/iam"},

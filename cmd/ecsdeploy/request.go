@@ -80,6 +80,13 @@ func request(config input.Config) deploy.Request {
 		RollbackOnFailure: in.OnFailure == input.RecoverRollback,
 		RollbackOnCancel:  in.OnCancel == input.RecoverRollback,
 	}
+	if in.Command == input.Verify { // what the inputs would have deploy, push or rollout do
+		r.Push = in.Image != "" && in.Repository != ""
+		r.Rollout = len(in.Services) > 0 || !in.TaskDefinition.NeedsService()
+	}
+	for _, b := range config.Pipeline.Artifacts {
+		r.Artifacts = append(r.Artifacts, deploy.Artifact{Alias: b.Alias, BuildID: b.ID, InRelease: config.Pipeline.InRelease()})
+	}
 	for _, s := range in.Services {
 		r.Services = append(r.Services, deploy.Service{Cluster: s.Cluster, Name: s.Name})
 	}

@@ -106,6 +106,10 @@ func explain(ctx context.Context, err error) (message, hint string) {
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		return "the run was cancelled", ""
 	}
+	if done, ok := errors.AsType[*deploy.PartlyDoneError](err); ok {
+		message, hint = explain(ctx, done.Err)
+		return message + "; " + report.DoneBefore(done.Image), hint
+	}
 	err = report.Named(err)
 	if with, ok := errors.AsType[interface {
 		error

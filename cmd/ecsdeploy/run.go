@@ -108,6 +108,8 @@ func (j job) execute(ctx context.Context) (deploy.Result, error) {
 			return deploy.Result{}, err
 		}
 		return deployer.PushPlaceholder(ctx, r, path)
+	case input.Verify:
+		return j.verify(ctx, deployer, cfg, r)
 	case input.CurrentImage:
 		images, err := deployer.CurrentImages(ctx, r, in.DefaultImage)
 		if err != nil {

@@ -25,6 +25,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/ecr"
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"go.yaml.in/yaml/v3"
 	"golang.org/x/tools/txtar"
 
@@ -231,8 +232,8 @@ func (w *world) perform(t *testing.T, fields []string) {
 			t.Fatalf("build %s could not be rolled out:\n%s", args[0], log.String())
 		}
 		time.Sleep(10 * time.Minute)
-	case "rolled": // rolled BUILD: this pipeline has rolled it out just now, however that ended
-		environ := environment(t, w, t.TempDir(), "command: rollout\nrepository: chat-app\ncluster: "+cluster+"\nservices: "+service+"\ntags: "+args[0])
+	case "rolled": // rolled BUILD [INPUT…]: this pipeline has rolled it out just now, however that ended
+		environ := environment(t, w, t.TempDir(), "command: rollout\nrepository: chat-app\ncluster: "+cluster+"\nservices: "+service+"\ntags: "+args[0]+"\n"+strings.Join(args[1:], " "))
 		run(t.Context(), environ, io.Discard, w.Transport())
 	case "service": // service NAME: another service on the same task definition
 		w.addService(t, args[0])
@@ -268,6 +269,14 @@ func (w *world) perform(t *testing.T, fields []string) {
 		}
 	case "deny": // deny OPERATION: as an identity without that right
 		w.Fail(args[0], emulator.Denied())
+	case "deregister": // deregister REVISION: somebody has tidied up
+		if _, err := w.ecs.DeregisterTaskDefinition(t.Context(), &ecs.DeregisterTaskDefinitionInput{TaskDefinition: &args[0]}); err != nil {
+			t.Fatal(err)
+		}
+	case "variable": // variable NAME VALUE: the agent gives it to every run
+		w.variables = append(w.variables, args[0]+"="+args[1])
+	case "lack": // lack NAME: the account does not have a role, parameter or secret
+		w.Lack(args...)
 	case "throttle": // throttle OPERATION TIMES
 		w.Fail(args[0], emulator.Throttled(number(t, args[1])))
 	case "concurrent": // concurrent OPERATION TIMES: another pipeline registers at the same time
@@ -304,7 +313,7 @@ func environment(t *testing.T, w *world, temp, inputs string) []string {
 	if given["tags"] == "" {
 		environ = append(environ, "INPUT_TAGS=17") // the default $(Build.BuildId), which the agent expands
 	}
-	return environ
+	return append(environ, w.variables...)
 }
 
 func section(archive *txtar.Archive, name string) string {

@@ -10,6 +10,7 @@ import (
 	"iter"
 	"time"
 
+	"ecsdeploy/pkg/ecs"
 	"ecsdeploy/pkg/mistake"
 	"ecsdeploy/pkg/rollout"
 	"ecsdeploy/pkg/taskdef"
@@ -29,7 +30,7 @@ func (d *Deployer) goBack(ctx context.Context, l limit, m moved, e ending, culpr
 		d.View.Show(RollbackEnded{m.Name, e.rollback})
 		return e
 	}
-	deployment, refused, err := d.retreat(ctx, m, to, culprit != "")
+	deployment, to, refused, err := d.retreat(ctx, m, to, culprit != "")
 	switch {
 	case errors.Is(err, errCompleted):
 		e.verdict = rollout.Verdict{Outcome: rollout.Succeeded, Reason: rollout.Reason{Code: rollout.CompletedAnyway}}
@@ -73,33 +74,37 @@ func codeOf(err error) RollbackCode {
 // retreat starts the rollback of a deployment: it is stopped and rolled back where
 // it is in progress, or, where it has ended or that is refused, the service is moved
 // to the revision to. refused is why it could not be stopped. One that completes
-// before it can be stopped stays, unless the service is to go back all the same.
-func (d *Deployer) retreat(ctx context.Context, m moved, to string, allTheSame bool) (deployment rollout.Deployment, refused, err error) {
+// before it can be stopped stays, unless the service is to go back all the same. at is
+// the revision to which it goes back: a copy, where to was deregistered meanwhile.
+func (d *Deployer) retreat(ctx context.Context, m moved, to string, allTheSame bool) (deployment rollout.Deployment, at string, refused, err error) {
 	now := m.deployment.Snapshot()
 	if now.InProgress() && (to == now.Previous || now.Previous == "") {
 		err := m.deployment.Stop(ctx)
 		switch {
 		case err == nil:
-			return m.deployment, nil, nil
+			return m.deployment, to, nil, nil
 		case errors.Is(err, rollout.ErrNotOurs):
-			return nil, nil, err
+			return nil, to, nil, err
 		case errors.Is(err, rollout.ErrEnded):
 			switch m.deployment.Verdict().Outcome {
 			case rollout.RolledBack:
-				return nil, nil, errRolledBack
+				return nil, to, nil, errRolledBack
 			case rollout.Succeeded:
 				if !m.deployment.Snapshot().Asked && now.New && !allTheSame {
-					return nil, nil, errCompleted
+					return nil, to, nil, errCompleted
 				}
 			}
 		case now.Blocks(): // nor would another one be started
-			return nil, nil, err
+			return nil, to, nil, err
 		default:
 			refused = err
 		}
 	}
 	if to == m.Revision && !now.Blocks() {
-		return nil, refused, errSame
+		return nil, to, refused, errSame
+	}
+	if to, err = d.standing(ctx, m.Name, to); err != nil {
+		return nil, to, refused, err
 	}
 	deployment, err = m.Controller.Start(ctx, rollout.Change{
 		TaskDefinition: to,
@@ -108,7 +113,7 @@ func (d *Deployer) retreat(ctx context.Context, m moved, to string, allTheSame b
 		Supersede: true,
 		Expect:    primaryOf(now, m.deployment.Snapshot().Service),
 	})
-	return deployment, refused, err
+	return deployment, to, refused, err
 }
 
 // backLimit is how long a rollback is followed where the run has no time limit.
@@ -155,7 +160,7 @@ func (d *Deployer) proven(ctx context.Context, s ServicePlan, from string) (stri
 			return s.Good, "", nil
 		}
 	}
-	for definition, err := range d.returnable(ctx, s, from) {
+	for definition, err := range d.returnable(ctx, s, from, func(PassedOver) {}) {
 		return definition.ARN(), NotAccepted, err
 	}
 	return "", NoEarlierRevision, nil
@@ -178,9 +183,9 @@ func (d *Deployer) successes(ctx context.Context, s ServicePlan) iter.Seq2[strin
 }
 
 // returnable yields the revisions to which the service can go back from the given
-// one, newest first: those of its successes that are still there, of which tasks
-// have run, and not the placeholder.
-func (d *Deployer) returnable(ctx context.Context, s ServicePlan, from string) iter.Seq2[taskdef.Definition, error] {
+// one, newest first: those of its successes that ECS still knows, of which tasks
+// have run, and not the placeholder. It tells which it passes over.
+func (d *Deployer) returnable(ctx context.Context, s ServicePlan, from string, pass func(PassedOver)) iter.Seq2[taskdef.Definition, error] {
 	return func(yield func(taskdef.Definition, error) bool) {
 		for revision, err := range d.successes(ctx, s) {
 			if err != nil {
@@ -190,8 +195,16 @@ func (d *Deployer) returnable(ctx context.Context, s ServicePlan, from string) i
 			if revision == from {
 				continue
 			}
-			definition, err := d.ECS.Definition(ctx, revision)
-			if mistake.Absent(err) || err == nil && (definition.Status() != "ACTIVE" || isPlaceholder(definition) || definition.Unproven()) {
+			definition, err := d.ECS.Fresh(ctx, revision) // it may have been deregistered since it was read
+			switch {
+			case mistake.Absent(err):
+				pass(PassedOver{ecs.ShortARN(revision), wasDeleted})
+				continue
+			case err == nil && isPlaceholder(definition):
+				pass(PassedOver{ecs.ShortARN(revision), runsNothing})
+				continue
+			case err == nil && definition.Unproven():
+				pass(PassedOver{ecs.ShortARN(revision), neverRan})
 				continue
 			}
 			if !yield(definition, err) || err != nil {
@@ -230,7 +243,7 @@ func (d *Deployer) leave(ctx context.Context, r Request, m moved, together bool)
 		to, code, err := d.proven(ctx, m.ServicePlan, m.Revision)
 		left.Rollback.To, left.Rollback.Code, left.Rollback.Err = to, code, err
 		if to != "" {
-			_, _, err = d.retreat(ctx, m, to, together)
+			_, left.Rollback.To, _, err = d.retreat(ctx, m, to, together)
 			left.Rollback.Done = err == nil || errors.Is(err, errRolledBack)
 			left.Rollback.Err = err
 			left.Rollback.Code = StillInProgress

@@ -97,6 +97,7 @@ type cloud struct {
 	mu          sync.Mutex
 	definitions map[string]taskdef.Definition
 	newest      map[string]string // by family
+	first       int               // number of a family's first revision, where that is not 1
 	services    map[string]*service
 	digests     map[string]string // by image, as a pull resolves it now
 	changes     []string          // every call that changed something
@@ -141,6 +142,8 @@ func (c *cloud) store(t *testing.T, d taskdef.Definition, tags ...string) string
 			p.Pipeline = value
 		case "base":
 			p.Base = value
+		case "tag":
+			p.Tag = value
 		}
 	}
 	d, err := d.WithProvenance(p)
@@ -154,7 +157,7 @@ func (c *cloud) store(t *testing.T, d taskdef.Definition, tags ...string) string
 }
 
 func (c *cloud) put(d taskdef.Definition) (taskdef.Definition, error) {
-	number := 1
+	number := max(c.first, 1)
 	if newest, known := c.newest[d.Family()]; known {
 		number = c.definitions[newest].Revision() + 1
 	}
@@ -375,6 +378,10 @@ func (c *cloud) Definition(_ context.Context, ref string) (taskdef.Definition, e
 	return d, nil
 }
 
+func (c *cloud) Fresh(ctx context.Context, ref string) (taskdef.Definition, error) {
+	return c.Definition(ctx, ref)
+}
+
 func (c *cloud) Register(_ context.Context, d taskdef.Definition) (taskdef.Definition, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -386,13 +393,15 @@ func (c *cloud) Register(_ context.Context, d taskdef.Definition) (taskdef.Defin
 	return stored, err
 }
 
-func (c *cloud) Revisions(_ context.Context, family string, _ bool) iter.Seq2[string, error] {
+func (c *cloud) Revisions(_ context.Context, family string, inactive bool) iter.Seq2[string, error] {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	all := slices.SortedFunc(maps.Keys(c.definitions), func(a, b string) int {
 		return c.definitions[b].Revision() - c.definitions[a].Revision()
 	})
-	all = slices.DeleteFunc(all, func(arn string) bool { return c.definitions[arn].Family() != family })
+	all = slices.DeleteFunc(all, func(arn string) bool {
+		return c.definitions[arn].Family() != family || (c.definitions[arn].Status() == "INACTIVE") != inactive
+	})
 	return func(yield func(string, error) bool) {
 		for _, arn := range all {
 			if !yield(arn, nil) {
@@ -529,6 +538,9 @@ func (c *controller) Start(ctx context.Context, change rollout.Change) (rollout.
 		return nil, context.Cause(ctx)
 	}
 	busy := c.inProgress()
+	if c.definitions[change.TaskDefinition].Status() == "INACTIVE" && c.primary.revision != change.TaskDefinition {
+		return nil, &smithy.GenericAPIError{Code: "ClientException", Message: "TaskDefinition is inactive"}
+	}
 	if c.status != "ACTIVE" {
 		return nil, &mistake.Error{Kind: mistake.Service, Absent: true, Text: "service " + c.name + " is " + c.status}
 	}

@@ -22,7 +22,7 @@ const PlaceholderTag = "placeholder"
 
 // isPlaceholderImage reports whether an image reference means the placeholder.
 func isPlaceholderImage(uri string) bool {
-	return buildOf(uri) == PlaceholderTag
+	return tagOf(uri) == PlaceholderTag
 }
 
 // isPlaceholder reports whether a revision runs the placeholder in a container
@@ -130,7 +130,7 @@ func (d *Deployer) runningImage(ctx context.Context, r Request, name Service, se
 	p, _ := definition.Provenance()
 	c.BuildID, c.Digest = p.BuildID, p.Digest
 	if c.BuildID == "" && !isPlaceholderImage(c.URI) {
-		c.BuildID = buildOf(c.URI)
+		c.BuildID = tagOf(c.URI)
 	}
 	if c.Digest == "" {
 		if known, err := d.inspect(ctx, mistake.Service, c.URI); err == nil && len(known.Digests) > 0 {

@@ -56,6 +56,7 @@ type Request struct {
 	TimeoutGiven bool
 
 	Origin          taskdef.Provenance // the run: its build, pipeline and commit
+	Artifacts       []Artifact         // further builds whose image may be meant
 	WhenBusy        Busy
 	AllowOlderBuild bool
 	Rerun           bool // the run is a further attempt of a stage or release, which is how older builds are brought back
@@ -87,6 +88,7 @@ const (
 type ECS interface {
 	Service(ctx context.Context, cluster, name string) (ecs.Service, error)
 	Definition(ctx context.Context, ref string) (taskdef.Definition, error)
+	Fresh(ctx context.Context, ref string) (taskdef.Definition, error)
 	Register(ctx context.Context, d taskdef.Definition) (taskdef.Definition, error)
 	Revisions(ctx context.Context, family string, inactive bool) iter.Seq2[string, error]
 }
@@ -138,7 +140,7 @@ func (d *Deployer) run(ctx context.Context, r Request, begin time.Time) (Result,
 	im := plan.Image
 	if r.Push {
 		if im, result.Image, err = d.push(bounded, plan); err != nil {
-			return result, err
+			return result, afterPush(result.Image, err)
 		}
 	}
 	if !r.Rollout {
@@ -146,11 +148,12 @@ func (d *Deployer) run(ctx context.Context, r Request, begin time.Time) (Result,
 	}
 	plan = plan.with(im)
 	if r.alone() {
-		return d.registerAlone(bounded, plan, result)
+		result, err = d.registerAlone(bounded, plan, result)
+		return result, afterPush(result.Image, err)
 	}
 	targets, err := d.ready(bounded, plan, result.Image.Pushed)
 	if err != nil {
-		return result, err
+		return result, afterPush(result.Image, err)
 	}
 	result.Services, err = d.rollOut(ctx, bounded, plan, limit, targets)
 	return result, err

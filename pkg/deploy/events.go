@@ -107,6 +107,12 @@ type (
 		Service  Service
 		Revision string
 	}
+	// Copied says that a revision to go back to was deregistered meanwhile, so that
+	// an equal one stands for it.
+	Copied struct {
+		Service  Service
+		From, To string // ARNs
+	}
 	// NotStored says that ECS left members of a definition out of the revision.
 	NotStored struct {
 		Service  Service

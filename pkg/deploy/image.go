@@ -47,7 +47,7 @@ func (d *Deployer) planImage(ctx context.Context, p *Plan) error {
 		p.Repository = &repository
 		p.Image, err = d.inECR(ctx, repository, r.Tags[0])
 		if err != nil {
-			return about(mistake.Tag, err)
+			return about(mistake.Tag, r.otherBuild(err))
 		}
 		if r.PinDigest {
 			p.Image.URI = repository.URI + "@" + p.Image.Digests[0]

@@ -35,9 +35,9 @@ func TestTokensAreRenewed(t *testing.T) {
 	}
 }
 
-// TestBuildOf: a digest says nothing of a build, nor does a reference without a
+// TestTagOf: a digest says nothing of a build, nor does a reference without a
 // tag, whose image may be of any.
-func TestBuildOf(t *testing.T) {
+func TestTagOf(t *testing.T) {
 	const digest = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 	tests := []struct{ uri, build string }{
 		{"host.example/chat-app:17", "17"},
@@ -48,8 +48,8 @@ func TestBuildOf(t *testing.T) {
 		{"", ""},
 	}
 	for _, tt := range tests {
-		if build := buildOf(tt.uri); build != tt.build {
-			t.Errorf("buildOf(%q) = %q, want %q", tt.uri, build, tt.build)
+		if build := tagOf(tt.uri); build != tt.build {
+			t.Errorf("tagOf(%q) = %q, want %q", tt.uri, build, tt.build)
 		}
 	}
 }

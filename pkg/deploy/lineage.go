@@ -110,6 +110,9 @@ func (d *Deployer) trace(ctx context.Context, library *library, s ServicePlan, r
 // family, merged with the pipeline's last revision that succeeded.
 func (d *Deployer) latest(ctx context.Context, library *library, s ServicePlan) (Lineage, error) {
 	newest, err := library.newest(ctx, s.Running.Family())
+	if mistake.Absent(err) { // all of the family were deregistered, the running one too
+		newest, err = s.Running, nil
+	}
 	if err != nil {
 		return Lineage{}, err
 	}
@@ -210,23 +213,28 @@ func unread(s ServicePlan, newest taskdef.Definition) taskdef.Definition {
 	return taskdef.Definition{}
 }
 
-// fileOrRevision reads the file that ref names, or else the revision.
+// fileOrRevision reads the file or the revision that ref means by its spelling: a
+// file that happens to be named like a family is not one.
 func (d *Deployer) fileOrRevision(ctx context.Context, library *library, ref string) (Lineage, error) {
+	if !looksLikeFile(ref) {
+		if strings.Contains(ref, ":") {
+			base, err := library.definition(ctx, ref)
+			return Lineage{Base: base}, err
+		}
+		base, err := d.newestOf(ctx, library, ref)
+		return Lineage{Base: base}, err
+	}
 	path := ref
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(d.Images.WorkingDirectory, path)
 	}
 	data, err := os.ReadFile(path)
-	switch {
-	case err == nil:
-		base, err := taskdef.ParseFile(ref, data, d.Variables)
-		return Lineage{Base: base, File: ref}, err
-	case looksLikeFile(ref):
+	if err != nil {
 		return Lineage{}, mistake.New(mistake.TaskDefinition,
 			"give a path relative to $(System.DefaultWorkingDirectory), or latest, running, family:revision, an ARN", "%s", err)
 	}
-	base, err := library.definition(ctx, ref)
-	return Lineage{Base: base}, err
+	base, err := taskdef.ParseFile(ref, data, d.Variables)
+	return Lineage{Base: base, File: ref}, err
 }
 
 // looksLikeFile tells a path from family:revision by its spelling.

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"ecsdeploy/pkg/ecs"
@@ -32,7 +33,7 @@ func (d *Deployer) rollBack(ctx context.Context, r Request, buildID string, begi
 	defer cancel()
 	p, err := d.operate(bounded, r, func(ctx context.Context, s ServicePlan) (ServicePlan, error) {
 		var err error
-		if s.Target, err = d.earlier(ctx, s, buildID); err != nil {
+		if s, err = d.earlier(ctx, s, buildID); err != nil {
 			return s, err
 		}
 		return d.know(ctx, s)
@@ -54,6 +55,9 @@ func (d *Deployer) rollBack(ctx context.Context, r Request, buildID string, begi
 		return err
 	})
 	result := p.outline()
+	if err == nil {
+		err = d.standings(bounded, targets)
+	}
 	if err != nil {
 		return result, err
 	}
@@ -123,52 +127,71 @@ func (d *Deployer) know(ctx context.Context, s ServicePlan) (ServicePlan, error)
 	return s, nil
 }
 
-// earlier returns the revision to go back to.
-func (d *Deployer) earlier(ctx context.Context, s ServicePlan, buildID string) (taskdef.Definition, error) {
+// earlier finds the revision to go back to, and which were passed over.
+func (d *Deployer) earlier(ctx context.Context, s ServicePlan, buildID string) (ServicePlan, error) {
+	var err error
 	if buildID != "" {
-		return d.ofBuild(ctx, s, buildID)
+		s.Target, err = d.ofBuild(ctx, s, buildID)
+		return s, err
 	}
-	for definition, err := range d.returnable(ctx, s, s.heading()) {
-		return definition, err
+	seen := map[string]bool{}
+	pass := func(p PassedOver) {
+		if !seen[p.Revision] {
+			seen[p.Revision] = true
+			s.PassedOver = append(s.PassedOver, p)
+		}
+	}
+	for definition, err := range d.returnable(ctx, s, s.heading(), pass) {
+		if s.Target = definition; err == nil {
+			s.PassedOver = d.between(ctx, definition.ARN(), s.heading(), s.PassedOver)
+		}
+		return s, err
 	}
 	hint := "ECS keeps the deployments of 90 days; name the build to go back to in buildId"
 	if s.Service.Controller == "CODE_DEPLOY" {
 		hint = "ECS may keep no list of what CodeDeploy deployed; name the build to go back to in buildId"
 	}
-	return taskdef.Definition{}, mistake.New(mistake.Service, hint,
-		"service %s has had no successful deployment of another revision than %s", s.Name.Name, ecs.ShortARN(s.heading()))
+	passedOver := ""
+	for i, p := range s.PassedOver {
+		passedOver += []string{"; passed over: ", ", "}[min(i, 1)] + p.String()
+	}
+	return s, mistake.New(mistake.Service, hint,
+		"service %s has had no successful deployment of another revision than %s%s", s.Name.Name, ecs.ShortARN(s.heading()), passedOver)
 }
 
 // buildsSearched is how many revisions are looked at for a build.
 const buildsSearched = 200
 
-// ofBuild returns the newest active revision that came from a build: by what its
-// tags say, or by the tag of one of its images.
+// ofBuild returns the newest revision that came from a build: by the id or the
+// image's tag that its own tags say, or by the tag of one of its images. Active ones
+// go before those that were deregistered.
 func (d *Deployer) ofBuild(ctx context.Context, s ServicePlan, buildID string) (taskdef.Definition, error) {
 	seen := 0
-	for arn, err := range d.ECS.Revisions(ctx, s.Running.Family(), false) {
-		if err != nil {
-			return taskdef.Definition{}, err
-		}
-		if seen == buildsSearched {
-			break
-		}
-		seen++
-		definition, err := d.ECS.Definition(ctx, arn)
-		if err != nil {
-			return definition, err
-		}
-		if p, _ := definition.Provenance(); p.BuildID == buildID {
-			return definition, nil
-		}
-		for _, c := range definition.Containers() {
-			if buildOf(c.Image) == buildID {
-				return definition, nil
+	for _, inactive := range []bool{false, true} {
+		for arn, err := range d.ECS.Revisions(ctx, s.Running.Family(), inactive) {
+			if err != nil {
+				return taskdef.Definition{}, err
+			}
+			if seen == buildsSearched {
+				break
+			}
+			seen++
+			definition, err := d.ECS.Definition(ctx, arn)
+			if err != nil || isOfBuild(definition, buildID) {
+				return definition, err
 			}
 		}
 	}
 	return taskdef.Definition{}, mistake.New(mistake.Build, "roll it out instead: command rollout with tags: "+buildID+" and olderBuild: allow",
-		"none of the last %d active revisions of %s is of build %s", seen, s.Running.Family(), buildID)
+		"none of the last %d revisions of %s is of build %s", seen, s.Running.Family(), buildID)
+}
+
+// isOfBuild reports whether a revision came from a build.
+func isOfBuild(d taskdef.Definition, buildID string) bool {
+	if p, _ := d.Provenance(); p.BuildID == buildID || p.Tag == buildID {
+		return true
+	}
+	return slices.ContainsFunc(d.Containers(), func(c taskdef.Container) bool { return tagOf(c.Image) == buildID })
 }
 
 // Resume answers the deployments of the services that are paused, at a lifecycle

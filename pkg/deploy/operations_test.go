@@ -43,9 +43,13 @@ func TestRollBackCommand(t *testing.T) {
 		{"to a build", nil, "11", "succeeded", "start a web:2", ""},
 		{"to a build that is not known", nil, "99", "", "", mistake.Build},
 		{"one is in progress", func(c *cloud, s *service) { s.deploy(c, revisionARN("web:2"), 2, fate{what: hangs}) }, "", "succeeded", "start a web:4", ""},
-		{"a deregistered revision is passed over", func(c *cloud, s *service) { c.deregister("web:3") }, "", "succeeded", "start a web:2", ""},
+		{"a deregistered revision is registered again", func(c *cloud, s *service) { c.deregister("web:3") }, "", "succeeded", "register web:5; start a web:5", ""},
+		{"to a build whose revision was deregistered", func(c *cloud, s *service) { c.deregister("web:2") }, "11", "succeeded", "register web:5; start a web:5", ""},
 		{"a deleted revision is passed over", func(c *cloud, s *service) { delete(c.definitions, revisionARN("web:3")) }, "", "succeeded", "start a web:2", ""},
-		{"never to the placeholder", func(c *cloud, s *service) { c.deregister("web:2"); c.deregister("web:3") }, "", "", "", mistake.Service},
+		{"never to the placeholder", func(c *cloud, s *service) {
+			delete(c.definitions, revisionARN("web:2"))
+			delete(c.definitions, revisionARN("web:3"))
+		}, "", "", "", mistake.Service},
 		{"it fails, and the service stays where it was", func(c *cloud, s *service) { s.fates = []fate{{what: crashes}} }, "", "rolledBack", "start a web:3; stop a web:3", ""},
 		{"refused", func(c *cloud, s *service) { s.fates = []fate{{refused: errDenied}} }, "", "failed", "", ""},
 	} {

@@ -53,8 +53,10 @@ type ServicePlan struct {
 	Alike      []string           // further containers that get the same image
 	Target     taskdef.Definition // what is to run
 	Known      []taskdef.Definition
-	Back       bool // it is to be rolled back from Target to Running
-	Cleared    bool // another deployment was stopped for ours to take its place
+	PassedOver []PassedOver // command rollback: revisions that are none to go back to
+	Back       bool         // it is to be rolled back from Target to Running
+	Cleared    bool         // another deployment was stopped for ours to take its place
+	Before     bool         // the older build of this run was deployed to the service before, with success
 }
 
 // plan reads what the request names and checks that it fits together. All that is
@@ -69,18 +71,26 @@ func (d *Deployer) plan(ctx context.Context, r Request) (*Plan, error) {
 		errs      = make([]error, len(furtherBy)+len(r.Services))
 		library   = newLibrary(d.ECS)
 	)
-	wait.Go(func() { imageErr = d.planImage(ctx, p) })
+	known := make(chan struct{}) // closed once the repository is
+	wait.Go(func() { defer close(known); imageErr = d.planImage(ctx, p) })
 	if r.Rollout {
 		for i, container := range furtherBy {
-			wait.Go(func() { further[i], errs[i] = d.inspect(ctx, mistake.FurtherImage, r.Images[container]) })
+			wait.Go(func() {
+				if ref := r.Images[container]; !r.mayPush(ref) || !waitFor(ctx, known) || !p.pushes(ref) {
+					further[i], errs[i] = d.inspect(ctx, mistake.FurtherImage, ref)
+				}
+			})
 		}
 		for i, name := range r.Services {
 			wait.Go(func() { p.Services[i], errs[len(furtherBy)+i] = d.readService(ctx, library, name, r.TaskDefinition) })
 		}
 	}
 	wait.Wait()
+	p.Request = p.withSelf()
 	for i, container := range furtherBy {
-		p.Further[container] = further[i]
+		if _, others := p.Request.Images[container]; others {
+			p.Further[container] = further[i]
+		}
 	}
 	problems := append([]error{imageErr}, errs...)
 	if r.alone() {
@@ -123,7 +133,9 @@ func (d *Deployer) readService(ctx context.Context, library *library, name Servi
 	s := ServicePlan{Name: name}
 	var err error
 	if s, err = d.meet(ctx, s); err != nil {
-		return s, err
+		// Whoever may not read the service may not be allowed to read revisions,
+		// either: one run tells both.
+		return s, errors.Join(err, d.readable(ctx, library, base, err))
 	}
 	if s.Running, err = library.definition(ctx, s.Service.TaskDefinition); err != nil {
 		return s, err
@@ -194,8 +206,9 @@ func (d *Deployer) prepare(ctx context.Context, p *Plan, s ServicePlan, imageKno
 	if err == nil && p.Request.Image == Current {
 		s, err = d.current(ctx, s)
 	}
+	s, unread := d.deployedBefore(ctx, p, s)
 	fitted, misfit := p.fit(s, imageKnown && err == nil)
-	return fitted, errors.Join(err, misfit)
+	return fitted, errors.Join(err, unread, misfit)
 }
 
 // fit revises the task definition of a service, and checks that the service can
@@ -284,19 +297,30 @@ func (p *Plan) imageFor(s ServicePlan) Candidate {
 	return p.Image
 }
 
-// origin says where the revisions of this run come from: its own build. An image
-// that is named in full was made by another run; then its tag is all that is known.
+// origin says which build the revisions of this run come from. The tag of an image
+// is no build: v1.10.0 may be older than v1.9.0. Of the image that a service runs
+// already it is not known here which build made it.
 func (p *Plan) origin() taskdef.Provenance {
 	o := p.Request.Origin
-	if p.Request.Image != "" && !p.Request.Push {
-		o.BuildID = buildOf(p.Image.URI)
+	if p.Request.Image == Current {
+		o.BuildID, o.Commit = "", ""
 	}
 	return o
 }
 
-// buildOf is the build that an image's tag names; empty where the image is named
-// by its digest, or by nothing.
-func buildOf(uri string) string {
+// originOf is the origin of a revision with an image, its tag beside the build.
+func (p *Plan) originOf(c Candidate) taskdef.Provenance {
+	o := p.origin()
+	o.Tag = tagOf(c.URI)
+	if byDigest(c.URI) && (p.Request.Push || p.Request.Image == "") { // pinDigest
+		o.Tag = first(p.Request.Tags)
+	}
+	return o
+}
+
+// tagOf is the tag of an image; empty where the image is named by its digest, or by
+// nothing.
+func tagOf(uri string) string {
 	if byDigest(uri) {
 		return ""
 	}

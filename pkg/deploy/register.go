@@ -57,7 +57,7 @@ func (d *Deployer) register(ctx context.Context, p *Plan, s ServicePlan, before 
 		d.View.Show(RevisionKept{s.Name, t.Revision})
 		return t, nil
 	}
-	stored, err := d.registerTagged(ctx, s, p.origin(), c)
+	stored, err := d.registerTagged(ctx, s, p.originOf(c), c)
 	if err != nil {
 		return t, err
 	}

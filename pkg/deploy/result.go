@@ -18,6 +18,7 @@ type Result struct {
 	Image    Image
 	Services []ServiceResult
 	Current  []CurrentImage // of CurrentImages
+	Checks   []Check        // of Verify
 	Took     time.Duration
 }
 

@@ -43,7 +43,7 @@ func (p *Plan) checkTurn(s ServicePlan) error {
 		return mistake.New(mistake.Busy, "run the step again when it has ended, or choose wait or supersede",
 			"service %s: %s is in progress, and whenBusy is fail", s.Name.Name, named(other.Snapshot()))
 	}
-	if newer, older := p.Older(s); older && !p.Request.AllowOlderBuild && !p.Request.Rerun {
+	if newer, older := p.Older(s); older && !p.Request.AllowOlderBuild && !p.Request.Rerun && !s.Before {
 		return mistake.New(mistake.Order, "command rollback goes back on purpose; the variable EcsDeploy.OlderBuild=allow, which can be set when a run is queued or a release is created, or olderBuild: allow lets this build through",
 			"service %s runs build %s of this pipeline, which is newer than build %s", s.Name.Name, newer, p.origin().BuildID)
 	}

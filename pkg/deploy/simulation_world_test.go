@@ -181,11 +181,6 @@ func (a *account) settle() {
 func (a *account) play(service, scenario string) {
 	a.Helper()
 	s, err := emulator.ParseScenario(scenario)
-	for _, strict := range emulator.Strict() {
-		if strict.Name == scenario {
-			s, err = strict, nil
-		}
-	}
 	a.must(err)
 	a.Script(simCluster, service, s)
 }

@@ -68,7 +68,12 @@ func (c *Client) region(name string) *region {
 	defer c.mu.Unlock()
 	r := c.regions[name]
 	if r == nil {
-		api := ecr.NewFromConfig(c.cfg, func(o *ecr.Options) { o.Region = name })
+		api := ecr.NewFromConfig(c.cfg, func(o *ecr.Options) {
+			o.Region = name
+			if standard, ok := o.Retryer.(aws.RetryerV2); ok {
+				o.Retryer = finalLimits{standard}
+			}
+		})
 		r = &region{api: api, token: newToken(api, c.mask)}
 		c.regions[name] = r
 	}

@@ -35,6 +35,7 @@ type fakeECR struct {
 	host   string               // of repository URIs; "" = ECR's own
 	calls  []string             // operations, in order
 	tokens int                  // issued so far
+	full   bool                 // the account has as many repositories as it may have
 	// templates are creation templates: prefix and what it is applied for.
 	templates [][2]string
 }
@@ -152,6 +153,10 @@ func (f *fakeECR) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	account := in.RegistryID
 	if account == "" {
 		account = fakeAccount
+	}
+	if f.full && operation == "CreateRepository" {
+		fail(w, "LimitExceededException", "The operation did not succeed because it would have exceeded a service limit for your account.")
+		return
 	}
 	if f.denied[operation] {
 		fail(w, "AccessDeniedException", fmt.Sprintf("User: arn:aws:iam::%s:user/ci is not authorized to perform: ecr:%s on resource: "+

@@ -21,6 +21,7 @@ import (
 	"strings"
 	"time"
 
+	"ecsdeploy/pkg/emulator/account"
 	"ecsdeploy/pkg/emulator/awsapi"
 	"ecsdeploy/pkg/emulator/codedeploy"
 	"ecsdeploy/pkg/emulator/ecr"
@@ -60,6 +61,7 @@ type Emulator struct {
 	codedeploy *codedeploy.CodeDeploy
 	scheduler  *scheduler.Scheduler
 	sts        *sts.STS
+	account    *account.Account
 }
 
 // New makes an emulator with nothing in it.
@@ -76,6 +78,7 @@ func New(o Options) (*Emulator, error) {
 	e.sts = sts.New(server)
 	events.New(server)
 	e.scheduler = scheduler.New(server)
+	e.account = account.New(server)
 	e.Behave(o.Behaviour)
 	return e, nil
 }
@@ -99,6 +102,9 @@ func (e *Emulator) Interpose(f func(Call) *Fault) { e.server.Interpose(f) }
 func (e *Emulator) Restrict(principal string, policies ...iam.Policy) {
 	e.server.Restrict(principal, policies...)
 }
+
+// Lack has the account not have roles and parameters, by their names, and secrets, by their ids. Otherwise whatever is asked about is there.
+func (e *Emulator) Lack(names ...string) { e.account.Lack(names...) }
 
 // AddOIDCProvider adds an identity provider to the account.
 func (e *Emulator) AddOIDCProvider(p OIDCProvider) { e.sts.AddOIDCProvider(p) }

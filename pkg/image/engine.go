@@ -177,7 +177,7 @@ func openEngine(ctx context.Context, ref, name string, want Platform, o Options)
 	m, err := inspectEngine(ctx, ref, name, want, o)
 	if err != nil {
 		if ctx.Err() == nil {
-			err = fmt.Errorf("image %q: %w", ref, err)
+			err = elsewhere(name, fmt.Errorf("image %q: %w", ref, err))
 		}
 		return nil, err
 	}

@@ -189,6 +189,9 @@ func Open(ctx context.Context, ref string, o Options) (*Image, error) {
 	if err != nil {
 		return nil, err
 	}
+	if ref, err = expand(ref, o); err != nil {
+		return nil, err
+	}
 	at := classify(ref, func(p string) fileKind { return lookAt(o.path(p)) })
 	o.Logger.DebugContext(ctx, "image source", "ref", ref, "kind", at.kind.String(), "path", at.path, "selector", at.selector)
 	switch at.kind {

@@ -23,6 +23,7 @@ const (
 	Push    Command = "push"    // push to ECR only
 	Rollout Command = "rollout" // roll out an image that is in ECR already
 
+	Verify       Command = "verify"       // check what deploy or rollout would need, and change nothing
 	Placeholder  Command = "placeholder"  // put the hello-world image into ECR
 	CurrentImage Command = "currentImage" // say which image each service runs
 	Rollback     Command = "rollback"     // go back to the last good revision
@@ -31,7 +32,7 @@ const (
 
 // Commands lists all commands in the order in which people meet them.
 func Commands() []Command {
-	return []Command{Deploy, Push, Rollout, Placeholder, CurrentImage, Rollback, Resume}
+	return []Command{Deploy, Push, Rollout, Verify, Placeholder, CurrentImage, Rollback, Resume}
 }
 
 // Config is everything the task takes from its environment.

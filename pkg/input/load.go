@@ -163,7 +163,7 @@ func (l *loader) inputs(in *Inputs, f, defaults *fields) {
 		ExternalID:  one(l, "externalId", f.ExternalID, parseExternalID),
 	}
 
-	in.Image = one(l, "image", f.Image, parseImageFor(in.Command))
+	in.Image = one(l, "image", f.Image, parseImageFor(imageOf(in.Command, f)))
 	in.Platform = one(l, "platform", f.Platform, parsePlatform)
 	in.Compression = one(l, "compression", f.Compression, oneOf(Gzip, Zstd))
 	in.Referrers = one(l, "referrers", f.Referrers, parseBool)
@@ -220,6 +220,18 @@ func (l *loader) inputs(in *Inputs, f, defaults *fields) {
 	in.DefaultImage = one(l, "defaultImage", f.DefaultImage, parseReference)
 }
 
+// imageOf is the command whose image is meant: verify has that of deploy where there
+// is a repository to push to.
+func imageOf(command Command, f *fields) Command {
+	switch {
+	case command == Verify && f.Repository != "":
+		return Deploy
+	case command == Verify:
+		return Rollout
+	}
+	return command
+}
+
 // require reports the inputs without which the command has nothing to do.
 func (l *loader) require(command Command, f *fields) {
 	missing := func(name, what, hint string) {
@@ -248,11 +260,12 @@ func (l *loader) require(command Command, f *fields) {
 			missing("repository", "repository or defaultImage, for services that do not exist yet", "set repository to the one that the placeholder was pushed to")
 		}
 	}
-	registers := (command == Deploy || command == Rollout) && !TaskDefinition(f.TaskDefinition).NeedsService() && f.Image != CurrentReference
-	if command != Push && command != Placeholder && f.Services == "" && !registers {
+	alone := command == Verify && f.Repository != "" // which can be verified by itself
+	registers := (command == Deploy || command == Rollout || command == Verify) && !TaskDefinition(f.TaskDefinition).NeedsService() && f.Image != CurrentReference
+	if command != Push && command != Placeholder && f.Services == "" && !registers && !alone {
 		missing("services", "at least one service", "the service's name, or cluster/service, one per line")
 	}
-	tagged := command == Deploy || command == Push || command == Rollout && f.Image == "" && f.Repository != ""
+	tagged := command == Deploy || command == Push || alone || command == Rollout && f.Image == "" && f.Repository != ""
 	if f.Tags == "" && tagged {
 		missing("tags", "a tag", "the default, Build.BuildId, has no value in this run: set tags")
 	}

@@ -32,10 +32,13 @@ const (
 
 // Failures says what went wrong, once for each service.
 func Failures(r deploy.Result, explain Explain) []Issue {
-	var all []Issue
+	all := checkFailures(r.Checks, explain)
 	for _, s := range r.Services {
 		if failed(s) {
 			text, hint := failure(s, explain)
+			if s.Err != nil && r.Image.Pushed {
+				text += "; " + DoneBefore(r.Image)
+			}
 			all = append(all, Issue{fmt.Sprintf("service %s: %s: %s", s.Name, outcomeWords(s.Outcome), text), hint})
 		}
 	}
@@ -68,6 +71,11 @@ func failure(s deploy.ServiceResult, explain Explain) (text, hint string) {
 		}
 	}
 	return strings.Join(parts, "; "), hint
+}
+
+// DoneBefore says what a run had done before it could not go on.
+func DoneBefore(pushed deploy.Image) string {
+	return fmt.Sprintf("before that, %s was pushed, and the service was not moved: the step can be run again, and pushes nothing twice", pushed.URI)
 }
 
 // wrongDigests says which image runs instead of ours.
@@ -122,6 +130,8 @@ func Line(r deploy.Result, explain Explain) string {
 	switch {
 	case len(r.Current) > 0:
 		return currentLine(r.Current)
+	case len(r.Checks) > 0:
+		return checkLine(r.Checks)
 	case r.DryRun:
 		return "Dry run: nothing was changed"
 	case len(r.Services) == 0 && !r.Image.Pushed:

@@ -121,6 +121,8 @@ func (l *Log) showService(event any) {
 		l.info(e.Service.Name, "%s is already up to date; no new revision registered", ecs.ShortARN(e.Revision))
 	case deploy.Registered:
 		l.info(e.Service.Name, "registered revision %s", ecs.ShortARN(e.Revision))
+	case deploy.Copied:
+		l.info(e.Service.Name, "%s was deregistered, so that no deployment of it can be started: %s, which is equal, stands for it", ecs.ShortARN(e.From), ecs.ShortARN(e.To))
 	case deploy.NotStored:
 		l.warn(e.Service.Name, "%s lacks members that were sent, since ECS does not know them: %s", ecs.ShortARN(e.Revision), strings.Join(e.Members, ", "))
 	case deploy.Untagged:
@@ -254,7 +256,10 @@ func (l *Log) planService(p *deploy.Plan, s deploy.ServicePlan) {
 		return
 	}
 	if s.Target.ARN() != "" && s.Lineage.Base.ARN() == "" && s.Lineage.File == "" { // command rollback
-		l.info(name, "%s → %s%s", ecs.ShortARN(s.Service.TaskDefinition), s.Target, buildText(s.Target))
+		l.info(name, "%s → %s%s%s", ecs.ShortARN(s.Service.TaskDefinition), s.Target, buildText(s.Target), copyText(s.Target))
+		for _, passed := range s.PassedOver {
+			l.info(name, "passed over %s: %s", passed.Revision, passed.Why)
+		}
 		return
 	}
 	l.lineage(name, s)
@@ -601,6 +606,14 @@ func baseText(l deploy.Lineage) string {
 	default:
 		return l.Base.String()
 	}
+}
+
+// copyText says that a revision cannot be deployed as it is.
+func copyText(d taskdef.Definition) string {
+	if d.Status() != "INACTIVE" {
+		return ""
+	}
+	return ", a copy of it, since it was deregistered"
 }
 
 func buildText(d taskdef.Definition) string {

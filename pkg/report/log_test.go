@@ -144,6 +144,7 @@ func told(t *testing.T) []struct {
 		{deploy.BusyWith{Service: web, Other: now, Do: deploy.Supersede, Stop: true}, "web: WARN deployment ecs-svc/2, revision web:2 is in progress: stopping it, so that this one can start (whenBusy: supersede)"},
 		{deploy.RevisionKept{Service: web, Revision: definitions + "web:2"}, "web: web:2 is already up to date; no new revision registered"},
 		{deploy.Registered{Service: web, Revision: definitions + "web:2"}, "web: registered revision web:2"},
+		{deploy.Copied{Service: web, From: definitions + "web:1", To: definitions + "web:3"}, "web: web:1 was deregistered, so that no deployment of it can be started: web:3, which is equal, stands for it"},
 		{deploy.NotStored{Service: web, Revision: definitions + "web:2", Members: []string{"a", "b"}}, "web: WARN web:2 lacks members that were sent, since ECS does not know them: a, b"},
 		{deploy.Marked{Service: web, Revision: definitions + "web:2", Unproven: true}, "web: no task of web:2 has run: tagged it ecs-deploy:unproven, so that a rollback passes it over"},
 		{deploy.Marked{Service: web, Revision: definitions + "web:2"}, "web: tasks of web:2 run: removed its tag ecs-deploy:unproven"},

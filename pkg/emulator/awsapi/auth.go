@@ -20,7 +20,7 @@ type Session struct {
 // AuthorizationHeader matches the four parts of a credential scope and the rest of the header.
 var AuthorizationHeader = regexp.MustCompile(`^AWS4-HMAC-SHA256 Credential=([^/\s,]+)/(\d{8})/([^/\s,]+)/([^/\s,]+)/aws4_request,\s*SignedHeaders=[a-z0-9;-]+,\s*Signature=[0-9a-f]{64}$`)
 
-// Authenticate returns the ARN of the principal that signed r for service. STS, being global, takes any region.
+// Authenticate returns the ARN of the principal that signed r for service. STS, being global, takes any region, and IAM that of its one endpoint.
 func (e *Server) Authenticate(r *http.Request, service string) (string, error) {
 	header := r.Header.Get("Authorization")
 	if header == "" {
@@ -33,7 +33,7 @@ func (e *Server) Authenticate(r *http.Request, service string) (string, error) {
 	if m[4] != service {
 		return "", Errorf("InvalidSignatureException", "Credential should be scoped to correct service: '%s'.", service)
 	}
-	if m[3] != e.Region() && service != "sts" {
+	if m[3] != e.Region() && service != "sts" && !(service == "iam" && m[3] == "us-east-1") {
 		return "", Errorf("InvalidSignatureException", "Credential should be scoped to a valid region, not '%s'. This emulator is '%s'.", m[3], e.Region())
 	}
 	e.Mu.Lock()

@@ -1,0 +1,379 @@
+package deploy
+
+// The command verify: every reading and check that a deployment would make, and
+// nothing else. What is wrong does not end it, so that one run shows all of it. A
+// thing that the pipeline makes only later, as the image, is left open and not wrong.
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+
+	"ecsdeploy/pkg/ecr"
+	"ecsdeploy/pkg/ecs"
+	"ecsdeploy/pkg/image"
+	"ecsdeploy/pkg/mistake"
+	"ecsdeploy/pkg/rollout"
+	"ecsdeploy/pkg/taskdef"
+)
+
+// Check is one thing that was looked at.
+type Check struct {
+	Service Service // zero where it belongs to none
+	Kind    CheckKind
+	Name    string // what was looked at: an ARN, a name, a reference
+	State   CheckState
+	Err     error // why it is wrong, or open
+}
+
+// CheckState is what a check found.
+type CheckState string
+
+// The states.
+const (
+	Right CheckState = "right"
+	Wrong CheckState = "wrong" // a deployment would fail
+	Open  CheckState = "open"  // it cannot be told now
+)
+
+// CheckKind is what was looked at.
+type CheckKind string
+
+// The kinds.
+const (
+	IdentityCheck   CheckKind = "identity"
+	RepositoryCheck CheckKind = "repository"
+	LayersCheck     CheckKind = "layers"     // the registry's token, and which layers are there
+	SourceCheck     CheckKind = "source"     // the image to push
+	ImageCheck      CheckKind = "image"      // that is to run
+	ServiceCheck    CheckKind = "service"    // and who deploys it
+	HistoryCheck    CheckKind = "history"    // its earlier deployments
+	TasksCheck      CheckKind = "tasks"      // that run
+	BaseCheck       CheckKind = "base"       // what the revision is made from
+	RevisionCheck   CheckKind = "revision"   // that would be registered
+	RoleCheck       CheckKind = "role"       // of the task
+	SecretCheck     CheckKind = "secret"     // of a container
+	LogGroupCheck   CheckKind = "logGroup"   // of a container
+	PermissionCheck CheckKind = "permission" // to change something
+)
+
+// Permission is a right that the run needs and that cannot be tried without effect.
+type Permission struct {
+	Actions   []string
+	Resources []string
+}
+
+func (p *Permission) Error() string {
+	return fmt.Sprintf("cannot be tried without effect: %s on %s", strings.Join(p.Actions, ", "), strings.Join(p.Resources, ", "))
+}
+
+// Resources says whether things outside of ECS exist. An error that is a mistake
+// says that one does not, or cannot be used; any other, that it is not known.
+type Resources interface {
+	Role(ctx context.Context, arn string) error
+	Secret(ctx context.Context, valueFrom string) error
+	LogGroup(ctx context.Context, region, name string) error
+}
+
+// checks collects what was found. It is the view of the parts of the plan that
+// report by an event what they could not check.
+type checks struct {
+	mu  sync.Mutex
+	all []Check
+}
+
+// add notes a finding: right where there is no error.
+func (c *checks) add(s Service, kind CheckKind, name string, err error) bool {
+	state := Right
+	if err != nil {
+		state = Wrong
+	}
+	c.put(Check{s, kind, name, state, err})
+	return err == nil
+}
+
+// open notes what cannot be told now; nil is right.
+func (c *checks) open(s Service, kind CheckKind, name string, why error) {
+	state := Right
+	if why != nil {
+		state = Open
+	}
+	c.put(Check{s, kind, name, state, why})
+}
+
+func (c *checks) put(one Check) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.all = append(c.all, one)
+}
+
+// Section implements [View]: checks have no sections.
+func (c *checks) Section(Section) func() { return func() {} }
+
+// Progress implements [View].
+func (c *checks) Progress(int, Phase) {}
+
+// Show implements [View]: what the plan could not check is open.
+func (c *checks) Show(event any) {
+	if e, is := event.(ImageUnchecked); is {
+		c.open(Service{}, ImageCheck, e.Image, e.Err)
+	}
+}
+
+// Verify makes every reading and check of the request, and changes nothing. The
+// error is that of the context only: whatever is wrong is among the checks.
+func (d *Deployer) Verify(ctx context.Context, r Request, resources Resources, identity string) (Result, error) {
+	found := &checks{}
+	v := &verifier{Deployer: d.shownOn(found), checks: found, resources: resources, library: newLibrary(d.ECS), asked: map[string]bool{}}
+	found.add(Service{}, IdentityCheck, identity, nil)
+	r.WhenBusy, r.AllowOlderBuild = Wait, true // it is not this run that deploys
+	p := &Plan{Request: r, Services: make([]ServicePlan, len(r.Services)), Further: map[string]Candidate{}}
+	defer p.close()
+	imageKnown := v.image(ctx, p)
+	if r.Rollout {
+		v.further(ctx, p)
+	}
+	for i, name := range r.Services {
+		p.Services[i] = v.service(ctx, p, name, imageKnown)
+	}
+	if r.alone() {
+		v.alone(ctx, p, imageKnown)
+	}
+	v.permissions(p)
+	if ctx.Err() != nil {
+		return Result{}, context.Cause(ctx)
+	}
+	return Result{DryRun: true, Checks: found.all}, nil
+}
+
+// shownOn is the deployer with another view.
+func (d *Deployer) shownOn(v View) *Deployer {
+	other := *d
+	other.View = v
+	return &other
+}
+
+// verifier makes the checks of one run.
+type verifier struct {
+	*Deployer
+	*checks
+	resources Resources
+	library   *library
+	asked     map[string]bool // what was asked of resources already
+}
+
+// image checks where the image comes from and where it goes. It reports whether the
+// image is known well enough to make a revision with it.
+func (v *verifier) image(ctx context.Context, p *Plan) (known bool) {
+	r := p.Request
+	known = true
+	if r.Repository != "" {
+		known = v.repository(ctx, p)
+	}
+	switch {
+	case r.Push:
+		v.source(ctx, p)
+	case r.Image == Current, r.Image == "" && p.Repository == nil:
+	case r.Image != "":
+		c, err := v.inspect(ctx, mistake.Image, r.Image)
+		p.Image, known = c, v.add(Service{}, ImageCheck, r.Image, err)
+	case p.Repository != nil:
+		uri := p.Image.URI
+		c, err := v.inECR(ctx, *p.Repository, r.Tags[0])
+		if _, missing := errors.AsType[*ecr.ImageNotFoundError](err); missing {
+			v.open(Service{}, ImageCheck, uri, about(mistake.Tag, r.otherBuild(err)))
+		} else if known = v.add(Service{}, ImageCheck, uri, about(mistake.Tag, err)); known {
+			p.Image = c
+		}
+	}
+	return known
+}
+
+// repository checks the repository, and that its layers can be asked about.
+func (v *verifier) repository(ctx context.Context, p *Plan) (known bool) {
+	r := p.Request
+	repository, err := v.ECR.Repository(ctx, r.Repository)
+	if _, missing := errors.AsType[*ecr.NotFoundError](err); missing && r.CreateRepository {
+		v.open(Service{}, RepositoryCheck, r.Repository, errors.New("it does not exist yet; the run creates it (createRepository)"))
+		p.Image.URI = r.Repository + ":" + first(r.Tags)
+		return true
+	}
+	if !v.add(Service{}, RepositoryCheck, r.Repository, about(mistake.Repository, err)) {
+		return false
+	}
+	p.Repository = &repository
+	p.Image.URI = repository.URI + ":" + first(r.Tags)
+	_, err = v.ECR.Authenticator(ctx, repository).Authorization()
+	if err == nil && r.Push {
+		_, err = v.ECR.CheckLayers(ctx, repository, []string{noLayer})
+	}
+	v.add(Service{}, LayersCheck, repository.URI, err)
+	return true
+}
+
+// noLayer is a digest that no layer has.
+var noLayer = "sha256:" + strings.Repeat("0", 64)
+
+// source checks the image to push. One that is not there yet is built later.
+func (v *verifier) source(ctx context.Context, p *Plan) {
+	source, err := image.Open(ctx, p.Request.Image, v.Images)
+	if err != nil {
+		v.open(Service{}, SourceCheck, p.Request.Image, about(mistake.Image, err))
+		return
+	}
+	p.Source = source
+	p.Image.Platforms = platforms(source.Describe().Platforms)
+	v.add(Service{}, SourceCheck, p.Request.Image, nil)
+}
+
+// further checks the images of further containers.
+func (v *verifier) further(ctx context.Context, p *Plan) {
+	p.Request = p.withSelf()
+	for _, container := range slices.Sorted(maps.Keys(p.Request.Images)) {
+		ref := p.Request.Images[container]
+		c, err := v.inspect(ctx, mistake.FurtherImage, ref)
+		v.add(Service{}, ImageCheck, ref, err)
+		p.Further[container] = c
+	}
+}
+
+// service checks a service, and the revision that it would get.
+func (v *verifier) service(ctx context.Context, p *Plan, name Service, imageKnown bool) ServicePlan {
+	s, err := v.meet(ctx, ServicePlan{Name: name})
+	if !v.add(name, ServiceCheck, name.String(), err) {
+		return s
+	}
+	s.Good, err = s.Controller.LastGood(ctx)
+	for _, history := range s.Controller.Successes(ctx) {
+		err = errors.Join(err, history)
+		break // the first page shows whether it can be read
+	}
+	if err == nil || passable(err) {
+		v.open(name, HistoryCheck, "", firstOf(err))
+	} else {
+		v.add(name, HistoryCheck, "", firstOf(err))
+	}
+	v.tasks(ctx, s)
+	if s.Running, err = v.library.definition(ctx, s.Service.TaskDefinition); !v.add(name, BaseCheck, ecs.ShortARN(s.Service.TaskDefinition), err) {
+		return s
+	}
+	s.Lineage, err = v.trace(ctx, v.library, s, p.Request.TaskDefinition)
+	if err != nil {
+		for _, one := range mistake.Each(err) {
+			v.add(name, BaseCheck, p.Request.TaskDefinition, one)
+		}
+		return s
+	}
+	s.Known = []taskdef.Definition{s.Running, s.Lineage.Base}
+	s, err = v.prepare(ctx, p, s, imageKnown)
+	v.revision(ctx, s, err)
+	return s
+}
+
+// firstOf is the first of errors that were joined.
+func firstOf(err error) error {
+	for _, one := range mistake.Each(err) {
+		return one
+	}
+	return nil
+}
+
+// tasks checks that the running tasks can be read, by which a run proves its end.
+func (v *verifier) tasks(ctx context.Context, s ServicePlan) {
+	now := rollout.Snapshot{Service: s.Service, Revision: s.Service.TaskDefinition, ID: s.Service.Primary().ID}
+	proof := v.Rollouts.Prove(ctx, now, nil)
+	v.open(s.Name, TasksCheck, "", proof.TasksErr)
+}
+
+// alone checks the revision of a run that deploys to no service.
+func (v *verifier) alone(ctx context.Context, p *Plan, imageKnown bool) {
+	s, err := v.readAlone(ctx, v.library, p.Request.TaskDefinition)
+	if !v.add(Service{}, BaseCheck, p.Request.TaskDefinition, err) {
+		return
+	}
+	s, err = p.prepareAlone(s, imageKnown)
+	v.revision(ctx, s, err)
+	p.Services = []ServicePlan{s}
+}
+
+// revision notes what was found of the revision that would be registered, and looks
+// for what it names.
+func (v *verifier) revision(ctx context.Context, s ServicePlan, err error) {
+	for _, one := range mistake.Each(err) {
+		v.add(s.Name, RevisionCheck, s.Lineage.Base.Family(), one)
+	}
+	if err == nil {
+		v.add(s.Name, RevisionCheck, s.Lineage.Base.Family(), nil)
+	}
+	needs := s.makes().Needs()
+	for _, role := range needs.Roles {
+		v.exists(s.Name, RoleCheck, role, func() error { return v.resources.Role(ctx, role) })
+	}
+	for _, secret := range needs.Secrets {
+		v.exists(s.Name, SecretCheck, secret, func() error { return v.resources.Secret(ctx, secret) })
+	}
+	for _, group := range needs.LogGroups {
+		v.exists(s.Name, LogGroupCheck, group.Name, func() error { return v.resources.LogGroup(ctx, group.Region, group.Name) })
+	}
+}
+
+// makes is the revision that would be registered, or where that is not known what
+// it is made from.
+func (s ServicePlan) makes() taskdef.Definition {
+	if s.Target.Family() != "" {
+		return s.Target
+	}
+	return s.Lineage.Base
+}
+
+// exists notes whether something exists. Whoever may not ask leaves it open.
+func (v *verifier) exists(s Service, kind CheckKind, name string, ask func() error) {
+	if key := string(kind) + " " + name; v.asked[key] { // services share what they need
+		return
+	} else {
+		v.asked[key] = true
+	}
+	err := ask()
+	if m, wrong := errors.AsType[*mistake.Error](err); wrong {
+		if kind == SecretCheck {
+			named := *m
+			named.Kind = mistake.Secret
+			err = &named
+		}
+		v.add(s, kind, name, err)
+		return
+	}
+	v.open(s, kind, name, err)
+}
+
+// permissions notes the rights by which a run changes something.
+func (v *verifier) permissions(p *Plan) {
+	note := func(s Service, resources []string, actions ...string) {
+		if len(resources) > 0 {
+			v.open(s, PermissionCheck, "", &Permission{Actions: actions, Resources: resources})
+		}
+	}
+	if p.Request.Push && p.Repository != nil {
+		note(Service{}, []string{p.Repository.ARN}, "ecr:InitiateLayerUpload", "ecr:UploadLayerPart", "ecr:CompleteLayerUpload", "ecr:PutImage")
+	}
+	if !p.Request.Rollout {
+		return
+	}
+	note(Service{}, []string{"*"}, "ecs:RegisterTaskDefinition", "ecs:TagResource")
+	var roles []string
+	for _, s := range p.Services {
+		if s.Service.ARN != "" {
+			note(s.Name, []string{s.Service.ARN}, "ecs:UpdateService")
+		}
+		for _, role := range s.makes().Needs().Roles {
+			if !slices.Contains(roles, role) {
+				roles = append(roles, role)
+			}
+		}
+	}
+	note(Service{}, roles, "iam:PassRole")
+}
