@@ -71,6 +71,7 @@ func runOn(ctx context.Context, environ []string, console *vso.Console, transpor
 			j.log.Warn("could not write the summary: " + err.Error())
 		}
 	}
+	j.trace(err, result)
 	if err != nil {
 		return j.fail(ctx, err)
 	}
@@ -160,6 +161,7 @@ func (j job) deployer(cfg aws.Config) *deploy.Deployer {
 	if transport == nil {
 		registries := image.NewTransport(nil)
 		j.network.Apply(registries.Transport)
+		registries.Mask = j.console.Mask
 		transport = registries
 	}
 	repositories := ecr.New(cfg, ecr.Options{Logger: j.log, Mask: j.console.Mask})
@@ -172,7 +174,7 @@ func (j job) deployer(cfg aws.Config) *deploy.Deployer {
 			Platform:         j.config.Inputs.Platform,
 			WorkingDirectory: j.config.Pipeline.WorkingDirectory,
 			Environ:          func(key string) (string, bool) { v, ok := j.variables[key]; return v, ok },
-			Keychain:         authn.NewMultiKeychain(repositories.Keychain(), authn.DefaultKeychain),
+			Keychain:         authn.NewMultiKeychain(repositories.Keychain(), maskedKeychain{authn.DefaultKeychain, j.console.Mask}),
 			Transport:        transport,
 			Insecure:         j.config.Inputs.InsecureRegistries,
 			TempDirectory:    j.config.Pipeline.TempDirectory,

@@ -70,13 +70,19 @@ func (d *Deployer) plan(ctx context.Context, r Request) (*Plan, error) {
 		errs      = make([]error, len(furtherBy)+len(r.Services))
 		library   = newLibrary(d.ECS)
 	)
-	wait.Go(func() { imageErr = d.planImage(ctx, p) })
+	spawn(&wait, &imageErr, func() error { return d.planImage(ctx, p) })
 	if r.Rollout {
 		for i, container := range furtherBy {
-			wait.Go(func() { further[i], errs[i] = d.inspect(ctx, mistake.FurtherImage, r.Images[container]) })
+			spawn(&wait, &errs[i], func() (err error) {
+				further[i], err = d.inspect(ctx, mistake.FurtherImage, r.Images[container])
+				return err
+			})
 		}
 		for i, name := range r.Services {
-			wait.Go(func() { p.Services[i], errs[len(furtherBy)+i] = d.readService(ctx, library, name, r.TaskDefinition) })
+			spawn(&wait, &errs[len(furtherBy)+i], func() (err error) {
+				p.Services[i], err = d.readService(ctx, library, name, r.TaskDefinition)
+				return err
+			})
 		}
 	}
 	wait.Wait()
@@ -101,7 +107,10 @@ func (d *Deployer) plan(ctx context.Context, r Request) (*Plan, error) {
 		if errs[len(furtherBy)+i] != nil {
 			continue // not read
 		}
-		wait.Go(func() { p.Services[i], prepared[i] = d.prepare(ctx, p, p.Services[i], imageErr == nil) })
+		spawn(&wait, &prepared[i], func() (err error) {
+			p.Services[i], err = d.prepare(ctx, p, p.Services[i], imageErr == nil)
+			return err
+		})
 	}
 	wait.Wait()
 	if err := errors.Join(append(problems, prepared...)...); err != nil {

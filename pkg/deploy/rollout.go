@@ -59,7 +59,7 @@ func (d *Deployer) rollOut(ctx, bounded context.Context, p *Plan, l limit, targe
 	defer d.View.Section(section)()
 	all := make([]moved, len(targets))
 	err := each(targets, func(i int, t target) (err error) {
-		all[i], err = d.start(bounded, p, t)
+		all[i], err = d.startSafely(bounded, p, t)
 		return err
 	})
 	if ctx.Err() != nil {
@@ -137,7 +137,7 @@ func (d *Deployer) forceMovedTag(ctx context.Context, r Request, t target, there
 	if s := there.Snapshot(); !s.Reached || len(want) == 0 || s.Service.Desired == 0 || t.Service.Controller == "CODE_DEPLOY" {
 		return there, false, nil
 	}
-	proof := d.Rollouts.Prove(ctx, there.Snapshot(), want)
+	proof := d.prove(ctx, there.Snapshot(), want)
 	if len(proof.Contradicted()) == 0 && (proof.Complete() || !t.Pushed) {
 		return there, false, nil
 	}
@@ -184,7 +184,7 @@ func (d *Deployer) followAll(ctx context.Context, r Request, l limit, all []move
 		return results(all, endings), nil
 	}
 	_ = each(all, func(i int, m moved) error {
-		endings[i] = d.examine(ctx, m, d.follow(watch, r, l, m, total.of(i)))
+		endings[i] = d.examine(ctx, m, d.followSafely(watch, r, l, m, total.of(i)))
 		if endings[i].failed() && together {
 			fail(&siblingError{m.Name.Name})
 		}
@@ -258,9 +258,7 @@ func (d *Deployer) examine(ctx context.Context, m moved, e ending) ending {
 	if m.err != nil || m.Back || ctx.Err() != nil {
 		return e
 	}
-	ctx, cancel := context.WithTimeout(ctx, diagnosing)
-	defer cancel()
-	e.diagnosis = d.Rollouts.Diagnose(ctx, m.deployment.Snapshot().Subject())
+	e.diagnosis = d.diagnose(ctx, m.deployment.Snapshot().Subject())
 	d.View.Show(Diagnosed{m.Name, e.diagnosis})
 	return e
 }
@@ -278,7 +276,7 @@ func (d *Deployer) concludeAll(ctx context.Context, r Request, l limit, all []mo
 	}
 	return each(all, func(i int, m moved) error {
 		var err error
-		endings[i], err = d.conclude(ctx, r, l, m, endings[i], culprit)
+		endings[i], err = d.concludeSafely(ctx, r, l, m, endings[i], culprit)
 		return err
 	})
 }
@@ -335,7 +333,7 @@ func (d *Deployer) verify(ctx context.Context, m moved, e ending) ending {
 	if now.Service.Desired == 0 || len(want) == 0 && !now.Service.Express {
 		return e
 	}
-	proof := d.Rollouts.Prove(ctx, now, want)
+	proof := d.prove(ctx, now, want)
 	e.proof = proof
 	if len(want) > 0 {
 		d.View.Show(Verified{m.Name, proof})

@@ -203,12 +203,13 @@ func sleep(ctx context.Context, pause time.Duration) error {
 	}
 }
 
-// each runs do for every one side by side and joins the errors in order.
+// each runs do for every one side by side and joins the errors in order. A panic is
+// an error of that one.
 func each[T any](all []T, do func(i int, one T) error) error {
 	var wait sync.WaitGroup
 	errs := make([]error, len(all))
 	for i, one := range all {
-		wait.Go(func() { errs[i] = do(i, one) })
+		spawn(&wait, &errs[i], func() error { return do(i, one) })
 	}
 	wait.Wait()
 	return errors.Join(errs...)

@@ -20,6 +20,8 @@ import (
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"ecsdeploy/pkg/guard"
 )
 
 // errStalled is the cause of cancelling a request that hardly moves any more.
@@ -131,7 +133,9 @@ func (c *client) begin(ctx context.Context, d v1.Descriptor, from string, ask bo
 	var wg sync.WaitGroup
 	var asking error
 	if ask {
-		wg.Go(func() { o.there, asking = c.exists(ctx, d.Digest) })
+		wg.Go(func() {
+			o.there, asking = guard.Value(func() (bool, error) { return c.exists(ctx, d.Digest) })
+		})
 	}
 	o.session, o.mounted, err = c.start(ctx, d.Digest, from)
 	var refused *statusError
