@@ -63,7 +63,9 @@ func runOn(ctx context.Context, environ []string, console *vso.Console, transpor
 	}
 	j.remark()
 	result, err := j.execute(ctx)
-	for _, o := range report.Outputs(result) {
+	outputs, unfit := report.FitOutputs(result)
+	err = errors.Join(err, unfit)
+	for _, o := range outputs {
 		console.Send(vso.SetVariable(o.Name, o.Value))
 	}
 	if config.Inputs.Summary && !config.Inputs.DryRun && (err == nil || ctx.Err() == nil && len(result.Services) > 0) {

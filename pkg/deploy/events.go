@@ -178,7 +178,7 @@ type (
 		Rollback Rollback
 		Now      ecs.Service // zero where it could not be read
 		Err      error       // why it could not
-		Fault    bool        // a panic was the reason, and not a cancellation
+		Fault    bool        // an error was the reason, and not a cancellation
 	}
 	// Fault is a panic that the run went on after: only an explanation or a
 	// verification is missing.

@@ -68,18 +68,31 @@ func (d *Deployer) concludeSafely(ctx context.Context, r Request, l limit, m mov
 			e.rollback = Rollback{Wanted: r.RollbackOnFailure, Code: NotAccepted, Err: err}
 		}
 	}
-	d.showState(ctx, m)
+	d.showState(ctx, m.Name, m.deployment)
 	return e, e.err
 }
 
-// showState shows how a service is left whose work ended by a panic.
-func (d *Deployer) showState(ctx context.Context, m moved) {
-	ctx, cancel := context.WithTimeout(ctx, parting)
+// showState shows how a service is left for which the work ended with an error after
+// it was changed. deployment is the one in progress, or nil.
+func (d *Deployer) showState(ctx context.Context, name Service, deployment rollout.Deployment) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), parting)
 	defer cancel()
-	now, err := guard.Value(func() (ecs.Service, error) { return d.ECS.Service(ctx, m.Name.Cluster, m.Name.Name) })
-	left := Interrupted{Service: m.Name, Now: now, Err: err, Fault: true}
-	_ = guard.Run(func() error { left.Verdict = m.deployment.Verdict(); return nil })
+	now, err := guard.Value(func() (ecs.Service, error) { return d.ECS.Service(ctx, name.Cluster, name.Name) })
+	left := Interrupted{Service: name, Now: now, Err: err, Fault: true}
+	if deployment != nil {
+		_ = guard.Run(func() error { left.Verdict = deployment.Verdict(); return nil })
+	}
 	d.View.Show(left)
+}
+
+// showCleared shows the state of the services of which another deployment was stopped
+// for one that cannot be started now.
+func (d *Deployer) showCleared(ctx context.Context, services []ServicePlan) {
+	for _, s := range services {
+		if s.Cleared {
+			d.showState(ctx, s.Name, nil)
+		}
+	}
 }
 
 // leaveSafely is leave. A panic is shown as the reason for which the service's state

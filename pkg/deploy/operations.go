@@ -55,6 +55,9 @@ func (d *Deployer) rollBack(ctx context.Context, r Request, buildID string, begi
 	})
 	result := p.outline()
 	if err != nil {
+		for _, t := range targets {
+			d.showCleared(bounded, []ServicePlan{t.ServicePlan})
+		}
 		return result, err
 	}
 	result.Services, err = d.rollOut(ctx, bounded, p, limit, targets)
@@ -98,6 +101,7 @@ func (d *Deployer) makeRoom(ctx context.Context, p *Plan, s ServicePlan) (Servic
 		return s, nil
 	}
 	stopped, err := d.clear(ctx, p, s, other, false)
+	s.Cleared = stopped
 	if err != nil {
 		return s, err
 	}
