@@ -142,6 +142,7 @@ func (j job) connect(ctx context.Context) (aws.Config, error) {
 	if err != nil {
 		return cfg, err
 	}
+	cfg.APIOptions = append(cfg.APIOptions, ecs.Survive)
 	if err := j.config.Inputs.Conflicts(cfg.Region, ""); err != nil {
 		return cfg, err
 	}

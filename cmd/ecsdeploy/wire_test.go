@@ -25,6 +25,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"golang.org/x/tools/txtar"
 
+	"ecsdeploy/pkg/vso"
 )
 
 // drama is a transcript that is played again and again on a meddled wire.
@@ -164,7 +165,8 @@ func (d drama) playOn(t *testing.T, archive *txtar.Archive, meddle func(exchange
 		}
 		begin := time.Now()
 		var log bytes.Buffer
-		run(t.Context(), environment(t, w, t.TempDir(), section(archive, "inputs")), &log, &wire{inner: w.Transport(), meddle: meddle})
+		console, environ := vso.NewConsole(&log), environment(t, w, t.TempDir(), section(archive, "inputs"))
+		start{}.conclude(console, func() { runOn(t.Context(), environ, console, &wire{inner: w.Transport(), meddle: meddle}) })
 		p.log, p.took = log.String(), time.Since(begin)
 		time.Sleep(30 * time.Minute)
 		for _, change := range w.History().Changes {

@@ -56,11 +56,15 @@ func (d *Deployer) followSafely(ctx context.Context, r Request, l limit, m moved
 	return e
 }
 
-// concludeSafely is conclude. After a panic the service's state is shown.
+// concludeSafely is conclude. After an error or a panic the service's state is shown.
 func (d *Deployer) concludeSafely(ctx context.Context, r Request, l limit, m moved, e ending, culprit string) (ending, error) {
 	if !panicked(e.err) {
 		concluded, err := guard.Value(func() (ending, error) { return d.conclude(ctx, r, l, m, e, culprit) })
-		if !panicked(err) {
+		if err == nil {
+			return concluded, nil
+		}
+		if !panicked(err) { // the watch was interrupted, as by a session that expired
+			d.showState(ctx, m.Name, m.deployment)
 			return concluded, err
 		}
 		e.err = fmt.Errorf("end the rollout to service %s: %w", m.Name.Name, err)
