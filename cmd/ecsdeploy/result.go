@@ -113,7 +113,7 @@ func explain(ctx context.Context, err error) (message, hint string) {
 	if with, ok := errors.AsType[interface {
 		error
 		Hint() string
-	}](err); ok {
+	}](err); ok && with.Hint() != "" {
 		return err.Error(), with.Hint()
 	}
 	return session.Explain(err)

@@ -84,6 +84,10 @@ const leadSize = 1 << 20
 func (c *client) exists(ctx context.Context, h v1.Hash) (bool, error) {
 	resp, _, err := c.ask(ctx, opCheckBlob, http.MethodHead, c.url("blobs/"+h.String()),
 		http.StatusOK, http.StatusNotFound, http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect)
+	var refused *statusError
+	if errors.As(err, &refused) && refused.Status == http.StatusForbidden {
+		return false, nil // who may not look may send all the same, and is told then if not
+	}
 	if err != nil {
 		return false, err
 	}
