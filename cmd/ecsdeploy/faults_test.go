@@ -229,6 +229,12 @@ func callWords(operation string) *regexp.Regexp {
 	if service == "registry" {
 		return regexp.MustCompile(`(?i)layer|blob|upload|manifest|tag|config|image`)
 	}
+	switch operation {
+	case "codedeploy:GetApplicationRevision":
+		return regexp.MustCompile(`AppSpec`)
+	case "ecr:DescribeRepositories": // the placeholder of the transcript cannot be pushed once the repository cannot be asked
+		return regexp.MustCompile(`(?i)repositor|placeholder\.tar`)
+	}
 	words := regexp.MustCompile(`[A-Z][a-z]+`).FindAllString(name, -1)
 	return regexp.MustCompile(`(?i)` + regexp.QuoteMeta(name) + `|` + regexp.QuoteMeta(words[len(words)-1][:4]))
 }
