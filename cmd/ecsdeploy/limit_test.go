@@ -42,10 +42,10 @@ func TestTimeLimit(t *testing.T) {
 		answer          func(exchange) (*http.Response, error)
 		late            bool // it takes all of the time
 	}{
-		{"a registry that gives a byte every 30 s", "registry:HeadManifest", "deploy", hangs, true},
+		{"tags that cannot be read", "registry:GetManifest", "deploy", hangs, false},
 		{"an upload that is not accepted", "registry:StartUpload", "deploy", hangs, true},
 		{"an answer to an upload that trickles", "registry:FinishUpload", "deploy", trickles, true},
-		{"a manifest that trickles", "registry:PutManifest", "deploy", trickles, true},
+		{"a manifest that trickles", "registry:PutManifest", "deploy", trickles, false},
 		{"Retry-After: 999999", "registry:StartUpload", "deploy", func(e exchange) (*http.Response, error) {
 			out, err := refuse(e, http.StatusTooManyRequests, "TOOMANYREQUESTS", "Rate exceeded")
 			out.Header.Set("Retry-After", "999999")
