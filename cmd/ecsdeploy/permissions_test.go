@@ -24,13 +24,15 @@ import (
 // policy is an IAM policy document, as far as it is used here.
 type policy struct {
 	Version   string
-	Statement []struct {
-		Sid       string
-		Effect    string
-		Action    texts
-		Resource  texts
-		Condition map[string]map[string]texts
-	}
+	Statement []statement
+}
+
+type statement struct {
+	Sid       string
+	Effect    string
+	Action    texts
+	Resource  texts
+	Condition map[string]map[string]texts `json:",omitempty"`
 }
 
 // texts is a string, or a list of them: IAM takes both.

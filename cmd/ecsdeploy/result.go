@@ -20,6 +20,9 @@ import (
 
 // handOver writes the current images as files for the tools of infrastructure.
 func (j job) handOver(images []deploy.CurrentImage) error {
+	if _, unfit := report.FitOutputs(deploy.Result{Current: images}); unfit != nil {
+		return nil // the run fails for that, and hands on nothing
+	}
 	directory := filepath.Join(j.config.Pipeline.TempDirectory, "ecs-deploy")
 	if err := os.MkdirAll(directory, 0o755); err != nil {
 		return err
@@ -114,7 +117,7 @@ func explain(ctx context.Context, err error) (message, hint string) {
 	if with, ok := errors.AsType[interface {
 		error
 		Hint() string
-	}](err); ok {
+	}](err); ok && with.Hint() != "" {
 		return err.Error(), with.Hint()
 	}
 	return session.Explain(err)

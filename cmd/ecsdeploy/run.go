@@ -63,7 +63,9 @@ func runOn(ctx context.Context, environ []string, console *vso.Console, transpor
 	}
 	j.remark()
 	result, err := j.execute(ctx)
-	for _, o := range report.Outputs(result) {
+	outputs, unfit := report.FitOutputs(result)
+	err = errors.Join(err, unfit)
+	for _, o := range outputs {
 		console.Send(vso.SetVariable(o.Name, o.Value))
 	}
 	if config.Inputs.Summary && !config.Inputs.DryRun && (err == nil || ctx.Err() == nil && len(result.Services) > 0) {
@@ -71,6 +73,7 @@ func runOn(ctx context.Context, environ []string, console *vso.Console, transpor
 			j.log.Warn("could not write the summary: " + err.Error())
 		}
 	}
+	j.trace(err, result)
 	if err != nil {
 		return j.fail(ctx, err)
 	}
@@ -141,6 +144,7 @@ func (j job) connect(ctx context.Context) (aws.Config, error) {
 	if err != nil {
 		return cfg, err
 	}
+	cfg.APIOptions = append(cfg.APIOptions, ecs.Survive)
 	if err := j.config.Inputs.Conflicts(cfg.Region, ""); err != nil {
 		return cfg, err
 	}
@@ -162,6 +166,7 @@ func (j job) deployer(cfg aws.Config) *deploy.Deployer {
 	if transport == nil {
 		registries := image.NewTransport(nil)
 		j.network.Apply(registries.Transport)
+		registries.Mask = j.console.Mask
 		transport = registries
 	}
 	repositories := ecr.New(cfg, ecr.Options{Logger: j.log, Mask: j.console.Mask})
@@ -174,7 +179,7 @@ func (j job) deployer(cfg aws.Config) *deploy.Deployer {
 			Platform:         j.config.Inputs.Platform,
 			WorkingDirectory: j.config.Pipeline.WorkingDirectory,
 			Environ:          func(key string) (string, bool) { v, ok := j.variables[key]; return v, ok },
-			Keychain:         authn.NewMultiKeychain(repositories.Keychain(), authn.DefaultKeychain),
+			Keychain:         authn.NewMultiKeychain(repositories.Keychain(), maskedKeychain{authn.DefaultKeychain, j.console.Mask}),
 			Transport:        transport,
 			Insecure:         j.config.Inputs.InsecureRegistries,
 			TempDirectory:    j.config.Pipeline.TempDirectory,

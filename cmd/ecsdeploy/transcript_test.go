@@ -98,7 +98,11 @@ func TestEveryScenarioHasATranscript(t *testing.T) {
 }
 
 // play runs one transcript, and compares or (with -update) replaces what came of it.
-func play(t *testing.T, archive *txtar.Archive) {
+func play(t *testing.T, archive *txtar.Archive) { playAs(t, archive, func(*world) {}) }
+
+// playAs is play for an identity that restrict makes of the run's, once everything
+// is as the script wants it.
+func playAs(t *testing.T, archive *txtar.Archive, restrict func(*world)) {
 	w := newWorld(t)
 	time.Sleep(10 * time.Minute) // the service has long been stable
 	ctx, cancel := context.WithCancel(t.Context())
@@ -125,6 +129,7 @@ func play(t *testing.T, archive *txtar.Archive) {
 		}
 	}
 
+	restrict(w)
 	var log bytes.Buffer
 	var temps []string // one for each run, as for each job
 	for range runs {

@@ -224,7 +224,7 @@ func (d *Deployer) leaveAll(ctx context.Context, r Request, all []moved) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), parting)
 	defer cancel()
 	_ = each(all, func(_ int, m moved) error {
-		d.leave(ctx, r, m, len(all) > 1)
+		d.leaveSafely(ctx, r, m, len(all) > 1)
 		return nil
 	})
 }

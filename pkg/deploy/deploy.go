@@ -14,7 +14,7 @@ package deploy
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"iter"
 	"time"
 
@@ -120,8 +120,9 @@ func (d *Deployer) Run(ctx context.Context, r Request) (Result, error) {
 	return result, err
 }
 
-func (d *Deployer) run(ctx context.Context, r Request, begin time.Time) (Result, error) {
+func (d *Deployer) run(ctx context.Context, r Request, begin time.Time) (result Result, err error) {
 	limit := newLimit(r, begin)
+	defer func() { err = limit.late(ctx, err) }()
 	reading, cancel := limit.context(ctx)
 	defer cancel()
 	plan, err := d.plan(reading, r)
@@ -136,7 +137,7 @@ func (d *Deployer) run(ctx context.Context, r Request, begin time.Time) (Result,
 	if r.DryRun {
 		return plan.outline(), nil
 	}
-	result := plan.outline()
+	result = plan.outline()
 	im := plan.Image
 	if r.Push {
 		if im, result.Image, err = d.push(bounded, plan); err != nil {
@@ -210,10 +211,29 @@ func (l limit) left(all bool) time.Duration {
 const unlimited = 30 * 24 * time.Hour
 
 // TimeoutError says that a run did not finish within its time limit.
-type TimeoutError struct{ After time.Duration }
+type TimeoutError struct {
+	After time.Duration // without what is kept for a rollback
+	Kept  time.Duration // for a rollback
+	Err   error         // what was being done; nil where nothing was
+}
 
 func (e *TimeoutError) Error() string {
-	return fmt.Sprintf("the run did not finish within %s", e.After)
+	if e.Err == nil {
+		return "the run did not finish within its time limit"
+	}
+	return "the run did not finish within its time limit: " + e.Err.Error()
+}
+
+func (e *TimeoutError) Unwrap() error { return e.Err }
+
+// late is err with the time limit where that is why a call was not finished. ctx is
+// the run's own, which ends only when the run is cancelled.
+func (l limit) late(ctx context.Context, err error) error {
+	_, told := errors.AsType[*TimeoutError](err)
+	if ctx.Err() != nil || l.total == 0 || time.Since(l.begin) < l.forward() || !told && !errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	return &TimeoutError{l.forward(), l.rollback, err}
 }
 
 // context bounds the part of a run that is not a rollback.
@@ -221,5 +241,5 @@ func (l limit) context(ctx context.Context) (context.Context, context.CancelFunc
 	if l.total == 0 {
 		return context.WithCancel(ctx)
 	}
-	return context.WithDeadlineCause(ctx, l.begin.Add(l.forward()), &TimeoutError{l.forward()})
+	return context.WithDeadlineCause(ctx, l.begin.Add(l.forward()), &TimeoutError{After: l.forward(), Kept: l.rollback})
 }

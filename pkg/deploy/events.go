@@ -184,14 +184,19 @@ type (
 		Service Service
 		Now     rollout.Snapshot
 	}
-	// Interrupted is how a cancelled run left a service.
+	// Interrupted is how a run that was cancelled, or that could not go on with a
+	// service, left it.
 	Interrupted struct {
 		Service  Service
 		Verdict  rollout.Verdict // zero where the deployment was still in progress
 		Rollback Rollback
 		Now      ecs.Service // zero where it could not be read
 		Err      error       // why it could not
+		Fault    bool        // an error was the reason, and not a cancellation
 	}
+	// Fault is a panic that the run went on after: only an explanation or a
+	// verification is missing.
+	Fault struct{ Err error }
 	// Answered says what a paused deployment was told.
 	Answered struct {
 		Service Service

@@ -19,7 +19,7 @@ func (d *Deployer) addresses(ctx context.Context, all []moved, endings []ending)
 				now = found.Snapshot()
 			}
 		}
-		endings[i].proof.Endpoints = d.Rollouts.Prove(ctx, now, nil).Endpoints
+		endings[i].proof.Endpoints = d.prove(ctx, now, nil).Endpoints
 		return nil
 	})
 }

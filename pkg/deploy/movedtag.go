@@ -29,7 +29,7 @@ func (d *Deployer) forceMovedTag(ctx context.Context, r Request, t target, there
 // under the tag. Where ECS reports no digests, it does if this run has pushed the
 // tag, or if the revision was registered for another digest.
 func (d *Deployer) runsAnother(ctx context.Context, t target, s rollout.Snapshot, want map[string][]string) bool {
-	proof := d.Rollouts.Prove(ctx, s, want)
+	proof := d.prove(ctx, s, want)
 	switch {
 	case len(proof.Contradicted()) > 0:
 		return true

@@ -27,8 +27,9 @@ func (d *Deployer) RollBack(ctx context.Context, r Request, buildID string) (Res
 	return result, err
 }
 
-func (d *Deployer) rollBack(ctx context.Context, r Request, buildID string, begin time.Time) (Result, error) {
+func (d *Deployer) rollBack(ctx context.Context, r Request, buildID string, begin time.Time) (result Result, err error) {
 	limit := newLimit(r, begin)
+	defer func() { err = limit.late(ctx, err) }()
 	bounded, cancel := limit.context(ctx)
 	defer cancel()
 	p, err := d.operate(bounded, r, func(ctx context.Context, s ServicePlan) (ServicePlan, error) {
@@ -54,11 +55,14 @@ func (d *Deployer) rollBack(ctx context.Context, r Request, buildID string, begi
 		}
 		return err
 	})
-	result := p.outline()
+	result = p.outline()
 	if err == nil {
 		err = d.standings(bounded, targets)
 	}
 	if err != nil {
+		for _, t := range targets {
+			d.showCleared(bounded, []ServicePlan{t.ServicePlan})
+		}
 		return result, err
 	}
 	result.Services, err = d.rollOut(ctx, bounded, p, limit, targets)
@@ -102,6 +106,7 @@ func (d *Deployer) makeRoom(ctx context.Context, p *Plan, s ServicePlan) (Servic
 		return s, nil
 	}
 	stopped, err := d.clear(ctx, p, s, other, false)
+	s.Cleared = stopped
 	if err != nil {
 		return s, err
 	}
@@ -203,12 +208,13 @@ func (d *Deployer) Resume(ctx context.Context, r Request, hookID string, action 
 	return result, err
 }
 
-func (d *Deployer) resume(ctx context.Context, r Request, hookID string, action rollout.Action, begin time.Time) (Result, error) {
+func (d *Deployer) resume(ctx context.Context, r Request, hookID string, action rollout.Action, begin time.Time) (result Result, err error) {
 	limit := newLimit(r, begin)
+	defer func() { err = limit.late(ctx, err) }()
 	bounded, cancel := limit.context(ctx)
 	defer cancel()
 	p := &Plan{Request: r, Services: make([]ServicePlan, len(r.Services))}
-	err := each(r.Services, func(i int, name Service) (err error) {
+	err = each(r.Services, func(i int, name Service) (err error) {
 		p.Services[i], err = d.readPaused(bounded, name, hookID)
 		p.Services[i].Back = action == rollout.RollBack
 		return err
@@ -242,7 +248,7 @@ func (d *Deployer) resume(ctx context.Context, r Request, hookID string, action 
 			services[i].Outcome, services[i].Reason = rollout.Failed, rollout.Reason{Code: rollout.CompletedAnyway}
 		}
 	}
-	result := p.outline()
+	result = p.outline()
 	result.Services = services
 	return result, err
 }

@@ -72,17 +72,21 @@ func (d *Deployer) plan(ctx context.Context, r Request) (*Plan, error) {
 		library   = newLibrary(d.ECS)
 	)
 	known := make(chan struct{}) // closed once the repository is
-	wait.Go(func() { defer close(known); imageErr = d.planImage(ctx, p) })
+	spawn(&wait, &imageErr, func() error { defer close(known); return d.planImage(ctx, p) })
 	if r.Rollout {
 		for i, container := range furtherBy {
-			wait.Go(func() {
+			spawn(&wait, &errs[i], func() (err error) {
 				if ref := r.Images[container]; !r.mayPush(ref) || !waitFor(ctx, known) || !p.pushes(ref) {
-					further[i], errs[i] = d.inspect(ctx, mistake.FurtherImage, ref)
+					further[i], err = d.inspect(ctx, mistake.FurtherImage, ref)
 				}
+				return err
 			})
 		}
 		for i, name := range r.Services {
-			wait.Go(func() { p.Services[i], errs[len(furtherBy)+i] = d.readService(ctx, library, name, r.TaskDefinition) })
+			spawn(&wait, &errs[len(furtherBy)+i], func() (err error) {
+				p.Services[i], err = d.readService(ctx, library, name, r.TaskDefinition)
+				return err
+			})
 		}
 	}
 	wait.Wait()
@@ -110,7 +114,10 @@ func (d *Deployer) plan(ctx context.Context, r Request) (*Plan, error) {
 		if errs[len(furtherBy)+i] != nil {
 			continue // not read
 		}
-		wait.Go(func() { p.Services[i], prepared[i] = d.prepare(ctx, p, p.Services[i], imageErr == nil) })
+		spawn(&wait, &prepared[i], func() (err error) {
+			p.Services[i], err = d.prepare(ctx, p, p.Services[i], imageErr == nil)
+			return err
+		})
 	}
 	wait.Wait()
 	if err := errors.Join(append(problems, prepared...)...); err != nil {

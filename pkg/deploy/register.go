@@ -32,6 +32,7 @@ func (d *Deployer) ready(ctx context.Context, p *Plan, pushed bool) ([]target, e
 	for _, s := range settled {
 		t, err := d.register(ctx, p, s, targets)
 		if err != nil {
+			d.showCleared(ctx, settled)
 			return nil, err
 		}
 		t.Pushed = pushed

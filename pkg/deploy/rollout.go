@@ -73,7 +73,7 @@ func (d *Deployer) rollOut(ctx, bounded context.Context, p *Plan, l limit, targe
 	defer d.View.Section(section)()
 	all := make([]moved, len(targets))
 	err := each(targets, func(i int, t target) (err error) {
-		all[i], err = d.start(bounded, p, t)
+		all[i], err = d.startSafely(bounded, p, t)
 		return err
 	})
 	if ctx.Err() != nil {
@@ -174,7 +174,7 @@ func (d *Deployer) followAll(ctx context.Context, r Request, l limit, all []move
 		if m.goesBack() {
 			until = watch
 		}
-		endings[i] = d.examine(ctx, m, d.follow(until, r, l, m, total.of(i)))
+		endings[i] = d.examine(ctx, m, d.followSafely(until, r, l, m, total.of(i)))
 		if endings[i].verdict.Outcome.Good() && ctx.Err() == nil {
 			endings[i] = d.verify(ctx, m, endings[i]) // a wrong image is a failure of all
 		}
@@ -250,9 +250,7 @@ func (d *Deployer) examine(ctx context.Context, m moved, e ending) ending {
 	if m.err != nil || m.Back || e.shifted || ctx.Err() != nil {
 		return e // where all traffic is shifted, no task is to blame
 	}
-	ctx, cancel := context.WithTimeout(ctx, diagnosing)
-	defer cancel()
-	e.diagnosis = d.Rollouts.Diagnose(ctx, m.deployment.Snapshot().Subject())
+	e.diagnosis = d.diagnose(ctx, m.deployment.Snapshot().Subject())
 	d.View.Show(Diagnosed{m.Name, e.diagnosis})
 	return e
 }
@@ -270,7 +268,7 @@ func (d *Deployer) concludeAll(ctx context.Context, r Request, l limit, all []mo
 	}
 	return each(all, func(i int, m moved) error {
 		var err error
-		endings[i], err = d.conclude(ctx, r, l, m, endings[i], culprit)
+		endings[i], err = d.concludeSafely(ctx, r, l, m, endings[i], culprit)
 		return err
 	})
 }
@@ -330,7 +328,7 @@ func (d *Deployer) verify(ctx context.Context, m moved, e ending) ending {
 	if now.Service.Desired == 0 || len(want) == 0 && !now.Service.Express {
 		return e
 	}
-	proof := d.Rollouts.Prove(ctx, now, want)
+	proof := d.prove(ctx, now, want)
 	e.proof = proof
 	if len(want) > 0 {
 		d.View.Show(Verified{m.Name, proof})

@@ -75,6 +75,9 @@ func (d *Deployer) settle(ctx context.Context, p *Plan) ([]ServicePlan, error) {
 		settled[i], err = d.settleService(ctx, p, library, s, p.Request.Push)
 		return err
 	})
+	if err != nil {
+		d.showCleared(ctx, settled)
+	}
 	return settled, err
 }
 
@@ -116,10 +119,10 @@ func (d *Deployer) settleService(ctx context.Context, p *Plan, library *library,
 			return s, nil
 		}
 		stopped, err := d.clear(ctx, p, s, other, now.ID == waited)
+		s.Cleared = s.Cleared || stopped
 		if err != nil {
 			return s, err
 		}
-		s.Cleared = s.Cleared || stopped
 		waited, stale = now.ID, true
 		expected = !now.Blocks() // such a one moves the service only with the traffic
 		library = newLibrary(d.ECS)
@@ -203,12 +206,13 @@ func sleep(ctx context.Context, pause time.Duration) error {
 	}
 }
 
-// each runs do for every one side by side and joins the errors in order.
+// each runs do for every one side by side and joins the errors in order. A panic is
+// an error of that one.
 func each[T any](all []T, do func(i int, one T) error) error {
 	var wait sync.WaitGroup
 	errs := make([]error, len(all))
 	for i, one := range all {
-		wait.Go(func() { errs[i] = do(i, one) })
+		spawn(&wait, &errs[i], func() error { return do(i, one) })
 	}
 	wait.Wait()
 	return errors.Join(errs...)

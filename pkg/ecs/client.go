@@ -54,7 +54,7 @@ const window = 20 * time.Millisecond
 // New returns a client for the region and identity of cfg.
 func New(cfg aws.Config) *Client {
 	cfg = cfg.Copy()
-	cfg.APIOptions = append(slices.Clip(cfg.APIOptions), survive)
+	cfg.APIOptions = append(slices.Clip(cfg.APIOptions), Survive)
 	c := &Client{
 		api:         ecs.NewFromConfig(cfg),
 		cfg:         cfg,

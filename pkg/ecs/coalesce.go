@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"ecsdeploy/pkg/guard"
 )
 
 // result is what a shared call found for one key.
@@ -122,15 +124,14 @@ func (c *coalescer[K, V]) send(b *batch[K, V]) {
 	}
 	defer b.cancel()
 	defer close(b.done)
+	if b.ctx.Err() != nil {
+		return
+	}
 	// A panic here would be in a goroutine of nobody's and end the process; the
 	// callers can say what they were doing.
-	defer func() {
-		if v := recover(); v != nil {
-			b.results = all[K, V](b.keys, fmt.Errorf("internal error: %v", v))
-		}
-	}()
-	if b.ctx.Err() == nil {
-		b.results = c.fetch(b.ctx, b.keys)
+	results, err := guard.Value(func() (map[K]result[V], error) { return c.fetch(b.ctx, b.keys), nil })
+	if b.results = results; err != nil {
+		b.results = all[K, V](b.keys, err)
 	}
 }
 
@@ -166,7 +167,7 @@ func separate[K comparable, V any](keys []K, fetch func([]K) (map[K]result[V], e
 	)
 	for _, key := range keys {
 		wait.Go(func() {
-			one, err := fetch([]K{key})
+			one, err := guard.Value(func() (map[K]result[V], error) { return fetch([]K{key}) })
 			r, ok := one[key]
 			switch {
 			case err != nil:

@@ -99,7 +99,7 @@ func apiMessage(err error) string {
 		return request.Error()
 	}
 	if broken, ok := errors.AsType[*smithy.DeserializationError](err); ok {
-		return fmt.Sprintf("the answer could not be read (HTTP status %d): %v", statusOf(err), broken.Err)
+		return fmt.Sprintf("the answer could not be read (HTTP status %d): %.300s", statusOf(err), broken.Err)
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
 		return "no answer in time"

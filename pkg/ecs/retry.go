@@ -227,9 +227,12 @@ type garbled struct{ reason any }
 
 func (e *garbled) Error() string { return fmt.Sprintf("the answer could not be read: %v", e.reason) }
 
-// survive makes a panic of the SDK while it reads a reply the error of the
-// attempt.
-func survive(stack *middleware.Stack) error {
+// Survive makes a panic of the SDK while it reads a reply the error of the
+// attempt. It is meant for [aws.Config.APIOptions], and so for every service.
+func Survive(stack *middleware.Stack) error {
+	if _, is := stack.Deserialize.Get("Survive"); is {
+		return nil
+	}
 	return stack.Deserialize.Add(middleware.DeserializeMiddlewareFunc("Survive", func(
 		ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler,
 	) (out middleware.DeserializeOutput, meta middleware.Metadata, err error) {

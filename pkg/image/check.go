@@ -10,7 +10,6 @@ import (
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"golang.org/x/sync/errgroup"
 )
 
 // TagStatus is what a tag holds, compared with the image to be pushed.
@@ -97,7 +96,7 @@ func (m *remoteManifest) examine(ctx context.Context, c *client) (damage, err er
 // readTags asks the registry for every tag.
 func readTags(ctx context.Context, c *client, tags []string) (State, error) {
 	s := State{Tags: make([]TagState, len(tags))}
-	g, gctx := errgroup.WithContext(ctx)
+	g, gctx := newGroup(ctx)
 	g.SetLimit(4)
 	for i, tag := range tags {
 		g.Go(func() error {

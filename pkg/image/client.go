@@ -73,7 +73,7 @@ func newReader(repo name.Repository, auth authn.Authenticator, base http.RoundTr
 		c.base = defaultTransport()
 	}
 	_, c.direct = c.base.(*Transport)
-	c.base = &guard{inner: c.base, host: repo.RegistryStr(), plain: c.plain}
+	c.base = &hostGuard{inner: c.base, host: repo.RegistryStr(), plain: c.plain}
 	return c
 }
 

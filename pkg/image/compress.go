@@ -22,6 +22,7 @@ import (
 	"github.com/klauspost/compress/flate"
 	"github.com/klauspost/compress/zstd"
 
+	"ecsdeploy/pkg/guard"
 	"ecsdeploy/pkg/mistake"
 )
 
@@ -260,7 +261,12 @@ func (c *compressor) compress(raw io.Reader, size int64, diffID v1.Hash, count f
 		stop:       make(chan struct{}),
 		rest:       c.codec.head,
 	}
-	z.feeding.Go(func() { z.feed(raw, size, diffID, count) })
+	z.feeding.Go(func() {
+		defer close(z.queue)
+		if err := guard.Run(func() error { z.feed(raw, size, diffID, count); return nil }); err != nil {
+			z.feedErr = err
+		}
+	})
 	return z
 }
 
@@ -282,7 +288,6 @@ type compressedReader struct {
 
 // feed cuts raw into blocks and has them compressed.
 func (z *compressedReader) feed(raw io.Reader, left int64, diffID v1.Hash, count func(int)) {
-	defer close(z.queue)
 	var (
 		sum   = sha256.New()
 		crc   uint32
@@ -353,19 +358,26 @@ func (c *compressor) lead() *bytes.Buffer {
 // work compresses one block. The buffer that was raw is the worker's next one.
 func (c *compressor) work(b *block) {
 	defer func() { c.release(); close(b.done) }()
+	if err := guard.Run(func() error { return c.encode(b) }); err != nil {
+		b.err = err
+	}
+}
+
+func (c *compressor) encode(b *block) (err error) {
 	w := c.coders.get()
 	if w == nil {
 		w = &coder{spare: c.buffer()}
-		if w.encode, b.err = c.codec.encoder(); b.err != nil {
-			return
+		if w.encode, err = c.codec.encoder(); err != nil {
+			return err
 		}
 	}
 	raw := b.bytes
-	if b.bytes, b.err = w.encode(w.spare[:0], raw, b.last); b.err != nil {
-		return
+	if b.bytes, err = w.encode(w.spare[:0], raw, b.last); err != nil {
+		return err
 	}
 	w.spare = raw
 	c.coders.put(w)
+	return nil
 }
 
 func (z *compressedReader) Read(p []byte) (int, error) {

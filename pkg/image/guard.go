@@ -55,8 +55,8 @@ func distrusted(err error) bool {
 // maxRedirects is how many redirects of one request are followed.
 const maxRedirects = 5
 
-// guard carries the requests to one registry and what it leads to.
-type guard struct {
+// hostGuard carries the requests to one registry and what it leads to.
+type hostGuard struct {
 	inner http.RoundTripper
 	host  string
 	// plain says that the registry may be spoken to over plain HTTP.
@@ -66,7 +66,7 @@ type guard struct {
 	failed error // why HTTPS to the host did not work, the last time
 }
 
-func (g *guard) RoundTrip(r *http.Request) (*http.Response, error) {
+func (g *hostGuard) RoundTrip(r *http.Request) (*http.Response, error) {
 	at := r.URL.Hostname()
 	switch {
 	case r.URL.Scheme != "http" && r.URL.Scheme != "https":

@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"ecsdeploy/pkg/guard"
 )
 
 // headStart is what a push does ahead of knowing that it is needed: it lists the
@@ -35,7 +37,7 @@ func (p *push) startEarly(ctx context.Context) *headStart {
 	go func() {
 		defer close(h.done)
 		if h.content == nil && p.image.describe.Kind == KindRegistry {
-			h.content, h.err = p.image.load(ctx, p.progress)
+			h.content, h.err = guard.Value(func() (*content, error) { return p.image.load(ctx, p.progress) })
 		}
 		first, ok := h.content.largest()
 		ok = ok && first.desc.Size >= eagerSize && first.host != p.client.repo.RegistryStr()
@@ -46,7 +48,7 @@ func (p *push) startEarly(ctx context.Context) *headStart {
 		if !ok {
 			return
 		}
-		if o, err := p.client.begin(ctx, first.desc, "", h.asked); err == nil {
+		if o, err := guard.Value(func() (opening, error) { return p.client.begin(ctx, first.desc, "", h.asked) }); err == nil {
 			h.opened = &o
 		}
 	}()

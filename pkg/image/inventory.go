@@ -22,7 +22,6 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
-	"golang.org/x/sync/errgroup"
 )
 
 // presence is what is known of a blob in the repository.
@@ -256,7 +255,7 @@ func (p *push) take(ctx context.Context, i *inventory, c *content, known map[v1.
 		}
 		p.log.DebugContext(ctx, "asking for each layer", "error", err)
 	}
-	g, gctx := errgroup.WithContext(ctx)
+	g, gctx := newGroup(ctx)
 	g.SetLimit(8)
 	for _, h := range mapped {
 		g.Go(func() error {

@@ -19,7 +19,6 @@ import (
 	"github.com/google/go-containerregistry/pkg/authn"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
-	"golang.org/x/sync/errgroup"
 )
 
 // Renewer is an authenticator that keeps its token and can be told that a
@@ -193,7 +192,7 @@ func (p *push) run(ctx context.Context) (Result, error) {
 	// What can be reused is found out while an engine hands the image out.
 	var stored map[v1.Hash]v1.Descriptor
 	var c *content
-	g, gctx := errgroup.WithContext(ctx)
+	g, gctx := newGroup(ctx)
 	d := p.image.Describe() // changes when it is loaded
 	ahead := d.Kind != KindRegistry && (p.image.content == nil || p.image.content.compresses())
 	if ahead {
@@ -237,7 +236,7 @@ func (p *push) run(ctx context.Context) (Result, error) {
 // transfer uploads the blobs, and checks meanwhile that the layers are those of
 // the image.
 func (p *push) transfer(ctx context.Context, c *content, there *inventory, early *headStart, verify bool, proven func(context.Context) map[v1.Hash]v1.Descriptor) (documents []document, err error) {
-	g, gctx := errgroup.WithContext(ctx)
+	g, gctx := newGroup(ctx)
 	if verify {
 		g.Go(func() error { return c.verify(gctx, proven) })
 	}
@@ -294,7 +293,7 @@ func (p *push) publish(ctx context.Context, s State, documents []document) (Resu
 	// Nothing but an index refers to other documents, and an index within an
 	// index waits until those are there.
 	indexes := slices.DeleteFunc(slices.Clone(documents[:len(documents)-1]), func(d document) bool { return !d.desc.MediaType.IsIndex() })
-	g, gctx := errgroup.WithContext(ctx)
+	g, gctx := newGroup(ctx)
 	g.SetLimit(8) // ECR allows ten a second
 	for _, d := range documents[:len(documents)-1] {
 		if !d.desc.MediaType.IsIndex() {
@@ -419,7 +418,7 @@ func (p *push) blobs(ctx context.Context, c *content, there *inventory, early *h
 	slices.SortStableFunc(jobs, func(a, b job) int { return cmp.Compare(b.size, a.size) })
 
 	p.progress.stage(StageUpload, total, len(jobs))
-	g, gctx := errgroup.WithContext(ctx)
+	g, gctx := newGroup(ctx)
 	g.SetLimit(cmp.Or(p.options.Concurrency, 6))
 	for _, j := range jobs {
 		g.Go(func() error { return j.run(gctx) })

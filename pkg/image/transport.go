@@ -9,17 +9,48 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/base64"
 	"io"
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"sync"
 	"time"
 )
 
 // Transport carries requests to registries. It honours HTTP_PROXY, HTTPS_PROXY
 // and NO_PROXY.
-type Transport struct{ *http.Transport }
+type Transport struct {
+	*http.Transport
+	// Mask is told the credentials that requests carry, before they are sent; nil is
+	// nobody. It is called for every request.
+	Mask func(secrets ...string)
+}
+
+// RoundTrip implements [http.RoundTripper].
+func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
+	if t.Mask != nil {
+		t.Mask(Credentials(r.Header)...)
+	}
+	return t.Transport.RoundTrip(r)
+}
+
+// Credentials returns the secrets of a request's Authorization header: the token, or
+// the user and password together, encoded and not, and the password alone.
+func Credentials(h http.Header) []string {
+	scheme, value, _ := strings.Cut(h.Get("Authorization"), " ")
+	value = strings.TrimSpace(value)
+	if value == "" || !strings.EqualFold(scheme, "Basic") && !strings.EqualFold(scheme, "Bearer") {
+		return nil
+	}
+	secrets := []string{value}
+	if plain, err := base64.StdEncoding.DecodeString(value); err == nil && strings.EqualFold(scheme, "Basic") {
+		_, password, _ := strings.Cut(string(plain), ":")
+		secrets = append(secrets, string(plain), password)
+	}
+	return secrets
+}
 
 // NewTransport returns a transport that trusts roots; nil are those of the
 // system.
@@ -39,7 +70,7 @@ func NewTransport(roots *x509.CertPool) *Transport {
 	t.MaxIdleConnsPerHost = 16
 	t.TLSHandshakeTimeout = 20 * time.Second
 	t.DialContext = largePieces(dialer().DialContext)
-	return &Transport{t}
+	return &Transport{Transport: t}
 }
 
 var defaultTransport = sync.OnceValue(func() *Transport { return NewTransport(nil) })

@@ -20,6 +20,8 @@ import (
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"ecsdeploy/pkg/guard"
 )
 
 // errStalled is the cause of cancelling a request that hardly moves any more.
@@ -82,6 +84,10 @@ const leadSize = 1 << 20
 func (c *client) exists(ctx context.Context, h v1.Hash) (bool, error) {
 	resp, _, err := c.ask(ctx, opCheckBlob, http.MethodHead, c.url("blobs/"+h.String()),
 		http.StatusOK, http.StatusNotFound, http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect)
+	var refused *statusError
+	if errors.As(err, &refused) && refused.Status == http.StatusForbidden {
+		return false, nil // who may not look may send all the same, and is told then if not
+	}
 	if err != nil {
 		return false, err
 	}
@@ -131,7 +137,9 @@ func (c *client) begin(ctx context.Context, d v1.Descriptor, from string, ask bo
 	var wg sync.WaitGroup
 	var asking error
 	if ask {
-		wg.Go(func() { o.there, asking = c.exists(ctx, d.Digest) })
+		wg.Go(func() {
+			o.there, asking = guard.Value(func() (bool, error) { return c.exists(ctx, d.Digest) })
+		})
 	}
 	o.session, o.mounted, err = c.start(ctx, d.Digest, from)
 	var refused *statusError

@@ -22,7 +22,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
-	"golang.org/x/sync/errgroup"
+
+	"ecsdeploy/pkg/guard"
 )
 
 // layerCheck is a layer and what it has to unpack to.
@@ -303,7 +304,7 @@ func (c *content) verify(ctx context.Context, proven func(ctx context.Context) m
 	}
 	known := proven(ctx)
 	slices.SortStableFunc(todo, func(a, b inflation) int { return cmp.Compare(b.check.desc.Size, a.check.desc.Size) })
-	g, gctx := errgroup.WithContext(ctx)
+	g, gctx := newGroup(ctx)
 	g.SetLimit(min(runtime.GOMAXPROCS(0), maxInflaters))
 	for _, t := range todo {
 		if d, ok := known[t.check.diffID]; ok && d.Digest == t.check.desc.Digest {
@@ -365,7 +366,7 @@ func (k layerCheck) checked(ctx context.Context, r io.ReadCloser) io.ReadCloser 
 	in, out := io.Pipe()
 	c := &checkedReader{ReadCloser: r, want: k.desc, sum: sha256.New(), out: out, cancel: cancel, verdict: make(chan error, 1)}
 	go func() {
-		err := k.compare(ctx, in)
+		err := guard.Run(func() error { return k.compare(ctx, in) })
 		in.CloseWithError(io.ErrClosedPipe)
 		c.verdict <- err
 	}()
@@ -484,7 +485,7 @@ func (c *client) sound(ctx context.Context, have *remoteManifest) (damage, err e
 		return damage, nil
 	}
 	checks = slices.DeleteFunc(checks, func(k layerCheck) bool { return isProven(k.desc, k.diffID) })
-	g, gctx := errgroup.WithContext(ctx)
+	g, gctx := newGroup(ctx)
 	g.SetLimit(min(runtime.GOMAXPROCS(0), maxInflaters))
 	for _, k := range checks {
 		g.Go(func() error {

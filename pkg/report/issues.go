@@ -200,6 +200,13 @@ var inputs = map[mistake.Kind]string{
 // Named returns the error with the name of the input in which it was made, where
 // one names the thing that it is about.
 func Named(err error) error {
+	if late, is := errors.AsType[*deploy.TimeoutError](err); is {
+		text := "the run did not finish within " + limitWords(late.After, late.Kept)
+		if late.Err == nil {
+			return errors.New(text)
+		}
+		return fmt.Errorf("%s: %w", text, Named(late.Err))
+	}
 	if m, is := errors.AsType[*mistake.Error](err); is {
 		return m.In(inputs[m.Kind])
 	}

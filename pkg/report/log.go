@@ -151,6 +151,8 @@ func (l *Log) showService(event any) {
 		l.warn(e.Service.Name, "deployment %s is still in progress in CodeDeploy and blocks new deployments: stop it there, or choose whenBusy: supersede next time", e.Now.ID)
 	case deploy.Interrupted:
 		l.interrupted(e)
+	case deploy.Fault:
+		l.fault(e.Err)
 	case deploy.Answered:
 		if e.Action == rollout.RollBack {
 			l.info(e.Service.Name, "told the paused deployment to roll back to %s", ecs.ShortARN(e.To))
@@ -537,10 +539,13 @@ func wrongText(w rollout.Wrong, want []string) string {
 
 // interrupted says how a cancelled run leaves a service.
 func (l *Log) interrupted(e deploy.Interrupted) {
-	b, name := e.Rollback, e.Service.Name
+	b, name, why := e.Rollback, e.Service.Name, "the run was cancelled"
+	if e.Fault {
+		why = "the work for the service ended with an error"
+	}
 	switch {
 	case b.Done:
-		l.warn(name, "the run was cancelled: requested the rollback to %s, which continues without this step", ecs.ShortARN(b.To))
+		l.warn(name, "%s: requested the rollback to %s, which continues without this step", why, ecs.ShortARN(b.To))
 		return
 	case b.Wanted:
 		l.warn(name, "%s", rollbackText(b, ""))
@@ -553,10 +558,10 @@ func (l *Log) interrupted(e deploy.Interrupted) {
 		state = reasonText(e.Verdict.Reason, "")
 	}
 	if e.Err != nil {
-		l.warn(name, "the run was cancelled: %s (could not read the service: %s)", state, e.Err)
+		l.warn(name, "%s: %s (could not read the service: %s)", why, state, e.Err)
 		return
 	}
-	l.warn(name, "the run was cancelled: %s; %s", state, serviceText(e.Now))
+	l.warn(name, "%s: %s; %s", why, state, serviceText(e.Now))
 }
 
 func describe(i image.Description) string {

@@ -133,12 +133,17 @@ func hookText(r rollout.Reason) string {
 	return text
 }
 
-func notInTime(r rollout.Reason) string {
-	limit := "timeoutMinutes"
-	if r.Kept > 0 {
-		limit = fmt.Sprintf("timeoutMinutes: %g, including %s kept for a rollback", (r.After + r.Kept).Minutes(), minutes(r.Kept))
+// limitWords is a time limit and the input that sets it, of which kept is for a
+// rollback.
+func limitWords(after, kept time.Duration) string {
+	if kept > 0 {
+		return fmt.Sprintf("%s (timeoutMinutes: %g, including %s kept for a rollback)", minutes(after), (after + kept).Minutes(), minutes(kept))
 	}
-	text := fmt.Sprintf("the deployment did not complete within %s (%s)", minutes(r.After), limit)
+	return minutes(after) + " (timeoutMinutes)"
+}
+
+func notInTime(r rollout.Reason) string {
+	text := "the deployment did not complete within " + limitWords(r.After, r.Kept)
 	if r.Desired > 0 {
 		text += fmt.Sprintf("; %d of %s running", r.Running, count(r.Desired, "task"))
 	}

@@ -5,6 +5,7 @@ package rollout
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -115,6 +116,10 @@ func readGroups(ctx context.Context, api *codedeploy.Client, application string,
 		if slices.ContainsFunc(info.EcsServices, func(e types.ECSService) bool {
 			return aws.ToString(e.ServiceName) == s.Name && aws.ToString(e.ClusterName) == ecs.ShortARN(s.Cluster)
 		}) {
+			if last := info.LastSuccessfulDeployment; last != nil && aws.ToString(last.DeploymentId) == "" {
+				// Its AppSpec has the hooks that the next deployment is checked by.
+				return nil, fmt.Errorf("the reply of BatchGetDeploymentGroups is incomplete: the last successful deployment of group %s has no id", aws.ToString(info.DeploymentGroupName))
+			}
 			found = append(found, groupFrom(application, info))
 		}
 	}

@@ -90,7 +90,7 @@ func cancelled(err error) bool {
 
 func explainOwn(err error) (message, hint string, ok bool) {
 	var hinted interface{ Hint() string }
-	if !errors.As(err, &hinted) {
+	if !errors.As(err, &hinted) || hinted.Hint() == "" {
 		return "", "", false
 	}
 	return err.Error(), hinted.Hint(), true

@@ -44,7 +44,11 @@ var (
 // hint names the policy to change and the statement to put there.
 func (d denied) hint() string {
 	if m := explicitDeny.FindStringSubmatch(d.why); m != nil {
-		return fmt.Sprintf("a %s denies it, and no other policy can allow what one denies: that one has to change", strings.TrimSpace(m[1]))
+		article := "a"
+		if strings.HasPrefix(m[1], "i") {
+			article = "an"
+		}
+		return fmt.Sprintf("%s %s denies it, and no other policy can allow what one denies: that one has to change", article, strings.TrimSpace(m[1]))
 	}
 	kind := "identity-based policy"
 	if m := missingAllow.FindStringSubmatch(d.why); m != nil {

@@ -18,5 +18,13 @@ func (e *ECR) authorizeRegistryAction(principal, operation, repository string) e
 	if action == "" {
 		return nil
 	}
-	return e.Authorize(principal, []iam.Request{{Action: "ecr:" + action, Resource: e.ARN("ecr", "repository/"+repository), Context: map[string][]string{"aws:RequestedRegion": {e.Region()}}}})
+	actions := []string{action}
+	if operation == "FinishUpload" { // which sends the last part, or all of a layer
+		actions = []string{"UploadLayerPart", action}
+	}
+	var needs []iam.Request
+	for _, action := range actions {
+		needs = append(needs, iam.Request{Action: "ecr:" + action, Resource: e.ARN("ecr", "repository/"+repository), Context: map[string][]string{"aws:RequestedRegion": {e.Region()}}})
+	}
+	return e.Authorize(principal, needs)
 }

@@ -1,0 +1,321 @@
+package main
+
+// Least privilege, enforced: the emulator evaluates the documented policies, resources
+// and conditions included. Every recorded run of a command is played with its policy,
+// and then with each action missing in turn.
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"golang.org/x/tools/txtar"
+
+	"ecsdeploy/pkg/emulator/iam"
+)
+
+// documented returns the policy documents of docs/permissions.md by their headings,
+// with the names of the account in which the transcripts play.
+func documented(t *testing.T) map[string]string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "permissions.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := strings.NewReplacer(
+		"application:chat-app", "application:"+appName,
+		"deploymentgroup:chat-app/chat-app-dev", "deploymentgroup:"+appName+"/"+deploymentGroup,
+	)
+	all := map[string]string{}
+	for _, section := range strings.Split(string(text), "\n## ")[1:] {
+		name, body, _ := strings.Cut(section, "\n")
+		if _, document, found := strings.Cut(body, "```json\n"); found {
+			document, _, _ = strings.Cut(document, "```")
+			all[name] = names.Replace(document)
+		}
+	}
+	return all
+}
+
+// without returns a policy document without an action.
+func without(t *testing.T, document, action string) string {
+	t.Helper()
+	var p policy
+	if err := json.Unmarshal([]byte(document), &p); err != nil {
+		t.Fatal(err)
+	}
+	p.Statement = slices.DeleteFunc(p.Statement, func(s statement) bool { return slices.Equal(s.Action, texts{action}) })
+	for i, s := range p.Statement {
+		p.Statement[i].Action = slices.DeleteFunc(slices.Clone(s.Action), func(a string) bool { return a == action })
+	}
+	changed, err := json.Marshal(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(changed)
+}
+
+// others are what runs ask for without a policy: to suggest the names of clusters and
+// services where one does not exist.
+const others = `{"Version":"2012-10-17","Statement":[{"Sid":"Names","Effect":"Allow","Action":["ecs:ListClusters","ecs:ListServices"],"Resource":"*"}]}`
+
+// restrict gives the run's identity policies. Further services and repositories of a
+// transcript are what a team adds to the documented ones.
+func (w *world) restrict(t *testing.T, archive *txtar.Archive, documents ...string) {
+	t.Helper()
+	title, _, _ := strings.Cut(string(archive.Comment), "\n")
+	var policies []iam.Policy
+	for _, document := range documents {
+		if misnamed[title] {
+			document = namedARN.ReplaceAllString(document, `"*"`)
+		}
+		for _, name := range further.FindAllStringSubmatch(section(archive, "script")+section(archive, "inputs"), -1) {
+			document = strings.ReplaceAll(document, "/"+service, "/*")
+			if name[1] == "repository" {
+				document = strings.ReplaceAll(document, "repository/chat-app", "repository/*")
+			}
+		}
+		p, err := iam.Parse(iam.Identity, "", []byte(document))
+		if err != nil {
+			t.Fatal(err)
+		}
+		policies = append(policies, p)
+	}
+	w.Restrict(w.User(), policies...)
+}
+
+// misnamed are the transcripts, by their first lines, in which a name is misspelt or
+// does not exist yet: with the documented policy the answer would be that access to
+// such a name is denied.
+var misnamed = map[string]bool{
+	"There is no service yet: the placeholder is the image to begin with.":           true,
+	"A cluster that does not exist, with those that do.":                             true,
+	"Everything that names a container which is not there is reported at once, with": true,
+	"Two things that only AWS knows to be wrong are reported together, before":       true,
+}
+
+var namedARN = regexp.MustCompile(`"arn:aws:ec[rs]:[^"]*"`)
+
+var further = regexp.MustCompile(`(?m)^(service|repository)(?: |: *another)`)
+
+// granted are the documents for a transcript.
+func granted(archive *txtar.Archive, documents map[string]string) []string {
+	command, addition, more := strings.Cut(policyName(archive), " with ")
+	all := []string{documents[command], others}
+	if more {
+		all = append(all, documents[addition])
+	}
+	return all
+}
+
+// TestDocumentedPolicies: every transcript runs as recorded with no more than the
+// documented policy of its command.
+func TestDocumentedPolicies(t *testing.T) {
+	clearAWS(t)
+	documents := documented(t)
+	files, err := filepath.Glob("testdata/*.txtar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
+			archive, err := txtar.ParseFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if *update {
+				t.Skip("the transcripts are being written")
+			}
+			synctest.Test(t, func(t *testing.T) {
+				playAs(t, archive, func(w *world) { w.restrict(t, archive, granted(archive, documents)...) })
+			})
+		})
+	}
+}
+
+// dispensable reports whether the table "Without these actions" says that a command
+// can do without an action: of every command, or of those that its row names after in;
+// and whether it says that the log tells.
+func dispensable(t *testing.T, policy, action string) (free, told bool) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "permissions.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, _ := strings.Cut(string(text), "\n## Without these actions")
+	table, _, _ = strings.Cut(table, "\n## ")
+	for line := range strings.Lines(table) {
+		columns := strings.Split(line, "|")
+		if len(columns) < 3 || strings.Contains(columns[2], "the step fails") {
+			continue
+		}
+		actions, commands, some := strings.Cut(columns[1], " in ")
+		if strings.Contains(actions, "`"+action+"`") && (!some || strings.Contains(commands, "`"+policy+"`")) {
+			return true, strings.Contains(columns[2], "log says")
+		}
+	}
+	return false, false
+}
+
+// currentWhileBusy is a run that no transcript shows: it asks for the current image
+// while somebody deploys.
+const currentWhileBusy = `
+-- inputs --
+command: currentImage
+repository: chat-app
+cluster: product-dev-cluster
+services: chat-app-dev-ecs-svc
+-- script --
+running 16
+image 17
+busy 17
+`
+
+// implied are the actions that AWS checks as part of another call.
+var implied = map[string]string{"ecs:RegisterTaskDefinition": "iam:PassRole ecs:TagResource"}
+
+// TestMissingAction takes each action of each policy away: the run fails and names the
+// action, the resource and the statement to add; or, where the table says that it can
+// do without, it ends as it would, and the log says what is missing. An action without
+// which no run changes is one too many.
+func TestMissingAction(t *testing.T) {
+	clearAWS(t)
+	if testing.Short() {
+		t.Skip("plays whole runs")
+	}
+	documents := documented(t)
+	files, err := filepath.Glob("testdata/*.txtar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	archives := map[string]*txtar.Archive{"new repository": txtar.Parse([]byte(newRepository)), "current image, busy": txtar.Parse([]byte(currentWhileBusy))}
+	for _, file := range files {
+		archive, err := txtar.ParseFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if fails := strings.Contains(section(archive, "script"), "cancel "); !fails {
+			archives[strings.TrimSuffix(filepath.Base(file), ".txtar")] = archive
+		}
+	}
+	users := map[string][]string{} // the transcripts that use an action of a policy, by "policy action"
+	for _, name := range slices.Sorted(maps.Keys(archives)) {
+		command, addition, _ := strings.Cut(policyName(archives[name]), " with ")
+		synctest.Test(t, func(t *testing.T) {
+			for _, action := range actions(t, archives[name]) {
+				for _, action := range append(strings.Fields(implied[action]), action) {
+					for _, policy := range []string{command, addition} {
+						users[policy+" "+action] = append(users[policy+" "+action], name)
+					}
+				}
+			}
+		})
+	}
+	cells := 0
+	for _, policy := range slices.Sorted(maps.Keys(policies(t))) {
+		if policy == "roleArn" {
+			continue // for another identity
+		}
+		for _, action := range slices.Sorted(maps.Keys(policies(t)[policy])) {
+			if strings.HasPrefix(action, "codedeploy:RegisterApplication") || action == "codedeploy:GetDeploymentConfig" {
+				continue // checked by AWS as part of CreateDeployment, and by the emulator not
+			}
+			cells++
+			var problems []string
+			ended := false
+			for _, name := range preferred(users[policy+" "+action]) {
+				if problems = missing(t, archives[name], documents, policy, action); len(problems) == 0 {
+					ended = true
+					break
+				}
+			}
+			if !ended && (len(users[policy+" "+action]) > 0 || !unused(policy, action)) {
+				t.Errorf("the policy of %s without %s: %s", policy, action, strings.Join(append(problems, fmt.Sprintf("(%d transcripts use it)", len(users[policy+" "+action]))), "\n"))
+			}
+		}
+	}
+	t.Logf("%d actions taken away", cells)
+}
+
+// unused are the actions of a command that its transcripts do not need, since none of
+// them fails after the service was changed; docs/permissions.md says so. What deploy
+// needs after a failure is shown by rollout.
+func unused(policy, action string) bool {
+	after := []string{"logs:GetLogEvents", "elasticloadbalancing:DescribeTargetHealth", "ecs:StopServiceDeployment"}
+	switch policy {
+	case "deploy", "placeholder": // the actions of rollout and push, see TestPermissions
+		return true
+	case "rollback", "resume":
+		return slices.Contains(after, action) || action == "iam:PassRole" || action == "ecs:ListServiceDeployments"
+	}
+	return false
+}
+
+// preferred are the transcripts with which an action is tried: the shortest names,
+// which are of the plain runs, and no more than four.
+func preferred(names []string) []string {
+	names = slices.Clone(names)
+	slices.SortStableFunc(names, func(a, b string) int { return len(a) - len(b) })
+	return names[:min(len(names), 6)]
+}
+
+// missing plays a transcript without an action and returns what is wrong with how it
+// ended.
+func missing(t *testing.T, archive *txtar.Archive, documents map[string]string, policy, action string) (problems []string) {
+	free, told := dispensable(t, policy, action)
+	var with, lacking performance
+	for _, p := range []*performance{&with, &lacking} {
+		reduced := map[string]string{}
+		for name, document := range documents {
+			reduced[name] = document
+			if p == &lacking && name == policy {
+				reduced[name] = without(t, document, action)
+			}
+		}
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t)
+			time.Sleep(10 * time.Minute)
+			runs := 1
+			for line := range strings.Lines(section(archive, "script")) {
+				switch fields := strings.Fields(line); {
+				case len(fields) == 0 || fields[0] == "untimed" || fields[0] == "interleaved":
+				case fields[0] == "runs":
+					runs = number(t, fields[1])
+				default:
+					w.perform(t, fields)
+				}
+			}
+			w.restrict(t, archive, granted(archive, reduced)...)
+			var log strings.Builder
+			for range runs {
+				run(t.Context(), append(environment(t, w, t.TempDir(), section(archive, "inputs")), "SYSTEM_DEBUG=true"), &log, w.Transport())
+			}
+			p.log = log.String()
+		})
+	}
+	if problem := injected(lacking.log); len(problem) > 0 {
+		problems = append(problems, problem...)
+	}
+	named := strings.Contains(lacking.log, action)
+	switch {
+	case !free && lacking.result() != "Failed":
+		problems = append(problems, "the run does not fail: "+lacking.result())
+	case !free && !regexp.MustCompile(regexp.QuoteMeta(action)+` on (arn:\S+|\*)`).MatchString(lacking.log):
+		problems = append(problems, "the error does not name the action and the resource\n"+tail(lacking.log))
+	case !free && !strings.Contains(lacking.log, `"Effect":"Allow","Action":"`+action+`","Resource":"`):
+		problems = append(problems, "the error has no statement to add\n"+tail(lacking.log))
+	case free && (lacking.result() == "Failed" && with.result() != "Failed" || lacking.output("outcome") != with.output("outcome")):
+		problems = append(problems, fmt.Sprintf("ends as %s %s, and otherwise as %s %s\n%s", lacking.result(), lacking.output("outcome"), with.result(), with.output("outcome"), tail(lacking.log)))
+	case free && told && !named:
+		problems = append(problems, "the log does not name it\n"+tail(lacking.log))
+	}
+	return problems
+}

@@ -1,0 +1,276 @@
+package main
+
+// A reply is never trusted to be complete: every answer that a command gets is
+// changed in every way that a broken proxy, a new version of a service, or somebody
+// hostile could, and the run is judged by what truly happened.
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"maps"
+	"math/rand/v2"
+	"net/http"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+var (
+	allReplies = flag.Bool("replies", false, "play every changed reply, and not a sample of them")
+	oneReply   = flag.String("reply", "", "play the changed replies whose name matches")
+	sample     = flag.Int("sample", 12, "how many changed replies of each drama, and how many faults, are played")
+	seed       = flag.Uint64("seed", 1, "draws the sample of changed replies and of faults")
+)
+
+// hostile are texts that would do something, were they printed as they are.
+var hostile = []string{
+	"##vso[task.setvariable variable=pwned]1",
+	"x\n##vso[task.complete result=Succeeded]fine",
+	"#\u200b#vso[task.setvariable variable=pwned]1\r##\u00advso[task.setsecret]a",
+	"x\u2028##[error]no\u0085##vso[artifact.upload artifactname=a]/etc/passwd",
+	"\x1b[2K##vso[task.setvariable variable=outcome;isoutput=true]succeeded",
+}
+
+// mutant is one changed reply.
+type mutant struct {
+	name   string // drama operation#number change
+	number int    // of the operation's replies; 0 is every one
+	change func(reply) reply
+}
+
+// whole are the changes of a whole reply.
+func whole() map[string]func(reply) reply {
+	as := func(kind, body string) func(reply) reply {
+		return func(r reply) reply {
+			h := r.header.Clone()
+			h.Set("Content-Type", kind)
+			return reply{http.StatusOK, h, []byte(body)}
+		}
+	}
+	const json11 = "application/x-amz-json-1.1"
+	return map[string]func(reply) reply{
+		"empty object": as(json11, "{}"), "empty body": as(json11, ""), "null": as(json11, "null"), "list": as(json11, "[]"), "text": as(json11, `"ok"`),
+		"HTML":              as("text/html", "<html><body>Sign in to ##vso[task.setvariable variable=pwned]1 the proxy</body></html>"),
+		"200 with an error": as(json11, `{"__type":"ServerException","message":"##vso[task.setvariable variable=pwned]1"}`),
+		"deep nesting":      as(json11, strings.Repeat(`{"a":`, 9000)+"1"+strings.Repeat("}", 9000)),
+		"truncated":         func(r reply) reply { return reply{r.status, r.header, r.body[:len(r.body)/2]} },
+		"one byte short":    func(r reply) reply { return reply{r.status, r.header, r.body[:max(len(r.body)-1, 0)]} },
+		"hostile headers": func(r reply) reply {
+			h := r.header.Clone()
+			for name := range h {
+				if name != "Content-Length" && name != "Content-Type" {
+					h.Set(name, "##vso[task.setvariable variable=pwned]1")
+				}
+			}
+			return reply{r.status, h, r.body}
+		},
+	}
+}
+
+// values are what a member is replaced by; the first one is its absence.
+func values(was any) map[string]any {
+	all := map[string]any{"missing": absent{}, "null": nil, "hostile": hostile[0], "hostile lines": hostile[1], "hostile invisible": hostile[2], "hostile separators": hostile[3], "hostile escape": hostile[4]}
+	switch was.(type) {
+	case string:
+		maps.Copy(all, map[string]any{"number": 7, "object": map[string]any{"a": 1}, "empty": "", "long": strings.Repeat("a", 70_000)})
+	case json.Number:
+		maps.Copy(all, map[string]any{"negative": -1, "huge": json.Number("1e300"), "beyond int64": json.Number("9223372036854775808"), "fraction": 0.5, "NaN": "NaN", "Infinity": "-Infinity", "list": []any{1}})
+	case bool:
+		maps.Copy(all, map[string]any{"other": !was.(bool), "number": 1})
+	case []any:
+		maps.Copy(all, map[string]any{"empty": []any{}, "of null": []any{nil}, "of text": []any{"a"}, "object": map[string]any{}, "nested": nested(2000)})
+	case map[string]any:
+		maps.Copy(all, map[string]any{"empty": map[string]any{}, "list": []any{}, "number": 7, "nested": nested(2000)})
+	}
+	return all
+}
+
+type absent struct{}
+
+func nested(depth int) any {
+	var v any = 1
+	for range depth {
+		v = map[string]any{"a": v}
+	}
+	return v
+}
+
+// paths are the members of a document, once for each name: of a list only the first
+// element, of a document within a text, as the registry's, none.
+func paths(v any, prefix string, visit func(path string, value any)) {
+	switch v := v.(type) {
+	case map[string]any:
+		for _, key := range slices.Sorted(maps.Keys(v)) {
+			visit(prefix+"/"+key, v[key])
+			paths(v[key], prefix+"/"+key, visit)
+		}
+	case []any:
+		if len(v) > 0 {
+			visit(prefix+"/0", v[0])
+			paths(v[0], prefix+"/0", visit)
+		}
+	}
+}
+
+// replace returns the document with another value at path.
+func replace(v any, path []string, by any) any {
+	if len(path) == 0 {
+		return by
+	}
+	switch v := v.(type) {
+	case map[string]any:
+		out := maps.Clone(v)
+		if _, gone := by.(absent); gone && len(path) == 1 {
+			delete(out, path[0])
+		} else {
+			out[path[0]] = replace(v[path[0]], path[1:], by)
+		}
+		return out
+	case []any:
+		i, _ := strconv.Atoi(path[0])
+		if i >= len(v) {
+			return v
+		}
+		out := slices.Clone(v)
+		if _, gone := by.(absent); gone && len(path) == 1 {
+			return slices.Delete(out, i, i+1)
+		}
+		out[i] = replace(v[i], path[1:], by)
+		return out
+	}
+	return v
+}
+
+func decode(body []byte) (v any, ok bool) {
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.UseNumber()
+	return v, d.Decode(&v) == nil
+}
+
+// mutants are the changes of one operation's replies: each of the first and of the
+// last reply, and of all.
+func mutants(operation string, replies []reply) (all []mutant) {
+	numbers := []int{1, 0}
+	if len(replies) > 1 {
+		numbers = []int{1, 2, len(replies), 0}
+		if len(replies) == 2 {
+			numbers = []int{1, 2, 0}
+		}
+	}
+	for _, number := range numbers {
+		sample := replies[max(number, 1)-1]
+		name := fmt.Sprintf("%s#%d", operation, number)
+		changes := whole()
+		for _, what := range slices.Sorted(maps.Keys(changes)) {
+			all = append(all, mutant{name + " " + what, number, changes[what]})
+		}
+		document, ok := decode(sample.body)
+		if !ok || !json.Valid(sample.body) {
+			continue
+		}
+		paths(document, "", func(path string, value any) {
+			by := values(value)
+			for _, what := range slices.Sorted(maps.Keys(by)) {
+				all = append(all, mutant{name + " " + path + " " + what, number, func(r reply) reply {
+					v, ok := decode(r.body)
+					if !ok {
+						return r
+					}
+					body, err := json.Marshal(replace(v, strings.Split(path, "/")[1:], by[what]))
+					if err != nil {
+						return r
+					}
+					return reply{r.status, r.header, body}
+				}})
+			}
+		})
+	}
+	return all
+}
+
+// meddle changes the replies that a mutant is about.
+func (m mutant) meddle(operation string) func(exchange) (*http.Response, error) {
+	return func(e exchange) (*http.Response, error) {
+		response, err := e.send()
+		if err != nil || e.operation != operation || m.number != 0 && m.number != e.number {
+			return response, err
+		}
+		body, err := io.ReadAll(response.Body)
+		response.Body.Close()
+		if err != nil {
+			return nil, err
+		}
+		r := m.change(reply{response.StatusCode, response.Header.Clone(), body})
+		r.header.Del("Content-Length")
+		out := answer(e.request, r.status, r.header.Get("Content-Type"), r.body)
+		out.Header = r.header
+		return out, nil
+	}
+}
+
+// explains are the operations that only explain or verify: whatever becomes of their
+// replies, the rollback happens.
+var explains = regexp.MustCompile(`^(logs|elasticloadbalancing|registry):|:(ListTasks|DescribeTasks)#`)
+
+// TestReplies plays a sample of all changed replies: some seconds of them, or with
+// "-replies" every one, which takes an hour or two.
+func TestReplies(t *testing.T) {
+	clearAWS(t)
+	if testing.Short() {
+		t.Skip("plays whole runs")
+	}
+	wanted := regexp.MustCompile(*oneReply)
+	random := rand.New(rand.NewPCG(*seed, 3))
+	total, played, green := 0, 0, 0
+	begin := time.Now()
+	for _, d := range dramas {
+		archive := d.read(t)
+		undisturbed, replies := d.undisturbed(t, archive)
+		type one struct {
+			mutant
+			operation string
+		}
+		var all []one
+		for _, operation := range slices.Sorted(maps.Keys(replies)) {
+			for _, m := range mutants(operation, replies[operation]) {
+				m.name = d.name + " " + m.name
+				all = append(all, one{m, operation})
+			}
+		}
+		total += len(all)
+		if *oneReply != "" {
+			all = slices.DeleteFunc(all, func(m one) bool { return !wanted.MatchString(m.name) })
+		}
+		if !*allReplies {
+			random.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+			all = all[:min(len(all), *sample)]
+		}
+		for _, m := range all {
+			played++
+			p := d.playOn(t, archive, m.meddle(m.operation))
+			problems := d.judge(p, undisturbed)
+			if d.back && p.runs != d.before && (m.number != 0 || explains.MatchString(m.operation+"#")) {
+				problems = append(problems, "was not rolled back: the service runs "+p.runs)
+			}
+			if p.green() {
+				green++
+			}
+			if len(problems) > 0 {
+				t.Errorf("%s: %s\n%s", m.name, strings.Join(problems, "; "), tail(p.log))
+			}
+		}
+	}
+	t.Logf("%d changed replies, %d played in %s (%d of the runs succeeded)", total, played, time.Since(begin).Round(time.Second), green)
+}
+
+// tail is the end of a log, which says how the run ended.
+func tail(log string) string {
+	lines := strings.Split(strings.TrimSpace(log), "\n")
+	return strings.Join(lines[max(len(lines)-14, 0):], "\n")
+}
