@@ -200,7 +200,7 @@ var (
 	vary    = regexp.MustCompile(`##vso\[task\.setprogress value=\d+\]Pushing\n`)
 	seen    = regexp.MustCompile(`(?m)^(\S+  \S+  (\d+ of|has |\(deployment).*|##vso\[task\.setprogress value=\d+\]Rolling out)\n`)
 	stamps  = regexp.MustCompile(`\d\d:\d\d:\d\d|\d+ s\b`)
-	ids     = regexp.MustCompile(`(?:\(task |task |task <code>|task/\S+?/|ecs-svc/|service-deployment/[\w-]+/[\w-]+/|: )([0-9a-f]{32}|\d{19}|[\w-]{21})\b|\bd-([0-9A-Z]{9})\b`)
+	ids     = regexp.MustCompile(`(?:\(task |task |task <code>|task/\S+?/|ecs-svc/|service-deployment/[\w-]+/[\w-]+/|: )([0-9a-f]{32}|\d{19}|[\w-]{21})\b|\bd-([0-9A-Z]{9})\b|\becs-pause-(\w{20,})`)
 )
 
 // named gives ids names in the order in which they come up, so that a
@@ -209,7 +209,7 @@ func named(text string) string {
 	names := map[string]string{}
 	var pairs []string
 	for _, m := range ids.FindAllStringSubmatch(text, -1) {
-		id := m[1] + m[2]
+		id := m[1] + m[2] + m[3]
 		if names[id] == "" {
 			names[id] = fmt.Sprintf("ID-%d", len(names)+1)
 			pairs = append(pairs, id, names[id])
