@@ -144,6 +144,10 @@ func (d *Deployer) readService(ctx context.Context, library *library, name Servi
 		// either: one run tells both.
 		return s, errors.Join(err, d.readable(ctx, library, base, err))
 	}
+	// The newest revision of the family is mostly the one that runs: then this
+	// reading is all. Where it cannot be read, whoever needs it says so.
+	family, _, _ := strings.Cut(ecs.ShortARN(s.Service.TaskDefinition), ":")
+	_, _ = library.newest(ctx, family)
 	if s.Running, err = library.definition(ctx, s.Service.TaskDefinition); err != nil {
 		return s, err
 	}

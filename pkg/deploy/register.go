@@ -7,6 +7,7 @@ package deploy
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"ecsdeploy/pkg/ecs"
 	"ecsdeploy/pkg/taskdef"
@@ -56,6 +57,9 @@ func (d *Deployer) register(ctx context.Context, p *Plan, s ServicePlan, before 
 	t := target{ServicePlan: s, Image: c, Further: p.Further}
 	if t.Revision = s.Registered(); t.Revision != "" {
 		d.View.Show(RevisionKept{s.Name, t.Revision})
+		// Those after it need no more than this one. With all that it knows from those
+		// before it, every service would double what the next one looks through.
+		t.Known = slices.DeleteFunc(slices.Clone(s.Known), func(k taskdef.Definition) bool { return k.ARN() != t.Revision })[:1]
 		return t, nil
 	}
 	stored, err := d.registerTagged(ctx, s, p.originOf(c), c)

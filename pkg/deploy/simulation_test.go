@@ -144,7 +144,7 @@ func draw(seed uint64) *world {
 	w.services = names[:pick(r, 1, 1, 1, 1, 2, 2, 3, 5)]
 	fates := []string{
 		"complete", "complete", "complete", "slow", "rollback", "rollback", "failed", "crash", "crash", "stuck", "flapping", "unhealthy", "blue-green", "canary", "paused",
-		"hook-failed", "alarm", "no-capacity", "no-capacity-late", "superseded", "deleted", "early-success", "classic-balancer", "breaker-at-four", "bare-start-failure", "pause-expires", "no-image",
+		"hook-failed", "alarm", "no-capacity", "no-capacity-late", "no-instance-late", "late-memory", "late-managed", "superseded", "deleted", "early-success", "classic-balancer", "breaker-at-four", "bare-start-failure", "pause-expires", "no-image",
 	}
 	if r.IntN(4) == 0 {
 		w.behaviour = emulator.Behaviour{Seed: seed}

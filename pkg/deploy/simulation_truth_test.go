@@ -67,7 +67,7 @@ func (p *play) guard(c *seenCall, what fate) {
 			moved := false
 			for _, d := range p.deployments(h, name) {
 				moved = moved || p.mine(d.Caller, d.Created)
-				if p.mine(d.Caller, d.Created) || d.Final() || !d.Created.Before(p.seen[name]) || d.Status != "IN_PROGRESS" {
+				if p.mine(d.Caller, d.Created) || p.joined(d) || d.Final() || !d.Created.Before(p.seen[name]) || d.Status != "IN_PROGRESS" {
 					continue
 				}
 				if revision := named(c.body, "taskDefinition"); len(revision) == 1 && strings.HasSuffix(d.TaskDefinition, revision[0]) {
@@ -246,6 +246,9 @@ func (p *play) judgeService(h emulator.History, s deploy.ServiceResult, say func
 			doubt("it runs digest " + d.Digests["app"])
 		}
 	case rollout.RolledBack:
+		if s.Reason.Code == rollout.TasksFail && p.lacksRoom(s.Name) {
+			doubt("there was only no room for its tasks")
+		}
 		switch {
 		case d.Status == "ROLLBACK_SUCCESSFUL", d.Status == "ROLLBACK_IN_PROGRESS", d.Status == "ROLLBACK_REQUESTED":
 		case moved && (back.Status == "SUCCESSFUL" || back.Status == "IN_PROGRESS"):
@@ -275,6 +278,9 @@ func (p *play) judgeService(h emulator.History, s deploy.ServiceResult, say func
 				doubt("the service is there")
 			}
 		case rollout.TasksFail, rollout.TasksNotStarted:
+			if p.lacksRoom(s.Name) {
+				doubt("there was only no room for its tasks")
+			}
 			if d.Status == "SUCCESSFUL" && !moved && d.Ended.Before(end.Add(-lag)) {
 				doubt("it succeeded")
 			}
@@ -293,6 +299,16 @@ func (p *play) judgeService(h emulator.History, s deploy.ServiceResult, say func
 		doubt("that is no outcome")
 	}
 }
+
+// lacksRoom reports whether nothing but missing capacity keeps the tasks of a
+// service's deployment from starting: that is waited for.
+func (p *play) lacksRoom(service string) bool {
+	i := slices.Index(p.services, service)
+	return roomless[p.scenarios[i]] && !slices.ContainsFunc(p.deeds, func(d deed) bool { return d.service == i && d.name == "kill" })
+}
+
+// roomless are the scenarios in which there is no room for the tasks, or not yet.
+var roomless = map[string]bool{"no-capacity": true, "no-capacity-late": true, "no-instance-late": true, "late-memory": true, "late-managed": true}
 
 // alive reports whether a service is ACTIVE, as infrastructure sees it.
 func (p *play) alive(service string) bool {

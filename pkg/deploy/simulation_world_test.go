@@ -262,6 +262,13 @@ func (l *line) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 }
 
+// forget has the calls counted anew.
+func (l *line) forget() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.counts = nil
+}
+
 func (l *line) enqueue(c *seenCall) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -33,6 +33,7 @@ type Client struct {
 
 	mu          sync.Mutex
 	services    map[string]*coalescer[string, Service] // by cluster
+	tasks       map[string]*coalescer[string, Task]    // by cluster
 	separate    map[string]bool                        // clusters whose services can only be asked for one by one
 	known       map[string]ServiceRevision             // by ARN: service revisions never change
 	definitions map[string]taskdef.Definition          // by ARN
@@ -59,6 +60,7 @@ func New(cfg aws.Config) *Client {
 		api:         ecs.NewFromConfig(cfg),
 		cfg:         cfg,
 		services:    map[string]*coalescer[string, Service]{},
+		tasks:       map[string]*coalescer[string, Task]{},
 		separate:    map[string]bool{},
 		known:       map[string]ServiceRevision{},
 		definitions: map[string]taskdef.Definition{},
@@ -86,6 +88,20 @@ func (c *Client) serviceReadings(cluster string) *coalescer[string, Service] {
 			return c.describeServices(ctx, cluster, names)
 		})
 		c.services[cluster] = readings
+	}
+	return readings
+}
+
+// taskReadings returns the coalescer for the tasks of a cluster.
+func (c *Client) taskReadings(cluster string) *coalescer[string, Task] {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	readings := c.tasks[cluster]
+	if readings == nil {
+		readings = newCoalescer(window, tasksPerCall, func(ctx context.Context, arns []string) map[string]result[Task] {
+			return c.describeMany(ctx, cluster, arns)
+		})
+		c.tasks[cluster] = readings
 	}
 	return readings
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
@@ -25,18 +26,52 @@ type Task = types.Task
 func (c *Client) Tasks(ctx context.Context, cluster, startedBy, status string, limit int) (tasks []Task, complete bool, err error) {
 	arns, complete, err := c.taskARNs(ctx, cluster, startedBy, status, limit)
 	for some := range slices.Chunk(arns, tasksPerCall) {
-		described, failures, failed := c.DescribeTasks(ctx, cluster, some)
-		if failed != nil {
-			return tasks, false, failed
-		}
-		complete = complete && len(failures) == 0
-		for _, t := range described {
-			if aws.ToString(t.StartedBy) == startedBy {
-				tasks = append(tasks, t)
+		for _, r := range c.describeTogether(ctx, cluster, some) {
+			switch {
+			case r.err == nil && aws.ToString(r.value.StartedBy) == startedBy:
+				tasks = append(tasks, r.value)
+			case r.err != nil && Classify(r.err) == Gone:
+				complete = false
+			case r.err != nil:
+				return tasks, false, r.err
 			}
 		}
 	}
 	return tasks, complete && err == nil, err
+}
+
+// describeTogether reads tasks by calls that are shared with the readings of other
+// deployments in the cluster. The results are in the order of arns.
+func (c *Client) describeTogether(ctx context.Context, cluster string, arns []string) []result[Task] {
+	readings := c.taskReadings(cluster)
+	results := make([]result[Task], len(arns))
+	var wait sync.WaitGroup
+	for i, arn := range arns {
+		wait.Go(func() { results[i].value, results[i].err = readings.get(ctx, arn) })
+	}
+	wait.Wait()
+	return results
+}
+
+// describeMany reads up to a hundred tasks of different deployments.
+func (c *Client) describeMany(ctx context.Context, cluster string, arns []string) map[string]result[Task] {
+	tasks, failures, err := c.DescribeTasks(ctx, cluster, arns)
+	if err != nil {
+		return all[string, Task](arns, err)
+	}
+	results := map[string]result[Task]{}
+	for _, t := range tasks {
+		results[aws.ToString(t.TaskArn)] = result[Task]{value: t}
+	}
+	for _, f := range failures {
+		results[aws.ToString(f.Arn)] = result[Task]{err: during("describe task "+ShortARN(aws.ToString(f.Arn)), &absent{failureText(f)})}
+	}
+	for _, arn := range arns {
+		if _, ok := results[arn]; !ok {
+			results[arn] = result[Task]{err: during("describe task "+ShortARN(arn), &incomplete{"DescribeTasks", "it says nothing of it"})}
+		}
+	}
+	return results
 }
 
 // taskARNs lists at most limit tasks.

@@ -264,7 +264,14 @@ func (d *ecsDeployment) readTasks(ctx context.Context) []Event {
 		}
 	}
 	own := s.Own
-	due := own.Failed > d.failed || own.Running < own.Desired && time.Since(d.looked) >= tasksAgain
+	if d.looked.IsZero() {
+		d.looked = time.Now() // nothing can have stopped yet that is not counted
+	}
+	again := tasksAgain
+	if own.Running+own.Pending >= own.Desired {
+		again *= 2 // all of them are on their way
+	}
+	due := own.Failed > d.failed || own.Running < own.Desired && time.Since(d.looked) >= again
 	if d.most <= 0 || !s.Listed || s.Scaling || !due {
 		return nil
 	}
