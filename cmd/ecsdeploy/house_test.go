@@ -44,7 +44,7 @@ func TestImports(t *testing.T) {
 		"pkg/placeholder/build":   {"pkg/placeholder"},
 		"examples":                {},
 		"docs":                    {}, // tests of the pages
-		"pkg/emulator/account":    {"pkg/emulator/awsapi"},
+		"pkg/emulator/account":    {"pkg/emulator/awsapi", "pkg/emulator/iam"},
 		"pkg/emulator/agent":      {},
 		"pkg/emulator/azdo":       {},
 		"pkg/emulator/awsapi":     {"pkg/emulator/iam"},

@@ -30,6 +30,7 @@ import (
 	"golang.org/x/tools/txtar"
 
 	"ecsdeploy/pkg/emulator"
+	"ecsdeploy/pkg/emulator/iam"
 )
 
 var update = flag.Bool("update", false, "write the logs and summaries of the transcripts anew")
@@ -280,6 +281,12 @@ func (w *world) perform(t *testing.T, fields []string) {
 		}
 	case "variable": // variable NAME VALUE: the agent gives it to every run
 		w.variables = append(w.variables, args[0]+"="+args[1])
+	case "policy": // policy DOCUMENT: all that the identity of the run may do
+		policy, err := iam.Parse(iam.Identity, "", []byte(strings.Join(args, " ")))
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.Restrict(w.User(), policy)
 	case "lack": // lack NAME: the account does not have a role, parameter or secret
 		w.Lack(args...)
 	case "throttle": // throttle OPERATION TIMES

@@ -20,7 +20,7 @@ func (j job) verify(ctx context.Context, deployer *deploy.Deployer, cfg aws.Conf
 	if err != nil {
 		return deploy.Result{}, err
 	}
-	result, err := deployer.Verify(ctx, r, resource.New(cfg), who.ARN+" in "+cfg.Region)
+	result, err := deployer.Verify(ctx, r, resource.New(cfg), who.ARN, cfg.Region)
 	if err != nil {
 		return result, err
 	}

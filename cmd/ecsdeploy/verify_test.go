@@ -16,7 +16,7 @@ func TestVerifyChangesNothing(t *testing.T) {
 	if err != nil || len(files) < 2 {
 		t.Fatalf("%v, %v", files, err)
 	}
-	reads := regexp.MustCompile(`^\w+:(Describe|List|Get|BatchGet|BatchCheck)`)
+	reads := regexp.MustCompile(`^\w+:(Describe|List|Get|BatchGet|BatchCheck|Simulate)`)
 	for _, file := range files {
 		archive, err := txtar.ParseFile(file)
 		if err != nil {

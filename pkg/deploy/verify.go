@@ -61,14 +61,16 @@ const (
 	PermissionCheck CheckKind = "permission" // to change something
 )
 
-// Permission is a right that the run needs and that cannot be tried without effect.
+// Permission is a right that the run needs and that cannot be tried without effect:
+// it is missing, or not known to be there.
 type Permission struct {
 	Actions   []string
 	Resources []string
+	Missing   bool // IAM says that it is
 }
 
 func (p *Permission) Error() string {
-	return fmt.Sprintf("cannot be tried without effect: %s on %s", strings.Join(p.Actions, ", "), strings.Join(p.Resources, ", "))
+	return fmt.Sprintf("needs %s on %s", strings.Join(p.Actions, ", "), strings.Join(p.Resources, ", "))
 }
 
 // Resources says whether things outside of ECS exist. An error that is a mistake
@@ -77,6 +79,9 @@ type Resources interface {
 	Role(ctx context.Context, arn string) error
 	Secret(ctx context.Context, valueFrom string) error
 	LogGroup(ctx context.Context, region, name string) error
+	// Denied names those actions on resources that an identity, given by its ARN,
+	// may not take. The error says that this is not known.
+	Denied(ctx context.Context, identity string, actions, resources []string) ([]string, error)
 }
 
 // checks collects what was found. It is the view of the parts of the plan that
@@ -126,10 +131,10 @@ func (c *checks) Show(event any) {
 
 // Verify makes every reading and check of the request, and changes nothing. The
 // error is that of the context only: whatever is wrong is among the checks.
-func (d *Deployer) Verify(ctx context.Context, r Request, resources Resources, identity string) (Result, error) {
+func (d *Deployer) Verify(ctx context.Context, r Request, resources Resources, identity, region string) (Result, error) {
 	found := &checks{}
 	v := &verifier{Deployer: d.shownOn(found), checks: found, resources: resources, library: newLibrary(d.ECS), asked: map[string]bool{}}
-	found.add(Service{}, IdentityCheck, identity, nil)
+	found.add(Service{}, IdentityCheck, identity+" in "+region, nil)
 	r.WhenBusy, r.AllowOlderBuild = Wait, true // it is not this run that deploys
 	p := &Plan{Request: r, Services: make([]ServicePlan, len(r.Services)), Further: map[string]Candidate{}}
 	defer p.close()
@@ -143,7 +148,7 @@ func (d *Deployer) Verify(ctx context.Context, r Request, resources Resources, i
 	if r.alone() {
 		v.alone(ctx, p, imageKnown)
 	}
-	v.permissions(p)
+	v.permissions(ctx, p, identity)
 	if ctx.Err() != nil {
 		return Result{}, context.Cause(ctx)
 	}
@@ -350,24 +355,37 @@ func (v *verifier) exists(s Service, kind CheckKind, name string, ask func() err
 	v.open(s, kind, name, err)
 }
 
-// permissions notes the rights by which a run changes something.
-func (v *verifier) permissions(p *Plan) {
-	note := func(s Service, resources []string, actions ...string) {
-		if len(resources) > 0 {
-			v.open(s, PermissionCheck, "", &Permission{Actions: actions, Resources: resources})
+// permissions checks the rights by which a run changes something, as far as IAM tells.
+func (v *verifier) permissions(ctx context.Context, p *Plan, identity string) {
+	note := func(s Service, resources []string, optional bool, actions ...string) {
+		if len(resources) == 0 {
+			return
+		}
+		name := strings.Join(actions, ", ")
+		denied, err := v.resources.Denied(ctx, identity, actions, resources)
+		switch {
+		case err != nil:
+			v.open(s, PermissionCheck, name, &Permission{actions, resources, false})
+		case len(denied) > 0 && optional:
+			v.open(s, PermissionCheck, name, &Permission{denied, resources, true})
+		case len(denied) > 0:
+			v.add(s, PermissionCheck, strings.Join(denied, ", "), &Permission{denied, resources, true})
+		default:
+			v.add(s, PermissionCheck, name, nil)
 		}
 	}
 	if p.Request.Push && p.Repository != nil {
-		note(Service{}, []string{p.Repository.ARN}, "ecr:InitiateLayerUpload", "ecr:UploadLayerPart", "ecr:CompleteLayerUpload", "ecr:PutImage")
+		note(Service{}, []string{p.Repository.ARN}, false, "ecr:InitiateLayerUpload", "ecr:UploadLayerPart", "ecr:CompleteLayerUpload", "ecr:PutImage")
 	}
 	if !p.Request.Rollout {
 		return
 	}
-	note(Service{}, []string{"*"}, "ecs:RegisterTaskDefinition", "ecs:TagResource")
+	note(Service{}, []string{"*"}, false, "ecs:RegisterTaskDefinition")
+	note(Service{}, []string{"*"}, true, "ecs:TagResource") // without it a revision has no tags
 	var roles []string
 	for _, s := range p.Services {
-		if s.Service.ARN != "" {
-			note(s.Name, []string{s.Service.ARN}, "ecs:UpdateService")
+		if s.Service.ARN != "" && s.Service.Controller != "CODE_DEPLOY" {
+			note(s.Name, []string{s.Service.ARN}, false, "ecs:UpdateService")
 		}
 		for _, role := range s.makes().Needs().Roles {
 			if !slices.Contains(roles, role) {
@@ -375,5 +393,5 @@ func (v *verifier) permissions(p *Plan) {
 			}
 		}
 	}
-	note(Service{}, roles, "iam:PassRole")
+	note(Service{}, roles, false, "iam:PassRole")
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"ecsdeploy/pkg/deploy"
 	"ecsdeploy/pkg/ecs"
@@ -58,7 +59,10 @@ func checkName(c deploy.Check) string {
 // checkText is why a check failed or was not made, and what to do about it.
 func checkText(c deploy.Check, explain Explain) (text, hint string) {
 	if p, is := errors.AsType[*deploy.Permission](c.Err); is {
-		return "not tried, since that would change something", "the run needs " + statement(p)
+		if p.Missing {
+			return "access denied: the identity may not " + strings.Join(p.Actions, ", ") + " on " + strings.Join(p.Resources, ", "), "allow it: " + statement(p)
+		}
+		return "not known, and not tried, since that would change something", "the run needs " + statement(p)
 	}
 	text, hint = explain(Named(c.Err))
 	if c.State == deploy.Open {

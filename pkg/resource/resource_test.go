@@ -14,6 +14,7 @@ import (
 	"github.com/aws/smithy-go"
 
 	"ecsdeploy/pkg/emulator"
+	"ecsdeploy/pkg/emulator/iam"
 	"ecsdeploy/pkg/mistake"
 )
 
@@ -154,4 +155,36 @@ func FuzzAnswers(f *testing.F) {
 		})
 		_, _, _ = c.Role(t.Context(), name), c.Secret(t.Context(), name), c.LogGroup(t.Context(), "", name)
 	})
+}
+
+// TestDenied: the rights that policies do not give are named, those of a session
+// are its role's, and an answer that lacks some is not taken for a permission.
+func TestDenied(t *testing.T) {
+	e, c := account(t)
+	policy, err := iam.Parse(iam.Identity, "", []byte(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"ecs:*","Resource":"arn:aws:ecs:::a"},
+		{"Effect":"Allow","Action":"iam:PassRole","Resource":"*","Condition":{"StringEquals":{"iam:PassedToService":"ecs-tasks.amazonaws.com"}}},
+		{"Effect":"Allow","Action":"iam:Simulate*","Resource":"*"}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.Restrict("arn:aws:iam::123456789012:role/deployer", policy)
+	for _, tt := range []struct {
+		resources string
+		want      string
+	}{{"arn:aws:ecs:::a", "ecr:PutImage"}, {"arn:aws:ecs:::b", "ecs:UpdateService ecr:PutImage"}, {"arn:aws:ecs:::a arn:aws:ecs:::b", "ecs:UpdateService ecr:PutImage"}} {
+		denied, err := c.Denied(t.Context(), "arn:aws:sts::123456789012:assumed-role/deployer/run-7", []string{"ecs:UpdateService", "iam:PassRole", "ecr:PutImage"}, strings.Fields(tt.resources))
+		if got := strings.Join(denied, " "); err != nil || got != tt.want {
+			t.Errorf("%s: %s, %v", tt.resources, got, err)
+		}
+	}
+	e.Fail("iam:SimulatePrincipalPolicy", emulator.Denied())
+	if denied, err := c.Denied(t.Context(), e.User(), []string{"ecs:UpdateService"}, []string{"*"}); err == nil || denied != nil {
+		t.Errorf("%v, %v", denied, err)
+	}
+	c.cfg.HTTPClient = answers(func(*http.Request) (*http.Response, error) {
+		return &http.Response{StatusCode: 200, Body: io.NopCloser(strings.NewReader("<SimulatePrincipalPolicyResponse/>"))}, nil
+	})
+	if _, err := c.Denied(t.Context(), e.User(), []string{"ecs:UpdateService"}, []string{"*"}); err == nil {
+		t.Error("an empty answer was taken for a permission")
+	}
 }

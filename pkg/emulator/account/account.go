@@ -5,6 +5,8 @@
 package account
 
 import (
+	"cmp"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -12,6 +14,7 @@ import (
 	"github.com/aws/smithy-go"
 
 	"ecsdeploy/pkg/emulator/awsapi"
+	"ecsdeploy/pkg/emulator/iam"
 )
 
 // Account is what the account has.
@@ -55,17 +58,52 @@ func (a *Account) roleARN(name string) string {
 func (a *Account) iam() *awsapi.QueryService {
 	return &awsapi.QueryService{
 		Name: "iam", Version: "2010-05-08", Namespace: "https://iam.amazonaws.com/doc/2010-05-08/",
-		Resource: func(form url.Values) string { return a.roleARN(form.Get("RoleName")) },
+		Resource: func(form url.Values) string {
+			return cmp.Or(form.Get("PolicySourceArn"), a.roleARN(form.Get("RoleName")))
+		},
 		Operations: map[string]func(*http.Request, url.Values) (any, error){
 			"GetRole": func(_ *http.Request, form url.Values) (any, error) {
 				name := form.Get("RoleName")
+				a.Mu.Lock()
+				defer a.Mu.Unlock()
 				if a.lacks[name] {
 					return nil, awsapi.Answer(http.StatusNotFound, "NoSuchEntity", "The role with name "+name+" cannot be found.")
 				}
 				return struct{ Role role }{role{"/", name, a.roleARN(name), url.QueryEscape(trust)}}, nil
 			},
+			"SimulatePrincipalPolicy": func(_ *http.Request, form url.Values) (any, error) { return a.simulate(form), nil },
 		},
 	}
+}
+
+type evaluation struct{ EvalActionName, EvalResourceName, EvalDecision string }
+
+type simulation struct {
+	Results []evaluation `xml:"EvaluationResults>member"`
+}
+
+// https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.html
+func (a *Account) simulate(form url.Values) simulation {
+	context := map[string][]string{"aws:RequestedRegion": {a.Region()}}
+	for i := 1; ; i++ {
+		entry := fmt.Sprintf("ContextEntries.member.%d.", i)
+		name := form.Get(entry + "ContextKeyName")
+		if name == "" {
+			break
+		}
+		context[name] = awsapi.Members(form, entry+"ContextKeyValues")
+	}
+	var out simulation
+	for _, action := range awsapi.Members(form, "ActionNames") {
+		for _, resource := range awsapi.Members(form, "ResourceArns") {
+			decision := "allowed"
+			if a.Authorize(form.Get("PolicySourceArn"), []iam.Request{{Action: action, Resource: resource, Context: context}}) != nil {
+				decision = "implicitDeny"
+			}
+			out.Results = append(out.Results, evaluation{action, resource, decision})
+		}
+	}
+	return out
 }
 
 // https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_DescribeParameters.html
