@@ -24,7 +24,10 @@ import (
 	"golang.org/x/tools/txtar"
 )
 
-var allFaults = flag.Bool("faults", false, "play every fault, and not a sample of them")
+var (
+	allFaults = flag.Bool("faults", false, "play every fault, and not a sample of them")
+	oneFault  = flag.String("fault", "", "play the faults whose row of docs/faults.md matches")
+)
 
 // disturbance is one way in which a call goes wrong. hit counts the calls that it
 // was asked about, from 1, and since is the time since the first. An answer of nil
@@ -231,7 +234,7 @@ func callWords(operation string) *regexp.Regexp {
 	}
 	switch operation {
 	case "codedeploy:GetApplicationRevision":
-		return regexp.MustCompile(`AppSpec`)
+		return regexp.MustCompile(`AppSpec|revision of the paused deployment`)
 	case "ecr:DescribeRepositories": // the placeholder of the transcript cannot be pushed once the repository cannot be asked
 		return regexp.MustCompile(`(?i)repositor|placeholder\.tar`)
 	}
@@ -288,6 +291,9 @@ func TestFaults(t *testing.T) {
 		undisturbed, replies := d.undisturbed(t, archive)
 		cells := d.cells(replies)
 		total += len(cells)
+		if *oneFault != "" {
+			cells = slices.DeleteFunc(cells, func(c faultCell) bool { return !regexp.MustCompile(*oneFault).MatchString(c.row()) })
+		}
 		if !*allFaults {
 			random.Shuffle(len(cells), func(i, j int) { cells[i], cells[j] = cells[j], cells[i] })
 			cells = cells[:min(len(cells), *sample)]

@@ -24,7 +24,7 @@ import (
 var (
 	allReplies = flag.Bool("replies", false, "play every changed reply, and not a sample of them")
 	oneReply   = flag.String("reply", "", "play the changed replies whose name matches")
-	sample     = flag.Int("sample", 12, "how many changed replies of each drama, and how many faults, are played")
+	sample     = flag.Int("sample", 9, "how many changed replies of each drama, and how many faults, are played")
 	seed       = flag.Uint64("seed", 1, "draws the sample of changed replies and of faults")
 )
 
@@ -255,7 +255,10 @@ func TestReplies(t *testing.T) {
 			played++
 			p := d.playOn(t, archive, m.meddle(m.operation))
 			problems := d.judge(p, undisturbed)
-			if d.back && p.runs != d.before && (m.number != 0 || explains.MatchString(m.operation+"#")) {
+			// CodeDeploy's hooks come from the deployment before: a reply that has none, as
+			// that of a new group, is one that nobody can tell from the truth.
+			unhooked := p.green() && strings.Contains(m.name, "lastSuccessfulDeployment")
+			if d.back && !unhooked && p.runs != d.before && (m.number != 0 || explains.MatchString(m.operation+"#")) {
 				problems = append(problems, "was not rolled back: the service runs "+p.runs)
 			}
 			if p.green() {

@@ -220,6 +220,8 @@ func (c *codeDeploy) Paused(ctx context.Context, hookID string) (Deployment, err
 	switch {
 	case d.Err() != nil:
 		return nil, d.Err()
+	case d.unread != nil:
+		return nil, d.unread // it is not known whether it waits
 	case d.Verdict().Outcome != Paused:
 		return nil, none
 	}

@@ -37,6 +37,7 @@ type source interface {
 
 // watcher follows a source, once or several times.
 type watcher struct {
+	unread error // why the last poll could not be read; nil where it could
 	source
 	verdict Verdict
 	err     error
@@ -67,6 +68,7 @@ func (w *watcher) Watch(ctx context.Context, limits Limits) iter.Seq[Event] {
 				w.err = err
 				return
 			}
+			w.unread = err
 			events = append(events, w.silence(err)...)
 			// The next poll is as late as a long pause and one like this one make it.
 			if next := calmPoll + quickPoll + time.Since(asked); len(events) == 0 && time.Since(last)+next > heartbeat {
