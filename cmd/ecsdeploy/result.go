@@ -36,12 +36,12 @@ func (j job) handOver(images []deploy.CurrentImage) error {
 
 // summarise writes the summary where the agent can upload it from after the
 // step has ended.
-func (j job) summarise(result deploy.Result) error {
+func (j job) summarise(result deploy.Result, found []report.Contents) error {
 	file, err := os.CreateTemp(j.config.Pipeline.TempDirectory, "ecsdeploy-*.md")
 	if err != nil {
 		return err
 	}
-	_, err = file.WriteString(j.console.Redact(report.Markdown(result, session.Explain)))
+	_, err = file.WriteString(j.console.Redact(report.Markdown(result, session.Explain) + report.ContentsMarkdown(found)))
 	if err = errors.Join(err, file.Close()); err != nil {
 		return err
 	}

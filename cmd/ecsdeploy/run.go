@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/google/go-containerregistry/pkg/authn"
 
+	"ecsdeploy/pkg/azdo"
 	"ecsdeploy/pkg/deploy"
 	"ecsdeploy/pkg/ecr"
 	"ecsdeploy/pkg/ecs"
@@ -40,6 +41,8 @@ type job struct {
 	transport http.RoundTripper // of all requests; nil is the network
 	console   *vso.Console
 	log       *slog.Logger
+	devops    *azdo.Client // nil where the agent does not say how it is reached
+	contents  *contents
 }
 
 // runOn is [run] on a console. Requests to AWS, to registries and to Azure DevOps
@@ -62,12 +65,17 @@ func runOn(ctx context.Context, environ []string, console *vso.Console, transpor
 		level.Set(slog.LevelDebug)
 	}
 	j.remark()
+	if j.devops, err = j.azureDevOps(); err != nil {
+		j.log.Debug("Azure DevOps is not asked for anything: " + err.Error())
+	}
+	j.contents = &contents{View: report.NewLog(console, j.log), job: j, ctx: ctx}
 	result, err := j.execute(ctx)
+	found := j.contents.end(ctx)
 	for _, o := range report.Outputs(result) {
 		console.Send(vso.SetVariable(o.Name, o.Value))
 	}
 	if config.Inputs.Summary && !config.Inputs.DryRun && (err == nil || ctx.Err() == nil && len(result.Services) > 0) {
-		if err := j.summarise(result); err != nil {
+		if err := j.summarise(result, found); err != nil {
 			j.log.Warn("could not write the summary: " + err.Error())
 		}
 	}
@@ -129,8 +137,8 @@ func (j job) connect(ctx context.Context) (aws.Config, error) {
 	options := sessionOptions(j.config)
 	options.Logger, options.Network = j.log, j.network
 	options.Mask = func(secret string) { j.console.Mask(secret) }
-	if devops, err := j.azureDevOps(); err == nil && devops.HasOIDC() {
-		options.IDToken = devops.IDToken
+	if j.devops != nil && j.devops.HasOIDC() {
+		options.IDToken = j.devops.IDToken
 	}
 	if j.transport != nil {
 		options.HTTPClient = &http.Client{Transport: j.transport}
@@ -178,7 +186,7 @@ func (j job) deployer(cfg aws.Config) *deploy.Deployer {
 			TempDirectory:    j.config.Pipeline.TempDirectory,
 			Logger:           j.log,
 		},
-		View:      report.NewLog(j.console, j.log),
+		View:      j.contents,
 		Variables: input.VariableLookup(j.variables),
 	}
 }
