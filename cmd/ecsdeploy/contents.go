@@ -31,6 +31,7 @@ type contents struct {
 	cancel context.CancelFunc
 	found  []report.Contents // written before done is closed
 	shown  bool
+	coming map[deploy.Service]int // by service: the build that it is to run
 }
 
 // Show implements [deploy.View].
@@ -76,11 +77,17 @@ func (c *contents) end(ctx context.Context) []report.Contents {
 // begin asks for each pair of builds once.
 func (c *contents) begin(p *deploy.Plan) {
 	moves := p.Moves()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.coming = map[deploy.Service]int{}
+	for _, s := range p.Services {
+		if n, err := strconv.Atoi(p.Coming(s).BuildID); err == nil && !s.Back {
+			c.coming[s.Name] = n
+		}
+	}
 	if len(moves) == 0 || c.job.devops == nil {
 		return
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	if c.done != nil {
 		return // asked already
 	}
@@ -92,6 +99,13 @@ func (c *contents) begin(p *deploy.Plan) {
 			c.job.log.Debug("what is in the rollout: " + err.Error())
 		}
 	}()
+}
+
+// builds are the builds that services are to run.
+func (c *contents) builds() map[deploy.Service]int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.coming
 }
 
 // show shows what was found, once. The lock is held.

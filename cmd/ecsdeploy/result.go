@@ -59,18 +59,41 @@ func (j job) conclude(result deploy.Result) int {
 	for _, f := range failures {
 		j.issue(slog.LevelError, f.Text, f.Hint)
 	}
-	end := vso.Succeeded
-	switch {
-	case len(failures) > 0:
-		end = vso.Failed
-	case len(warnings) > 0:
-		end = vso.SucceededWithIssues
-	}
+	end := stepResult(nil, failures, warnings)
 	if end != vso.Failed {
 		j.console.Print(line)
 	}
 	j.console.Send(vso.Complete(end, line))
 	return 0
+}
+
+// stepResult is the result of the step.
+func stepResult(err error, failures, warnings []report.Issue) vso.Result {
+	switch {
+	case err != nil, len(failures) > 0:
+		return vso.Failed
+	case len(warnings) > 0:
+		return vso.SucceededWithIssues
+	}
+	return vso.Succeeded
+}
+
+// record writes the result file, and says where it is. What scripts read there is
+// complete before the step has ended.
+func (j job) record(ctx context.Context, result deploy.Result, run report.Run) {
+	run.Redact = j.console.Redact
+	run.Result = string(stepResult(run.Err, report.Failures(result, session.Explain), report.Warnings(result)))
+	document := report.Document(result, run, func(err error) (string, string) { return explain(ctx, err) })
+	file, err := os.CreateTemp(j.config.Pipeline.TempDirectory, "ecsdeploy-*.json")
+	if err == nil {
+		_, err = file.Write(document)
+		err = errors.Join(err, file.Close())
+	}
+	if err != nil {
+		j.log.Warn("could not write the result file: " + err.Error())
+		return
+	}
+	j.console.Send(vso.SetVariable("resultFile", file.Name()))
 }
 
 // fail ends a run that could not be carried out, with one issue for each thing

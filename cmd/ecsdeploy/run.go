@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/google/go-containerregistry/pkg/authn"
@@ -64,6 +65,7 @@ func runOn(ctx context.Context, environ []string, console *vso.Console, transpor
 	if config.Pipeline.Debug {
 		level.Set(slog.LevelDebug)
 	}
+	begin := time.Now()
 	j.remark()
 	if j.devops, err = j.azureDevOps(); err != nil {
 		j.log.Debug("Azure DevOps is not asked for anything: " + err.Error())
@@ -74,6 +76,8 @@ func runOn(ctx context.Context, environ []string, console *vso.Console, transpor
 	for _, o := range report.Outputs(result) {
 		console.Send(vso.SetVariable(o.Name, o.Value))
 	}
+	j.tagBuilds(ctx, result)
+	j.record(ctx, result, report.Run{Command: string(config.Inputs.Command), Began: begin, Contents: found, Err: err})
 	if config.Inputs.Summary && !config.Inputs.DryRun && (err == nil || ctx.Err() == nil && len(result.Services) > 0) {
 		if err := j.summarise(result, found); err != nil {
 			j.log.Warn("could not write the summary: " + err.Error())

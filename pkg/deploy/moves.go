@@ -23,7 +23,7 @@ func (p *Plan) Moves() []Move {
 		if s.Back || s.Name == (Service{}) {
 			continue
 		}
-		from, to := s.runningBuild(), p.comingBuild(s)
+		from, to := s.runningBuild(), p.Coming(s)
 		if isBuild(from) && isBuild(to) && from.BuildID != to.BuildID {
 			all = append(all, Move{s.Name, from, to})
 		}
@@ -40,9 +40,9 @@ func (s ServicePlan) runningBuild() taskdef.Provenance {
 	return taskdef.Provenance{BuildID: buildOf(s.Running.Image(s.Container))}
 }
 
-// comingBuild is where the image comes from that a service is to run. A revision
+// Coming is where the image comes from that a service is to run. A revision
 // that is registered already, as for command rollback, says so itself.
-func (p *Plan) comingBuild(s ServicePlan) taskdef.Provenance {
+func (p *Plan) Coming(s ServicePlan) taskdef.Provenance {
 	if registered := s.Lineage.Base.ARN() == "" && s.Lineage.File == ""; !registered {
 		if p.Request.Image == Current || p.imageFor(s).URI == "" {
 			return taskdef.Provenance{} // the image stays

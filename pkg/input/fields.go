@@ -60,6 +60,7 @@ type fields struct {
 	RoleARN            string `env:"INPUT_ROLEARN" input:"roleArn" for:"deploy push rollout placeholder currentImage rollback resume"`
 	RoleSessionName    string `env:"INPUT_ROLESESSIONNAME" input:"roleSessionName" for:"deploy push rollout placeholder currentImage rollback resume"`
 	ExternalID         string `env:"INPUT_EXTERNALID" input:"externalId" for:"deploy push rollout placeholder currentImage rollback resume"`
+	TagBuild           string `env:"INPUT_TAGBUILD, default=false" input:"tagBuild" for:"deploy rollout rollback"`
 	DryRun             string `env:"INPUT_DRYRUN, default=false" input:"dryRun" for:"deploy push rollout placeholder rollback resume"`
 }
 

@@ -29,6 +29,7 @@ type Pipeline struct {
 	ReleaseName           string `env:"RELEASE_RELEASENAME"`
 	ReleaseDefinitionName string `env:"RELEASE_DEFINITIONNAME"`
 	ReleaseEnvironment    string `env:"RELEASE_ENVIRONMENTNAME"`
+	EnvironmentName       string `env:"ENVIRONMENT_NAME"` // of a deployment job in YAML
 	PrimaryAlias          string `env:"RELEASE_PRIMARYARTIFACTSOURCEALIAS"`
 
 	Attempt      string `env:"RELEASE_ATTEMPTNUMBER, default=$SYSTEM_JOBATTEMPT"` // counts from 1
