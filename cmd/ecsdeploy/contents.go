@@ -23,8 +23,9 @@ import (
 // longer does not wait at all.
 type contents struct {
 	deploy.View
-	job job
-	ctx context.Context
+	job      job
+	timeline *report.Timeline
+	ctx      context.Context
 
 	mu     sync.Mutex
 	done   chan struct{} // closed when all is known; nil where nothing was asked for
@@ -37,6 +38,7 @@ type contents struct {
 // Show implements [deploy.View].
 func (c *contents) Show(event any) {
 	c.View.Show(event)
+	c.timeline.Show(event)
 	if made, is := event.(deploy.PlanMade); is {
 		c.begin(made.Plan)
 	}
@@ -51,7 +53,8 @@ func (c *contents) Section(s deploy.Section) (end func()) {
 	default:
 	}
 	c.mu.Unlock()
-	return c.View.Section(s)
+	ended, fold := c.timeline.Begin(s), c.View.Section(s)
+	return func() { fold(); ended() }
 }
 
 // end waits for what is still asked for, and returns what there is. A cancelled

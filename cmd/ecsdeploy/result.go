@@ -4,7 +4,6 @@ package main
 // step.
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -36,16 +35,17 @@ func (j job) handOver(images []deploy.CurrentImage) error {
 
 // summarise writes the summary where the agent can upload it from after the
 // step has ended.
-func (j job) summarise(result deploy.Result, found []report.Contents) error {
+func (j job) summarise(ctx context.Context, result deploy.Result, found []report.Contents, failure error) error {
 	file, err := os.CreateTemp(j.config.Pipeline.TempDirectory, "ecsdeploy-*.md")
 	if err != nil {
 		return err
 	}
-	_, err = file.WriteString(j.console.Redact(report.Markdown(result, session.Explain) + report.ContentsMarkdown(found)))
+	page := report.Page{Issues: mistakes(ctx, failure), Timeline: j.contents.timeline, Contents: found}
+	_, err = file.WriteString(j.console.Redact(report.Summary(result, page, session.Explain)))
 	if err = errors.Join(err, file.Close()); err != nil {
 		return err
 	}
-	j.console.Send(vso.UploadSummary(file.Name()))
+	j.console.Send(vso.AddSummary(j.console.Redact(report.SectionName(result)), file.Name()))
 	return nil
 }
 
@@ -99,19 +99,26 @@ func (j job) record(ctx context.Context, result deploy.Result, run report.Run) {
 // fail ends a run that could not be carried out, with one issue for each thing
 // that is wrong.
 func (j job) fail(ctx context.Context, err error) int {
-	var first string
-	told := map[string]bool{} // services may share a mistake, as in a file
+	all := mistakes(ctx, err)
+	for _, one := range all {
+		j.issue(slog.LevelError, one.Text, one.Hint)
+	}
+	j.console.Send(vso.Complete(vso.Failed, all[0].Text))
+	return 0
+}
+
+// mistakes is what an error comes to, each thing once: services may share a mistake,
+// as in a file.
+func mistakes(ctx context.Context, err error) (all []report.Issue) {
+	told := map[string]bool{}
 	for _, one := range mistake.Each(err) {
 		message, hint := explain(ctx, one)
-		if told[message] {
-			continue
+		if !told[message] {
+			told[message] = true
+			all = append(all, report.Issue{Text: message, Hint: hint})
 		}
-		told[message] = true
-		first = cmp.Or(first, message)
-		j.issue(slog.LevelError, message, hint)
 	}
-	j.console.Send(vso.Complete(vso.Failed, first))
-	return 0
+	return all
 }
 
 // issue reports what is wrong, and what to do about it where that is known.

@@ -70,7 +70,7 @@ func runOn(ctx context.Context, environ []string, console *vso.Console, transpor
 	if j.devops, err = j.azureDevOps(); err != nil {
 		j.log.Debug("Azure DevOps is not asked for anything: " + err.Error())
 	}
-	j.contents = &contents{View: report.NewLog(console, j.log), job: j, ctx: ctx}
+	j.contents = &contents{View: report.NewLog(console, j.log), job: j, ctx: ctx, timeline: new(report.Timeline)}
 	result, err := j.execute(ctx)
 	found := j.contents.end(ctx)
 	for _, o := range report.Outputs(result) {
@@ -78,8 +78,8 @@ func runOn(ctx context.Context, environ []string, console *vso.Console, transpor
 	}
 	j.tagBuilds(ctx, result)
 	j.record(ctx, result, report.Run{Command: string(config.Inputs.Command), Began: begin, Contents: found, Err: err})
-	if config.Inputs.Summary && !config.Inputs.DryRun && (err == nil || ctx.Err() == nil && len(result.Services) > 0) {
-		if err := j.summarise(result, found); err != nil {
+	if config.Inputs.Summary && !config.Inputs.DryRun && (err == nil || ctx.Err() == nil) {
+		if err := j.summarise(ctx, result, found, err); err != nil {
 			j.log.Warn("could not write the summary: " + err.Error())
 		}
 	}
