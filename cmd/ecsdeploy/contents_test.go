@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -20,7 +22,7 @@ func history() *azdo.Server {
 	devops := azdo.New(azdo.Options{Project: "chat"})
 	for id, title := range map[int]string{17: "Begin", 18: "Show names\n\nFixes #41", 20: "Sort names | by length"} {
 		devops.AddBuild(azdo.Build{ID: id, Number: "20260105." + string(rune('0'+id-16)), DefinitionID: 7, Definition: "chat-app", Repository: "chat", WorkItems: []int{41},
-			Changes: []azdo.Change{{ID: strings.Repeat("ab", 19) + string(rune('0'+id/10)) + string(rune('0'+id%10)), Author: "Ada", Message: title}}})
+			Changes: []azdo.Change{{ID: fmt.Sprintf("%x", sha256.Sum256([]byte(title)))[:40], Author: "Ada", Message: title}}})
 	}
 	devops.AddWorkItem(azdo.WorkItem{ID: 41, Type: "Bug", Title: "Names are missing", State: "Active"})
 	return devops
@@ -62,11 +64,11 @@ func TestContents(t *testing.T) {
 	}{
 		{name: "forward", inputs: rollout,
 			log: []string{"##[group]What is in this rollout: build 17 (20260105.1) → build 20 (20260105.4), 2 commits, 1 work item",
-				"abababab  Sort names | by length (Ada)  https://dev.azure.com/example/chat/_git/chat/commit/", "abababab  Show names (Ada)",
+				"Sort names | by length (Ada)  https://dev.azure.com/example/chat/_git/chat/commit/", "Show names (Ada)",
 				"Bug 41: Names are missing (Active)  https://dev.azure.com/example/chat/_workitems/edit/41"},
 			summary: []string{"#### What is in this rollout\n", `Sort names \| by length`, "[Bug 41](https://dev.azure.com/example/chat/%5Fworkitems/edit/41)"}},
 		{name: "back", inputs: "{command: rollback, cluster: " + cluster + ", services: " + service + "}",
-			log:     []string{"##[group]What this rollback takes out: build 18 (20260105.2) → build 17 (20260105.1), 1 commit", "abababab  Show names (Ada)"},
+			log:     []string{"##[group]What this rollback takes out: build 18 (20260105.2) → build 17 (20260105.1), 1 commit", "Show names (Ada)"},
 			summary: []string{"#### What this rollback takes out\n"}},
 		{name: "dry run", inputs: strings.Replace(rollout, "}", ", dryRun: true}", 1), log: []string{"##[group]What is in this rollout: build 17"}},
 		{name: "denied", inputs: rollout, prepare: func(_ *world, d *azdo.Server) { d.Deny("View builds") },
