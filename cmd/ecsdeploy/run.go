@@ -71,7 +71,10 @@ func runOn(ctx context.Context, environ []string, console *vso.Console, transpor
 		j.log.Debug("Azure DevOps is not asked for anything: " + err.Error())
 	}
 	j.contents = &contents{View: report.NewLog(console, j.log), job: j, ctx: ctx, timeline: new(report.Timeline)}
+	ctx, stop := j.cancellable(ctx)
 	result, err := j.execute(ctx)
+	stop()
+	err = j.socketHint(err)
 	found := j.contents.end(ctx)
 	for _, o := range report.Outputs(result) {
 		console.Send(vso.SetVariable(o.Name, o.Value))
@@ -113,6 +116,7 @@ func (j job) execute(ctx context.Context) (deploy.Result, error) {
 	}
 	deployer := j.deployer(cfg)
 	in, r := j.config.Inputs, request(j.config)
+	r.Parting = j.parting()
 	switch in.Command {
 	case input.Placeholder:
 		path, err := placeholder.Layout(j.variables[taskFolder])
