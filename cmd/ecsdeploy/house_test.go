@@ -33,7 +33,7 @@ func TestImports(t *testing.T) {
 		"pkg/mistake":             {},
 		"pkg/guard":               {},
 		"task":                    {}, // tests of the shim
-		"cmd/emulator":            {"pkg/emulator", "pkg/emulator/agent"},
+		"cmd/emulator":            {"pkg/emulator", "pkg/emulator/agent", "pkg/emulator/azdo"},
 		"cmd/pushbench":           {"pkg/image"},
 		"cmd/inventory":           {},
 		"pkg/emulator":            {"pkg/emulator/awsapi", "pkg/emulator/codedeploy", "pkg/emulator/ecr", "pkg/emulator/ecs", "pkg/emulator/elb", "pkg/emulator/events", "pkg/emulator/iam", "pkg/emulator/logs", "pkg/emulator/scenario", "pkg/emulator/scheduler"},
