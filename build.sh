@@ -33,6 +33,7 @@ Usage: ./build.sh COMMAND
   notice           write NOTICE, the licences of what ships, anew; package does so as well
   version X.Y.Z    set the version in the manifests and begin its section in the changelog
   try [SCENARIO]   run the packaged task against the emulator and watch it; "try help" lists the scenarios
+  summaries        take the pictures in docs/summaries anew, of runs against the emulator; needs Chromium
   tools            push what other tools write and have them pull it: crane, regctl and oras, which are installed, and
                    skopeo, umoci, podman and buildah, where they are on the PATH (three minutes)
   bench [PATTERN]  the benchmarks; "bench push [FLAG…]" measures pushes beside the other tools on the PATH (half an hour),
@@ -271,6 +272,21 @@ cmd_try() {
   exec build/emulator try -vsix "$VSIX" -node "$(command -v node)" "$@"
 }
 
+cmd_summaries() {
+  local browser pages page
+  need
+  browser="$(command -v chromium || command -v chromium-browser || command -v google-chrome)" || die "Chromium is missing, which takes the pictures"
+  pages="$(mktemp -d)"
+  go test ./cmd/ecsdeploy -count=1 -run '^TestSummaries$' -summaries "$pages"
+  mkdir -p docs/summaries
+  for page in "$pages"/*.html; do
+    say "picture of ${page##*/}"
+    "$browser" --headless --no-sandbox --disable-gpu --hide-scrollbars --window-size=1010,1150 \
+      --screenshot="docs/summaries/$(basename "$page" .html).png" "file://$page" 2>/dev/null
+  done
+  rm -r "$pages"
+}
+
 cmd_tools() {
   need
   say "install crane, regctl and oras"
@@ -303,7 +319,7 @@ cmd_emulator() {
 
 main() {
   case $1 in
-    build | test | package | reproduce | sizes | platforms | notice | version | try | tools | bench | emulator | help) "cmd_$1" "${@:2}" ;;
+    build | test | package | reproduce | sizes | platforms | notice | version | try | summaries | tools | bench | emulator | help) "cmd_$1" "${@:2}" ;;
     -h | --help) cmd_help ;;
     *) cmd_help >&2; exit 2 ;;
   esac

@@ -4,7 +4,6 @@ package main
 // step.
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -39,16 +38,17 @@ func (j job) handOver(images []deploy.CurrentImage) error {
 
 // summarise writes the summary where the agent can upload it from after the
 // step has ended.
-func (j job) summarise(result deploy.Result) error {
+func (j job) summarise(ctx context.Context, result deploy.Result, found []report.Contents, failure error) error {
 	file, err := os.CreateTemp(j.config.Pipeline.TempDirectory, "ecsdeploy-*.md")
 	if err != nil {
 		return err
 	}
-	_, err = file.WriteString(j.console.Redact(report.Markdown(result, session.Explain)))
+	page := report.Page{Issues: mistakes(ctx, failure), Timeline: j.contents.timeline, Contents: found}
+	_, err = file.WriteString(j.console.Redact(report.Summary(result, page, session.Explain)))
 	if err = errors.Join(err, file.Close()); err != nil {
 		return err
 	}
-	j.console.Send(vso.UploadSummary(file.Name()))
+	j.console.Send(vso.AddSummary(j.console.Redact(report.SectionName(result)), file.Name()))
 	return nil
 }
 
@@ -62,13 +62,7 @@ func (j job) conclude(result deploy.Result) int {
 	for _, f := range failures {
 		j.issue(slog.LevelError, f.Text, f.Hint)
 	}
-	end := vso.Succeeded
-	switch {
-	case len(failures) > 0:
-		end = vso.Failed
-	case len(warnings) > 0:
-		end = vso.SucceededWithIssues
-	}
+	end := stepResult(nil, failures, warnings)
 	if end != vso.Failed {
 		j.console.Print(line)
 	}
@@ -76,22 +70,58 @@ func (j job) conclude(result deploy.Result) int {
 	return 0
 }
 
+// stepResult is the result of the step.
+func stepResult(err error, failures, warnings []report.Issue) vso.Result {
+	switch {
+	case err != nil, len(failures) > 0:
+		return vso.Failed
+	case len(warnings) > 0:
+		return vso.SucceededWithIssues
+	}
+	return vso.Succeeded
+}
+
+// record writes the result file, and says where it is. What scripts read there is
+// complete before the step has ended.
+func (j job) record(ctx context.Context, result deploy.Result, run report.Run) {
+	run.Redact = j.console.Redact
+	run.Result = string(stepResult(run.Err, report.Failures(result, session.Explain), report.Warnings(result)))
+	document := report.Document(result, run, func(err error) (string, string) { return explain(ctx, err) })
+	file, err := os.CreateTemp(j.config.Pipeline.TempDirectory, "ecsdeploy-*.json")
+	if err == nil {
+		_, err = file.Write(document)
+		err = errors.Join(err, file.Close())
+	}
+	if err != nil {
+		j.log.Warn("could not write the result file: " + err.Error())
+		return
+	}
+	j.console.Send(vso.SetVariable("resultFile", file.Name()))
+}
+
 // fail ends a run that could not be carried out, with one issue for each thing
 // that is wrong.
 func (j job) fail(ctx context.Context, err error) int {
-	var first string
-	told := map[string]bool{} // services may share a mistake, as in a file
+	all := mistakes(ctx, err)
+	for _, one := range all {
+		j.issue(slog.LevelError, one.Text, one.Hint)
+	}
+	j.console.Send(vso.Complete(vso.Failed, all[0].Text))
+	return 0
+}
+
+// mistakes is what an error comes to, each thing once: services may share a mistake,
+// as in a file.
+func mistakes(ctx context.Context, err error) (all []report.Issue) {
+	told := map[string]bool{}
 	for _, one := range mistake.Each(err) {
 		message, hint := explain(ctx, one)
-		if told[message] {
-			continue
+		if !told[message] {
+			told[message] = true
+			all = append(all, report.Issue{Text: message, Hint: hint})
 		}
-		told[message] = true
-		first = cmp.Or(first, message)
-		j.issue(slog.LevelError, message, hint)
 	}
-	j.console.Send(vso.Complete(vso.Failed, first))
-	return 0
+	return all
 }
 
 // issue reports what is wrong, and what to do about it where that is known.

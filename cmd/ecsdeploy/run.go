@@ -10,10 +10,12 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/google/go-containerregistry/pkg/authn"
 
+	"ecsdeploy/pkg/azdo"
 	"ecsdeploy/pkg/deploy"
 	"ecsdeploy/pkg/ecr"
 	"ecsdeploy/pkg/ecs"
@@ -40,6 +42,8 @@ type job struct {
 	transport http.RoundTripper // of all requests; nil is the network
 	console   *vso.Console
 	log       *slog.Logger
+	devops    *azdo.Client // nil where the agent does not say how it is reached
+	contents  *contents
 }
 
 // runOn is [run] on a console. Requests to AWS, to registries and to Azure DevOps
@@ -61,15 +65,26 @@ func runOn(ctx context.Context, environ []string, console *vso.Console, transpor
 	if config.Pipeline.Debug {
 		level.Set(slog.LevelDebug)
 	}
+	begin := time.Now()
 	j.remark()
+	if j.devops, err = j.azureDevOps(); err != nil {
+		j.log.Debug("Azure DevOps is not asked for anything: " + err.Error())
+	}
+	j.contents = &contents{View: report.NewLog(console, j.log), job: j, ctx: ctx, timeline: new(report.Timeline)}
+	ctx, stop := j.cancellable(ctx)
 	result, err := j.execute(ctx)
+	stop()
+	err = j.socketHint(err)
+	found := j.contents.end(ctx)
 	outputs, unfit := report.FitOutputs(result)
 	err = errors.Join(err, unfit)
 	for _, o := range outputs {
 		console.Send(vso.SetVariable(o.Name, o.Value))
 	}
-	if config.Inputs.Summary && !config.Inputs.DryRun && (err == nil || ctx.Err() == nil && len(result.Services) > 0) {
-		if err := j.summarise(result); err != nil {
+	j.tagBuilds(ctx, result)
+	j.record(ctx, result, report.Run{Command: string(config.Inputs.Command), Began: begin, Contents: found, Err: err})
+	if config.Inputs.Summary && !config.Inputs.DryRun && (err == nil || ctx.Err() == nil) {
+		if err := j.summarise(ctx, result, found, err); err != nil {
 			j.log.Warn("could not write the summary: " + err.Error())
 		}
 	}
@@ -104,6 +119,7 @@ func (j job) execute(ctx context.Context) (deploy.Result, error) {
 	}
 	deployer := j.deployer(cfg)
 	in, r := j.config.Inputs, request(j.config)
+	r.Parting = j.parting()
 	switch in.Command {
 	case input.Placeholder:
 		path, err := placeholder.Layout(j.variables[taskFolder])
@@ -134,8 +150,8 @@ func (j job) connect(ctx context.Context) (aws.Config, error) {
 	options := sessionOptions(j.config)
 	options.Logger, options.Network = j.log, j.network
 	options.Mask = func(secret string) { j.console.Mask(secret) }
-	if devops, err := j.azureDevOps(); err == nil && devops.HasOIDC() {
-		options.IDToken = devops.IDToken
+	if j.devops != nil && j.devops.HasOIDC() {
+		options.IDToken = j.devops.IDToken
 	}
 	if j.transport != nil {
 		options.HTTPClient = &http.Client{Transport: j.transport}
@@ -185,7 +201,7 @@ func (j job) deployer(cfg aws.Config) *deploy.Deployer {
 			TempDirectory:    j.config.Pipeline.TempDirectory,
 			Logger:           j.log,
 		},
-		View:      report.NewLog(j.console, j.log),
+		View:      j.contents,
 		Variables: input.VariableLookup(j.variables),
 	}
 }

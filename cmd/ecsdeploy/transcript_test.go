@@ -146,6 +146,7 @@ func playAs(t *testing.T, archive *txtar.Archive, restrict func(*world)) {
 		text = strings.ReplaceAll(text, temp, "TEMP")
 	}
 	text = tokens.ReplaceAllString(text, "")
+	text = resultFile.ReplaceAllString(text, "")
 	text = named(vary.ReplaceAllString(unnamed.ReplaceAllString(text, "ecsdeploy-N.md"), ""))
 	if untimed {
 		text = stamps.ReplaceAllString(seen.ReplaceAllString(text, ""), "HH:MM:SS")
@@ -178,6 +179,8 @@ func left(t *testing.T, temps []string) map[string]string {
 			text, err := os.ReadFile(path)
 			if rel, _ := filepath.Rel(temp, path); filepath.Ext(rel) == ".md" {
 				found["summary"] += string(text)
+			} else if filepath.Ext(rel) == ".json" && filepath.Dir(rel) == "." {
+				return checkResultFile(text)
 			} else if filepath.ToSlash(filepath.Dir(rel)) == "ecs-deploy" {
 				found[filepath.ToSlash(rel)] = string(text)
 			} else {
@@ -201,7 +204,9 @@ var (
 	vary    = regexp.MustCompile(`##vso\[task\.setprogress value=\d+\]Pushing\n`)
 	seen    = regexp.MustCompile(`(?m)^(\S+  \S+  (\d+ of|has |\(deployment).*|##vso\[task\.setprogress value=\d+\]Rolling out)\n`)
 	stamps  = regexp.MustCompile(`\d\d:\d\d:\d\d|\d+ s\b`)
-	ids     = regexp.MustCompile(`(?:\(task |task |task <code>|task/\S+?/|ecs-svc/|service-deployment/[\w-]+/[\w-]+/|: )([0-9a-f]{32}|\d{19}|[\w-]{21})\b|\bd-([0-9A-Z]{9})\b|\becs-pause-(\w{20,})`)
+	// The result file, which each run has: TestResultFile is about it.
+	resultFile = regexp.MustCompile(`(?m)^##vso\[task\.setvariable variable=resultFile;isoutput=true\]TEMP.ecsdeploy-\d+\.json\n`)
+	ids        = regexp.MustCompile(`(?:\(task |task |task <code>|task/\S+?/|ecs-svc/|service-deployment/[\w-]+/[\w-]+/|: )([0-9a-f]{32}|\d{19}|[\w-]{21})\b|\bd-([0-9A-Z]{9})\b|\becs-pause-(\w{20,})`)
 )
 
 // named gives ids names in the order in which they come up, so that a

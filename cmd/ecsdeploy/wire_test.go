@@ -225,13 +225,13 @@ func (p *performance) look(t *testing.T, w *world, begin time.Time) {
 }
 
 var (
-	resultOf = regexp.MustCompile(`(?m)^##vso\[task\.complete result=(\w+)\]`)
-	outputOf = regexp.MustCompile(`(?m)^##vso\[task\.setvariable variable=(\w+);isoutput=true\](.*)$`)
+	completion = regexp.MustCompile(`(?m)^##vso\[task\.complete result=(\w+)\]`)
+	outputOf   = regexp.MustCompile(`(?m)^##vso\[task\.setvariable variable=(\w+);isoutput=true\](.*)$`)
 )
 
 // result is how the run told the agent that it ended.
 func (p performance) result() string {
-	if m := resultOf.FindStringSubmatch(p.log); m != nil {
+	if m := completion.FindStringSubmatch(p.log); m != nil {
 		return m[1]
 	}
 	return ""
@@ -257,8 +257,8 @@ const limitOf = 30*time.Minute + 10*time.Second
 func (d drama) judge(p, undisturbed performance) (problems []string) {
 	say := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
 	problems = append(problems, injected(p.log)...)
-	if p.result() == "" || len(resultOf.FindAllString(p.log, -1)) != 1 {
-		say("the agent was told %d results", len(resultOf.FindAllString(p.log, -1)))
+	if p.result() == "" || len(completion.FindAllString(p.log, -1)) != 1 {
+		say("the agent was told %d results", len(completion.FindAllString(p.log, -1)))
 	}
 	if strings.Contains(p.log, "internal error") {
 		say("internal error")

@@ -19,6 +19,7 @@ import (
 
 	"ecsdeploy/pkg/emulator"
 	"ecsdeploy/pkg/emulator/agent"
+	"ecsdeploy/pkg/emulator/azdo"
 )
 
 // ending is what a scenario should come to.
@@ -56,6 +57,10 @@ type attempt struct {
 	scenario emulator.Scenario
 	cancel   bool
 	release  bool
+	history  bool // an earlier build was rolled out before, so that the run can say what is new
+
+	devops *azdo.Server // set by run, with how many requests the emulator had answered before
+	before int
 
 	vsix, node string
 	speed      float64
@@ -77,6 +82,7 @@ func try(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags.StringVar(&a.node, "node", "node", "the Node `executable` to run its script with")
 	flags.Float64Var(&a.speed, "speed", 10, "how many `times` faster than real time rollouts go")
 	flags.BoolVar(&a.release, "release", false, "run as a stage of a classic release, not in a YAML pipeline")
+	flags.BoolVar(&a.history, "history", true, "roll out an earlier build first, whose log is not shown")
 	flags.BoolVar(&a.color, "color", isTerminal(stdout), "colours in the log")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -123,12 +129,24 @@ func (a attempt) run(ctx context.Context) (err error) {
 	if err := e.Demo(ctx); err != nil {
 		return err
 	}
-	e.Script(emulator.DemoCluster, emulator.DemoService, a.scenario)
 	endpoint, stop, err := listen(e)
 	if err != nil {
 		return err
 	}
 	defer stop()
+	devops, stopDevOps, err := demoDevOps()
+	if err != nil {
+		return err
+	}
+	defer stopDevOps()
+	a.devops = devops
+	if a.history {
+		if err := a.earlier(ctx, e, endpoint, filepath.Join(dir, "earlier")); err != nil {
+			return err
+		}
+	}
+	e.Script(emulator.DemoCluster, emulator.DemoService, a.scenario)
+	a.before = len(e.Requests())
 	tag := strconv.Itoa(buildID)
 	witness := newWitness(endpoint, e.Region())
 	before, err := witness.look(ctx, tag)
@@ -136,7 +154,7 @@ func (a attempt) run(ctx context.Context) (err error) {
 		return err
 	}
 
-	result, took, err := a.deploy(ctx, e, endpoint, filepath.Join(dir, "agent"))
+	result, took, err := a.deploy(ctx, e, endpoint, filepath.Join(dir, "agent"), buildID)
 	if err != nil {
 		return err
 	}
@@ -173,8 +191,8 @@ func (a attempt) name() string {
 	return a.scenario.Name
 }
 
-// deploy runs the packaged task with the inputs of the README's first example.
-func (a attempt) deploy(ctx context.Context, e *emulator.Emulator, endpoint, dir string) (agent.Result, time.Duration, error) {
+// deploy runs the packaged task for a build with the inputs of the README's first example.
+func (a attempt) deploy(ctx context.Context, e *emulator.Emulator, endpoint, dir string, build int) (agent.Result, time.Duration, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	job := agent.Job{
@@ -188,7 +206,8 @@ func (a attempt) deploy(ctx context.Context, e *emulator.Emulator, endpoint, dir
 			"services":       emulator.DemoService,
 			"timeoutMinutes": "1",
 		},
-		Variables: map[string]string{"Build.BuildId": strconv.Itoa(buildID)},
+		CollectionURL: a.devops.CollectionURL(), Token: a.devops.Token(),
+		Variables: map[string]string{"Build.BuildId": strconv.Itoa(build)},
 		Endpoints: []agent.Endpoint{{
 			ID: "4a1f4b1e-7f0c-4a3e-9d53-0c6f5a2b8e10", Name: "AWS ECR Dev", Type: "AWS", URL: "https://aws.amazon.com/",
 			Scheme:     "UsernamePassword",
@@ -200,16 +219,16 @@ func (a attempt) deploy(ctx context.Context, e *emulator.Emulator, endpoint, dir
 		job.HostType, job.Variables = agent.HostRelease, nil
 		job.Release = agent.Release{
 			ID: 12, Name: "Release-12", Definition: "chat-app", Environment: "dev", Attempt: 1,
-			Artifacts: []agent.Artifact{{Alias: "_chat-app", BuildID: buildID, BuildNumber: "20260105.2", Definition: "chat-app", SourceBranch: "refs/heads/main"}},
+			Artifacts: []agent.Artifact{{Alias: "_chat-app", BuildID: build, BuildNumber: "20260105.2", Definition: "chat-app", SourceBranch: "refs/heads/main"}},
 		}
 	}
-	if err := writeArchive(filepath.Join(job.WorkingDirectory(), archive), fmt.Sprintf("chat-app:%d", buildID)); err != nil {
+	if err := writeArchive(filepath.Join(job.WorkingDirectory(), archive), fmt.Sprintf("chat-app:%d", build)); err != nil {
 		return agent.Result{}, 0, err
 	}
 	began := time.Now()
 	if a.cancel {
 		job.Output = writerFunc(func(p []byte) (int, error) {
-			if ctx.Err() == nil && watching(e) {
+			if ctx.Err() == nil && watching(e.Requests()[a.before:]) {
 				fmt.Fprintln(a.out, "-- somebody presses Cancel --")
 				began = time.Now()
 				cancel()
@@ -222,8 +241,7 @@ func (a attempt) deploy(ctx context.Context, e *emulator.Emulator, endpoint, dir
 }
 
 // watching reports whether the service has been moved and its deployment looked at since.
-func watching(e *emulator.Emulator) bool {
-	requests := e.Requests()
+func watching(requests []emulator.Request) bool {
 	moved := slices.IndexFunc(requests, func(r emulator.Request) bool {
 		return r.Operation == "UpdateService" && r.Status == http.StatusOK
 	})
@@ -255,6 +273,17 @@ func (a attempt) judge(result agent.Result, before, after sight) []string {
 		check(!after.runs(after.pushed), "the pushed image is running")
 	}
 	return wrong
+}
+
+// earlier rolls out the build before, without a trace in the log.
+func (a attempt) earlier(ctx context.Context, e *emulator.Emulator, endpoint, dir string) error {
+	before := a
+	before.out, before.cancel, before.release = io.Discard, false, false
+	result, _, err := before.deploy(ctx, e, endpoint, dir, earlierBuild)
+	if err == nil && result.Status != agent.Succeeded {
+		err = fmt.Errorf("the earlier build could not be rolled out: %v", result.Issues)
+	}
+	return err
 }
 
 // listen serves the emulator on a free port of loopback.

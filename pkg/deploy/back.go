@@ -5,6 +5,7 @@ package deploy
 // to do here.
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"iter"
@@ -215,13 +216,14 @@ func (d *Deployer) returnable(ctx context.Context, s ServicePlan, from string, p
 }
 
 // parting is how long an interrupted run may take to leave the services as it
-// promised: the agent kills the step 10 s after it asked it to stop.
+// promised, where the request does not say: the agent sends its second signal 7.5 s
+// after the first.
 const parting = 5 * time.Second
 
 // leaveAll ends a run that was interrupted: deployments of its own are rolled back
 // where that is wanted, and it says in what state every service is left.
 func (d *Deployer) leaveAll(ctx context.Context, r Request, all []moved) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), parting)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cmp.Or(r.Parting, parting))
 	defer cancel()
 	_ = each(all, func(_ int, m moved) error {
 		d.leaveSafely(ctx, r, m, len(all) > 1)

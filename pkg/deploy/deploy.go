@@ -66,6 +66,10 @@ type Request struct {
 	RollbackOnCancel  bool
 
 	DryRun bool
+
+	// Parting is how long a cancelled run may take to leave the services as it
+	// promised; 0 is 5 seconds.
+	Parting time.Duration
 }
 
 // Service names an ECS service.

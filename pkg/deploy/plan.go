@@ -398,6 +398,7 @@ func (s ServicePlan) outline() ServiceResult {
 	if s.Controller != nil {
 		out.Controller = s.Controller.Name()
 	}
+	out.LogGroup, out.LogRegion = s.Target.LogGroup(s.Container)
 	return out
 }
 

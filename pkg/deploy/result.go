@@ -40,6 +40,8 @@ type ServiceResult struct {
 	ARN           string
 	Controller    string // ECS or CodeDeploy
 	Container     string
+	LogGroup      string // in CloudWatch Logs, of the container; may be empty
+	LogRegion     string
 	Previous      string // ARN of the revision that ran before
 	PreviousImage string
 	Revision      string // ARN of the revision that was rolled out; empty where the service was not moved

@@ -52,7 +52,6 @@ type fields struct {
 	Wait               string `env:"INPUT_WAIT, default=true" input:"wait" for:"deploy rollout rollback resume"`
 	WaitUntil          string `env:"INPUT_WAITUNTIL, default=completed" input:"waitUntil" for:"deploy rollout rollback resume"`
 	TimeoutMinutes     string `env:"INPUT_TIMEOUTMINUTES, default=30" input:"timeoutMinutes" for:"deploy rollout rollback resume"`
-	Summary            string `env:"INPUT_SUMMARY, default=true" input:"summary" for:"deploy rollout rollback resume"`
 	BuildID            string `env:"INPUT_BUILDID" input:"buildId" for:"rollback"`
 	Action             string `env:"INPUT_ACTION, default=continue" input:"action" for:"resume"`
 	HookID             string `env:"INPUT_HOOKID" input:"hookId" for:"resume"`
@@ -60,6 +59,8 @@ type fields struct {
 	RoleARN            string `env:"INPUT_ROLEARN" input:"roleArn" for:"deploy push rollout verify placeholder currentImage rollback resume"`
 	RoleSessionName    string `env:"INPUT_ROLESESSIONNAME" input:"roleSessionName" for:"deploy push rollout verify placeholder currentImage rollback resume"`
 	ExternalID         string `env:"INPUT_EXTERNALID" input:"externalId" for:"deploy push rollout verify placeholder currentImage rollback resume"`
+	Summary            string `env:"INPUT_SUMMARY, default=true" input:"summary" for:"deploy push rollout placeholder rollback resume"`
+	TagBuild           string `env:"INPUT_TAGBUILD, default=false" input:"tagBuild" for:"deploy rollout rollback"`
 	DryRun             string `env:"INPUT_DRYRUN, default=false" input:"dryRun" for:"deploy push rollout placeholder rollback resume"`
 }
 

@@ -82,6 +82,7 @@ type Inputs struct {
 	TimeoutGiven       bool          // Timeout is not the default, which the agent hands over as if it had been typed
 	DryRun             bool
 	Summary            bool
+	TagBuild           bool
 
 	WhenBusy       WhenBusy
 	OlderBuild     OlderBuild // the variable EcsDeploy.OlderBuild, where it is set, else the input

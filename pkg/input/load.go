@@ -205,6 +205,7 @@ func (l *loader) inputs(in *Inputs, f, defaults *fields) {
 	in.Timeout = one(l, "timeoutMinutes", f.TimeoutMinutes, parseMinutes)
 	in.TimeoutGiven = f.TimeoutMinutes != defaults.TimeoutMinutes
 	in.Summary = one(l, "summary", f.Summary, parseBool)
+	in.TagBuild = one(l, "tagBuild", f.TagBuild, parseBool)
 	in.DryRun = one(l, "dryRun", f.DryRun, parseBool)
 
 	in.WhenBusy = one(l, "whenBusy", f.WhenBusy, oneOf(BusyWait, BusySupersede, BusyFail))

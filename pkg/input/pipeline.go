@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Pipeline is what the agent says of the run. Anything may be empty: classic
@@ -29,6 +30,7 @@ type Pipeline struct {
 	ReleaseName           string `env:"RELEASE_RELEASENAME"`
 	ReleaseDefinitionName string `env:"RELEASE_DEFINITIONNAME"`
 	ReleaseEnvironment    string `env:"RELEASE_ENVIRONMENTNAME"`
+	EnvironmentName       string `env:"ENVIRONMENT_NAME"` // of a deployment job in YAML
 	PrimaryAlias          string `env:"RELEASE_PRIMARYARTIFACTSOURCEALIAS"`
 
 	Attempt      string `env:"RELEASE_ATTEMPTNUMBER, default=$SYSTEM_JOBATTEMPT"` // counts from 1
@@ -43,6 +45,9 @@ type Pipeline struct {
 
 	TempDirectory    string `env:"AGENT_TEMPDIRECTORY"`            // emptied after the job
 	WorkingDirectory string `env:"SYSTEM_DEFAULTWORKINGDIRECTORY"` // relative paths start here
+
+	ContainerMapping string `env:"AGENT_CONTAINERMAPPING"` // JSON; only in jobs with containers
+	SIGINTTimeout    string `env:"PROCESS_SIGINT_TIMEOUT"` // milliseconds between the agent's first signal and the next; see InterruptTimeout
 
 	Debug bool // System.Debug is true: debug lines are shown
 
@@ -68,6 +73,22 @@ func withoutUserinfo(address string) string {
 		return scheme + "://" + rest[at+1:]
 	}
 	return address
+}
+
+// InContainer reports whether the step may run in a container: whether the job has
+// any.
+func (p Pipeline) InContainer() bool {
+	return p.ContainerMapping != "" && p.ContainerMapping != "{}"
+}
+
+// InterruptTimeout is how long the agent waits after the signal that cancels a step
+// before it sends the next one; 0 where the pipeline does not set it.
+func (p Pipeline) InterruptTimeout() time.Duration {
+	ms, err := strconv.Atoi(p.SIGINTTimeout)
+	if err != nil || ms < 0 {
+		return 0
+	}
+	return time.Duration(ms) * time.Millisecond
 }
 
 // InRelease reports whether the run is a classic release.

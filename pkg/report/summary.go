@@ -32,7 +32,7 @@ func Markdown(r deploy.Result, explain Explain) string {
 	}
 	if len(r.Services) == 0 {
 		fmt.Fprintf(&b, "### ✅ %s\n\n", text(Line(r, explain)))
-		table(&b, [][2]string{{"Image", code(r.Image.URI)}, {"Digest", code(r.Image.Digest)}, {"Taken from", code(r.Image.Source)}})
+		imageTable(&b, r.Image)
 	}
 	return b.String()
 }
@@ -83,13 +83,15 @@ func service(b *strings.Builder, r deploy.Result, s deploy.ServiceResult, explai
 	table(b, [][2]string{
 		{"Service", serviceLink(s)},
 		{"Address", address(s.URL)},
-		{"Image", code(image.URI)},
+		{"Image", imageLink(image.URI)},
 		{"Digest", code(image.Digest)},
 		{"Resolved by ECS", resolvedText(s)},
 		{"Revision", revisionText(s)},
 		{"Tasks", tasksText(s)},
+		{"Logs", link(code(s.LogGroup), logGroupURL(s.LogRegion, s.LogGroup))},
 		{"Time", durationText(s.Took)},
 	})
+	answer(b, s)
 	causes(b, s.Diagnosis)
 	if len(s.Changes) > 0 && !s.Asked {
 		b.WriteString("\n<details><summary>What changed</summary>\n\n")
@@ -126,13 +128,17 @@ func mark(s deploy.ServiceResult) string {
 
 func revisionText(s deploy.ServiceResult) string {
 	if s.Previous == "" || s.Previous == s.Revision || s.Revision == "" {
-		return code(ecs.ShortARN(s.Revision))
+		return revisionLink(s.Revision)
 	}
 	from, to := s.Previous, s.Revision
 	if s.Asked {
 		from, to = to, from
 	}
-	return code(ecs.ShortARN(from)) + " → " + code(ecs.ShortARN(to))
+	return revisionLink(from) + " → " + revisionLink(to)
+}
+
+func revisionLink(revision string) string {
+	return link(code(ecs.ShortARN(revision)), revisionURL(revision))
 }
 
 // resolvedText says of the second point of the proof, what ECS resolved the images
@@ -354,13 +360,9 @@ func ConsoleURL(serviceARN string) string {
 	if err != nil || a.Service != "ecs" {
 		return ""
 	}
-	host, known := map[string]string{
-		"aws":        a.Region + ".console.aws.amazon.com",
-		"aws-cn":     a.Region + ".console.amazonaws.cn",
-		"aws-us-gov": a.Region + ".console.amazonaws-us-gov.com",
-	}[a.Partition]
+	host := consoleHost(a.Partition, a.Region)
 	parts := strings.Split(a.Resource, "/")
-	if !known || !regionName.MatchString(a.Region) || len(parts) != 3 || parts[0] != "service" {
+	if host == "" || len(parts) != 3 || parts[0] != "service" {
 		return ""
 	}
 	return fmt.Sprintf("https://%s/ecs/v2/clusters/%s/services/%s/health?region=%s",

@@ -96,6 +96,12 @@ func UploadSummary(path string) Command {
 	return Command{area: "task", event: "uploadsummary", data: path}
 }
 
+// AddSummary is [UploadSummary] under a name, which is the title of its section on
+// the run's page. The name must be one that a file can have on the agent.
+func AddSummary(name, path string) Command {
+	return Command{"task", "addattachment", []property{{"type", "Distributedtask.Core.Summary"}, {"name", name}}, path, exact}
+}
+
 // Debug prints a message that is shown only when System.Debug is true.
 func Debug(message string) Command {
 	return text("task", "debug", message)

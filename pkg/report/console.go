@@ -1,0 +1,84 @@
+package report
+
+// Pages of the AWS console that a summary links to. The address of a page is made
+// of names that AWS checked; where one is not as AWS writes it, there is no link.
+
+import (
+	"fmt"
+	"net/url"
+	"regexp"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
+)
+
+// consoleHost is the host of a region's console, "" where the partition's is not
+// known.
+func consoleHost(partition, region string) string {
+	suffix := map[string]string{
+		"aws":        ".console.aws.amazon.com",
+		"aws-cn":     ".console.amazonaws.cn",
+		"aws-us-gov": ".console.amazonaws-us-gov.com",
+	}[partition]
+	if suffix == "" || !regionName.MatchString(region) {
+		return ""
+	}
+	return region + suffix
+}
+
+// partitionOf is the partition that a region belongs to.
+func partitionOf(region string) string {
+	switch {
+	case strings.HasPrefix(region, "cn-"):
+		return "aws-cn"
+	case strings.HasPrefix(region, "us-gov-"):
+		return "aws-us-gov"
+	case strings.Contains(region, "-iso"), strings.HasPrefix(region, "eusc-"):
+		return ""
+	}
+	return "aws"
+}
+
+// pathPart makes a name a part of the address of a link.
+func pathPart(name string) string { return inLink.Replace(url.PathEscape(name)) }
+
+// revisionURL is the page of a task definition revision.
+func revisionURL(revision string) string {
+	a, err := arn.Parse(revision)
+	if err != nil || a.Service != "ecs" {
+		return ""
+	}
+	name, is := strings.CutPrefix(a.Resource, "task-definition/")
+	family, number, numbered := strings.Cut(name, ":")
+	host := consoleHost(a.Partition, a.Region)
+	if !is || !numbered || host == "" {
+		return ""
+	}
+	return fmt.Sprintf("https://%s/ecs/v2/task-definitions/%s/%s/containers?region=%s", host, pathPart(family), pathPart(number), a.Region)
+}
+
+var ecrImage = regexp.MustCompile(`^(\d{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/([a-z0-9/._-]+?)(?:[:@].*)?$`)
+
+// repositoryURL is the page of the repository in ECR that an image is in.
+func repositoryURL(image string) string {
+	m := ecrImage.FindStringSubmatch(image)
+	if m == nil {
+		return ""
+	}
+	host := consoleHost(partitionOf(m[2]), m[2])
+	if host == "" {
+		return ""
+	}
+	return fmt.Sprintf("https://%s/ecr/repositories/private/%s/%s?region=%s", host, m[1], inLink.Replace(m[3]), m[2])
+}
+
+// logGroupURL is the page of a group in CloudWatch Logs. What follows the # is
+// escaped twice, with $ for the second percent sign.
+func logGroupURL(region, group string) string {
+	host := consoleHost(partitionOf(region), region)
+	if host == "" || group == "" {
+		return ""
+	}
+	escaped := strings.ReplaceAll(url.QueryEscape(url.QueryEscape(group)), "%", "$")
+	return fmt.Sprintf("https://%s/cloudwatch/home?region=%s#logsV2:log-groups/log-group/%s", host, region, inLink.Replace(escaped))
+}
