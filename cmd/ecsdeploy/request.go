@@ -69,6 +69,7 @@ func request(config input.Config) deploy.Request {
 		Timeout:      in.Timeout,
 		Until:        rollout.Until(in.WaitUntil),
 		TimeoutGiven: in.TimeoutGiven,
+		Migration:    in.MigrationCommand,
 		DryRun:       in.DryRun,
 
 		Containers:        in.Containers,

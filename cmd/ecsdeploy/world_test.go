@@ -28,6 +28,7 @@ import (
 
 	"ecsdeploy/pkg/ecr"
 	"ecsdeploy/pkg/emulator"
+	"ecsdeploy/pkg/emulator/scenario"
 )
 
 const (
@@ -43,6 +44,7 @@ type world struct {
 	codeDeploy *codedeploy.Client // nil where ECS itself deploys the service
 	hooks      []string           // of the AppSpec by which people deploy there
 	repository ecr.Repository
+	fates      []scenario.Fate // of one-off tasks
 	directory  string // where pipelines keep their files
 }
 

@@ -64,6 +64,8 @@ type Request struct {
 	RollbackOnFailure bool
 	RollbackOnCancel  bool
 
+	Migration []string // command of a task that runs once before any service is changed; nil is none
+
 	DryRun bool
 }
 
@@ -103,6 +105,7 @@ type Deployer struct {
 	ECR      *ecr.Client
 	ECS      ECS
 	Rollouts Rollouts
+	Tasks    Tasks
 	Images   image.Options // how source images are found
 	View     View
 
@@ -127,6 +130,9 @@ func (d *Deployer) run(ctx context.Context, r Request, begin time.Time) (Result,
 		return Result{}, err
 	}
 	defer plan.close()
+	if err := plan.checkMigration(); err != nil {
+		return Result{}, err
+	}
 	limit = limit.grown(plan)
 	bounded, stop := limit.context(ctx)
 	defer stop()
@@ -151,6 +157,11 @@ func (d *Deployer) run(ctx context.Context, r Request, begin time.Time) (Result,
 	targets, err := d.ready(bounded, plan, result.Image.Pushed)
 	if err != nil {
 		return result, err
+	}
+	if len(r.Migration) > 0 {
+		if result, err = d.migrate(ctx, plan, limit, targets, result); err != nil || result.Task.Failed() {
+			return result, err
+		}
 	}
 	result.Services, err = d.rollOut(ctx, bounded, plan, limit, targets)
 	return result, err

@@ -18,6 +18,7 @@ type Result struct {
 	Image    Image
 	Services []ServiceResult
 	Current  []CurrentImage // of CurrentImages
+	Task     *TaskResult    // of RunTask, or of the migration before a rollout; nil where there was none
 	Took     time.Duration
 }
 
@@ -101,6 +102,9 @@ func (r Result) Outcome() rollout.Outcome {
 		worst = max(worst, i)
 	}
 	if worst < 0 {
+		if r.Task != nil {
+			return r.Task.ofTask()
+		}
 		return ""
 	}
 	return severity[worst]

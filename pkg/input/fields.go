@@ -18,28 +18,28 @@ const (
 // is its name in YAML, the tag for the commands that use it. A default of
 // $BUILD_BUILDID is what $(Build.BuildId) is in task.json.
 type fields struct {
-	Command            string `env:"INPUT_COMMAND, default=deploy" input:"command" for:"deploy push rollout placeholder currentImage rollback resume"`
-	AWSCredentials     string `env:"INPUT_AWSCREDENTIALS" input:"awsCredentials" for:"deploy push rollout placeholder currentImage rollback resume"`
-	Region             string `env:"INPUT_REGION" input:"region" for:"deploy push rollout placeholder currentImage rollback resume"`
-	Repository         string `env:"INPUT_REPOSITORY" input:"repository" for:"deploy push rollout placeholder currentImage"`
+	Command            string `env:"INPUT_COMMAND, default=deploy" input:"command" for:"deploy push rollout placeholder currentImage rollback resume runTask"`
+	AWSCredentials     string `env:"INPUT_AWSCREDENTIALS" input:"awsCredentials" for:"deploy push rollout placeholder currentImage rollback resume runTask"`
+	Region             string `env:"INPUT_REGION" input:"region" for:"deploy push rollout placeholder currentImage rollback resume runTask"`
+	Repository         string `env:"INPUT_REPOSITORY" input:"repository" for:"deploy push rollout placeholder currentImage runTask"`
 	CreateRepository   string `env:"INPUT_CREATEREPOSITORY, default=false" input:"createRepository" for:"deploy push placeholder"`
-	Container          string `env:"INPUT_CONTAINER" input:"container" for:"deploy rollout currentImage"`
-	Image              string `env:"INPUT_IMAGE" input:"image" for:"deploy push rollout"`
-	Tags               string `env:"INPUT_TAGS, default=$BUILD_BUILDID" input:"tags" for:"deploy push rollout"`
+	Container          string `env:"INPUT_CONTAINER" input:"container" for:"deploy rollout currentImage runTask"`
+	Image              string `env:"INPUT_IMAGE" input:"image" for:"deploy push rollout runTask"`
+	Tags               string `env:"INPUT_TAGS, default=$BUILD_BUILDID" input:"tags" for:"deploy push rollout runTask"`
 	Platform           string `env:"INPUT_PLATFORM" input:"platform" for:"deploy push"`
 	Compression        string `env:"INPUT_COMPRESSION, default=gzip" input:"compression" for:"deploy push"`
 	Referrers          string `env:"INPUT_REFERRERS, default=false" input:"referrers" for:"deploy push"`
 	InsecureRegistries string `env:"INPUT_INSECUREREGISTRIES" input:"insecureRegistries" for:"deploy push"`
-	Cluster            string `env:"INPUT_CLUSTER" input:"cluster" for:"deploy rollout currentImage rollback resume"`
-	Services           string `env:"INPUT_SERVICES" input:"services" for:"deploy rollout currentImage rollback resume"`
-	TaskDefinition     string `env:"INPUT_TASKDEFINITION, default=latest" input:"taskDefinition" for:"deploy rollout"`
+	Cluster            string `env:"INPUT_CLUSTER" input:"cluster" for:"deploy rollout currentImage rollback resume runTask"`
+	Services           string `env:"INPUT_SERVICES" input:"services" for:"deploy rollout currentImage rollback resume runTask"`
+	TaskDefinition     string `env:"INPUT_TASKDEFINITION, default=latest" input:"taskDefinition" for:"deploy rollout runTask"`
 	Images             string `env:"INPUT_IMAGES" input:"images" for:"deploy rollout"`
-	Environment        string `env:"INPUT_ENVIRONMENT" input:"environment" for:"deploy rollout"`
+	Environment        string `env:"INPUT_ENVIRONMENT" input:"environment" for:"deploy rollout runTask"`
 	RemoveEnvironment  string `env:"INPUT_REMOVEENVIRONMENT" input:"removeEnvironment" for:"deploy rollout"`
-	Secrets            string `env:"INPUT_SECRETS" input:"secrets" for:"deploy rollout"`
-	CPU                string `env:"INPUT_CPU" input:"cpu" for:"deploy rollout"`
-	Memory             string `env:"INPUT_MEMORY" input:"memory" for:"deploy rollout"`
-	ContainerCommand   string `env:"INPUT_CONTAINERCOMMAND" input:"containerCommand" for:"deploy rollout"`
+	Secrets            string `env:"INPUT_SECRETS" input:"secrets" for:"deploy rollout runTask"`
+	CPU                string `env:"INPUT_CPU" input:"cpu" for:"deploy rollout runTask"`
+	Memory             string `env:"INPUT_MEMORY" input:"memory" for:"deploy rollout runTask"`
+	ContainerCommand   string `env:"INPUT_CONTAINERCOMMAND" input:"containerCommand" for:"deploy rollout runTask"`
 	PinDigest          string `env:"INPUT_PINDIGEST, default=false" input:"pinDigest" for:"deploy rollout"`
 	DesiredCount       string `env:"INPUT_DESIREDCOUNT" input:"desiredCount" for:"deploy rollout"`
 	ForceNewDeployment string `env:"INPUT_FORCENEWDEPLOYMENT, default=false" input:"forceNewDeployment" for:"deploy rollout"`
@@ -47,20 +47,21 @@ type fields struct {
 	OlderBuild         string `env:"INPUT_OLDERBUILD, default=refuse" input:"olderBuild" for:"deploy rollout"`
 	ArtifactAlias      string `env:"INPUT_ARTIFACTALIAS" input:"artifactAlias" for:"deploy rollout"`
 	MaxFailedTasks     string `env:"INPUT_MAXFAILEDTASKS, default=3" input:"maxFailedTasks" for:"deploy rollout"`
+	MigrationCommand   string `env:"INPUT_MIGRATIONCOMMAND" input:"migrationCommand" for:"deploy rollout"`
 	OnFailure          string `env:"INPUT_ONFAILURE, default=rollback" input:"onFailure" for:"deploy rollout"`
 	OnCancel           string `env:"INPUT_ONCANCEL, default=rollback" input:"onCancel" for:"deploy rollout"`
-	Wait               string `env:"INPUT_WAIT, default=true" input:"wait" for:"deploy rollout rollback resume"`
+	Wait               string `env:"INPUT_WAIT, default=true" input:"wait" for:"deploy rollout rollback resume runTask"`
 	WaitUntil          string `env:"INPUT_WAITUNTIL, default=completed" input:"waitUntil" for:"deploy rollout rollback resume"`
-	TimeoutMinutes     string `env:"INPUT_TIMEOUTMINUTES, default=30" input:"timeoutMinutes" for:"deploy rollout rollback resume"`
-	Summary            string `env:"INPUT_SUMMARY, default=true" input:"summary" for:"deploy rollout rollback resume"`
+	TimeoutMinutes     string `env:"INPUT_TIMEOUTMINUTES, default=30" input:"timeoutMinutes" for:"deploy rollout rollback resume runTask"`
+	Summary            string `env:"INPUT_SUMMARY, default=true" input:"summary" for:"deploy rollout rollback resume runTask"`
 	BuildID            string `env:"INPUT_BUILDID" input:"buildId" for:"rollback"`
 	Action             string `env:"INPUT_ACTION, default=continue" input:"action" for:"resume"`
 	HookID             string `env:"INPUT_HOOKID" input:"hookId" for:"resume"`
 	DefaultImage       string `env:"INPUT_DEFAULTIMAGE" input:"defaultImage" for:"currentImage"`
-	RoleARN            string `env:"INPUT_ROLEARN" input:"roleArn" for:"deploy push rollout placeholder currentImage rollback resume"`
-	RoleSessionName    string `env:"INPUT_ROLESESSIONNAME" input:"roleSessionName" for:"deploy push rollout placeholder currentImage rollback resume"`
-	ExternalID         string `env:"INPUT_EXTERNALID" input:"externalId" for:"deploy push rollout placeholder currentImage rollback resume"`
-	DryRun             string `env:"INPUT_DRYRUN, default=false" input:"dryRun" for:"deploy push rollout placeholder rollback resume"`
+	RoleARN            string `env:"INPUT_ROLEARN" input:"roleArn" for:"deploy push rollout placeholder currentImage rollback resume runTask"`
+	RoleSessionName    string `env:"INPUT_ROLESESSIONNAME" input:"roleSessionName" for:"deploy push rollout placeholder currentImage rollback resume runTask"`
+	ExternalID         string `env:"INPUT_EXTERNALID" input:"externalId" for:"deploy push rollout placeholder currentImage rollback resume runTask"`
+	DryRun             string `env:"INPUT_DRYRUN, default=false" input:"dryRun" for:"deploy push rollout placeholder rollback resume runTask"`
 }
 
 // defaultTags is the default of tags as task.json has it. It reaches the task
@@ -94,7 +95,7 @@ func (f *fields) ignore(command Command, defaults *fields) (ignored []string) {
 	standard := defaults.all()
 	for i, in := range f.all() {
 		used := slices.Contains(in.uses, string(command))
-		if in.name == "tags" && command == Rollout && f.Image != "" {
+		if in.name == "tags" && (command == Rollout && f.Image != "" || command == RunTask && (f.Image != "" || f.Repository == "")) {
 			used = false // tags only completes a repository without an image
 		}
 		if used {

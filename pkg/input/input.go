@@ -27,11 +27,12 @@ const (
 	CurrentImage Command = "currentImage" // say which image each service runs
 	Rollback     Command = "rollback"     // go back to the last good revision
 	Resume       Command = "resume"       // answer a deployment that waits at a lifecycle hook
+	RunTask      Command = "runTask"      // run a one-off task in the network of a service
 )
 
 // Commands lists all commands in the order in which people meet them.
 func Commands() []Command {
-	return []Command{Deploy, Push, Rollout, Placeholder, CurrentImage, Rollback, Resume}
+	return []Command{Deploy, Push, Rollout, Placeholder, CurrentImage, Rollback, Resume, RunTask}
 }
 
 // Config is everything the task takes from its environment.
@@ -72,6 +73,7 @@ type Inputs struct {
 	Secrets           []Variable // Value is the valueFrom
 	CPU, Memory       string     // as given: "256", "1 vCPU"; "512", "2 GB"
 	ContainerCommand  []string   // nil when unset; empty, but not nil, for []
+	MigrationCommand  []string   // of the task that runs before the services are changed; nil when unset
 
 	DesiredCount       *int // nil when unset
 	ForceNewDeployment bool

@@ -33,8 +33,11 @@ const (
 // Failures says what went wrong, once for each service.
 func Failures(r deploy.Result, explain Explain) []Issue {
 	var all []Issue
+	if r.Task.Failed() {
+		all = append(all, taskIssue(r.Task))
+	}
 	for _, s := range r.Services {
-		if failed(s) {
+		if failed(s) && s.Reason.Code != deploy.NotMigrated {
 			text, hint := failure(s, explain)
 			all = append(all, Issue{fmt.Sprintf("service %s: %s: %s", s.Name, outcomeWords(s.Outcome), text), hint})
 		}
@@ -118,6 +121,8 @@ func Line(r deploy.Result, explain Explain) string {
 		return currentLine(r.Current)
 	case r.DryRun:
 		return "Dry run: nothing was changed"
+	case r.Task != nil && (len(r.Services) == 0 || r.Task.Failed()):
+		return fmt.Sprintf("%s (%s)", taskLine(r.Task), took)
 	case len(r.Services) == 0 && !r.Image.Pushed:
 		return fmt.Sprintf("%s is in ECR already (%s)", r.Image.URI, took)
 	case len(r.Services) == 0:
