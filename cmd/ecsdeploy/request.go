@@ -84,6 +84,9 @@ func request(config input.Config) deploy.Request {
 	for _, s := range in.Services {
 		r.Services = append(r.Services, deploy.Service{Cluster: s.Cluster, Name: s.Name})
 	}
+	for _, o := range in.Order {
+		r.Order = append(r.Order, deploy.Precedence{First: deploy.Service(o.First), Then: deploy.Service(o.Then)})
+	}
 	for _, i := range in.Images {
 		if i.Image == input.SelfReference {
 			r.Change.ImageContainers = append(r.Change.ImageContainers, i.Container)

@@ -45,7 +45,7 @@ type world struct {
 	hooks      []string           // of the AppSpec by which people deploy there
 	repository ecr.Repository
 	fates      []scenario.Fate // of one-off tasks
-	directory  string // where pipelines keep their files
+	directory  string          // where pipelines keep their files
 }
 
 // newWorld makes the account. Call it within the synctest bubble that uses it.

@@ -64,7 +64,8 @@ type Request struct {
 	RollbackOnFailure bool
 	RollbackOnCancel  bool
 
-	Migration []string // command of a task that runs once before any service is changed; nil is none
+	Order     []Precedence // which services are rolled out before which; empty is all side by side
+	Migration []string     // command of a task that runs once before any service is changed; nil is none
 
 	DryRun bool
 }

@@ -48,6 +48,7 @@ type fields struct {
 	ArtifactAlias      string `env:"INPUT_ARTIFACTALIAS" input:"artifactAlias" for:"deploy rollout"`
 	MaxFailedTasks     string `env:"INPUT_MAXFAILEDTASKS, default=3" input:"maxFailedTasks" for:"deploy rollout"`
 	MigrationCommand   string `env:"INPUT_MIGRATIONCOMMAND" input:"migrationCommand" for:"deploy rollout"`
+	Order              string `env:"INPUT_ORDER" input:"order" for:"deploy rollout"`
 	OnFailure          string `env:"INPUT_ONFAILURE, default=rollback" input:"onFailure" for:"deploy rollout"`
 	OnCancel           string `env:"INPUT_ONCANCEL, default=rollback" input:"onCancel" for:"deploy rollout"`
 	Wait               string `env:"INPUT_WAIT, default=true" input:"wait" for:"deploy rollout rollback resume runTask"`

@@ -84,6 +84,7 @@ type Inputs struct {
 	DryRun             bool
 	Summary            bool
 
+	Order          []Precedence // among Services; it does not contradict itself
 	WhenBusy       WhenBusy
 	OlderBuild     OlderBuild // the variable EcsDeploy.OlderBuild, where it is set, else the input
 	MaxFailedTasks int        // 0 is never
