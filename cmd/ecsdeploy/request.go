@@ -84,6 +84,7 @@ func request(config input.Config) deploy.Request {
 	for _, s := range in.Services {
 		r.Services = append(r.Services, deploy.Service{Cluster: s.Cluster, Name: s.Name})
 	}
+	r.KeepRevisions = in.KeepRevisions
 	for _, o := range in.Order {
 		r.Order = append(r.Order, deploy.Precedence{First: deploy.Service(o.First), Then: deploy.Service(o.Then)})
 	}

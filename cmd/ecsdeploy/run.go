@@ -171,6 +171,7 @@ func (j job) deployer(cfg aws.Config) *deploy.Deployer {
 		ECR:      repositories,
 		ECS:      client,
 		Rollouts: rollout.NewAWS(client),
+		Registry: client,
 		Tasks:    runtask.New(client, client.Config()),
 		Images: image.Options{
 			Platform:         j.config.Inputs.Platform,

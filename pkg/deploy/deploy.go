@@ -67,6 +67,8 @@ type Request struct {
 	Order     []Precedence // which services are rolled out before which; empty is all side by side
 	Migration []string     // command of a task that runs once before any service is changed; nil is none
 
+	KeepRevisions int // of this task that stay registered after a success; 0 is all
+
 	DryRun bool
 }
 
@@ -107,6 +109,7 @@ type Deployer struct {
 	ECS      ECS
 	Rollouts Rollouts
 	Tasks    Tasks
+	Registry Registry
 	Images   image.Options // how source images are found
 	View     View
 
@@ -165,6 +168,9 @@ func (d *Deployer) run(ctx context.Context, r Request, begin time.Time) (Result,
 		}
 	}
 	result.Services, err = d.rollOut(ctx, bounded, plan, limit, targets)
+	if err == nil && r.KeepRevisions > 0 {
+		d.tidy(ctx, plan, targets, result.Services)
+	}
 	return result, err
 }
 

@@ -199,6 +199,14 @@ type (
 	}
 	// TaskEnded is how a one-off task ended.
 	TaskEnded struct{ Result *TaskResult }
+	// Tidied says which older revisions were deregistered. With an error those that
+	// are left stay registered.
+	Tidied struct {
+		Family  string
+		Keep    int
+		Removed []string // ARNs
+		Err     error
+	}
 	// MigrationSkipped says that no migration runs, since every service runs its
 	// revision already.
 	MigrationSkipped struct{}

@@ -43,6 +43,7 @@ type fields struct {
 	PinDigest          string `env:"INPUT_PINDIGEST, default=false" input:"pinDigest" for:"deploy rollout"`
 	DesiredCount       string `env:"INPUT_DESIREDCOUNT" input:"desiredCount" for:"deploy rollout"`
 	ForceNewDeployment string `env:"INPUT_FORCENEWDEPLOYMENT, default=false" input:"forceNewDeployment" for:"deploy rollout"`
+	KeepRevisions      string `env:"INPUT_KEEPREVISIONS, default=0" input:"keepRevisions" for:"deploy rollout"`
 	WhenBusy           string `env:"INPUT_WHENBUSY, default=wait" input:"whenBusy" for:"deploy rollout"`
 	OlderBuild         string `env:"INPUT_OLDERBUILD, default=refuse" input:"olderBuild" for:"deploy rollout"`
 	ArtifactAlias      string `env:"INPUT_ARTIFACTALIAS" input:"artifactAlias" for:"deploy rollout"`

@@ -84,6 +84,7 @@ type Inputs struct {
 	DryRun             bool
 	Summary            bool
 
+	KeepRevisions  int          // 0 is all
 	Order          []Precedence // among Services; it does not contradict itself
 	WhenBusy       WhenBusy
 	OlderBuild     OlderBuild // the variable EcsDeploy.OlderBuild, where it is set, else the input

@@ -107,7 +107,7 @@ func (l *Log) Show(event any) {
 			}
 			l.info(c.Name, "%s", text)
 		}
-	case deploy.TaskPlanned, deploy.TaskHappened, deploy.TaskEnded, deploy.MigrationSkipped, deploy.Untouched:
+	case deploy.TaskPlanned, deploy.TaskHappened, deploy.TaskEnded, deploy.MigrationSkipped, deploy.Untouched, deploy.Tidied:
 		l.showTask(event)
 	default:
 		l.showService(event)

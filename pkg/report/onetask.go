@@ -35,10 +35,26 @@ func (l *Log) showTask(event any) {
 		l.taskHappened(e.Event)
 	case deploy.TaskEnded:
 		l.taskEnded(e.Result)
+	case deploy.Tidied:
+		l.tidied(e)
 	case deploy.MigrationSkipped:
 		l.info("", "no migration: every service already runs its revision")
 	case deploy.Untouched:
 		l.info("", "no service was changed")
+	}
+}
+
+// tidied says which revisions were deregistered, and why others were not.
+func (l *Log) tidied(e deploy.Tidied) {
+	if len(e.Removed) > 0 {
+		names := make([]string, len(e.Removed))
+		for i, arn := range e.Removed {
+			names[i] = ecs.ShortARN(arn)
+		}
+		l.info("", "deregistered %s (keepRevisions: %d): %s", count(len(names), "older revision"), e.Keep, strings.Join(names, ", "))
+	}
+	if e.Err != nil {
+		l.warn("", "older revisions of %s stay registered (keepRevisions: %d): %s", e.Family, e.Keep, e.Err)
 	}
 }
 
