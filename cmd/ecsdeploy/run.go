@@ -117,6 +117,8 @@ func (j job) execute(ctx context.Context) (deploy.Result, error) {
 		return deploy.Result{Current: images}, j.handOver(images)
 	case input.Rollback:
 		return deployer.RollBack(ctx, r, in.BuildID)
+	case input.Drift:
+		return deployer.Deviations(ctx, r)
 	case input.RunTask:
 		return deployer.RunTask(ctx, r)
 	case input.Resume:

@@ -52,6 +52,7 @@ const (
 	ResumeSection   SectionKind = "resume"
 	CurrentSection  SectionKind = "current"
 	TaskSection     SectionKind = "task"
+	DriftSection    SectionKind = "drift"
 )
 
 // The events. Those of one service name it.
@@ -199,6 +200,8 @@ type (
 	}
 	// TaskEnded is how a one-off task ended.
 	TaskEnded struct{ Result *TaskResult }
+	// Compared is a service beside what this task deployed to it last.
+	Compared struct{ Deviation Deviation }
 	// Tidied says which older revisions were deregistered. With an error those that
 	// are left stay registered.
 	Tidied struct {

@@ -14,12 +14,13 @@ import (
 
 // Result is what a run did, complete up to where it ended.
 type Result struct {
-	DryRun   bool
-	Image    Image
-	Services []ServiceResult
-	Current  []CurrentImage // of CurrentImages
-	Task     *TaskResult    // of RunTask, or of the migration before a rollout; nil where there was none
-	Took     time.Duration
+	DryRun     bool
+	Image      Image
+	Services   []ServiceResult
+	Current    []CurrentImage // of CurrentImages
+	Deviations []Deviation    // of Deviations
+	Task       *TaskResult    // of RunTask, or of the migration before a rollout; nil where there was none
+	Took       time.Duration
 }
 
 // Image is the image of a run.

@@ -18,9 +18,9 @@ const (
 // is its name in YAML, the tag for the commands that use it. A default of
 // $BUILD_BUILDID is what $(Build.BuildId) is in task.json.
 type fields struct {
-	Command            string `env:"INPUT_COMMAND, default=deploy" input:"command" for:"deploy push rollout placeholder currentImage rollback resume runTask"`
-	AWSCredentials     string `env:"INPUT_AWSCREDENTIALS" input:"awsCredentials" for:"deploy push rollout placeholder currentImage rollback resume runTask"`
-	Region             string `env:"INPUT_REGION" input:"region" for:"deploy push rollout placeholder currentImage rollback resume runTask"`
+	Command            string `env:"INPUT_COMMAND, default=deploy" input:"command" for:"deploy push rollout placeholder currentImage rollback resume runTask drift"`
+	AWSCredentials     string `env:"INPUT_AWSCREDENTIALS" input:"awsCredentials" for:"deploy push rollout placeholder currentImage rollback resume runTask drift"`
+	Region             string `env:"INPUT_REGION" input:"region" for:"deploy push rollout placeholder currentImage rollback resume runTask drift"`
 	Repository         string `env:"INPUT_REPOSITORY" input:"repository" for:"deploy push rollout placeholder currentImage runTask"`
 	CreateRepository   string `env:"INPUT_CREATEREPOSITORY, default=false" input:"createRepository" for:"deploy push placeholder"`
 	Container          string `env:"INPUT_CONTAINER" input:"container" for:"deploy rollout currentImage runTask"`
@@ -30,8 +30,8 @@ type fields struct {
 	Compression        string `env:"INPUT_COMPRESSION, default=gzip" input:"compression" for:"deploy push"`
 	Referrers          string `env:"INPUT_REFERRERS, default=false" input:"referrers" for:"deploy push"`
 	InsecureRegistries string `env:"INPUT_INSECUREREGISTRIES" input:"insecureRegistries" for:"deploy push"`
-	Cluster            string `env:"INPUT_CLUSTER" input:"cluster" for:"deploy rollout currentImage rollback resume runTask"`
-	Services           string `env:"INPUT_SERVICES" input:"services" for:"deploy rollout currentImage rollback resume runTask"`
+	Cluster            string `env:"INPUT_CLUSTER" input:"cluster" for:"deploy rollout currentImage rollback resume runTask drift"`
+	Services           string `env:"INPUT_SERVICES" input:"services" for:"deploy rollout currentImage rollback resume runTask drift"`
 	TaskDefinition     string `env:"INPUT_TASKDEFINITION, default=latest" input:"taskDefinition" for:"deploy rollout runTask"`
 	Images             string `env:"INPUT_IMAGES" input:"images" for:"deploy rollout"`
 	Environment        string `env:"INPUT_ENVIRONMENT" input:"environment" for:"deploy rollout runTask"`
@@ -60,9 +60,9 @@ type fields struct {
 	Action             string `env:"INPUT_ACTION, default=continue" input:"action" for:"resume"`
 	HookID             string `env:"INPUT_HOOKID" input:"hookId" for:"resume"`
 	DefaultImage       string `env:"INPUT_DEFAULTIMAGE" input:"defaultImage" for:"currentImage"`
-	RoleARN            string `env:"INPUT_ROLEARN" input:"roleArn" for:"deploy push rollout placeholder currentImage rollback resume runTask"`
-	RoleSessionName    string `env:"INPUT_ROLESESSIONNAME" input:"roleSessionName" for:"deploy push rollout placeholder currentImage rollback resume runTask"`
-	ExternalID         string `env:"INPUT_EXTERNALID" input:"externalId" for:"deploy push rollout placeholder currentImage rollback resume runTask"`
+	RoleARN            string `env:"INPUT_ROLEARN" input:"roleArn" for:"deploy push rollout placeholder currentImage rollback resume runTask drift"`
+	RoleSessionName    string `env:"INPUT_ROLESESSIONNAME" input:"roleSessionName" for:"deploy push rollout placeholder currentImage rollback resume runTask drift"`
+	ExternalID         string `env:"INPUT_EXTERNALID" input:"externalId" for:"deploy push rollout placeholder currentImage rollback resume runTask drift"`
 	DryRun             string `env:"INPUT_DRYRUN, default=false" input:"dryRun" for:"deploy push rollout placeholder rollback resume runTask"`
 }
 

@@ -27,12 +27,13 @@ const (
 	CurrentImage Command = "currentImage" // say which image each service runs
 	Rollback     Command = "rollback"     // go back to the last good revision
 	Resume       Command = "resume"       // answer a deployment that waits at a lifecycle hook
+	Drift        Command = "drift"        // say whether services run what was deployed last
 	RunTask      Command = "runTask"      // run a one-off task in the network of a service
 )
 
 // Commands lists all commands in the order in which people meet them.
 func Commands() []Command {
-	return []Command{Deploy, Push, Rollout, Placeholder, CurrentImage, Rollback, Resume, RunTask}
+	return []Command{Deploy, Push, Rollout, Placeholder, CurrentImage, Rollback, Resume, RunTask, Drift}
 }
 
 // Config is everything the task takes from its environment.

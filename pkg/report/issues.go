@@ -99,7 +99,7 @@ func brief(s deploy.ServiceResult, explain Explain) string {
 
 // Warnings says what is no failure and no plain success either.
 func Warnings(r deploy.Result) []Issue {
-	var all []Issue
+	all := driftWarnings(r)
 	for _, s := range r.Services {
 		switch {
 		case s.Outcome == rollout.Paused:
@@ -119,6 +119,8 @@ func Line(r deploy.Result, explain Explain) string {
 	switch {
 	case len(r.Current) > 0:
 		return currentLine(r.Current)
+	case len(r.Deviations) > 0:
+		return driftLine(r)
 	case r.DryRun:
 		return "Dry run: nothing was changed"
 	case r.Task != nil && (len(r.Services) == 0 || r.Task.Failed()):

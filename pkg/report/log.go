@@ -65,6 +65,8 @@ func sectionTitle(s deploy.Section) string {
 		return "Resume"
 	case deploy.CurrentSection:
 		return "Current images"
+	case deploy.DriftSection:
+		return "Drift"
 	case deploy.TaskSection:
 		return taskTitle(s)
 	}
@@ -107,6 +109,8 @@ func (l *Log) Show(event any) {
 			}
 			l.info(c.Name, "%s", text)
 		}
+	case deploy.Compared:
+		l.compared(e.Deviation)
 	case deploy.TaskPlanned, deploy.TaskHappened, deploy.TaskEnded, deploy.MigrationSkipped, deploy.Untouched, deploy.Tidied:
 		l.showTask(event)
 	default:

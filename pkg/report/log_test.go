@@ -292,6 +292,7 @@ func TestSections(t *testing.T) {
 		{deploy.Section{Kind: deploy.RolloutSection, Services: 3}, "Rollout of 3 services"},
 		{deploy.Section{Kind: deploy.ResumeSection}, "Resume"},
 		{deploy.Section{Kind: deploy.CurrentSection}, "Current images"},
+		{deploy.Section{Kind: deploy.DriftSection}, "Drift"},
 		{deploy.Section{Kind: deploy.TaskSection, Name: "main/web"}, "Task in the network of main/web"},
 		{deploy.Section{Kind: deploy.TaskSection, Name: "main/web", Migration: true}, "Migration in the network of main/web"},
 	} {

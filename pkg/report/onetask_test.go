@@ -58,6 +58,7 @@ func taskEvents(t *testing.T) []struct {
 		{deploy.TaskEnded{Result: task(runtask.Failed, aws.Int(3))}, "task stopped: Essential container in task exited (EssentialContainerExited)\ncontainer app exited with code 3\ncontainer proxy did not run\ncontainer agent: CannotPull\nhint: see its log"},
 		{deploy.TaskEnded{Result: task(runtask.Started, nil)}, "not waiting for the task (wait: false); its exit code is not known"},
 		{deploy.Tidied{Family: "web", Keep: 2, Removed: []string{definitions + "web:1", definitions + "web:2"}, Err: errDenied}, "deregistered 2 older revisions (keepRevisions: 2): web:1, web:2\nWARN older revisions of web stay registered (keepRevisions: 2): " + errDenied.Error()},
+		{deploy.Compared{Deviation: deploy.Deviation{Service: web, Running: definitions + "web:1", Deployed: definitions + "web:1"}}, "web: runs web:1, as this task deployed it"},
 		{deploy.MigrationSkipped{}, "no migration: every service already runs its revision"},
 		{deploy.Untouched{}, "no service was changed"},
 	}

@@ -51,6 +51,9 @@ func Outputs(r deploy.Result) []Output {
 	if len(r.Current) > 0 {
 		all = current(r.Current)
 	}
+	if len(r.Deviations) > 0 {
+		all = driftOutputs(r)
+	}
 	if r.Task != nil && len(r.Services) == 0 {
 		all = append(all, Output{"taskDefinitionArn", r.Task.Revision})
 	}
