@@ -196,10 +196,11 @@ func (p *Plan) checkMigration() error {
 
 // migrate runs the migration once for all services, in the network of the first,
 // before any of them is changed. The services of the result say where it failed.
-// Where every service runs its revision already there is nothing to migrate for.
+// Where every service runs its revision already, and this run has not pushed the image,
+// there is nothing to migrate for.
 func (d *Deployer) migrate(ctx context.Context, p *Plan, l limit, targets []target, result Result) (Result, error) {
 	if !slices.ContainsFunc(targets, func(t target) bool {
-		return t.Service.TaskDefinition != t.Revision || t.Other != nil || p.Request.Force
+		return t.Service.TaskDefinition != t.Revision || t.Other != nil || t.Pushed || p.Request.Force
 	}) {
 		d.View.Show(MigrationSkipped{})
 		return result, nil
