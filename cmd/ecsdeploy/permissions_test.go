@@ -182,6 +182,12 @@ func policyName(archive *txtar.Archive) string {
 	if strings.Contains(section(archive, "inputs"), "createRepository: true") {
 		return name + " with createRepository"
 	}
+	if strings.Contains(section(archive, "inputs"), "keepRevisions:") {
+		return name + " with keepRevisions"
+	}
+	if strings.Contains(section(archive, "inputs"), "migrationCommand:") {
+		return name + " with migrationCommand"
+	}
 	return name
 }
 

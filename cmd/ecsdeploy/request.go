@@ -69,6 +69,7 @@ func request(config input.Config) deploy.Request {
 		Timeout:      in.Timeout,
 		Until:        rollout.Until(in.WaitUntil),
 		TimeoutGiven: in.TimeoutGiven,
+		Migration:    in.MigrationCommand,
 		DryRun:       in.DryRun,
 
 		Containers:        in.Containers,
@@ -89,6 +90,10 @@ func request(config input.Config) deploy.Request {
 	}
 	for _, s := range in.Services {
 		r.Services = append(r.Services, deploy.Service{Cluster: s.Cluster, Name: s.Name})
+	}
+	r.KeepRevisions = in.KeepRevisions
+	for _, o := range in.Order {
+		r.Order = append(r.Order, deploy.Precedence{First: deploy.Service(o.First), Then: deploy.Service(o.Then)})
 	}
 	for _, i := range in.Images {
 		if i.Image == input.SelfReference {

@@ -25,6 +25,7 @@ import (
 	"ecsdeploy/pkg/placeholder"
 	"ecsdeploy/pkg/report"
 	"ecsdeploy/pkg/rollout"
+	"ecsdeploy/pkg/runtask"
 	"ecsdeploy/pkg/session"
 	"ecsdeploy/pkg/vso"
 )
@@ -137,6 +138,10 @@ func (j job) execute(ctx context.Context) (deploy.Result, error) {
 		return deploy.Result{Current: images}, j.handOver(images)
 	case input.Rollback:
 		return deployer.RollBack(ctx, r, in.BuildID)
+	case input.Drift:
+		return deployer.Deviations(ctx, r)
+	case input.RunTask:
+		return deployer.RunTask(ctx, r)
 	case input.Resume:
 		return deployer.Resume(ctx, r, in.HookID, rollout.Action(in.Action))
 	default:
@@ -191,6 +196,8 @@ func (j job) deployer(cfg aws.Config) *deploy.Deployer {
 		ECR:      repositories,
 		ECS:      client,
 		Rollouts: rollout.NewAWS(client),
+		Registry: client,
+		Tasks:    runtask.New(client, client.Config()),
 		Images: image.Options{
 			Platform:         j.config.Inputs.Platform,
 			WorkingDirectory: j.config.Pipeline.WorkingDirectory,

@@ -278,6 +278,8 @@ func (w *world) perform(t *testing.T, fields []string) {
 		if err := os.WriteFile(filepath.Join(w.directory, args[0]), []byte(strings.Join(args[1:], " ")), 0o600); err != nil {
 			t.Fatal(err)
 		}
+	case "task": // task FATE: what becomes of the next one-off task, see there
+		w.task(t, args)
 	case "deny": // deny OPERATION: as an identity without that right
 		w.Fail(args[0], emulator.Denied())
 	case "deregister": // deregister REVISION: somebody has tidied up

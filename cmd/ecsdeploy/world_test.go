@@ -28,6 +28,7 @@ import (
 
 	"ecsdeploy/pkg/ecr"
 	"ecsdeploy/pkg/emulator"
+	"ecsdeploy/pkg/emulator/scenario"
 )
 
 const (
@@ -43,8 +44,9 @@ type world struct {
 	codeDeploy *codedeploy.Client // nil where ECS itself deploys the service
 	hooks      []string           // of the AppSpec by which people deploy there
 	repository ecr.Repository
-	directory  string   // where pipelines keep their files
-	variables  []string // NAME=value: what the agent gives every run besides
+	fates      []scenario.Fate // of one-off tasks
+	directory  string          // where pipelines keep their files
+	variables  []string        // NAME=value: what the agent gives every run besides
 }
 
 // newWorld makes the account. Call it within the synctest bubble that uses it.

@@ -65,6 +65,11 @@ type Request struct {
 	RollbackOnFailure bool
 	RollbackOnCancel  bool
 
+	Order     []Precedence // which services are rolled out before which; empty is all side by side
+	Migration []string     // command of a task that runs once before any service is changed; nil is none
+
+	KeepRevisions int // of this task that stay registered after a success; 0 is all
+
 	DryRun bool
 
 	// Parting is how long a cancelled run may take to leave the services as it
@@ -109,6 +114,8 @@ type Deployer struct {
 	ECR      *ecr.Client
 	ECS      ECS
 	Rollouts Rollouts
+	Tasks    Tasks
+	Registry Registry
 	Images   image.Options // how source images are found
 	View     View
 
@@ -134,6 +141,9 @@ func (d *Deployer) run(ctx context.Context, r Request, begin time.Time) (result 
 		return Result{}, err
 	}
 	defer plan.close()
+	if err := plan.checkMigration(); err != nil {
+		return Result{}, err
+	}
 	limit = limit.grown(plan)
 	bounded, stop := limit.context(ctx)
 	defer stop()
@@ -160,7 +170,15 @@ func (d *Deployer) run(ctx context.Context, r Request, begin time.Time) (result 
 	if err != nil {
 		return result, afterPush(result.Image, err)
 	}
+	if len(r.Migration) > 0 {
+		if result, err = d.migrate(ctx, plan, limit, targets, result); err != nil || result.Task.Failed() {
+			return result, err
+		}
+	}
 	result.Services, err = d.rollOut(ctx, bounded, plan, limit, targets)
+	if err == nil && r.KeepRevisions > 0 {
+		d.tidy(ctx, plan, targets, result.Services)
+	}
 	return result, err
 }
 

@@ -36,6 +36,8 @@ type Section struct {
 	Name     string // of the source image, or of the one service
 	Services int
 	DryRun   bool
+	// Migration is set for the task that runs before a rollout.
+	Migration bool
 }
 
 // SectionKind is the kind of a section.
@@ -49,6 +51,8 @@ const (
 	RolloutSection  SectionKind = "rollout"
 	ResumeSection   SectionKind = "resume"
 	CurrentSection  SectionKind = "current"
+	TaskSection     SectionKind = "task"
+	DriftSection    SectionKind = "drift"
 )
 
 // The events. Those of one service name it.
@@ -205,4 +209,30 @@ type (
 	}
 	// CurrentImages are the images that services run.
 	CurrentImages struct{ Images []CurrentImage }
+	// TaskPlanned is the plan of a one-off task, before anything is changed.
+	TaskPlanned struct{ Plan TaskPlan }
+	// TaskHappened is an event of package runtask. Container is the one whose exit
+	// code counts.
+	TaskHappened struct {
+		Container string
+		Event     any
+	}
+	// TaskEnded is how a one-off task ended.
+	TaskEnded struct{ Result *TaskResult }
+	// Compared is a service beside what this task deployed to it last.
+	Compared struct{ Deviation Deviation }
+	// Tidied says which older revisions were deregistered. With an error those that
+	// are left stay registered.
+	Tidied struct {
+		Family  string
+		Keep    int
+		Removed []string // ARNs
+		Err     error
+	}
+	// MigrationSkipped says that no migration runs, since every service runs its
+	// revision already.
+	MigrationSkipped struct{}
+	// Untouched says that the migration did not succeed, so that no service was
+	// changed.
+	Untouched struct{}
 )

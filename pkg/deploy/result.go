@@ -14,12 +14,14 @@ import (
 
 // Result is what a run did, complete up to where it ended.
 type Result struct {
-	DryRun   bool
-	Image    Image
-	Services []ServiceResult
-	Current  []CurrentImage // of CurrentImages
-	Checks   []Check        // of Verify
-	Took     time.Duration
+	DryRun     bool
+	Image      Image
+	Services   []ServiceResult
+	Current    []CurrentImage // of CurrentImages
+	Checks     []Check        // of Verify
+	Deviations []Deviation    // of Deviations
+	Task       *TaskResult    // of RunTask, or of the migration before a rollout; nil where there was none
+	Took       time.Duration
 }
 
 // Image is the image of a run.
@@ -104,6 +106,9 @@ func (r Result) Outcome() rollout.Outcome {
 		worst = max(worst, i)
 	}
 	if worst < 0 {
+		if r.Task != nil {
+			return r.Task.ofTask()
+		}
 		return ""
 	}
 	return severity[worst]

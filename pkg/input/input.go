@@ -28,11 +28,13 @@ const (
 	CurrentImage Command = "currentImage" // say which image each service runs
 	Rollback     Command = "rollback"     // go back to the last good revision
 	Resume       Command = "resume"       // answer a deployment that waits at a lifecycle hook
+	Drift        Command = "drift"        // say whether services run what was deployed last
+	RunTask      Command = "runTask"      // run a one-off task in the network of a service
 )
 
 // Commands lists all commands in the order in which people meet them.
 func Commands() []Command {
-	return []Command{Deploy, Push, Rollout, Verify, Placeholder, CurrentImage, Rollback, Resume}
+	return []Command{Deploy, Push, Rollout, Verify, Placeholder, CurrentImage, Rollback, Resume, RunTask, Drift}
 }
 
 // Config is everything the task takes from its environment.
@@ -73,6 +75,7 @@ type Inputs struct {
 	Secrets           []Variable // Value is the valueFrom
 	CPU, Memory       string     // as given: "256", "1 vCPU"; "512", "2 GB"
 	ContainerCommand  []string   // nil when unset; empty, but not nil, for []
+	MigrationCommand  []string   // of the task that runs before the services are changed; nil when unset
 
 	DesiredCount       *int // nil when unset
 	ForceNewDeployment bool
@@ -84,6 +87,8 @@ type Inputs struct {
 	Summary            bool
 	TagBuild           bool
 
+	KeepRevisions  int          // 0 is all
+	Order          []Precedence // among Services; it does not contradict itself
 	WhenBusy       WhenBusy
 	OlderBuild     OlderBuild // the variable EcsDeploy.OlderBuild, where it is set, else the input
 	MaxFailedTasks int        // 0 is never

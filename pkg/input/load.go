@@ -198,6 +198,8 @@ func (l *loader) inputs(in *Inputs, f, defaults *fields) {
 	in.Memory = one(l, "memory", f.Memory, parseMemory)
 	in.ContainerCommand = one(l, "containerCommand", f.ContainerCommand, parseContainerCommand)
 
+	in.MigrationCommand = one(l, "migrationCommand", f.MigrationCommand, parseMigrationCommand)
+
 	in.PinDigest = one(l, "pinDigest", f.PinDigest, parseBool)
 	in.DesiredCount = one(l, "desiredCount", f.DesiredCount, parseCount)
 	in.ForceNewDeployment = one(l, "forceNewDeployment", f.ForceNewDeployment, parseBool)
@@ -208,6 +210,8 @@ func (l *loader) inputs(in *Inputs, f, defaults *fields) {
 	in.TagBuild = one(l, "tagBuild", f.TagBuild, parseBool)
 	in.DryRun = one(l, "dryRun", f.DryRun, parseBool)
 
+	l.order(in, f.Order)
+	in.KeepRevisions = one(l, "keepRevisions", f.KeepRevisions, parseKeep)
 	in.WhenBusy = one(l, "whenBusy", f.WhenBusy, oneOf(BusyWait, BusySupersede, BusyFail))
 	in.OlderBuild = one(l, "olderBuild", f.OlderBuild, oneOf(OlderRefuse, OlderAllow))
 	in.MaxFailedTasks = one(l, "maxFailedTasks", f.MaxFailedTasks, parseFailedTasks)
@@ -246,12 +250,16 @@ func (l *loader) require(command Command, f *fields) {
 		if f.Repository == "" {
 			missing("repository", "the ECR repository to push to", "its name, chat-app, or its URI")
 		}
+		l.migrates(f)
 	case Rollout:
 		// A revision that is named, or the one that runs, may be deployed as it is.
 		asItIs := TaskDefinition(f.TaskDefinition) != LatestRevision || strings.EqualFold(f.ForceNewDeployment, "true")
 		if f.Image == "" && f.Repository == "" && !asItIs {
 			missing("image", "image or repository", "set repository to roll out the image that has the first of tags, or image to a full reference")
 		}
+		l.migrates(f)
+	case RunTask:
+		l.requireTask(f)
 	case Placeholder:
 		if f.Repository == "" {
 			missing("repository", "the ECR repository to push the placeholder to", "its name, chat-app, or its URI")
@@ -266,7 +274,7 @@ func (l *loader) require(command Command, f *fields) {
 	if command != Push && command != Placeholder && f.Services == "" && !registers && !alone {
 		missing("services", "at least one service", "the service's name, or cluster/service, one per line")
 	}
-	tagged := command == Deploy || command == Push || alone || command == Rollout && f.Image == "" && f.Repository != ""
+	tagged := command == Deploy || command == Push || alone || (command == Rollout || command == RunTask) && f.Image == "" && f.Repository != ""
 	if f.Tags == "" && tagged {
 		missing("tags", "a tag", "the default, Build.BuildId, has no value in this run: set tags")
 	}
@@ -349,7 +357,7 @@ func (l *loader) identifiers(in *Inputs, f *fields, fallback string) {
 
 // imageTags are the tags that tell which build the image of the run comes from.
 func (in Inputs) imageTags() []string {
-	if in.Command == Rollout && in.Image != "" {
+	if (in.Command == Rollout || in.Command == RunTask) && in.Image != "" {
 		name, _, _ := strings.Cut(in.Image, "@")
 		_, tag, _ := strings.Cut(name[strings.LastIndexByte(name, '/')+1:], ":")
 		return []string{tag}

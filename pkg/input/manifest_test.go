@@ -15,7 +15,7 @@ import (
 
 // The outputs and the outcomes are an interface, too: fixed once shipped.
 var (
-	outputs  = []string{"imageUri", "imageDigest", "taskDefinitionArn", "previousTaskDefinitionArn", "previousImage", "serviceDeploymentArn", "codeDeployDeploymentId", "outcome", "hookId", "serviceUrl", "resultFile"}
+	outputs  = []string{"imageUri", "imageDigest", "taskDefinitionArn", "previousTaskDefinitionArn", "previousImage", "serviceDeploymentArn", "codeDeployDeploymentId", "outcome", "hookId", "serviceUrl", "resultFile", "exitCode"}
 	outcomes = []string{"succeeded", "unchanged", "rolledBack", "failed", "superseded", "paused", "timedOut"}
 )
 

@@ -34,6 +34,14 @@ func parseFailedTasks(text string) (int, error) {
 	return n, nil
 }
 
+func parseKeep(text string) (int, error) {
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 0 || n > 1000 {
+		return 0, wrong("0 keeps all", "%s is not a number of revisions from 0 to 1000", shown(text))
+	}
+	return n, nil
+}
+
 func parseHookID(text string) (string, error) {
 	if strings.ContainsAny(text, " \t\r\n") {
 		return "", wrong("it is the output hookId of the step that paused", "%s is not the id of a lifecycle hook: it has a blank", shown(text))

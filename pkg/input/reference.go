@@ -98,9 +98,9 @@ func parseImageFor(command Command) func(string) (string, error) {
 		switch {
 		case strings.ContainsAny(text, "\r\n"):
 			return "", wrong("use the input images for further containers", "expected one image, not several lines")
-		case command == Rollout && text == CurrentReference:
+		case (command == Rollout || command == RunTask) && text == CurrentReference:
 			return text, nil
-		case command == Rollout:
+		case command == Rollout, command == RunTask:
 			return parseReference(text)
 		}
 		name, remote := strings.CutPrefix(text, "docker://")

@@ -33,8 +33,11 @@ const (
 // Failures says what went wrong, once for each service.
 func Failures(r deploy.Result, explain Explain) []Issue {
 	all := checkFailures(r.Checks, explain)
+	if r.Task.Failed() {
+		all = append(all, taskIssue(r.Task))
+	}
 	for _, s := range r.Services {
-		if failed(s) {
+		if failed(s) && s.Reason.Code != deploy.NotMigrated {
 			text, hint := failure(s, explain)
 			if s.Err != nil && r.Image.Pushed {
 				text += "; " + DoneBefore(r.Image)
@@ -104,7 +107,7 @@ func brief(s deploy.ServiceResult, explain Explain) string {
 
 // Warnings says what is no failure and no plain success either.
 func Warnings(r deploy.Result) []Issue {
-	var all []Issue
+	all := driftWarnings(r)
 	for _, s := range r.Services {
 		switch {
 		case s.Outcome == rollout.Paused:
@@ -132,8 +135,12 @@ func Line(r deploy.Result, explain Explain) string {
 		return currentLine(r.Current)
 	case len(r.Checks) > 0:
 		return checkLine(r.Checks)
+	case len(r.Deviations) > 0:
+		return driftLine(r)
 	case r.DryRun:
 		return "Dry run: nothing was changed"
+	case r.Task != nil && (len(r.Services) == 0 || r.Task.Failed()):
+		return fmt.Sprintf("%s (%s)", taskLine(r.Task), took)
 	case len(r.Services) == 0 && !r.Image.Pushed:
 		return fmt.Sprintf("%s is in ECR already (%s)", r.Image.URI, took)
 	case len(r.Services) == 0:

@@ -65,6 +65,10 @@ func sectionTitle(s deploy.Section) string {
 		return "Resume"
 	case deploy.CurrentSection:
 		return "Current images"
+	case deploy.DriftSection:
+		return "Drift"
+	case deploy.TaskSection:
+		return taskTitle(s)
 	}
 	return string(s.Kind)
 }
@@ -105,6 +109,10 @@ func (l *Log) Show(event any) {
 			}
 			l.info(c.Name, "%s", text)
 		}
+	case deploy.Compared:
+		l.compared(e.Deviation)
+	case deploy.TaskPlanned, deploy.TaskHappened, deploy.TaskEnded, deploy.MigrationSkipped, deploy.Untouched, deploy.Tidied:
+		l.showTask(event)
 	default:
 		l.showService(event)
 	}
@@ -200,6 +208,7 @@ func (l *Log) plan(e deploy.PlanMade) {
 	case p.Image.URI != "":
 		l.info("", "image  %s", candidateText(p.Image))
 	}
+	l.migrationPlanned(p)
 	for _, s := range p.Services {
 		l.planService(p, s)
 		if newer, older := p.Older(s); older && p.Request.Rollout {

@@ -254,6 +254,12 @@ func TestEveryEventHasWords(t *testing.T) {
 	for _, tt := range told(t) {
 		have["deploy."+reflect.TypeOf(tt.event).Name()] = true
 	}
+	for _, tt := range taskEvents(t) {
+		have["deploy."+reflect.TypeOf(tt.event).Name()] = true
+		if e, is := tt.event.(deploy.TaskHappened); is {
+			have["runtask."+reflect.TypeOf(e.Event).Name()] = true
+		}
+	}
 	for _, tt := range happenings() {
 		have["rollout."+reflect.TypeOf(tt.what).Name()] = true
 	}
@@ -263,6 +269,7 @@ func TestEveryEventHasWords(t *testing.T) {
 	}{
 		{"../deploy/events.go", "deploy", []string{"View", "Phase", "Section", "SectionKind"}},
 		{"../rollout/event.go", "rollout", []string{"Event"}},
+		{"../runtask/event.go", "runtask", nil},
 	} {
 		file, err := parser.ParseFile(token.NewFileSet(), source.file, nil, parser.SkipObjectResolution)
 		if err != nil {
@@ -293,6 +300,9 @@ func TestSections(t *testing.T) {
 		{deploy.Section{Kind: deploy.RolloutSection, Services: 3}, "Rollout of 3 services"},
 		{deploy.Section{Kind: deploy.ResumeSection}, "Resume"},
 		{deploy.Section{Kind: deploy.CurrentSection}, "Current images"},
+		{deploy.Section{Kind: deploy.DriftSection}, "Drift"},
+		{deploy.Section{Kind: deploy.TaskSection, Name: "main/web"}, "Task in the network of main/web"},
+		{deploy.Section{Kind: deploy.TaskSection, Name: "main/web", Migration: true}, "Migration in the network of main/web"},
 	} {
 		if got := sectionTitle(tt.section); got != tt.want {
 			t.Errorf("%q, want %q", got, tt.want)

@@ -62,6 +62,10 @@ func reasonText(r rollout.Reason, controller string) string {
 		return "the deployment completed, but tasks run another image"
 	case rollout.CompletedAnyway:
 		return "the deployment completed before it could be stopped"
+	case deploy.OutOfTurn:
+		return fmt.Sprintf("the service was not changed: the rollout to service %s, which goes before it (order), did not succeed", r.Detail)
+	case deploy.NotMigrated:
+		return "the migration before the rollout did not succeed; the service was not changed"
 	case deploy.SiblingFailed:
 		return fmt.Sprintf("the rollout to service %s failed, and all services of the step are rolled back (onFailure: rollback)", r.Detail)
 	}

@@ -46,9 +46,16 @@ func Outputs(r deploy.Result) []Output {
 		{"outcome", string(r.Outcome())},
 		{"hookId", each(func(s deploy.ServiceResult) string { return s.HookID })},
 		{"serviceUrl", each(func(s deploy.ServiceResult) string { return s.URL })},
+		{"exitCode", exitCode(r.Task)},
 	}
 	if len(r.Current) > 0 {
 		all = current(r.Current)
+	}
+	if len(r.Deviations) > 0 {
+		all = driftOutputs(r)
+	}
+	if r.Task != nil && len(r.Services) == 0 {
+		all = append(all, Output{"taskDefinitionArn", r.Task.Revision})
 	}
 	var set []Output
 	for _, o := range all {

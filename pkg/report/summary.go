@@ -24,13 +24,16 @@ import (
 // Markdown is the summary of a run.
 func Markdown(r deploy.Result, explain Explain) string {
 	var b strings.Builder
+	if r.Task != nil {
+		taskSummary(&b, r)
+	}
 	if len(r.Services) > 1 {
 		overview(&b, r, explain)
 	}
 	for _, s := range r.Services {
 		service(&b, r, s, explain)
 	}
-	if len(r.Services) == 0 {
+	if len(r.Services) == 0 && r.Task == nil {
 		fmt.Fprintf(&b, "### ✅ %s\n\n", text(Line(r, explain)))
 		imageTable(&b, r.Image)
 	}

@@ -1,0 +1,85 @@
+package deploy
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// registrations say what is in use, and keep what was deregistered.
+type registrations struct {
+	used    []string // family:revision
+	err     error
+	removed []string
+}
+
+func (r *registrations) UsedRevisions(context.Context, string) (map[string]bool, error) {
+	used := map[string]bool{}
+	for _, name := range r.used {
+		used[revisionARN(name)] = true
+	}
+	return used, r.err
+}
+
+func (r *registrations) Deregister(_ context.Context, arn string) error {
+	r.removed = append(r.removed, arn)
+	return nil
+}
+
+// TestKeepRevisions: what goes, and what never does.
+func TestKeepRevisions(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		keep    int
+		fate    fate
+		used    []string
+		err     error
+		removed []string
+	}{
+		// web:1 is infrastructure's. Of the seven that are ours, 6, 7 and 8 were
+		// successful last: they stay for a rollback.
+		{"keeps the newest", 2, fate{}, nil, nil, []string{"web:2", "web:3", "web:4", "web:5"}},
+		{"keeps more", 6, fate{}, nil, nil, []string{"web:2"}},
+		{"keeps all", 20, fate{}, nil, nil, nil},
+		{"keeps what is in use", 2, fate{}, []string{"web:3", "web:4"}, nil, []string{"web:2", "web:5"}},
+		{"0 is all", 0, fate{}, nil, nil, nil},
+		{"knows not what is in use", 2, fate{}, nil, errDenied, nil},
+		{"after a failure", 2, fate{what: fails, after: time.Second}, nil, nil, nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := world(t, "web")
+				d, v := c.deployer()
+				reg := &registrations{used: tt.used, err: tt.err}
+				d.Registry = reg
+				r := asking("web")
+				for i := range 7 {
+					if r.Change.Environment[0].Value = fmt.Sprint(i); i == 6 {
+						r.KeepRevisions = tt.keep
+						c.services["web"].fates = []fate{tt.fate}
+						if tt.fate == (fate{}) {
+							c.services["web"].fates = nil
+						}
+					}
+					if _, err := d.Run(t.Context(), r); err != nil {
+						t.Fatal(err)
+					}
+					time.Sleep(time.Hour)
+				}
+				var want []string
+				for _, name := range tt.removed {
+					want = append(want, revisionARN(name))
+				}
+				if !slices.Equal(reg.removed, want) {
+					t.Errorf("removed %q, want %q", reg.removed, want)
+				}
+				if said := len(shown[Tidied](v)); (said > 0) != (len(want) > 0 || tt.err != nil) {
+					t.Errorf("told %d times", said)
+				}
+			})
+		})
+	}
+}

@@ -1,0 +1,247 @@
+package deploy
+
+// One-off tasks: command runTask, and the migration that runs between the phases
+// register and start of a rollout. Both take the network and the capacity of a
+// service.
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"ecsdeploy/pkg/rollout"
+	"ecsdeploy/pkg/runtask"
+	"ecsdeploy/pkg/taskdef"
+)
+
+// Tasks is who runs one-off tasks.
+type Tasks interface {
+	Run(ctx context.Context, q runtask.Request, show func(event any)) (runtask.Result, error)
+}
+
+// TaskResult is what came of a one-off task.
+type TaskResult struct {
+	runtask.Result
+	Service   Service // whose network it had
+	ARN       string  // of the service
+	Revision  string  // ARN of the revision that it ran
+	Migration bool    // it ran before a rollout
+	Limit     time.Duration
+}
+
+// Failed reports whether the task did not do what it was run for.
+func (t *TaskResult) Failed() bool {
+	return t != nil && t.Outcome != runtask.Succeeded && t.Outcome != runtask.Started
+}
+
+// NotMigrated is the reason of a service that was not changed because the migration
+// before the rollout failed.
+const NotMigrated rollout.Code = "notMigrated"
+
+// TaskPlan is a one-off task that is going to run.
+type TaskPlan struct {
+	ServicePlan
+	Image     Candidate
+	Overrides runtask.Overrides
+	Migration bool
+	DryRun    bool
+}
+
+// RunTask runs one task in the network of the service of the request and returns how
+// it ended. A revision is registered only for what ECS takes from nowhere else: the
+// image and the secrets. Command, environment and size are overrides.
+func (d *Deployer) RunTask(ctx context.Context, r Request) (Result, error) {
+	begin := time.Now()
+	result, err := d.runTask(ctx, r, begin)
+	result.DryRun, result.Took = r.DryRun, time.Since(begin)
+	return result, err
+}
+
+func (d *Deployer) runTask(ctx context.Context, r Request, begin time.Time) (Result, error) {
+	limit := newLimit(r, begin)
+	bounded, cancel := limit.context(ctx)
+	defer cancel()
+	p, task, err := d.planTask(bounded, r)
+	if err != nil {
+		return Result{}, err
+	}
+	result := p.outline()
+	result.Services = nil
+	d.showTask(task)
+	if r.DryRun {
+		return result, nil
+	}
+	endRevision := d.View.Section(Section{Kind: RevisionSection})
+	t, err := d.register(bounded, p, task.ServicePlan, nil)
+	endRevision()
+	if err != nil {
+		return result, err
+	}
+	result.Task, err = d.carryOut(ctx, limit, t, task, r.Wait)
+	return result, err
+}
+
+// showTask shows the plan of a task in a section of its own.
+func (d *Deployer) showTask(task TaskPlan) {
+	defer d.View.Section(Section{Kind: PlanSection, DryRun: task.DryRun})()
+	d.View.Show(TaskPlanned{task})
+}
+
+// planTask reads what the task needs and checks that it fits together. All that is
+// wrong is reported at once.
+func (d *Deployer) planTask(ctx context.Context, r Request) (*Plan, TaskPlan, error) {
+	p := &Plan{Request: r, Further: map[string]Candidate{}}
+	imageErr := d.planImage(ctx, p)
+	s, err := d.readService(ctx, newLibrary(d.ECS), r.Services[0], r.TaskDefinition)
+	if err = errors.Join(imageErr, err); err != nil {
+		return nil, TaskPlan{}, err
+	}
+	if s.Container, err = s.Lineage.Base.ChooseContainer(first(r.Containers), p.repositoryName()); err != nil {
+		return nil, TaskPlan{}, errors.Join(s.Name.mistakes(err)...)
+	}
+	if r.Image == Current {
+		if s, err = d.current(ctx, s); err != nil {
+			return nil, TaskPlan{}, err
+		}
+	}
+	all, err := p.revise(s, p.imageFor(s)) // so that all of the change is checked
+	problems := append(s.Name.mistakes(err), p.checkSize(s))
+	if have := p.imageFor(s).Platforms; len(have) > 0 {
+		problems = append(problems, checkPlatform(s.Service, s.Lineage.Base, s.Container, have))
+	}
+	if err := errors.Join(problems...); err != nil {
+		return nil, TaskPlan{}, err
+	}
+	task := TaskPlan{Overrides: overrides(r.Change, s, all), DryRun: r.DryRun}
+	p.Request.Change = taskdef.Change{Secrets: r.Change.Secrets}
+	if s.Target, err = p.revise(s, p.imageFor(s)); err != nil {
+		return nil, TaskPlan{}, errors.Join(s.Name.mistakes(err)...)
+	}
+	task.ServicePlan, task.Image = s, p.imageFor(s)
+	p.Services = []ServicePlan{s}
+	return p, task, nil
+}
+
+// repositoryName is what the images of the run's repository are named by.
+func (p *Plan) repositoryName() string {
+	if p.Repository != nil {
+		return p.Repository.URI
+	}
+	name, _ := taskdef.SplitImage(p.Image.URI)
+	return name
+}
+
+// overrides are those parts of a change that ECS takes with the task. all is the
+// definition with the whole change, from which the size is read in ECS's units.
+func overrides(change taskdef.Change, s ServicePlan, all taskdef.Definition) runtask.Overrides {
+	o := runtask.Overrides{Command: change.Command}
+	names := make([]string, 0, 4)
+	for _, c := range s.Lineage.Base.Containers() {
+		names = append(names, c.Name)
+	}
+	for _, v := range change.Environment {
+		switch {
+		case v.Container == "":
+			v.Container = s.Container
+		case !slices.Contains(names, v.Container): // a name with a colon, as in .NET
+			v.Name, v.Container = v.Container+":"+v.Name, s.Container
+		}
+		o.Environment = append(o.Environment, v)
+	}
+	cpu, memory := all.Size()
+	if change.CPU != "" {
+		o.CPU = fmt.Sprintf("%g", cpu)
+	}
+	if change.Memory != "" {
+		o.Memory = fmt.Sprintf("%g", memory)
+	}
+	return o
+}
+
+// carryOut runs the task of a registered revision and follows it.
+func (d *Deployer) carryOut(ctx context.Context, l limit, t target, task TaskPlan, wait bool) (*TaskResult, error) {
+	section := Section{Kind: TaskSection, Name: t.Name.String(), Migration: task.Migration}
+	defer d.View.Section(section)()
+	definition, err := d.ECS.Definition(ctx, t.Revision)
+	if err != nil {
+		return nil, err
+	}
+	q := runtask.Request{
+		Service: t.Service, Definition: definition, Container: t.Container, Overrides: task.Overrides,
+		Name: "ecs-deploy", Timeout: l.left(false), Wait: wait,
+	}
+	result := &TaskResult{Service: t.Name, ARN: t.Service.ARN, Revision: t.Revision, Migration: task.Migration, Limit: l.forward()}
+	result.Result, err = d.Tasks.Run(ctx, q, func(event any) { d.View.Show(TaskHappened{t.Container, event}) })
+	if err == nil {
+		d.View.Show(TaskEnded{result})
+	}
+	return result, err
+}
+
+// checkMigration refuses a migration of which it is not known in which container it
+// is to run.
+func (p *Plan) checkMigration() error {
+	if len(p.Request.Migration) == 0 || len(p.Services) == 0 {
+		return nil
+	}
+	s := p.Services[0]
+	if s.Container != "" {
+		return nil
+	}
+	_, err := s.Lineage.Base.ChooseContainer("", "")
+	return errors.Join(s.Name.mistakes(err)...)
+}
+
+// migrate runs the migration once for all services, in the network of the first,
+// before any of them is changed. The services of the result say where it failed.
+// Where every service runs its revision already, and this run has not pushed the image,
+// there is nothing to migrate for.
+func (d *Deployer) migrate(ctx context.Context, p *Plan, l limit, targets []target, result Result) (Result, error) {
+	if !slices.ContainsFunc(targets, func(t target) bool {
+		return t.Service.TaskDefinition != t.Revision || t.Other != nil || t.Pushed || p.Request.Force
+	}) {
+		d.View.Show(MigrationSkipped{})
+		return result, nil
+	}
+	t := targets[0]
+	if t.Container == "" {
+		container, err := t.Target.ChooseContainer("", "")
+		if err != nil {
+			return result, err
+		}
+		t.Container = container
+	}
+	task := TaskPlan{ServicePlan: t.ServicePlan, Overrides: runtask.Overrides{Command: p.Request.Migration}, Migration: true}
+	var err error
+	result.Task, err = d.carryOut(ctx, l, t, task, true)
+	switch {
+	case err != nil:
+		d.View.Show(Untouched{})
+		return result, err
+	case result.Task.Failed():
+		d.View.Show(Untouched{})
+		outcome := rollout.Failed
+		if result.Task.Outcome == runtask.TimedOut || result.Task.Outcome == runtask.NoCapacity {
+			outcome = rollout.TimedOut
+		}
+		for i := range result.Services {
+			result.Services[i].Outcome, result.Services[i].Reason = outcome, rollout.Reason{Code: NotMigrated}
+		}
+	}
+	return result, nil
+}
+
+// ofTask is the outcome of a run that ran a task and rolled nothing out.
+func (t *TaskResult) ofTask() rollout.Outcome {
+	switch t.Outcome {
+	case runtask.Succeeded:
+		return rollout.Succeeded
+	case runtask.TimedOut, runtask.NoCapacity:
+		return rollout.TimedOut
+	case runtask.Failed:
+		return rollout.Failed
+	}
+	return ""
+}

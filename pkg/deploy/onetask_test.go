@@ -1,0 +1,137 @@
+package deploy
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"ecsdeploy/pkg/mistake"
+	"ecsdeploy/pkg/rollout"
+	"ecsdeploy/pkg/runtask"
+	"ecsdeploy/pkg/taskdef"
+)
+
+// oneTask runs tasks that all end in the same way.
+type oneTask struct {
+	result runtask.Result
+	err    error
+	asked  []runtask.Request
+}
+
+func (o *oneTask) Run(_ context.Context, q runtask.Request, show func(any)) (runtask.Result, error) {
+	o.asked = append(o.asked, q)
+	show(runtask.Launched{Task: "a/b"})
+	o.result.Container = q.Container
+	return o.result, o.err
+}
+
+// TestMigration: it runs once for all services of the step, and where it does not
+// succeed none of them is changed.
+func TestMigration(t *testing.T) {
+	lost := errors.New("lost")
+	for _, tt := range []struct {
+		name     string
+		result   runtask.Result
+		err      error
+		outcomes string
+	}{
+		{"succeeds", runtask.Result{Outcome: runtask.Succeeded, ExitCode: aws.Int(0)}, nil, "succeeded succeeded"},
+		{"fails", runtask.Result{Outcome: runtask.Failed, ExitCode: aws.Int(1)}, nil, "failed failed"},
+		{"times out", runtask.Result{Outcome: runtask.TimedOut}, nil, "timedOut timedOut"},
+		{"gets no capacity", runtask.Result{Outcome: runtask.NoCapacity}, nil, "timedOut timedOut"},
+		{"cannot be followed", runtask.Result{}, lost, " "},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := world(t, "web", "worker")
+				d, v := c.deployer()
+				one := &oneTask{result: tt.result, err: tt.err}
+				d.Tasks = one
+				r := asking("web", "worker")
+				r.Migration = []string{"migrate"}
+				got, err := d.Run(t.Context(), r)
+				if !errors.Is(err, tt.err) || len(one.asked) != 1 || !slices.Equal(one.asked[0].Overrides.Command, r.Migration) || one.asked[0].Service.Name != "web" || !one.asked[0].Wait {
+					t.Fatalf("%v, asked %+v", err, one.asked)
+				}
+				if one.asked[0].Definition.ARN() == revisionARN(c.runs("web")) && tt.err == nil && tt.name != "succeeds" {
+					t.Error("the migration ran the old revision")
+				}
+				var all []string
+				for _, s := range got.Services {
+					all = append(all, string(s.Outcome))
+				}
+				if strings.Join(all, " ") != tt.outcomes {
+					t.Errorf("outcomes %q, want %q", all, tt.outcomes)
+				}
+				changed := strings.Contains(c.said(), "start")
+				untouched := len(shown[Untouched](v)) == 1
+				if good := tt.name == "succeeds"; changed != good || untouched == good || got.Task.Failed() == good {
+					t.Errorf("the cloud said %q, untouched %v", c.said(), untouched)
+				}
+			})
+		})
+	}
+}
+
+// TestNothingToMigrateFor: a service that runs its revision already needs none.
+func TestNothingToMigrateFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := world(t, "web")
+		d, v := c.deployer()
+		one := &oneTask{result: runtask.Result{Outcome: runtask.Succeeded}}
+		d.Tasks = one
+		r := asking("web")
+		r.Migration = []string{"migrate"}
+		for range 2 {
+			if _, err := d.Run(t.Context(), r); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Hour)
+		}
+		if len(one.asked) != 1 || len(shown[MigrationSkipped](v)) != 1 {
+			t.Errorf("it ran %d times", len(one.asked))
+		}
+	})
+}
+
+// TestRunTask: image and secrets are registered, everything else is an override.
+func TestRunTask(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := world(t, "web")
+		d, _ := c.deployer()
+		one := &oneTask{result: runtask.Result{Outcome: runtask.Succeeded, ExitCode: aws.Int(0)}}
+		d.Tasks = one
+		r := asking("web")
+		r.Rollout, r.Image, r.Timeout = false, "", time.Hour
+		r.Change = taskdef.Change{Command: []string{"migrate"}, CPU: "0.5 vCPU", Memory: "1 GB", Environment: []taskdef.Variable{{Name: "A", Value: "1"}, {Container: "Logging", Name: "Level", Value: "x"}}}
+		before := c.said()
+		got, err := d.RunTask(t.Context(), r)
+		if err != nil || got.Outcome() != rollout.Succeeded || got.Task.Revision != revisionARN(c.runs("web")) || c.said() != before {
+			t.Fatalf("%+v, %v, %q", got, err, c.said())
+		}
+		q := one.asked[0]
+		want := []taskdef.Variable{{Container: "app", Name: "A", Value: "1"}, {Container: "app", Name: "Logging:Level", Value: "x"}}
+		if q.Container != "app" || q.Overrides.CPU != "512" || q.Overrides.Memory != "1024" || !slices.Equal(q.Overrides.Environment, want) || q.Timeout != time.Hour {
+			t.Errorf("asked %+v", q)
+		}
+		r.Change.Secrets = []taskdef.Variable{{Name: "TOKEN", Value: "/token"}}
+		if got, err = d.RunTask(t.Context(), r); err != nil || got.Task.Revision == revisionARN(c.runs("web")) {
+			t.Errorf("%+v, %v", got, err)
+		}
+		r.Containers = []string{"nope"}
+		if _, err = d.RunTask(t.Context(), r); !mistake.Is(err, mistake.Container) {
+			t.Errorf("a container that does not exist: %v", err)
+		}
+		r.Containers, r.DryRun = nil, true
+		asked := len(one.asked)
+		if got, err = d.RunTask(t.Context(), r); err != nil || !got.DryRun || len(one.asked) != asked {
+			t.Errorf("dry run: %+v, %v", got, err)
+		}
+	})
+}
