@@ -63,7 +63,7 @@ const sha256 = (content) => crypto.createHash('sha256').update(content).digest('
 function packed() {
   const platform = `${process.platform}-${process.arch}`;
   const all = undamaged(() => JSON.parse(fs.readFileSync(path.join(bin, 'index.json'), 'utf8')));
-  if (!all[platform]) throw new Error(`EcsDeploy does not run on this agent's platform, ${platform}. It runs on linux (x64, arm64, arm), win32 (x64, arm64, ia32) and darwin (x64, arm64).`);
+  if (!all[platform]) throw new Error(`EcsDeploy does not run on this agent's platform, ${platform}. It runs on linux (x64, arm64, arm), win32 (x64, arm64) and darwin (x64, arm64).`);
   return Object.assign({ name: `ecsdeploy-${platform}${windows ? '.exe' : ''}` }, all[platform]);
 }
 

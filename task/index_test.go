@@ -119,7 +119,7 @@ func TestShim(t *testing.T) {
 		{name: "no place that may hold programs", play: "report", preload: "noexec-anywhere.js",
 			failed: "EcsDeploy could not unpack its executable: {task}/bin/ecsdeploy-", want: []string{" cannot be run, as on a file system mounted with noexec; {temp}/ecsdeploy-"}},
 		{name: "names an unsupported platform", preload: "sunos.js",
-			failed: "EcsDeploy does not run on this agent's platform, sunos-x64. It runs on linux (x64, arm64, arm), win32 (x64, arm64, ia32) and darwin (x64, arm64)."},
+			failed: "EcsDeploy does not run on this agent's platform, sunos-x64. It runs on linux (x64, arm64, arm), win32 (x64, arm64) and darwin (x64, arm64)."},
 		{name: "says why the executable does not start", program: "#!/does/not/exist\n", failed: "EcsDeploy could not start {task}/bin/ecsdeploy-", want: []string{"ENOENT"}},
 		{name: "a damaged index", change: func(s shim) { s.write("index.json", "{") }, failed: "The task's files in {task}/bin are damaged: "},
 		{name: "no index", change: func(s shim) { s.must(os.Remove(filepath.Join(s.bin(), "index.json"))) }, failed: "The task's files in {task}/bin are damaged: "},

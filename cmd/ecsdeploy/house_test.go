@@ -36,7 +36,7 @@ func TestImports(t *testing.T) {
 		"cmd/emulator":            {"pkg/emulator", "pkg/emulator/agent"},
 		"cmd/pushbench":           {"pkg/image"},
 		"cmd/inventory":           {},
-		"pkg/emulator":            {"pkg/emulator/awsapi", "pkg/emulator/codedeploy", "pkg/emulator/ecr", "pkg/emulator/ecs", "pkg/emulator/elb", "pkg/emulator/events", "pkg/emulator/iam", "pkg/emulator/logs", "pkg/emulator/scenario", "pkg/emulator/scheduler"},
+		"pkg/emulator":            {"pkg/emulator/awsapi", "pkg/emulator/codedeploy", "pkg/emulator/ecr", "pkg/emulator/ecs", "pkg/emulator/elb", "pkg/emulator/events", "pkg/emulator/iam", "pkg/emulator/logs", "pkg/emulator/scenario", "pkg/emulator/scheduler", "pkg/emulator/sts"},
 		"pkg/emulator/iam":        {},
 		"pkg/placeholder/server":  {},
 		"pkg/placeholder":         {},
@@ -54,6 +54,7 @@ func TestImports(t *testing.T) {
 		"pkg/emulator/logs":       {"pkg/emulator/awsapi"},
 		"pkg/emulator/scenario":   {},
 		"pkg/emulator/scheduler":  {"pkg/emulator/awsapi", "pkg/emulator/iam"},
+		"pkg/emulator/sts":        {"pkg/emulator/awsapi"},
 	}
 	const module = "ecsdeploy/"
 	out, err := exec.Command("go", "list", "-f", `{{.ImportPath}} {{join .Imports " "}}`, module+"...").Output()

@@ -4,8 +4,10 @@ package emulator
 
 import (
 	"ecsdeploy/pkg/emulator/awsapi"
+	"ecsdeploy/pkg/emulator/ecr"
 	"ecsdeploy/pkg/emulator/ecs"
 	"ecsdeploy/pkg/emulator/scenario"
+	"ecsdeploy/pkg/emulator/sts"
 )
 
 // How rollouts go.
@@ -28,6 +30,12 @@ type (
 	Express   = ecs.Express
 	Outsider  = ecs.Outsider
 )
+
+// What scans of images find.
+type Scan = ecr.Scan
+
+// Whom the emulated IAM trusts.
+type OIDCProvider = sts.OIDCProvider
 
 // What becomes of calls, and what is known of them.
 type (

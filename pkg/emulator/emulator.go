@@ -30,6 +30,7 @@ import (
 	"ecsdeploy/pkg/emulator/iam"
 	"ecsdeploy/pkg/emulator/logs"
 	"ecsdeploy/pkg/emulator/scheduler"
+	"ecsdeploy/pkg/emulator/sts"
 )
 
 // Options configures an [Emulator]. The zero value is a working one.
@@ -58,7 +59,7 @@ type Emulator struct {
 	logs       *logs.Logs
 	codedeploy *codedeploy.CodeDeploy
 	scheduler  *scheduler.Scheduler
-	sts        *STS
+	sts        *sts.STS
 }
 
 // New makes an emulator with nothing in it.
@@ -72,7 +73,7 @@ func New(o Options) (*Emulator, error) {
 	e.ecs = ecs.New(server, e.ecr, e.logs)
 	e.codedeploy = codedeploy.New(server, e.ecs)
 	elb.New(server, e.ecs)
-	e.sts = newSTS(server)
+	e.sts = sts.New(server)
 	events.New(server)
 	e.scheduler = scheduler.New(server)
 	e.Behave(o.Behaviour)
@@ -152,6 +153,11 @@ func (e *Emulator) Behave(b Behaviour) {
 	defer e.server.Mu.Unlock()
 	e.ecs.Behave(b)
 	e.ecr.RefusesRepeated = b.RefuseRepeatedPut
+}
+
+// SetScan sets what scans of a repository's images find from now on, also of images that are there. They take 20 s after the push.
+func (e *Emulator) SetScan(repository string, scan Scan) error {
+	return e.ecr.SetScan(repository, scan)
 }
 
 // Retag moves a tag of a repository to another image of it, as somebody's push under the same tag does; also where tags are immutable, as after

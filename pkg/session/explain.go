@@ -235,7 +235,7 @@ func explainNetwork(err error) (message, hint string, ok bool) {
 		return explained(fmt.Sprintf("%s: no such host", host), noHostHint(host))
 	case errors.As(err, &badCert), errors.As(err, &unknown):
 		return explained(fmt.Sprintf("%s: its certificate is not trusted: %v", host, request.Err),
-			"behind a proxy that inspects TLS, let AWS_CA_BUNDLE name a file with the proxy's certificate authority (NODE_EXTRA_CA_CERTS and the agent's own --sslcacert count, too)")
+			"behind a proxy that inspects TLS, set AWS_CA_BUNDLE to a file with the proxy's certificate authority (NODE_EXTRA_CA_CERTS and the agent's own --sslcacert count, too)")
 	case request.Timeout():
 		return explained(fmt.Sprintf("%s: no answer in time", host),
 			"can this agent reach that host? Check the firewall, HTTPS_PROXY, and VPC endpoints; check region too")

@@ -1,6 +1,6 @@
 package taskdef
 
-// What a plan shows: the differences between two definitions, one a line, and
+// What a plan shows: the differences between two definitions, one per line, and
 // never a value that could be a secret.
 
 import (

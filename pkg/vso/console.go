@@ -30,7 +30,7 @@ func NewConsole(w io.Writer) *Console {
 	return &Console{w: w, percent: -1}
 }
 
-// Send writes logging commands, one a line. Zero commands are left out.
+// Send writes logging commands, one per line. Zero commands are left out.
 func (c *Console) Send(cmds ...Command) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

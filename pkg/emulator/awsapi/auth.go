@@ -10,17 +10,17 @@ import (
 	"time"
 )
 
-// session is a set of temporary credentials that AssumeRole handed out.
+// Session is a set of temporary credentials that AssumeRole handed out.
 type Session struct {
 	ARN, UserID string
 	Token       string
 	Expires     time.Time
 }
 
-// authorizationHeader matches the four parts of a credential scope and the rest of the header.
+// AuthorizationHeader matches the four parts of a credential scope and the rest of the header.
 var AuthorizationHeader = regexp.MustCompile(`^AWS4-HMAC-SHA256 Credential=([^/\s,]+)/(\d{8})/([^/\s,]+)/([^/\s,]+)/aws4_request,\s*SignedHeaders=[a-z0-9;-]+,\s*Signature=[0-9a-f]{64}$`)
 
-// authenticate returns the ARN of the principal that signed r for service. STS, being global, takes any region.
+// Authenticate returns the ARN of the principal that signed r for service. STS, being global, takes any region.
 func (e *Server) Authenticate(r *http.Request, service string) (string, error) {
 	header := r.Header.Get("Authorization")
 	if header == "" {

@@ -29,7 +29,7 @@ func (e *Server) User() string { return "arn:aws:iam::" + e.Account() + ":user/e
 // sessionARN matches a session of a role.
 var sessionARN = regexp.MustCompile(`^arn:aws:sts::(\d+):assumed-role/([^/]+)/`)
 
-// authorize checks each action that a call needs, and answers as IAM does for the first that is denied.
+// Authorize checks each action that a call needs, and answers as IAM does for the first that is denied.
 func (e *Server) Authorize(principal string, needs []iam.Request) error {
 	e.Mu.Lock()
 	defer e.Mu.Unlock()

@@ -13,10 +13,10 @@ import (
 	"time"
 )
 
-// object is a JSON object.
+// Object is a JSON object.
 type Object map[string]any
 
-// parseObject reads one JSON object. Members that are null are dropped at every level: on the wire null means absent.
+// ParseObject reads one JSON object. Members that are null are dropped at every level: on the wire null means absent.
 func ParseObject(body []byte) (Object, error) {
 	d := json.NewDecoder(bytes.NewReader(body))
 	d.UseNumber()
@@ -53,7 +53,7 @@ func tidy(v any) any {
 	return v
 }
 
-// copyOf returns a deep copy of a document.
+// CopyOf returns a deep copy of a document.
 func CopyOf[T any](v T) T {
 	switch v := any(v).(type) {
 	case Object:
@@ -78,7 +78,7 @@ func (o Object) List(name string) []any    { l, _ := o[name].([]any); return l }
 func (o Object) Object(name string) Object { m, _ := o[name].(Object); return m }
 func (o Object) Has(name string) bool      { _, ok := o[name]; return ok }
 
-// number returns an integer member, or def where it is absent.
+// Number returns an integer member, or def where it is absent.
 func (o Object) Number(name string, def int) int {
 	if n, ok := intOf(o[name]); ok {
 		return n
@@ -86,7 +86,7 @@ func (o Object) Number(name string, def int) int {
 	return def
 }
 
-// objects returns a member that is a list of objects.
+// Objects returns a member that is a list of objects.
 func (o Object) Objects(name string) []Object {
 	var out []Object
 	for _, v := range o.List(name) {
@@ -97,7 +97,7 @@ func (o Object) Objects(name string) []Object {
 	return out
 }
 
-// strings returns a member that is a list of strings.
+// Strings returns a member that is a list of strings.
 func (o Object) Strings(name string) []string {
 	var out []string
 	for _, v := range o.List(name) {
@@ -108,21 +108,21 @@ func (o Object) Strings(name string) []string {
 	return out
 }
 
-// fill sets a member that is absent.
+// Fill sets a member that is absent.
 func (o Object) Fill(name string, v any) {
 	if !o.Has(name) {
 		o[name] = v
 	}
 }
 
-// with returns a copy of o that also has the members of more.
+// With returns a copy of o that also has the members of more.
 func (o Object) With(more Object) Object {
 	out := maps.Clone(o)
 	maps.Copy(out, more)
 	return out
 }
 
-// put sets a member unless the value is empty: the services leave out what has no value.
+// Put sets a member unless the value is empty: the services leave out what has no value.
 func (o Object) Put(name string, v any) {
 	switch x := v.(type) {
 	case nil:
@@ -148,12 +148,12 @@ func (o Object) Put(name string, v any) {
 	o[name] = v
 }
 
-// epoch is a timestamp of the awsjson protocol: seconds, with milliseconds behind the point.
+// Epoch is a timestamp of the awsjson protocol: seconds, with milliseconds behind the point.
 func Epoch(t time.Time) json.Number {
 	return json.Number(strconv.FormatFloat(float64(t.UnixMilli())/1000, 'f', 3, 64))
 }
 
-// timeOf reads a timestamp of the awsjson protocol.
+// TimeOf reads a timestamp of the awsjson protocol.
 func TimeOf(v any) time.Time {
 	n, ok := v.(json.Number)
 	if !ok {
@@ -180,7 +180,7 @@ func intOf(v any) (int, bool) {
 	return 0, false
 }
 
-// anys turns a typed slice into the list of a document; nil becomes an empty list.
+// Anys turns a typed slice into the list of a document; nil becomes an empty list.
 func Anys[T any](in []T) []any {
 	out := make([]any, 0, len(in))
 	for _, v := range in {

@@ -118,7 +118,7 @@ func (f *Fault) harmless() bool {
 	return f.Code == "" && f.Message == "" && f.Status == 0 && !f.Reset && !f.Hang && (f.Delay > 0 || f.Late > 0 || f.Lost)
 }
 
-// answered is called when a call has acted: it is late or lost if that is what the fault says. It may be called on nil.
+// Answered is called when a call has acted: it is late or lost if that is what the fault says. It may be called on nil.
 func (f *Fault) Answered(ctx context.Context) error {
 	if f == nil {
 		return nil
@@ -165,7 +165,7 @@ func (e *Server) faultOf(c Call) *Fault {
 	return nil
 }
 
-// injected returns the error of the fault that is due for a call, an *apiError or errReset; where the call is acted on all the same, the fault itself.
+// Injected returns the error of the fault that is due for a call, an *apiError or errReset; where the call is acted on all the same, the fault itself.
 func (e *Server) Injected(ctx context.Context, c Call) (*Fault, error) {
 	f := e.faultOf(c)
 	if f == nil {
@@ -230,7 +230,7 @@ func (e *Server) takeFault(action string) *fault {
 	return nil
 }
 
-// throttle has every so many calls of an action throttled, in the place of what it did before for the same script; 0 ends it. It must be called with
+// Throttle has every so many calls of an action throttled, in the place of what it did before for the same script; 0 ends it. It must be called with
 // the lock held.
 func (e *Server) Throttle(script [2]string, action string, every int) {
 	e.faults = slices.DeleteFunc(e.faults, func(f *fault) bool { return f.scripted == script && f.action == action })

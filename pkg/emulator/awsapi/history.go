@@ -58,7 +58,7 @@ func changes(operation string) bool {
 // maxChanges bounds the memory of an emulator that runs for days.
 const maxChanges = 20_000
 
-// noteChange adds to the record. It must be called with e.mu held.
+// NoteChange adds to the record. It must be called with e.mu held.
 func (e *Server) NoteChange(c Change) {
 	if len(e.changes) >= maxChanges {
 		e.changes = slices.Delete(e.changes, 0, maxChanges/2)

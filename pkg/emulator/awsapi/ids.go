@@ -14,7 +14,7 @@ const (
 	HookID                     // 43 letters and digits: ecs-pause-…
 )
 
-// newID makes an identifier. It takes e.mu; code that holds it calls id.
+// NewID makes an identifier. It takes e.mu; code that holds it calls id.
 func (e *Server) NewID(form idForm) string {
 	e.Mu.Lock()
 	defer e.Mu.Unlock()

@@ -15,7 +15,7 @@ import (
 	"github.com/aws/smithy-go"
 )
 
-// awsService is one of the JSON services: its operations and how it words a refusal.
+// Service is one of the JSON services: its operations and how it words a refusal.
 type Service struct {
 	Name       string // ecs: the signing name, and the prefix of IAM actions
 	Rules      Rules
@@ -32,7 +32,7 @@ type Service struct {
 	Passed    func(operation string, in Object) (roles []string, to string)
 }
 
-// operation is one API call.
+// Operation is one API call.
 type Operation struct {
 	Input, Output *smithy.Schema
 	do            func(*Invocation) (Object, error) // called with the server's lock held
@@ -43,7 +43,7 @@ func Op(input, output *smithy.Schema, do func(*Invocation) (Object, error)) Oper
 	return Operation{input, output, do}
 }
 
-// call is one request to an operation, valid by the service's model.
+// Invocation is one request to an operation, valid by the service's model.
 type Invocation struct {
 	Now       time.Time
 	In        Object
@@ -53,7 +53,7 @@ type Invocation struct {
 	Change    Change // what the record says of it
 }
 
-// apiError is an error answer of a service.
+// Error is an error answer of a service.
 type Error struct {
 	Status        int // 0 means 400
 	Code, Message string
@@ -68,7 +68,7 @@ func Errorf(code, format string, args ...any) error {
 	return &Error{Code: code, Message: fmt.Sprintf(format, args...)}
 }
 
-// maxBody is more than any request of these services may have.
+// MaxBody is more than any request of these services may have.
 const MaxBody = 8 << 20
 
 func (e *Server) ServeJSON(w http.ResponseWriter, r *http.Request) {
@@ -168,7 +168,7 @@ func (e *Server) performNow(svc *Service, name string, c *Invocation) (Object, e
 	return e.Perform(svc, name, c)
 }
 
-// perform acts on a call that is valid, and puts it on record. It must be called with e.mu held, the state being that of the call's time.
+// Perform acts on a call that is valid, and puts it on record. It must be called with e.mu held, the state being that of the call's time.
 func (e *Server) Perform(svc *Service, name string, c *Invocation) (Object, error) {
 	op, action := svc.Operations[name], svc.Name+":"+name
 	if changes(name) {
@@ -193,5 +193,5 @@ func (e *Server) Perform(svc *Service, name string, c *Invocation) (Object, erro
 	return out, nil
 }
 
-// unit is the output of operations that have none.
+// Unit is the output of operations that have none.
 var Unit = smithy.NewSchema(smithy.ShapeID{Namespace: "smithy.api", Name: "Unit"}, smithy.ShapeTypeStructure, 0)

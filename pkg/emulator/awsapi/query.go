@@ -18,7 +18,7 @@ import (
 	"ecsdeploy/pkg/emulator/iam"
 )
 
-// queryService is one of the services that speak the Query protocol.
+// QueryService is one of the services that speak the Query protocol.
 type QueryService struct {
 	Name       string // sts: the signing name, and the prefix of IAM actions
 	Version    string
@@ -28,7 +28,7 @@ type QueryService struct {
 	Unsigned   map[string]bool // operations that take no signature
 }
 
-// serveQuery answers as the service that the request is signed for; one that is not signed for any is taken to be for STS.
+// ServeQuery answers as the service that the request is signed for; one that is not signed for any is taken to be for STS.
 func (e *Server) ServeQuery(w http.ResponseWriter, r *http.Request) {
 	svc := e.queries["sts"]
 	if m := AuthorizationHeader.FindStringSubmatch(r.Header.Get("Authorization")); m != nil && e.queries[m[4]] != nil {
@@ -161,7 +161,7 @@ func (e *Server) authorizeQuery(principal, action, resource string) error {
 	return err
 }
 
-// members reads a list of the Query protocol: Name.member.1, Name.member.2 …
+// Members reads a list of the Query protocol: Name.member.1, Name.member.2 …
 func Members(form url.Values, name string) []string {
 	var out []string
 	for i := 1; ; i++ {

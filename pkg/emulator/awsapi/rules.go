@@ -14,5 +14,5 @@ func Names[T ~string](values []T) []string {
 	return out
 }
 
-// pattern compiles a model's pattern, which always means the whole value.
+// Pattern compiles a model's pattern, which always means the whole value.
 func Pattern(expr string) *regexp.Regexp { return regexp.MustCompile(`^(?:` + expr + `)$`) }

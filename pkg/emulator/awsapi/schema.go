@@ -13,7 +13,7 @@ var (
 	DocumentShape = smithy.NewSchema(smithy.ShapeID{Namespace: "smithy.api", Name: "Document"}, smithy.ShapeTypeDocument, 0)
 )
 
-// structureShape is a structure with the members of each of the shapes.
+// StructureShape is a structure with the members of each of the shapes.
 func StructureShape(name string, shapes map[*smithy.Schema][]string) *smithy.Schema {
 	n := 0
 	for _, members := range shapes {
@@ -42,7 +42,7 @@ func networkShape() *smithy.Schema {
 	return StructureShape("NetworkConfiguration", map[*smithy.Schema][]string{awsvpc: {"awsvpcConfiguration"}})
 }
 
-// ecsParametersShape is what a target that runs a task says of it.
+// ECSParametersShape is what a target that runs a task says of it.
 func ECSParametersShape() *smithy.Schema {
 	return StructureShape("EcsParameters", map[*smithy.Schema][]string{
 		TextShape: {"TaskDefinitionArn", "LaunchType", "PlatformVersion", "Group", "PropagateTags", "ReferenceId"}, NumberShape: {"TaskCount"},

@@ -73,10 +73,10 @@ func NewServer(o Settings) *Server {
 	return s
 }
 
-// handle has the server answer a JSON service under its prefix of X-Amz-Target.
+// Handle has the server answer a JSON service under its prefix of X-Amz-Target.
 func (e *Server) Handle(prefix string, svc *Service) { e.Services[prefix] = svc }
 
-// handleQuery has the server answer a service that speaks the Query protocol.
+// HandleQuery has the server answer a service that speaks the Query protocol.
 func (e *Server) HandleQuery(svc *QueryService) { e.queries[svc.Name] = svc }
 
 // Region returns the region all resources are in.
@@ -109,7 +109,7 @@ func (e *Server) Requests() []Request {
 	return append([]Request(nil), e.requests...)
 }
 
-// record notes one answered call. It must be called without e.mu.
+// Record notes one answered call. It must be called without e.mu.
 func (e *Server) Record(r Request) {
 	e.Mu.Lock()
 	if len(e.requests) >= maxRequests {
@@ -120,25 +120,25 @@ func (e *Server) Record(r Request) {
 	e.log.Debug("answered", "service", r.Service, "operation", r.Operation, "status", r.Status, "error", r.Error)
 }
 
-// arn names a resource of service in this account and region.
+// ARN names a resource of service in this account and region.
 func (e *Server) ARN(service, resource string) string {
 	return "arn:aws:" + service + ":" + e.region + ":" + e.account + ":" + resource
 }
 
-// scaled turns emulated time into real time.
+// Scaled turns emulated time into real time.
 func (e *Server) Scaled(d time.Duration) time.Duration {
 	return max(time.Duration(float64(d)/e.speed), 1)
 }
 
-// stranger is the principal of everybody else.
+// Stranger is the principal of everybody else.
 func (e *Server) Stranger() string { return "arn:aws:iam::" + e.account + ":user/somebody-else" }
 
-// forget drops the log of what was answered.
+// Forget drops the log of what was answered.
 func (e *Server) Forget() {
 	e.Mu.Lock()
 	defer e.Mu.Unlock()
 	e.requests = nil
 }
 
-// recorded are the changes on record, oldest first. It must be called with the lock held.
+// Recorded are the changes on record, oldest first. It must be called with the lock held.
 func (e *Server) Recorded() []Change { return slices.Clone(e.changes) }

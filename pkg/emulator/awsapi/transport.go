@@ -15,7 +15,7 @@ import (
 	"syscall"
 )
 
-// newTransport returns a RoundTripper whose every request is answered by a handler, in the same process.
+// NewTransport returns a RoundTripper whose every request is answered by a handler, in the same process.
 func NewTransport(h http.Handler) http.RoundTripper { return transport{h} }
 
 type transport struct{ handler http.Handler }
@@ -79,7 +79,7 @@ func (t transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}, nil
 }
 
-// errReset is what a client sees of a connection that the other side has cut.
+// ErrReset is what a client sees of a connection that the other side has cut.
 var ErrReset = &net.OpError{Op: "read", Net: "tcp", Err: syscall.ECONNRESET}
 
 // responseBody ends the handler's context when the client is done with the answer, as a closed connection would.

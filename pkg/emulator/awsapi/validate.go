@@ -17,20 +17,20 @@ import (
 	"github.com/aws/smithy-go"
 )
 
-// rules are the constraints of one service's model, each by the name of the shape it is on.
+// Rules are the constraints of one service's model, each by the name of the shape it is on.
 type Rules struct {
 	Required map[string][]string
 	Enums    map[string][]string
 	Limits   map[string]Limit
 }
 
-// limit bounds a number's value, a string's length in characters, or a list's or map's number of entries.
+// Limit bounds a number's value, a string's length in characters, or a list's or map's number of entries.
 type Limit struct {
 	Min, Max int
 	Pattern  *regexp.Regexp
 }
 
-// violation is one way in which a document breaks a rule. Each service words it in its own way.
+// Violation is one way in which a document breaks a rule. Each service words it in its own way.
 type Violation struct {
 	Kind    violationKind
 	Path    string // containerDefinitions.1.member.name: the notation of the services' own validation messages
@@ -83,7 +83,7 @@ func (v Violation) Constraint() string {
 	}
 }
 
-// list writes names as the services do: [A, B].
+// List writes names as the services do: [A, B].
 func List(names []string) string {
 	out := "["
 	for i, n := range names {
@@ -95,7 +95,7 @@ func List(names []string) string {
 	return out + "]"
 }
 
-// check reports the first way, in the order of member names, in which a document is not a value of the schema: an *apiError
+// Check reports the first way, in the order of member names, in which a document is not a value of the schema: an *apiError
 // (SerializationException) for wrong types and unknown members, a violation for the rest.
 func (r Rules) Check(schema *smithy.Schema, doc Object, future map[string]bool) error {
 	return r.value(schema, doc, "", future)
@@ -276,7 +276,7 @@ func wrongType(v any, want string) error {
 	return Errorf("SerializationException", "%s can not be converted to a %s", got, want)
 }
 
-// shapeName is the name in the model of the shape that a schema or a member's schema stands for.
+// ShapeName is the name in the model of the shape that a schema or a member's schema stands for.
 func ShapeName(s *smithy.Schema) string {
 	if t := s.TargetID().Name; t != "" {
 		return t

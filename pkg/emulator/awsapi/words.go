@@ -10,7 +10,7 @@ import (
 	"unicode"
 )
 
-// sentence turns taskDefinition into "Task definition".
+// Sentence turns taskDefinition into "Task definition".
 func Sentence(member string) string {
 	var b strings.Builder
 	for i, r := range member {
@@ -26,7 +26,7 @@ func Sentence(member string) string {
 	return b.String()
 }
 
-// nameOf returns the last part of an ARN, or a name as it is.
+// NameOf returns the last part of an ARN, or a name as it is.
 func NameOf(s string) string {
 	if strings.HasPrefix(s, "arn:") {
 		return s[strings.LastIndex(s, "/")+1:]
@@ -34,7 +34,7 @@ func NameOf(s string) string {
 	return s
 }
 
-// paginate cuts one page out of a list. The token is the place where the next one begins.
+// Paginate cuts one page out of a list. The token is the place where the next one begins.
 func Paginate[T any](in Object, all []T, maxMember string, def int) (page []T, next string, err error) {
 	start := 0
 	if t := in.Str("nextToken"); t != "" {

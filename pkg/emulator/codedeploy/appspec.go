@@ -85,7 +85,7 @@ func digestIn(holder awsapi.Object) string {
 	return Sha256Of(holder.Str("content"))
 }
 
-// sha256Of is the digest of a content as CodeDeploy writes it: in hexadecimal, and nothing else.
+// Sha256Of is the digest of a content as CodeDeploy writes it: in hexadecimal, and nothing else.
 func Sha256Of(content string) string {
 	sum := sha256.Sum256([]byte(content))
 	return hex.EncodeToString(sum[:])
@@ -114,7 +114,7 @@ func (a *application) keep(revision awsapi.Object, now time.Time) {
 	a.revisions = append(a.revisions, &storedRevision{typ, digest, holder.Str("content"), now, now})
 }
 
-// parseAppSpec reads an AppSpec file, and says what is wrong with it.
+// ParseAppSpec reads an AppSpec file, and says what is wrong with it.
 func ParseAppSpec(content string) (spec appSpec, problem string) {
 	var root yaml.Node
 	if err := yaml.Unmarshal([]byte(content), &root); err != nil {

@@ -332,7 +332,7 @@ func (d *deployment) record() awsapi.DeploymentRecord {
 	return out
 }
 
-// records are all deployments ever, newest last.
+// Records are all deployments ever, newest last.
 func (e *CodeDeploy) Records() []awsapi.DeploymentRecord {
 	var out []awsapi.DeploymentRecord
 	for _, d := range slices.Backward(e.deployments) {

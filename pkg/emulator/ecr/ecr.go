@@ -1,14 +1,14 @@
 // Package ecr is Amazon ECR: the API for repositories, images and authorization tokens, and the registry behind it, over one store that both show.
 //
-// What it does not do: it has no lifecycle policies, no replication, no pull-through cache and no image scans.
+// What it does not do: it has no lifecycle policies, no replication, no pull-through cache and no enhanced scans.
 // https://docs.aws.amazon.com/AmazonECR/latest/APIReference/
 package ecr
 
 import (
 	"cmp"
-	"crypto/rand"
 	"encoding/base64"
 	"maps"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"slices"
@@ -25,11 +25,12 @@ type ECR struct {
 	*awsapi.Server
 	registryState
 	Store           *blobStore
+	passwords       *rand.Rand
 	RefusesRepeated bool // to put a manifest again under an immutable tag that it already has
 }
 
 func New(server *awsapi.Server, store *blobStore) *ECR {
-	e := &ECR{Server: server, Store: store}
+	e := &ECR{Server: server, Store: store, passwords: rand.New(rand.NewPCG(20, 16))}
 	e.init()
 	server.Reached = e.registryHost
 	server.Handle("AmazonEC2ContainerRegistry_V20150921", e.Service())
@@ -76,6 +77,7 @@ func (e *ECR) Service() *awsapi.Service {
 			"CreateRepository":            awsapi.Op(schemas.CreateRepositoryRequest, schemas.CreateRepositoryResponse, e.createRepository),
 			"DeleteRepository":            awsapi.Op(schemas.DeleteRepositoryRequest, schemas.DeleteRepositoryResponse, e.deleteRepository),
 			"DescribeImages":              awsapi.Op(schemas.DescribeImagesRequest, schemas.DescribeImagesResponse, e.describeImages),
+			"DescribeImageScanFindings":   awsapi.Op(schemas.DescribeImageScanFindingsRequest, schemas.DescribeImageScanFindingsResponse, e.describeImageScanFindings),
 			"DescribeRepositories":        awsapi.Op(schemas.DescribeRepositoriesRequest, schemas.DescribeRepositoriesResponse, e.describeRepositories),
 			"GetAuthorizationToken":       awsapi.Op(schemas.GetAuthorizationTokenRequest, schemas.GetAuthorizationTokenResponse, e.getAuthorizationToken),
 			"ListImages":                  awsapi.Op(schemas.ListImagesRequest, schemas.ListImagesResponse, e.listImages),
@@ -104,8 +106,18 @@ func (e *ECR) registryHost(r *http.Request) (host, scheme string) {
 	return host, scheme
 }
 
+// password makes the next password of the registry: another one every time, and alike in every run, so that runs can be compared.
+func (e *ECR) password() string {
+	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+	out := make([]byte, 52)
+	for i := range out {
+		out[i] = letters[e.passwords.IntN(len(letters))]
+	}
+	return string(out)
+}
+
 func (e *ECR) getAuthorizationToken(c *awsapi.Invocation) (awsapi.Object, error) {
-	password := rand.Text() + rand.Text()
+	password := e.password()
 	expires := c.Now.Add(tokenLife)
 	e.tokens[password] = registryToken{expires, c.Principal}
 	return awsapi.Object{"authorizationData": []any{awsapi.Object{

@@ -16,6 +16,7 @@ func ecrRules() awsapi.Rules {
 			"BatchGetImageRequest":               {"repositoryName", "imageIds"},
 			"CreateRepositoryRequest":            {"repositoryName"},
 			"DeleteRepositoryRequest":            {"repositoryName"},
+			"DescribeImageScanFindingsRequest":   {"repositoryName", "imageId"},
 			"DescribeImagesRequest":              {"repositoryName"},
 			"EncryptionConfiguration":            {"encryptionType"},
 			"ImageTagMutabilityExclusionFilter":  {"filterType", "filter"},

@@ -48,6 +48,7 @@ type repository struct {
 	blobs      map[string]int64
 	images     map[string]*image // by digest
 	tagged     map[string]string // tag → digest
+	scan       Scan              // what scans find
 }
 
 type image struct {
@@ -59,7 +60,7 @@ type image struct {
 	platform          Platform // of a single image: what its config says
 }
 
-// platform is what an image or an index entry runs on.
+// Platform is what an image or an index entry runs on.
 type Platform struct {
 	OS           string `json:"os"`
 	Architecture string `json:"architecture"`
@@ -247,7 +248,7 @@ func (e *ECR) platformOf(config string) Platform {
 	return p
 }
 
-// resolve says what ECS finds when it pulls an image for a platform: its digest, or why it cannot be pulled. Images of other registries are
+// Resolve says what ECS finds when it pulls an image for a platform: its digest, or why it cannot be pulled. Images of other registries are
 // taken to exist.
 func (e *ECR) Resolve(reference string, want Platform) (digest string, runs bool, problem string) {
 	host, rest, _ := strings.Cut(reference, "/")
@@ -288,7 +289,7 @@ func (e *ECR) registryName() string {
 	return e.Account() + ".dkr.ecr." + e.Region() + ".amazonaws.com"
 }
 
-// retag moves a tag to another image of the repository.
+// Retag moves a tag to another image of the repository.
 func (e *ECR) Retag(repository, tag, digest string) error {
 	e.Mu.Lock()
 	defer e.Mu.Unlock()

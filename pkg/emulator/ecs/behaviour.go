@@ -47,7 +47,7 @@ func Realistic(seed uint64) Behaviour {
 	}
 }
 
-// behave sets how ECS behaves from now on.
+// Behave sets how ECS behaves from now on.
 func (e *ECS) Behave(b Behaviour) { e.behaviour, e.chance = b, rand.New(rand.NewPCG(b.Seed, 2)) }
 
 // drawLag returns a time between zero and limit. Zero limits draw nothing, so that switching one lag off leaves the others as they were.

@@ -18,7 +18,7 @@ import (
 	"ecsdeploy/pkg/emulator/scenario"
 )
 
-// deployment is an entry of DescribeServices' deployments.
+// Deployment is an entry of DescribeServices' deployments.
 type Deployment struct {
 	id         string // ecs-svc/…
 	Status     string // PRIMARY, ACTIVE
@@ -498,7 +498,7 @@ func (e *ECS) stopServiceDeployment(c *awsapi.Invocation) (awsapi.Object, error)
 	return awsapi.Object{"serviceDeploymentArn": r.arn}, nil
 }
 
-// port is the container port behind a target group.
+// Port is the container port behind a target group.
 func (r *revision) Port(group string) int {
 	for i, lb := range r.Settings.Objects("loadBalancers") {
 		if i < len(r.Groups) && r.Groups[i] == group {
@@ -508,7 +508,7 @@ func (r *revision) Port(group string) int {
 	return 0
 }
 
-// records are all service deployments ever, also of deleted services, newest last.
+// Records are all service deployments ever, also of deleted services, newest last.
 func (e *ECS) Records() []awsapi.DeploymentRecord {
 	var out []awsapi.DeploymentRecord
 	for _, r := range e.history {

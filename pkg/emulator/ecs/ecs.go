@@ -156,7 +156,7 @@ func (e *ECS) ecsResource(op string, in awsapi.Object) string {
 	return "*"
 }
 
-// findCluster returns a cluster by name or ARN, "" being "default"; nil where there is none.
+// FindCluster returns a cluster by name or ARN, "" being "default"; nil where there is none.
 func (e *ECS) FindCluster(ref string) *cluster {
 	ref = cmp.Or(ref, "default")
 	for _, c := range e.Clusters {

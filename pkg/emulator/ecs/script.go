@@ -40,7 +40,7 @@ func (e *ECS) Script(cluster, service string, s scenario.Scenario) {
 	}
 }
 
-// scenario returns what is in force for a service, or nil. What names it most closely wins, and then the latest.
+// Scenario returns what is in force for a service, or nil. What names it most closely wins, and then the latest.
 func (e *ECS) Scenario(s *Service) *scenario.Scenario {
 	best, found := -1, (*scenario.Scenario)(nil)
 	for i, sc := range e.scripts {

@@ -126,7 +126,7 @@ func (e *ECS) createService(c *awsapi.Invocation) (awsapi.Object, error) {
 	return awsapi.Object{"service": e.describeService(s, c.Now, true)}, nil
 }
 
-// checkPlacement refuses a task definition that cannot run where the service or task is to run.
+// CheckPlacement refuses a task definition that cannot run where the service or task is to run.
 func CheckPlacement(doc awsapi.Object, td *taskDefinition) error {
 	invalid := func(format string, args ...any) error {
 		return awsapi.Errorf("InvalidParameterException", format, args...)
@@ -177,7 +177,7 @@ func (s *Service) classic() bool {
 	return slices.ContainsFunc(s.Doc.Objects("loadBalancers"), func(lb awsapi.Object) bool { return lb.Has("loadBalancerName") })
 }
 
-// service finds a service by name or ARN; nil where there is none.
+// Service finds a service by name or ARN; nil where there is none.
 func (cl *cluster) Service(ref string) *Service {
 	for _, s := range cl.Services {
 		if s.Name == ref || s.ARN == ref {

@@ -20,7 +20,7 @@ import (
 
 var Stages = []string{scenario.ReconcileService, scenario.PreScaleUp, scenario.ScaleUp, scenario.PostScaleUp, scenario.TestShift, scenario.PostTestShift, scenario.PreShift, scenario.Shift, scenario.PostShift, scenario.BakeTime, scenario.CleanUp}
 
-// stagePace is how long a stage takes at least.
+// StagePace is how long a stage takes at least.
 const StagePace = 3 * time.Second
 
 // hook is one run of a lifecycle hook.
@@ -258,7 +258,7 @@ func hookFailed(stage, what string) cause {
 	return because(strings.TrimSpace(stage + " lifecycle hook(s) failed. " + what))
 }
 
-// giveBack is the way back of a deployment that shifts traffic: once the blue tasks are all there they get the traffic again, and the others go.
+// giveBack is the rollback of a deployment that shifts traffic: once the blue tasks are all there they get the traffic again, and the others go.
 func (e *ECS) giveBack(s *Service, d *Deployment, now time.Time) {
 	r := d.release
 	if s.Ready(d) < s.Desired {
@@ -281,7 +281,7 @@ func (e *ECS) giveBack(s *Service, d *Deployment, now time.Time) {
 	}
 }
 
-// ready counts the tasks of a deployment that are healthy in every respect.
+// Ready counts the tasks of a deployment that are healthy in every respect.
 func (s *Service) Ready(d *Deployment) int {
 	n := 0
 	for _, t := range s.tasks(d) {

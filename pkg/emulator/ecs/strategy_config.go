@@ -219,7 +219,7 @@ func checkTraffic(doc awsapi.Object) error {
 	return nil
 }
 
-// decimal reads a number with digits behind the point; 0 where it is none.
+// Decimal reads a number with digits behind the point; 0 where it is none.
 func Decimal(v any) float64 {
 	switch v := v.(type) {
 	case json.Number:

@@ -169,7 +169,7 @@ func cutTag(reference string) (repository, tag string) {
 
 func (t *Task) AWSVPC() bool { return t.definition.doc.Str("networkMode") == "awsvpc" }
 
-// address is the task's own in its subnet.
+// Address is the task's own in its subnet.
 func (t *Task) Address() string { return fmt.Sprintf("10.0.%d.%d", t.Number/250, t.Number%250+4) }
 
 // subnet is where the task's network interface is: subnets take turns.

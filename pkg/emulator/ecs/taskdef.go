@@ -190,7 +190,7 @@ func (td *taskDefinition) platform() ecr.Platform {
 	return out
 }
 
-// checkTaskDefinition refuses what the model lets through and ECS does not.
+// CheckTaskDefinition refuses what the model lets through and ECS does not.
 func CheckTaskDefinition(in awsapi.Object) error {
 	fail := func(format string, args ...any) error { return awsapi.Errorf("ClientException", format, args...) }
 	if err := checkTags(in, "ClientException"); err != nil {
@@ -501,7 +501,7 @@ func (e *ECS) findTaskDefinition(ref string) (*taskDefinition, error) {
 	return f.revisions[n-1], nil
 }
 
-// usableTaskDefinition finds a task definition that something is to run.
+// UsableTaskDefinition finds a task definition that something is to run.
 func (e *ECS) UsableTaskDefinition(ref, inactive string) (*taskDefinition, error) {
 	td, err := e.findTaskDefinition(ref)
 	if err != nil {

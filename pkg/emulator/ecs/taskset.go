@@ -13,7 +13,7 @@ import (
 	"ecsdeploy/pkg/emulator/scenario"
 )
 
-// addTaskSet gives a service another task set.
+// AddTaskSet gives a service another task set.
 func (e *ECS) AddTaskSet(s *Service, td *taskDefinition, status string, scenario scenario.Scenario, now time.Time) *Deployment {
 	number := e.ID(awsapi.DeploymentID)
 	rev := &revision{id: number, service: s, Definition: td, created: now, Digests: map[string]string{}, Scenario: scenario, Settings: s.settings()}
@@ -44,7 +44,7 @@ func (e *ECS) firstTaskSet(s *Service, td *taskDefinition, now time.Time) {
 	}
 }
 
-// serving is the PRIMARY task set; nil where there is none.
+// Serving is the PRIMARY task set; nil where there is none.
 func (s *Service) Serving() *Deployment {
 	for _, d := range s.Deployments {
 		if d.Status == "PRIMARY" {
@@ -90,7 +90,7 @@ func (s *Service) describeTaskSet(set *Deployment) awsapi.Object {
 	return o
 }
 
-// taskSetInfo is how CodeDeploy shows a task set.
+// TaskSetInfo is how CodeDeploy shows a task set.
 func (s *Service) TaskSetInfo(set *Deployment, label string) awsapi.Object {
 	if !slices.Contains(s.Deployments, set) {
 		return awsapi.Object{"identifer": set.id, "status": "DRAINING", "taskSetLabel": label, "desiredCount": 0, "pendingCount": 0, "runningCount": 0, "trafficWeight": 0}
@@ -151,7 +151,7 @@ func (e *ECS) reconcileTaskSets(s *Service, now time.Time) {
 	s.steady = steady
 }
 
-// targetGroupName is the name in the ARN of a target group.
+// TargetGroupName is the name in the ARN of a target group.
 func TargetGroupName(arn string) string {
 	if parts := strings.Split(arn, "/"); len(parts) == 3 {
 		return parts[1]

@@ -116,7 +116,7 @@ func (r rawStatement) statement() (statement, error) {
 		return s, errors.New("policies of identities have no principal")
 	}
 	if r.Effect != "Allow" && r.Effect != "Deny" {
-		return s, fmt.Errorf("Effect is %q, expected Allow or Deny", r.Effect)
+		return s, fmt.Errorf("the effect is %q; expected Allow or Deny", r.Effect)
 	}
 	if r.NotAction != nil {
 		s.actions, s.notActions = r.NotAction, true

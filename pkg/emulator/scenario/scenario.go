@@ -123,7 +123,7 @@ type Fate struct {
 	LogEvery       time.Duration // between two lines of it; 0 is all at once, when it starts
 }
 
-// neverStarts says whether the task ends before its containers run, and pullFails that pulling the image is what fails.
+// NeverStarts says whether the task ends before its containers run, and pullFails that pulling the image is what fails.
 func (f Fate) NeverStarts() bool { return f.Reason != "" && f.ExitAfter == 0 }
 func (f Fate) PullFails() bool {
 	return strings.HasPrefix(f.Reason, "Cannot") || strings.HasPrefix(f.ContainerReason, "Cannot")
@@ -135,14 +135,14 @@ type Unplaced struct {
 	Failure string // in the answer of RunTask
 }
 
-// failsOwnCheck says whether it is the container's own health check that fails, and not the load balancer's.
+// FailsOwnCheck says whether it is the container's own health check that fails, and not the load balancer's.
 func (f Fate) FailsOwnCheck() bool { return f.Unhealthy && f.ContainerCheck }
 
 // Target is why a load balancer takes a target for unhealthy. The zero Target is a connection that was refused.
 // https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_TargetHealth.html
 type Target struct{ Reason, Description string }
 
-// failing is the target, with what the zero one stands for.
+// Failing is the target, with what the zero one stands for.
 func (f Fate) Failing() Target {
 	if f.Target == (Target{}) {
 		return Target{"Target.FailedHealthChecks", "Health checks failed"}
@@ -165,7 +165,7 @@ func ParseScenario(name string) (Scenario, error) {
 	return Scenario{}, fmt.Errorf("scenario %q does not exist; there are %s", name, strings.Join(names, ", "))
 }
 
-// hookFate is what becomes of functions that are lifecycle hooks.
+// HookFate is what becomes of functions that are lifecycle hooks.
 func (s Scenario) HookFate() Lambda {
 	if s.Lambda == nil {
 		return Lambda{Takes: 5 * time.Second}
@@ -173,7 +173,7 @@ func (s Scenario) HookFate() Lambda {
 	return *s.Lambda
 }
 
-// fate is what becomes of the nth task, counted from 0.
+// Fate is what becomes of the nth task, counted from 0.
 func (s Scenario) Fate(n int) Fate {
 	if len(s.Fates) == 0 {
 		return Fate{Log: Greeting}

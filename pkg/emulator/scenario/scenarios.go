@@ -126,5 +126,5 @@ const (
 
 var spotted = Fate{Reason: "Your Spot Task was interrupted.", StopCode: "SpotInterruption", ExitAfter: 15 * time.Second, Log: append(Greeting, "received SIGTERM")}
 
-// alarmName is the alarm that watches the demo service.
+// AlarmName is the alarm that watches the demo service.
 const AlarmName = "chat-app-dev-5xx"

@@ -73,7 +73,7 @@ func schedulerRoute(r *http.Request) (operation, name string) {
 	return map[string]string{http.MethodGet: "GetSchedule", http.MethodPost: "CreateSchedule", http.MethodPut: "UpdateSchedule", http.MethodDelete: "DeleteSchedule"}[r.Method], name
 }
 
-// serve answers one request.
+// Serve answers one request.
 func (e *Scheduler) Serve(w http.ResponseWriter, r *http.Request) {
 	operation, name := schedulerRoute(r)
 	req := awsapi.Request{Time: time.Now(), Service: "scheduler", Operation: operation, Method: r.Method, Path: r.URL.Path, Host: r.Host}

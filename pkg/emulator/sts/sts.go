@@ -1,7 +1,9 @@
-// AWS STS: who the caller is, and temporary credentials.
+// Package sts is AWS STS: who the caller is, and temporary credentials of roles, for callers with keys and for callers with a token of an OIDC
+// identity provider.
+//
+// What it does not do: it knows no federation through SAML and no session tokens of users, and any role of the account exists.
 // https://docs.aws.amazon.com/STS/latest/APIReference/
-
-package emulator
+package sts
 
 import (
 	"cmp"
@@ -51,7 +53,7 @@ type STS struct {
 	federation federation
 }
 
-func newSTS(server *awsapi.Server) *STS {
+func New(server *awsapi.Server) *STS {
 	e := &STS{Server: server}
 	server.HandleQuery(e.service())
 	return e

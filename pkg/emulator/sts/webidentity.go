@@ -2,7 +2,7 @@
 // trust policies are evaluated.
 // https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html
 
-package emulator
+package sts
 
 import (
 	"crypto"
