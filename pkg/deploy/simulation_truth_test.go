@@ -268,7 +268,8 @@ func (p *play) judgeService(h emulator.History, s deploy.ServiceResult, say func
 			doubt("it has ended")
 		}
 	case rollout.TimedOut:
-		if d.Final() && d.Ended.Before(end.Add(-lag)) && !theirs {
+		// Who cannot read the service cannot know.
+		if d.Final() && d.Ended.Before(end.Add(-lag)) && !theirs && s.Rollback.Err == nil {
 			doubt("it ended long before")
 		}
 	case rollout.Failed:
