@@ -47,6 +47,10 @@ func (p *Plan) Coming(s ServicePlan) taskdef.Provenance {
 		if p.Request.Image == Current || p.imageFor(s).URI == "" {
 			return taskdef.Provenance{} // the image stays
 		}
+		earlier := taskdef.Provenance{BuildID: tagOf(p.imageFor(s).URI)}
+		if r := p.Request; !r.Push && len(r.Artifacts) == 0 && isBuild(earlier) && earlier.BuildID != r.Origin.BuildID {
+			return earlier // the image of an earlier run, which this one names only by its tag
+		}
 		return p.origin()
 	}
 	if to, known := s.Target.Provenance(); known {

@@ -43,13 +43,13 @@ type fields struct {
 	PinDigest          string `env:"INPUT_PINDIGEST, default=false" input:"pinDigest" for:"deploy rollout verify"`
 	DesiredCount       string `env:"INPUT_DESIREDCOUNT" input:"desiredCount" for:"deploy rollout verify"`
 	ForceNewDeployment string `env:"INPUT_FORCENEWDEPLOYMENT, default=false" input:"forceNewDeployment" for:"deploy rollout verify"`
-	KeepRevisions      string `env:"INPUT_KEEPREVISIONS, default=0" input:"keepRevisions" for:"deploy rollout"`
+	KeepRevisions      string `env:"INPUT_KEEPREVISIONS, default=0" input:"keepRevisions" for:"deploy rollout verify"`
 	WhenBusy           string `env:"INPUT_WHENBUSY, default=wait" input:"whenBusy" for:"deploy rollout verify"`
 	OlderBuild         string `env:"INPUT_OLDERBUILD, default=refuse" input:"olderBuild" for:"deploy rollout verify"`
 	ArtifactAlias      string `env:"INPUT_ARTIFACTALIAS" input:"artifactAlias" for:"deploy rollout verify"`
 	MaxFailedTasks     string `env:"INPUT_MAXFAILEDTASKS, default=3" input:"maxFailedTasks" for:"deploy rollout verify"`
-	MigrationCommand   string `env:"INPUT_MIGRATIONCOMMAND" input:"migrationCommand" for:"deploy rollout"`
-	Order              string `env:"INPUT_ORDER" input:"order" for:"deploy rollout"`
+	MigrationCommand   string `env:"INPUT_MIGRATIONCOMMAND" input:"migrationCommand" for:"deploy rollout verify"`
+	Order              string `env:"INPUT_ORDER" input:"order" for:"deploy rollout verify"`
 	OnFailure          string `env:"INPUT_ONFAILURE, default=rollback" input:"onFailure" for:"deploy rollout verify"`
 	OnCancel           string `env:"INPUT_ONCANCEL, default=rollback" input:"onCancel" for:"deploy rollout verify"`
 	Wait               string `env:"INPUT_WAIT, default=true" input:"wait" for:"deploy rollout rollback resume runTask"`
