@@ -162,7 +162,7 @@ func playAs(t *testing.T, archive *txtar.Archive, restrict func(*world)) {
 	}
 	files := left(t, temps)
 	for _, name := range slices.Sorted(maps.Keys(files)) {
-		compare(t, archive, name, named(files[name]))
+		compare(t, archive, name, named(strings.ReplaceAll(files[name], w.directory, "DIR")))
 	}
 }
 
