@@ -96,7 +96,7 @@ func TestMoto(t *testing.T) {
 	for _, tag := range after.Tags {
 		tags[aws.ToString(tag.Key)] = aws.ToString(tag.Value)
 	}
-	if tags["team"] != "chat" || tags["ecs-deploy:build-id"] != "1.28" || tags["ecs-deploy:base"] != "chat-app:1" {
+	if tags["team"] != "chat" || tags["ecs-deploy:build-id"] != "17" || tags["ecs-deploy:tag"] != "1.28" || tags["ecs-deploy:base"] != "chat-app:1" {
 		t.Errorf("tags %v, want those of the base and where the revision comes from", tags)
 	}
 }

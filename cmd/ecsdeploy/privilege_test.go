@@ -97,10 +97,12 @@ func (w *world) restrict(t *testing.T, archive *txtar.Archive, documents ...stri
 // does not exist yet: with the documented policy the answer would be that access to
 // such a name is denied.
 var misnamed = map[string]bool{
-	"There is no service yet: the placeholder is the image to begin with.":           true,
-	"A cluster that does not exist, with those that do.":                             true,
-	"Everything that names a container which is not there is reported at once, with": true,
-	"Two things that only AWS knows to be wrong are reported together, before":       true,
+	"There is no service yet: the placeholder is the image to begin with.":               true,
+	"A task definition without a service: the revision is registered, and is an output.": true,
+	"A task definition without a service, and a repository that the run creates.":        true,
+	"A cluster that does not exist, with those that do.":                                 true,
+	"Everything that names a container which is not there is reported at once, with":     true,
+	"Two things that only AWS knows to be wrong are reported together, before":           true,
 }
 
 var namedARN = regexp.MustCompile(`"arn:aws:ec[rs]:[^"]*"`)
@@ -111,6 +113,9 @@ var further = regexp.MustCompile(`(?m)^(service|repository)(?: |: *another)`)
 func granted(archive *txtar.Archive, documents map[string]string) []string {
 	command, addition, more := strings.Cut(policyName(archive), " with ")
 	all := []string{documents[command], others}
+	if command == "verify" { // it tells what its identity may change, as for the deployment that it is about
+		all = append(all, documents["deploy"])
+	}
 	if more {
 		all = append(all, documents[addition])
 	}
@@ -127,6 +132,9 @@ func TestDocumentedPolicies(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, file := range files {
+		if name := filepath.Base(file); name == "verify-permissions.txtar" || name == "verify-wrong.txtar" || name == "verify-register-only.txtar" {
+			continue // they are about an identity that lacks permissions, or about other roles
+		}
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
 			archive, err := txtar.ParseFile(file)
 			if err != nil {

@@ -28,7 +28,7 @@ function rolloutStatements({ repository, cluster, service, logGroup, taskRole, e
   return [
     allow(['ecr:GetAuthorizationToken'], ['*']),
     allow(['ecr:DescribeRepositories', 'ecr:DescribeImages', 'ecr:BatchGetImage', 'ecr:GetDownloadUrlForLayer'], [repository.repositoryArn]),
-    allow(['ecs:DescribeTaskDefinition', 'ecs:ListTaskDefinitions', 'ecs:RegisterTaskDefinition'], ['*']),
+    allow(['ecs:DescribeTaskDefinition', 'ecs:RegisterTaskDefinition'], ['*']),
     allow(['ecs:TagResource', 'ecs:UntagResource'], [revisions]),
     allow(['ecs:DescribeServices', 'ecs:UpdateService', 'ecs:ListServiceDeployments'], [service.serviceArn]),
     allow(['ecs:DescribeServiceDeployments', 'ecs:DescribeServiceRevisions', 'ecs:StopServiceDeployment'],

@@ -5,6 +5,7 @@ package deploy
 // thing that the pipeline makes only later, as the image, is left open and not wrong.
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -381,9 +382,18 @@ func (v *verifier) permissions(ctx context.Context, p *Plan, identity string) {
 		return
 	}
 	note(Service{}, []string{"*"}, false, "ecs:RegisterTaskDefinition")
-	note(Service{}, []string{"*"}, true, "ecs:TagResource") // without it a revision has no tags
-	var roles []string
+	var repository string
+	if p.Repository != nil {
+		repository = p.Repository.ARN
+	}
+	var roles, families []string
 	for _, s := range p.Services {
+		if made := s.makes(); made.Family() != "" {
+			family := regional(cmp.Or(s.Service.ARN, s.Lineage.Base.ARN(), repository)) + ":task-definition/" + made.Family() + ":*"
+			if !slices.Contains(families, family) {
+				families = append(families, family)
+			}
+		}
 		if s.Service.ARN != "" && s.Service.Controller != "CODE_DEPLOY" {
 			note(s.Name, []string{s.Service.ARN}, false, "ecs:UpdateService")
 		}
@@ -393,5 +403,16 @@ func (v *verifier) permissions(ctx context.Context, p *Plan, identity string) {
 			}
 		}
 	}
+	note(Service{}, families, true, "ecs:TagResource") // without it a revision has no tags
 	note(Service{}, roles, false, "iam:PassRole")
+}
+
+// regional is the beginning of the ARNs of ECS in the partition, region and account of
+// arn; with * for each where that is none.
+func regional(arn string) string {
+	parts := strings.SplitN(arn, ":", 6)
+	if len(parts) < 6 {
+		return "arn:*:ecs:*:*"
+	}
+	return strings.Join([]string{parts[0], parts[1], "ecs", parts[3], parts[4]}, ":")
 }

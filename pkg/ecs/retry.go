@@ -40,10 +40,10 @@ var (
 	courtesy = limits{budget: 2 * time.Second, attempts: 1}
 	// idempotent is for changes that may be asked for twice. ECS throttles some
 	// of them at a burst of 20 and then 1 a second, and a team releases many
-	// services at once.
-	idempotent = limits{budget: 2 * time.Minute, attempts: 10, change: true}
+	// services at once. So many attempts outlast a minute however the pauses fall.
+	idempotent = limits{budget: 2 * time.Minute, attempts: 14, change: true}
 	// once is for changes that must not be made twice.
-	once = limits{budget: 2 * time.Minute, attempts: 10, change: true, once: true}
+	once = limits{budget: 2 * time.Minute, attempts: 14, change: true, once: true}
 )
 
 // operation is a method of the SDK's client.

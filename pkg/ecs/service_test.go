@@ -411,7 +411,7 @@ func TestUpdateFailures(t *testing.T) {
 		{name: "throttled", faults: times(4, answers(400, "ThrottlingException", "Rate exceeded")), calls: 5, ok: true},
 		{name: "429", faults: times(2, says(429, "")), calls: 3, ok: true},
 		{name: "refused connection", faults: times(3, fault{err: errRefused}), calls: 4, ok: true},
-		{name: "throttled for ever", faults: times(99, answers(400, "ThrottlingException", "Rate exceeded")), calls: 10, class: Throttled},
+		{name: "throttled for ever", faults: times(99, answers(400, "ThrottlingException", "Rate exceeded")), calls: 13, class: Throttled},
 		{name: "no such host", faults: times(1, fault{err: &net.DNSError{Err: "no such host", Name: "ecs.eu-nowhere-1.amazonaws.com", IsNotFound: true}}), calls: 1, class: Broken},
 		{name: "certificate", faults: times(1, fault{err: &tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}}), calls: 1, class: Broken},
 		{name: "denied", faults: times(1, answers(400, "AccessDeniedException", "no")), calls: 1, class: Denied},

@@ -34,6 +34,11 @@ func (e *ECS) resources(operation string, in awsapi.Object) []string {
 		list = "serviceDeploymentArns"
 	case "DescribeServiceRevisions":
 		list = "serviceRevisionArns"
+	case "StopTask":
+		if ref := in.Str("task"); strings.HasPrefix(ref, "arn:") {
+			return []string{ref}
+		}
+		return []string{e.ARN("ecs", "task/"+awsapi.NameOf(cmp.Or(in.Str("cluster"), "default"))+"/"+in.Str("task"))}
 	case "TagResource", "UntagResource":
 		return []string{in.Str("resourceArn")}
 	}
