@@ -76,13 +76,13 @@ func whole() map[string]func(reply) reply {
 // values are what a member is replaced by; the first one is its absence.
 func values(was any) map[string]any {
 	all := map[string]any{"missing": absent{}, "null": nil, "hostile": hostile[0], "hostile lines": hostile[1], "hostile invisible": hostile[2], "hostile separators": hostile[3], "hostile escape": hostile[4]}
-	switch was.(type) {
+	switch was := was.(type) {
 	case string:
 		maps.Copy(all, map[string]any{"number": 7, "object": map[string]any{"a": 1}, "empty": "", "long": strings.Repeat("a", 70_000)})
 	case json.Number:
 		maps.Copy(all, map[string]any{"negative": -1, "huge": json.Number("1e300"), "beyond int64": json.Number("9223372036854775808"), "fraction": 0.5, "NaN": "NaN", "Infinity": "-Infinity", "list": []any{1}})
 	case bool:
-		maps.Copy(all, map[string]any{"other": !was.(bool), "number": 1})
+		maps.Copy(all, map[string]any{"other": !was, "number": 1})
 	case []any:
 		maps.Copy(all, map[string]any{"empty": []any{}, "of null": []any{nil}, "of text": []any{"a"}, "object": map[string]any{}, "nested": nested(2000)})
 	case map[string]any:

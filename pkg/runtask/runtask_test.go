@@ -23,7 +23,7 @@ import (
 
 // play runs a task of the emulator's demo service, whose tasks meet the fates, and
 // returns what happened beside the result.
-func play(t *testing.T, fates []scenario.Fate, change func(*Request), around func(ctx context.Context, e *emulator.Emulator) context.Context) (result Result, err error, shown []string, launched int) {
+func play(t *testing.T, fates []scenario.Fate, change func(*Request), around func(ctx context.Context, e *emulator.Emulator) context.Context) (result Result, shown []string, launched int, err error) {
 	t.Helper()
 	e, err := emulator.New(emulator.Options{})
 	if err != nil {
@@ -74,7 +74,7 @@ func play(t *testing.T, fates []scenario.Fate, change func(*Request), around fun
 			launched++
 		}
 	})
-	return result, err, shown, launched
+	return result, shown, launched, err
 }
 
 func exits(code int, after time.Duration, lines ...string) scenario.Fate {
@@ -121,7 +121,7 @@ func TestRun(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				got, err, shown, n := play(t, tt.fates, tt.change, tt.around)
+				got, shown, n, err := play(t, tt.fates, tt.change, tt.around)
 				if err != nil || got.Outcome != tt.outcome || !reflect.DeepEqual(got.ExitCode, tt.code) || got.Container != "chat-app" {
 					t.Errorf("%+v, %v", got, err)
 				}
@@ -141,7 +141,7 @@ func TestCancelled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var cancelled time.Time
 		gone := errors.New("gone")
-		got, err, shown, _ := play(t, []scenario.Fate{{Starting: true}}, nil, func(ctx context.Context, _ *emulator.Emulator) context.Context {
+		got, shown, _, err := play(t, []scenario.Fate{{Starting: true}}, nil, func(ctx context.Context, _ *emulator.Emulator) context.Context {
 			ctx, cancel := context.WithCancelCause(ctx)
 			time.AfterFunc(45*time.Second, func() { cancelled = time.Now(); cancel(gone) })
 			return ctx
@@ -163,7 +163,7 @@ func TestManyLines(t *testing.T) {
 		all = append(all, fmt.Sprint("line ", i))
 	}
 	synctest.Test(t, func(t *testing.T) {
-		got, err, shown, _ := play(t, []scenario.Fate{{Exit: scenario.Exit(0), ExitAfter: time.Minute, Log: all}}, nil, nil)
+		got, shown, _, err := play(t, []scenario.Fate{{Exit: scenario.Exit(0), ExitAfter: time.Minute, Log: all}}, nil, nil)
 		if err != nil || got.Outcome != Succeeded || len(shown) != maxLines+1+keptLines {
 			t.Fatalf("%+v, %v, %d lines", got, err, len(shown))
 		}
