@@ -106,7 +106,7 @@ func TestSPDX(t *testing.T) {
 		{"a licence that may ship", []licence{{"LICENSE", string(mit)}}, "MIT"},
 		{"a notice is no licence", []licence{{"NOTICE.txt", "Copyright Example"}}, "no licence file"},
 		{"nothing", nil, "no licence file"},
-		{"a text that nobody knows", []licence{{"LICENSE", "You may look at this."}}, "LICENSE is no licence that is known"},
+		{"an unknown text", []licence{{"LICENSE", "You may look at this."}}, "LICENSE is no licence that is known"},
 		{"a licence with terms of its own", []licence{{"LICENSE", string(mit) + strings.Repeat("You may not use it on Mondays, in the rain, or for profit. ", 40)}}, "LICENSE is no licence that is known"},
 		{"a licence that asks for more than its text", []licence{{"LICENSE", gpl}}, "not among those that may ship"},
 	} {

@@ -93,7 +93,7 @@ func TestCancel(t *testing.T) {
 	}
 }
 
-// TestCancelDuringRollback: the rollback that a failure began goes on in ECS, and
+// TestCancelDuringRollback: the rollback that a failure began continues in ECS, and
 // that is told.
 func TestCancelDuringRollback(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -104,7 +104,7 @@ func TestInactiveBase(t *testing.T) {
 	}
 }
 
-// TestFamilyWithoutARevision: a family that has none at all is told apart from a
+// TestFamilyWithoutARevision: a family that has none at all is distinguished from a
 // revision that does not exist.
 func TestFamilyWithoutARevision(t *testing.T) {
 	c := newCloud()

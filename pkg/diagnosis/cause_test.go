@@ -118,7 +118,7 @@ func TestFailedContainer(t *testing.T) {
 		{"the one whose image cannot be pulled", types.TaskStopCodeTaskFailedToStart, []types.Container{unstarted("app", ""), unstarted("envoy", "CannotPullContainerError: not found")}, map[string]bool{"app": true, "envoy": true}, "envoy"},
 		{"the one whose health check fails", types.TaskStopCodeServiceSchedulerInitiated, []types.Container{container("envoy", 0), unhealthy}, map[string]bool{"app": true, "envoy": true}, "app"},
 		{"the one that the others waited for", types.TaskStopCodeTaskFailedToStart, []types.Container{unstarted("app", "dependency graph: failed to resolve container ordering dependency [migrate] for target [app]"), container("migrate", 3)}, map[string]bool{"app": true, "migrate": false}, "migrate"},
-		{"nobody knows what is essential", exited, []types.Container{container("envoy", 143), container("app", 1)}, nil, "app"},
+		{"it is unknown what is essential", exited, []types.Container{container("envoy", 143), container("app", 1)}, nil, "app"},
 		{"no containers", exited, nil, nil, ""},
 	} {
 		causes := stopCauses([]types.Task{stoppedTask(1, tt.code, "reason", tt.containers...)}, tt.essential)

@@ -198,7 +198,7 @@ func TestHealth(t *testing.T) {
 		{"a check that is not decided", fake{running: []types.Task{task("10.0.1.1", types.HealthStatusUnknown)}, definition: checked}, nil, 0, 1, true},
 		{"a check that passes", fake{running: []types.Task{task("10.0.1.1", types.HealthStatusHealthy)}}, nil, 1, 1, true},
 		{"a check that fails", fake{running: []types.Task{task("10.0.1.1", types.HealthStatusUnhealthy), task("10.0.1.2", types.HealthStatusHealthy)}}, nil, 1, 2, true},
-		{"nobody knows whether there is a check", fake{running: []types.Task{task("10.0.1.1", "")}}, nil, 0, 1, false},
+		{"it is unknown whether there is a check", fake{running: []types.Task{task("10.0.1.1", "")}}, nil, 0, 1, false},
 		{"no task", fake{}, nil, 0, 0, true},
 		{"not all tasks", fake{running: []types.Task{task("10.0.1.1", types.HealthStatusHealthy)}, partial: true}, nil, 1, 1, false},
 		{"tasks that cannot be read", fake{tasksError: errors.New("connection reset")}, nil, 0, 0, false},

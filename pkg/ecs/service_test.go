@@ -467,7 +467,7 @@ func TestUpdateFailures(t *testing.T) {
 }
 
 // TestUpdateIsCancelled: before anything was sent, it certainly did nothing;
-// while an answer is outstanding, nobody knows.
+// while an answer is outstanding, it is unknown.
 func TestUpdateIsCancelled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newAccount(t, "web")

@@ -174,8 +174,8 @@ func (m *Image) use(c *content) {
 // A name for which there happens to be a file or folder that is no image is
 // still looked up in the engine. The caller closes the Image.
 //
-// What cannot be a reference is a mistake of the kind Image. Errors that can be
-// told apart: *AmbiguousError, *PlatformError, *LayerError (an image that no engine
+// What cannot be a reference is a mistake of the kind Image. Errors with a type of
+// their own: *AmbiguousError, *PlatformError, *LayerError (an image that no engine
 // could unpack), *NoSuchImageError, *EngineError, *NotFoundError, *DeniedError,
 // *InsecureError, *DiskFullError.
 func Open(ctx context.Context, ref string, o Options) (*Image, error) {
