@@ -104,7 +104,9 @@ func (p *play) state(operation string) {
 		for _, d := range all[max(0, len(all)-3):] {
 			key += fmt.Sprintf(" %s/%v/%v/%v/%v", d.Status, p.mine(d.Caller, d.Created), d.SupersededBy != "", d.RolledBackTo != "", short(d.StoppedBy))
 		}
+		p.counting.Lock()
 		p.states[key] = true
+		p.counting.Unlock()
 	}
 }
 
