@@ -226,7 +226,7 @@ cmd_test() {
   lint
   vulnerabilities
   say "go test, the shim on Node 20 and 24 and the packaged task included"
-  go test -race -shuffle=on -json ./... | node .ci/gotest.js
+  go test -race -shuffle=on -timeout 25m -json ./... | node .ci/gotest.js
 }
 
 # cmd_reproduce packages the last commit twice: what two clones in two folders give must not differ in a byte.

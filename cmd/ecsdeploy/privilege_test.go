@@ -237,7 +237,7 @@ func TestMissingAction(t *testing.T) {
 			if strings.HasPrefix(action, "codedeploy:RegisterApplication") || action == "codedeploy:GetDeploymentConfig" {
 				continue // checked by AWS as part of CreateDeployment, and by the emulator not
 			}
-			if !*allFaults && random.IntN(3) > 0 {
+			if !*allFaults && random.IntN(10) > 0 {
 				continue // "-faults" takes every one away
 			}
 			cells++

@@ -24,7 +24,7 @@ import (
 var (
 	allReplies = flag.Bool("replies", false, "play every changed reply, and not a sample of them")
 	oneReply   = flag.String("reply", "", "play the changed replies whose name matches")
-	sample     = flag.Int("sample", 9, "how many changed replies of each drama, and how many faults, are played")
+	sample     = flag.Int("sample", 3, "how many changed replies of each drama, and how many faults, are played")
 	seed       = flag.Uint64("seed", 1, "draws the sample of changed replies and of faults")
 )
 
