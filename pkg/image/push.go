@@ -117,7 +117,7 @@ type Result struct {
 // Push brings an image into a repository. What the registry has is not sent
 // again; a push that was interrupted goes on at the layer where it was.
 //
-// Errors that can be told apart: *TagTakenError, *DeniedError, *NotFoundError
+// Errors with a type of their own: *TagTakenError, *DeniedError, *NotFoundError
 // (the repository), *DiskFullError, *PlatformError, *LayerError, *InsecureError,
 // *RefusedError. Where something can be done about one, it has a method Hint.
 func Push(ctx context.Context, m *Image, t Target, o PushOptions) (Result, error) {

@@ -288,25 +288,25 @@ func (c *content) verify(ctx context.Context, proven func(ctx context.Context) m
 		check layerCheck
 		open  opener
 	}
-	var todo []inflation
+	var layers []inflation
 	for _, k := range c.checks {
 		if open := opened[k.desc.Digest]; open != nil {
-			todo = append(todo, inflation{k, open})
+			layers = append(layers, inflation{k, open})
 		}
 	}
 	if c.unbuilt != nil {
 		for _, k := range c.unbuilt.checks() {
-			todo = append(todo, inflation{k.layerCheck, k.open})
+			layers = append(layers, inflation{k.layerCheck, k.open})
 		}
 	}
-	if len(todo) == 0 {
+	if len(layers) == 0 {
 		return nil
 	}
 	known := proven(ctx)
-	slices.SortStableFunc(todo, func(a, b inflation) int { return cmp.Compare(b.check.desc.Size, a.check.desc.Size) })
+	slices.SortStableFunc(layers, func(a, b inflation) int { return cmp.Compare(b.check.desc.Size, a.check.desc.Size) })
 	g, gctx := newGroup(ctx)
 	g.SetLimit(min(runtime.GOMAXPROCS(0), maxInflaters))
-	for _, t := range todo {
+	for _, t := range layers {
 		if d, ok := known[t.check.diffID]; ok && d.Digest == t.check.desc.Digest {
 			continue
 		}

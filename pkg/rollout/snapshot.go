@@ -123,7 +123,7 @@ func RollbackTarget(text string) string {
 	return ""
 }
 
-// RollingBack reports whether the deployment is on its way back.
+// RollingBack reports whether the deployment is being rolled back.
 func (s Snapshot) RollingBack() bool {
 	switch {
 	case s.CodeDeploy != nil:

@@ -119,8 +119,8 @@ func tidy(v value, r *rule) value {
 	return v.each(r, func(_ string, v value, r *rule) value { return tidy(v, r) })
 }
 
-// each returns an object or a list with its parts changed; place is how a part is
-// told apart within the value: .name or [i].
+// each returns an object or a list with its parts changed; place names a
+// part within the value: .name or [i].
 func (v value) each(r *rule, change func(place string, part value, r *rule) value) value {
 	v.members = slices.Clone(v.members)
 	for i, m := range v.members {

@@ -36,7 +36,7 @@ func TestReviseChangesNothingElse(t *testing.T) {
 		{"a variable", "fargate",
 			taskdef.Change{Environment: []taskdef.Variable{{Name: "LOG_LEVEL", Value: "debug"}}},
 			[]string{`"LOG_LEVEL","value":"info"`, `"LOG_LEVEL","value":"debug"`}},
-		{"a variable with members that nobody knows", "future",
+		{"a variable with unknown members", "future",
 			taskdef.Change{Environment: []taskdef.Variable{{Name: "HEAP", Value: "2e3"}}},
 			[]string{`"HEAP","value":"1e3"`, `"HEAP","value":"2e3"`}},
 		{"a variable to the empty value", "fargate",

@@ -93,7 +93,7 @@ func mapOf(each *rule) *rule { return &rule{kind: object, absent: "{}", each: ea
 
 func listOf(each *rule) *rule { return &rule{kind: list, absent: "[]", each: each} }
 
-// setOf is a list whose items are told apart by a member: their order means
+// setOf is a list whose items are identified by a member: their order means
 // nothing.
 func setOf(key string, m members) *rule {
 	return &rule{kind: list, absent: "[]", each: anObject(m), key: key}
