@@ -90,14 +90,9 @@ func SetVariable(name, value string) Command {
 	return Command{"task", "setvariable", []property{{"variable", name}, {"isoutput", "true"}}, value, exact}
 }
 
-// UploadSummary shows a Markdown file on the run's summary. The agent uploads it
-// later, so the path must be absolute and the file must stay.
-func UploadSummary(path string) Command {
-	return Command{area: "task", event: "uploadsummary", data: path}
-}
-
-// AddSummary is [UploadSummary] under a name, which is the title of its section on
-// the run's page. The name must be one that a file can have on the agent.
+// AddSummary shows a Markdown file on the run's page, in a section with the name as
+// its title, which must be one that a file can have on the agent. The agent uploads
+// the file later, so the path must be absolute and the file must stay.
 func AddSummary(name, path string) Command {
 	return Command{"task", "addattachment", []property{{"type", "Distributedtask.Core.Summary"}, {"name", name}}, path, exact}
 }

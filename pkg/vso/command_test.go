@@ -24,7 +24,7 @@ func TestCommandString(t *testing.T) {
 		"value kept exactly":  {vso.SetVariable("x", " 100%\r\n]; "), "##vso[task.setvariable variable=x;isoutput=true] 100%AZP25%0D%0A]; "},
 		"property escaped":    {vso.SetVariable("a];b=%\r\n", ""), "##vso[task.setvariable variable=a%5D%3Bb=%AZP25%0D%0A;isoutput=true]"},
 		"property empty":      {vso.SetVariable("", "x"), "##vso[task.setvariable isoutput=true]x"},
-		"summary":             {vso.UploadSummary(`C:\agent\_temp\summary.md`), `##vso[task.uploadsummary]C:\agent\_temp\summary.md`},
+		"summary":             {vso.AddSummary("dev - web", `C:\agent\_temp\summary.md`), `##vso[task.addattachment type=Distributedtask.Core.Summary;name=dev - web]C:\agent\_temp\summary.md`},
 		"debug":               {vso.Debug("polling"), "##vso[task.debug]polling"},
 		"message cleaned":     {vso.LogIssue(vso.Error, "said ##vso[task.complete]"), "##vso[task.logissue type=error]said **vso[task.complete]"},
 		"no command":          {vso.Command{}, ""},

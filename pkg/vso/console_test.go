@@ -22,9 +22,9 @@ func TestConsoleWritesWholeLines(t *testing.T) {
 	c := vso.NewConsole(&w)
 	c.Print("one\r\ntwo ##vso[a.b]\n")
 	c.Print("")
-	c.Send(vso.Debug("three"), vso.Command{}, vso.UploadSummary("four"))
+	c.Send(vso.Debug("three"), vso.Command{}, vso.SetVariable("a", "four"))
 
-	want := []string{"one\n", "two **vso[a.b]\n", "\n", "##vso[task.debug]three\n", "##vso[task.uploadsummary]four\n"}
+	want := []string{"one\n", "two **vso[a.b]\n", "\n", "##vso[task.debug]three\n", "##vso[task.setvariable variable=a;isoutput=true]four\n"}
 	if strings.Join(w.lines, "|") != strings.Join(want, "|") {
 		t.Errorf("got %q\nwant %q", w.lines, want)
 	}
