@@ -1,12 +1,14 @@
 // Shows "go test -json" as go test itself shows it, and ends with the tests that were skipped, each with its reason, and the
-// count of all. Usage: go test -json ./... | node gotest.js
+// count of all. A test that several runs play counts once: as failed when it failed in one, as skipped when none played it.
+// Usage: go test -json ./... | node gotest.js
 'use strict';
 
 const seen = new Map(); // output of a test that is not over, by package and name
-const skipped = [];
+const results = new Map(); // pass, fail or skip, by package and name
+const skipped = new Map(); // the reason, by package and name
 const shuffles = new Map(); // by package
 const failing = new Set(); // packages with a failed test
-const count = { pass: 0, fail: 0, skip: 0 };
+const rank = { skip: 0, pass: 1, fail: 2 };
 
 function event({ Action: action, Package: pkg, Test: test, Output: text = '' }) {
   if (!test) {
@@ -18,15 +20,15 @@ function event({ Action: action, Package: pkg, Test: test, Output: text = '' }) 
     if (!text.startsWith('=== ')) seen.set(id, (seen.get(id) ?? '') + text);
     return;
   }
-  if (!(action in count)) return;
-  count[action]++;
+  if (!(action in rank)) return;
+  if (!(rank[results.get(id)] >= rank[action])) results.set(id, action);
   const output = seen.get(id) ?? '';
   seen.delete(id);
   if (action === 'fail') {
     failing.add(pkg);
     process.stdout.write(output);
   }
-  if (action === 'skip') skipped.push(`  ${id}: ${output.replace(/^\s*--- SKIP.*$/gm, '').replace(/\s+/g, ' ').trim()}`);
+  if (action === 'skip') skipped.set(id, output.replace(/^\s*--- SKIP.*$/gm, '').replace(/\s+/g, ' ').trim());
 }
 
 // ofPackage takes what is said of a whole package, or of its build.
@@ -37,14 +39,21 @@ function ofPackage(action, pkg, text) {
     process.stdout.write(text);
   }
   if (action !== 'fail') return;
+  for (const [id, output] of seen) { // of tests that did not end: with the stacks where the time was up, or of a panic
+    if (!id.startsWith(`${pkg} `)) continue;
+    process.stdout.write(output);
+    seen.delete(id);
+  }
   process.stdout.write(shuffles.get(pkg) ?? '');
-  if (!failing.has(pkg)) count.fail++; // it was not built, or broke outside its tests
+  if (!failing.has(pkg)) results.set(pkg, 'fail'); // it was not built, or broke outside its tests
 }
 
 require('readline').createInterface({ input: process.stdin }).on('line', (line) => {
   if (line.startsWith('{')) event(JSON.parse(line));
   else console.log(line);
 }).on('close', () => {
-  if (skipped.length > 0) console.log(`\nSkipped:\n${skipped.sort().join('\n')}`);
-  console.log(`\n${count.pass} passed, ${count.fail} failed, ${count.skip} skipped`);
+  const ids = (result) => [...results].filter(([, r]) => r === result).map(([id]) => id).sort();
+  const never = ids('skip');
+  if (never.length > 0) console.log(`\nSkipped:\n${never.map((id) => `  ${id}: ${skipped.get(id)}`).join('\n')}`);
+  console.log(`\n${ids('pass').length} passed, ${ids('fail').length} failed, ${never.length} skipped`);
 });

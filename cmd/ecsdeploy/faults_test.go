@@ -270,9 +270,6 @@ func (c faultCell) play(t *testing.T, archive *txtar.Archive, undisturbed perfor
 func TestFaults(t *testing.T) {
 	const document = "../../docs/faults.md"
 	clearAWS(t)
-	if testing.Short() {
-		t.Skip("plays whole runs")
-	}
 	written, err := os.ReadFile(document)
 	if err != nil {
 		t.Fatal(err)
@@ -296,7 +293,7 @@ func TestFaults(t *testing.T) {
 		}
 		if !*allFaults {
 			random.Shuffle(len(cells), func(i, j int) { cells[i], cells[j] = cells[j], cells[i] })
-			cells = cells[:min(len(cells), *sample)]
+			cells = cells[:min(len(cells), sampled())]
 		}
 		rows := map[string]map[string]string{}
 		for _, c := range cells {

@@ -122,34 +122,6 @@ func granted(archive *txtar.Archive, documents map[string]string) []string {
 	return all
 }
 
-// TestDocumentedPolicies: every transcript runs as recorded with no more than the
-// documented policy of its command.
-func TestDocumentedPolicies(t *testing.T) {
-	clearAWS(t)
-	documents := documented(t)
-	files, err := filepath.Glob("testdata/*.txtar")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, file := range files {
-		if name := filepath.Base(file); name == "verify-permissions.txtar" || name == "verify-wrong.txtar" || name == "verify-register-only.txtar" {
-			continue // they are about an identity that lacks permissions, or about other roles
-		}
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
-			archive, err := txtar.ParseFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if *update {
-				t.Skip("the transcripts are being written")
-			}
-			synctest.Test(t, func(t *testing.T) {
-				playAs(t, archive, func(w *world) { w.restrict(t, archive, granted(archive, documents)...) })
-			})
-		})
-	}
-}
-
 // dispensable reports whether the table "Without these actions" says that a command
 // can do without an action: of every command, or of those that its row names after in;
 // and whether it says that the log tells.
@@ -191,42 +163,25 @@ busy 17
 // implied are the actions that AWS checks as part of another call.
 var implied = map[string]string{"ecs:RegisterTaskDefinition": "iam:PassRole ecs:TagResource"}
 
-// TestMissingAction takes each action of each policy away: the run fails and names the
+// checkMissingActions takes each action of each policy away: the run fails and names the
 // action, the resource and the statement to add; or, where the table says that it can
 // do without, it ends as it would, and the log says what is missing. An action without
-// which no run changes is one too many.
-func TestMissingAction(t *testing.T) {
-	clearAWS(t)
-	if testing.Short() {
-		t.Skip("plays whole runs")
-	}
+// which no run changes is one too many. One in ten is taken away, with "-faults" every one.
+func checkMissingActions(t *testing.T, archives map[string]*txtar.Archive, called map[string][]string) {
 	documents := documented(t)
-	files, err := filepath.Glob("testdata/*.txtar")
-	if err != nil {
-		t.Fatal(err)
-	}
-	archives := map[string]*txtar.Archive{"new repository": txtar.Parse([]byte(newRepository)), "current image, busy": txtar.Parse([]byte(currentWhileBusy))}
-	for _, file := range files {
-		archive, err := txtar.ParseFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if fails := strings.Contains(section(archive, "script"), "cancel "); !fails {
-			archives[strings.TrimSuffix(filepath.Base(file), ".txtar")] = archive
-		}
-	}
 	users := map[string][]string{} // the transcripts that use an action of a policy, by "policy action"
 	for _, name := range slices.Sorted(maps.Keys(archives)) {
+		if strings.Contains(section(archives[name], "script"), "cancel ") {
+			continue // how these end is not the policy's doing
+		}
 		command, addition, _ := strings.Cut(policyName(archives[name]), " with ")
-		synctest.Test(t, func(t *testing.T) {
-			for _, action := range actions(t, archives[name]) {
-				for _, action := range append(strings.Fields(implied[action]), action) {
-					for _, policy := range []string{command, addition} {
-						users[policy+" "+action] = append(users[policy+" "+action], name)
-					}
+		for _, action := range called[name] {
+			for _, action := range append(strings.Fields(implied[action]), action) {
+				for _, policy := range []string{command, addition} {
+					users[policy+" "+action] = append(users[policy+" "+action], name)
 				}
 			}
-		})
+		}
 	}
 	random, cells := rand.New(rand.NewPCG(*seed, 9)), 0
 	for _, policy := range slices.Sorted(maps.Keys(policies(t))) {
@@ -263,7 +218,7 @@ func TestMissingAction(t *testing.T) {
 func unused(policy, action string) bool {
 	after := []string{"logs:GetLogEvents", "elasticloadbalancing:DescribeTargetHealth", "ecs:StopServiceDeployment"}
 	switch policy {
-	case "deploy", "placeholder": // the actions of rollout and push, see TestPermissions
+	case "deploy", "placeholder": // the actions of rollout and push, see checkPolicies
 		return true
 	case "rollback", "resume":
 		return slices.Contains(after, action) || action == "iam:PassRole" || action == "ecs:ListServiceDeployments"

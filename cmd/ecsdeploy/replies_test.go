@@ -218,13 +218,18 @@ func (m mutant) meddle(operation string) func(exchange) (*http.Response, error) 
 // replies, the rollback happens.
 var explains = regexp.MustCompile(`^(logs|elasticloadbalancing|registry):|:(ListTasks|DescribeTasks)#`)
 
+// sampled is how many cases of each drama are played: one with -short.
+func sampled() int {
+	if testing.Short() {
+		return 1
+	}
+	return *sample
+}
+
 // TestReplies plays a sample of all changed replies: some seconds of them, or with
 // "-replies" every one, which takes an hour or two.
 func TestReplies(t *testing.T) {
 	clearAWS(t)
-	if testing.Short() {
-		t.Skip("plays whole runs")
-	}
 	wanted := regexp.MustCompile(*oneReply)
 	random := rand.New(rand.NewPCG(*seed, 3))
 	total, played, green := 0, 0, 0
@@ -249,7 +254,7 @@ func TestReplies(t *testing.T) {
 		}
 		if !*allReplies {
 			random.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
-			all = all[:min(len(all), *sample)]
+			all = all[:min(len(all), sampled())]
 		}
 		for _, m := range all {
 			played++

@@ -35,29 +35,65 @@ import (
 
 var update = flag.Bool("update", false, "write the logs and summaries of the transcripts anew")
 
+// TestTranscripts plays every transcript, and each with no more than the documented
+// policy of its command. What the runs called is then held against the policies: none
+// allows more, and without any of its actions a run ends as docs/permissions.md says.
+// With -short, as under the race detector, a quarter of the transcripts is played.
 func TestTranscripts(t *testing.T) {
 	clearAWS(t)
-	files, err := filepath.Glob("testdata/*.txtar")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no transcripts: %v", err)
-	}
-	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
-			archive, err := txtar.ParseFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
+	archives, documents := transcripts(t), documented(t)
+	called := map[string][]string{} // the IAM actions by transcript
+	for i, name := range slices.Sorted(maps.Keys(archives)) {
+		if testing.Short() && !*update && i%4 != 0 {
+			continue
+		}
+		t.Run(name, func(t *testing.T) {
+			archive := archives[name]
 			if len(bytes.TrimSpace(archive.Comment)) == 0 {
-				t.Errorf("%s does not say why it exists", file)
+				t.Errorf("%s does not say why it exists", name)
 			}
-			synctest.Test(t, func(t *testing.T) { play(t, archive) })
+			synctest.Test(t, func(t *testing.T) {
+				called[name] = play(t, archive, func(w *world) {
+					if !*update && !unrestricted[name] {
+						w.restrict(t, archive, granted(archive, documents)...)
+					}
+				})
+			})
 			if *update {
-				if err := os.WriteFile(file, txtar.Format(archive), 0o644); err != nil {
+				if err := os.WriteFile(filepath.Join("testdata", name+".txtar"), txtar.Format(archive), 0o644); err != nil {
 					t.Fatal(err)
 				}
 			}
 		})
 	}
+	if len(called) < len(archives) {
+		return // a part was asked for
+	}
+	for name, text := range map[string]string{"new repository": newRepository, "current image, busy": currentWhileBusy} {
+		archives[name] = txtar.Parse([]byte(text))
+		synctest.Test(t, func(t *testing.T) { called[name] = actions(t, archives[name]) })
+	}
+	t.Run("policies", func(t *testing.T) { checkPolicies(t, archives, called) })
+	t.Run("missing actions", func(t *testing.T) { checkMissingActions(t, archives, called) })
+}
+
+// unrestricted are about an identity that lacks permissions, or about other roles.
+var unrestricted = map[string]bool{"verify-permissions": true, "verify-wrong": true, "verify-register-only": true}
+
+// transcripts are the files of testdata by their names.
+func transcripts(t *testing.T) map[string]*txtar.Archive {
+	t.Helper()
+	files, err := filepath.Glob("testdata/*.txtar")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no transcripts: %v", err)
+	}
+	all := map[string]*txtar.Archive{}
+	for _, file := range files {
+		if all[strings.TrimSuffix(filepath.Base(file), ".txtar")], err = txtar.ParseFile(file); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return all
 }
 
 // clearAWS hides the settings of the machine that the SDK reads by itself: what
@@ -76,15 +112,7 @@ func clearAWS(t *testing.T) {
 // TestEveryScenarioHasATranscript: whoever adds a scenario shows how it is told.
 func TestEveryScenarioHasATranscript(t *testing.T) {
 	played := map[string]bool{"complete": true} // the default of a script without a scenario
-	files, err := filepath.Glob("testdata/*.txtar")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, file := range files {
-		archive, err := txtar.ParseFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
+	for _, archive := range transcripts(t) {
 		for line := range strings.Lines(section(archive, "script")) {
 			if name, ok := strings.CutPrefix(strings.TrimSpace(line), "scenario "); ok {
 				played[name] = true
@@ -99,11 +127,9 @@ func TestEveryScenarioHasATranscript(t *testing.T) {
 }
 
 // play runs one transcript, and compares or (with -update) replaces what came of it.
-func play(t *testing.T, archive *txtar.Archive) { playAs(t, archive, func(*world) {}) }
-
-// playAs is play for an identity that restrict makes of the run's, once everything
-// is as the script wants it.
-func playAs(t *testing.T, archive *txtar.Archive, restrict func(*world)) {
+// The identity of the runs is restricted once everything is as the script wants it.
+// It returns the IAM actions of the calls that the runs made.
+func play(t *testing.T, archive *txtar.Archive, restrict func(*world)) []string {
 	w := newWorld(t)
 	time.Sleep(10 * time.Minute) // the service has long been stable
 	ctx, cancel := context.WithCancel(t.Context())
@@ -131,6 +157,8 @@ func playAs(t *testing.T, archive *txtar.Archive, restrict func(*world)) {
 	}
 
 	restrict(w)
+	synctest.Wait() // a request is noted after it was answered
+	before := len(w.Requests())
 	var log bytes.Buffer
 	var temps []string // one for each run, as for each job
 	for range runs {
@@ -158,12 +186,13 @@ func playAs(t *testing.T, archive *txtar.Archive, restrict func(*world)) {
 	}
 	compare(t, archive, "log", text)
 	if untimed {
-		return
+		return w.actions(before)
 	}
 	files := left(t, temps)
 	for _, name := range slices.Sorted(maps.Keys(files)) {
 		compare(t, archive, name, named(strings.ReplaceAll(files[name], w.directory, "DIR")))
 	}
+	return w.actions(before)
 }
 
 // left is what the runs left in their temporary directories: the summaries as

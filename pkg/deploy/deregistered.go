@@ -30,19 +30,16 @@ const (
 	neverWell   = "no deployment of it to this service has succeeded"
 )
 
-// active reports whether a deployment of a revision can be started.
-func active(d taskdef.Definition) bool { return d.Status() == "ACTIVE" || d.Status() == "" }
-
 // standing returns the ARN of a revision that can be deployed: the given one, or
 // where it was deregistered an active revision that is equal, which is registered
 // now if there is none. A revision that cannot be read is left to ECS to judge.
 func (d *Deployer) standing(ctx context.Context, s Service, arn string) (string, error) {
 	definition, err := d.ECS.Fresh(ctx, arn)
-	if err != nil || active(definition) {
+	if err != nil || !definition.Deregistered() {
 		return arn, ctx.Err()
 	}
 	copied, err := d.ECS.Fresh(ctx, definition.Family())
-	if err != nil || !active(copied) || !sameOrigin(copied, definition) || !taskdef.Equal(copied, definition) {
+	if err != nil || copied.Deregistered() || !sameOrigin(copied, definition) || !taskdef.Equal(copied, definition) {
 		copied, err = d.ECS.Register(ctx, definition)
 	}
 	if ecs.TaggingDenied(err) {

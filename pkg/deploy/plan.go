@@ -358,7 +358,7 @@ func (p *Plan) revise(s ServicePlan, c Candidate) (taskdef.Definition, error) {
 // running a step again registers nothing twice.
 func (s ServicePlan) Registered() string {
 	for _, k := range s.Known {
-		if (k.Status() == "ACTIVE" || k.Status() == "") && taskdef.Equal(k, s.Target) {
+		if !k.Deregistered() && taskdef.Equal(k, s.Target) {
 			return k.ARN()
 		}
 	}

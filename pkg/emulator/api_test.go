@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -158,6 +159,7 @@ func TestRequests(t *testing.T) {
 		}
 		w.update(force)
 		w.push("1", ecrroom.Platform{OS: "linux", Architecture: "amd64"})
+		synctest.Wait() // a request is noted after it was answered
 		var got []string
 		for _, r := range w.Requests() {
 			if !slices.Contains(got, r.Service+":"+r.Operation) {

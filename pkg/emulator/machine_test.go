@@ -78,7 +78,7 @@ func TestRollingBounds(t *testing.T) {
 // TestStateDoesNotDependOnLooking compares a rollout that is looked at every few seconds with one that is looked at once.
 func TestStateDoesNotDependOnLooking(t *testing.T) {
 	t.Parallel()
-	for _, s := range Scenarios() {
+	for _, s := range sampled(Scenarios()) {
 		if s.ThrottleEvery > 0 {
 			continue // looking more often is throttled more often
 		}

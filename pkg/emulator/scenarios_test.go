@@ -105,7 +105,7 @@ func TestScenarios(t *testing.T) {
 	}
 	tests["spot"] = want{status: "SUCCESSFUL", primary: "COMPLETED", on: 2, within: [2]time.Duration{time.Minute, 4 * time.Minute},
 		stopped: "Your Spot Task was interrupted.", code: "SpotInterruption"}
-	for _, scenario := range Scenarios() {
+	for _, scenario := range sampled(Scenarios()) {
 		want, ok := tests[scenario.Name]
 		if _, strict := strictScenarios[scenario.Name]; !ok && strict {
 			continue // TestStrictScenarios has it
@@ -253,6 +253,16 @@ func TestThrottled(t *testing.T) {
 			must(w.ecs.ListClusters(w.ctx, &ecs.ListClustersInput{}))(w)
 		}
 	})
+}
+
+// sampled is every scenario, and with -short, as under the race detector, one in four.
+func sampled(all []Scenario) (some []Scenario) {
+	for i, s := range all {
+		if !testing.Short() || i%4 == 0 {
+			some = append(some, s)
+		}
+	}
+	return some
 }
 
 func TestParseScenario(t *testing.T) {

@@ -62,7 +62,7 @@ type Lineage struct {
 // Trace finds what the next revision of a family is made from. The revisions are
 // given newest first.
 //
-// A revision of infrastructure that is not ACTIVE counts only where no other
+// A revision of infrastructure that was deregistered counts only where no other
 // does: CloudFormation deregisters what it takes back. A revision of a pipeline
 // counts when its deployment succeeded or when that is not known, be it
 // registered still or not.
@@ -72,14 +72,13 @@ func Trace(revisions []Candidate) Lineage {
 	found := func(d Definition) bool { return d.doc.kind != missing }
 	for _, c := range revisions {
 		_, ours := c.Provenance()
-		active := c.Status() == "ACTIVE" || c.Status() == ""
 		switch {
 		case ours && found(l.Ours), !ours && found(l.Infrastructure):
 		case ours && c.Outcome != Succeeded && c.Outcome != Unknown:
 			l.Skipped = append(l.Skipped, Skipped{c.Definition, reasons[c.Outcome]})
 		case ours:
 			l.Ours = c.Definition
-		case active:
+		case !c.Deregistered():
 			l.Infrastructure = c.Definition
 		default:
 			if !found(inactive) {

@@ -43,6 +43,7 @@ func TestTrace(t *testing.T) {
 		"without records":               {[]taskdef.Candidate{ours(2, taskdef.Unknown), infra(1, "ACTIVE")}, "f:1", "f:2", nil},
 		"infrastructure is newer":       {[]taskdef.Candidate{infra(3, "ACTIVE"), ours(2, taskdef.Succeeded), infra(1, "ACTIVE")}, "f:3", "f:2", nil},
 		"infrastructure took it back":   {[]taskdef.Candidate{infra(3, "INACTIVE"), ours(2, taskdef.Succeeded), infra(1, "ACTIVE")}, "f:1", "f:2", []string{"f:3 (it is INACTIVE)"}},
+		"a status that is not known":    {[]taskdef.Candidate{infra(3, "RESTING"), ours(2, taskdef.Succeeded), infra(1, "ACTIVE")}, "f:3", "f:2", nil},
 		"all of them were deregistered": {[]taskdef.Candidate{infra(3, "INACTIVE"), ours(2, taskdef.Succeeded), infra(1, "INACTIVE")}, "f:3", "f:2", []string{"f:1 (it is INACTIVE)"}},
 		"a pipeline alone":              {[]taskdef.Candidate{ours(3, taskdef.Failed), ours(2, taskdef.Succeeded)}, "", "f:2", []string{"f:3 (its deployment failed)"}},
 		"alone, and none succeeded":     {[]taskdef.Candidate{ours(3, taskdef.Failed), ours(2, taskdef.NeverRan)}, "", "f:3", []string{"f:2 (it was never deployed)"}},

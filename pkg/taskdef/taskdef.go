@@ -128,6 +128,13 @@ func (d Definition) Revision() int {
 // Status is ACTIVE, INACTIVE, DELETE_IN_PROGRESS or "" as ECS gave it.
 func (d Definition) Status() string { return d.doc.get("status").str() }
 
+// Deregistered reports whether no deployment of the revision can be started: its
+// status is INACTIVE or DELETE_IN_PROGRESS. A status that is not known is left to ECS
+// to judge (https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_TaskDefinition.html).
+func (d Definition) Deregistered() bool {
+	return d.Status() == "INACTIVE" || d.Status() == "DELETE_IN_PROGRESS"
+}
+
 // NetworkMode is bridge, host, awsvpc, none or "" as given.
 func (d Definition) NetworkMode() string { return d.doc.get("networkMode").str() }
 
