@@ -31,8 +31,8 @@ func newReuseWorld(t *testing.T) *reuseWorld {
 	t.Helper()
 	w := &reuseWorld{testRegistry: newTestRegistry()}
 	w.target = Target{Repository: w.serve(t), Tags: []string{"base"}}
-	shared := [][]byte{rawLayer(t, 1, 300_000), rawLayer(t, 2, 70_000)}
-	base := newSample(t, amd64, shared[0], shared[1], rawLayer(t, 3, 50_000))
+	shared := [][]byte{rawLayer(t, 1, 60_000), rawLayer(t, 2, 30_000)}
+	base := newSample(t, amd64, shared[0], shared[1], rawLayer(t, 3, 20_000))
 	f := layoutFiles{}
 	root := f.manifest(t, base, false)
 	root.Platform = &v1.Platform{OS: "linux", Architecture: "amd64"}
@@ -43,7 +43,7 @@ func newReuseWorld(t *testing.T) *reuseWorld {
 		t.Fatal(err)
 	}
 	w.stored = layersOf(t, w.target.Repository+"@"+root.Digest.String())
-	w.next = newSample(t, amd64, shared[0], shared[1], rawLayer(t, 4, 50_000))
+	w.next = newSample(t, amd64, shared[0], shared[1], rawLayer(t, 4, 20_000))
 	w.path = write(t, "a.tar", docker20(t, w.next))
 	w.target.Tags = []string{"next"}
 	w.take()
