@@ -147,6 +147,13 @@ func (g *testRegistry) take() []string {
 	return r
 }
 
+// received is how many bytes of blobs have arrived since take was called.
+func (g *testRegistry) received() int64 {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.bodies
+}
+
 func (g *testRegistry) count(kind string) int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
