@@ -62,13 +62,26 @@ func rawLayer(t testing.TB, seed byte, size int) []byte {
 	return tarOf(t, tarEntry{name: fmt.Sprintf("file%d", seed), data: data})
 }
 
-// big is the size of a layer that is larger than leadSize when it is compressed.
-const big = leadSize * 3 / 2
+// big is the size of a layer of more than one block that is larger than smallLead
+// when it is compressed. Real sizes take most of the tests' time: only
+// TestPushLargeLayer has them.
+const (
+	big       = gzipBlock + 20_000
+	smallLead = 64 << 10
+)
 
-func gzipped(t testing.TB, b []byte) []byte {
+func gzipped(t testing.TB, b []byte) []byte { return gzippedAt(t, b, gzip.DefaultCompression) }
+
+// barelyGzipped is gzip in which all is stored as it is, which costs next to nothing.
+func barelyGzipped(t testing.TB, b []byte) []byte { return gzippedAt(t, b, gzip.NoCompression) }
+
+func gzippedAt(t testing.TB, b []byte, level int) []byte {
 	t.Helper()
 	var out bytes.Buffer
-	w := gzip.NewWriter(&out)
+	w, err := gzip.NewWriterLevel(&out, level)
+	if err != nil {
+		t.Fatal(err)
+	}
 	if _, err := w.Write(b); err != nil {
 		t.Fatal(err)
 	}

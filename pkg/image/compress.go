@@ -146,6 +146,7 @@ type compressor struct {
 	coders  free[coder]
 	blocks  free[block]
 	leads   free[bytes.Buffer]
+	lead    int64 // bytes of a layer that are waited for before its upload starts
 
 	mu      sync.Mutex
 	busy    int
@@ -156,7 +157,7 @@ func newCompressor(to codec) *compressor {
 	return workers(min(runtime.GOMAXPROCS(0), maxWorkers), to)
 }
 
-func workers(n int, to codec) *compressor { return &compressor{codec: to, workers: n} }
+func workers(n int, to codec) *compressor { return &compressor{codec: to, workers: n, lead: leadSize} }
 
 // turn is a block's place in the queue for a worker.
 type turn struct {
@@ -344,12 +345,12 @@ func (c *compressor) empty() *block {
 // little.
 func (c *compressor) buffer() []byte { return make([]byte, 0, c.codec.block+c.codec.block>>10) }
 
-// lead returns an empty buffer for the beginning of a compressed layer. It need
-// not grow.
-func (c *compressor) lead() *bytes.Buffer {
+// beginning returns an empty buffer for the beginning of a compressed layer. It
+// need not grow.
+func (c *compressor) beginning() *bytes.Buffer {
 	b := c.leads.get()
 	if b == nil {
-		b = bytes.NewBuffer(make([]byte, 0, leadSize+bytes.MinRead))
+		b = bytes.NewBuffer(make([]byte, 0, c.lead+bytes.MinRead))
 	}
 	b.Reset()
 	return b

@@ -233,7 +233,7 @@ func TestCredentialsNeedTLS(t *testing.T) {
 	})}
 	auth, _ := keys{}.Resolve(nil)
 	m := open(t, write(t, "a.tar", docker20(t, newSample(t, amd64, rawLayer(t, 1, big)))), Options{})
-	if _, err := Push(t.Context(), m, Target{Repository: "to.test/app", Tags: []string{"1"}, Auth: auth, Transport: proxy}, PushOptions{}); err != nil {
+	if _, err := Push(t.Context(), m, Target{Repository: "to.test/app", Tags: []string{"1"}, Auth: auth, Transport: proxy}, PushOptions{lead: smallLead}); err != nil {
 		t.Error(err)
 	}
 }
@@ -300,7 +300,7 @@ func TestCopySilence(t *testing.T) {
 // The target refuses while the source is slow: that is not the source's failure.
 func TestCopyRefusedEarly(t *testing.T) {
 	f := layoutFiles{}
-	f.seal(t, f.manifest(t, newSample(t, amd64, rawLayer(t, 1, big)), false))
+	f.seal(t, f.manifest(t, newSample(t, amd64, rawLayer(t, 1, 500_000)), false))
 	from, to := newTestRegistry(), newTestRegistry()
 	repo := from.serve(t)
 	if _, err := Push(t.Context(), open(t, f.directory(t), Options{}), Target{Repository: repo, Tags: []string{"1"}}, PushOptions{}); err != nil {
@@ -315,7 +315,7 @@ func TestCopyRefusedEarly(t *testing.T) {
 		<-r.Context().Done()
 	}}}
 	to.faults = []fault{{"PUT blobs", 1, func(w http.ResponseWriter, r *http.Request) {
-		if r.ContentLength < 1<<20 { // the config
+		if r.ContentLength < 256<<10 { // the config; of what is smaller, net/http waits for the rest before it answers
 			to.faults[0].times++
 			to.inner.ServeHTTP(w, r)
 			return

@@ -231,7 +231,7 @@ func TestFaults(t *testing.T) {
 				}
 				defer m.Close()
 				start := time.Now()
-				r, err := Push(t.Context(), m, Target{Repository: "registry.test/app", Tags: []string{"1"}, Transport: direct{g}}, PushOptions{})
+				r, err := Push(t.Context(), m, Target{Repository: "registry.test/app", Tags: []string{"1"}, Transport: direct{g}}, PushOptions{lead: smallLead})
 				if took := time.Since(start); took > c.within {
 					t.Errorf("took %s, more than %s", took, c.within)
 				}
@@ -309,7 +309,7 @@ func TestTokenExpires(t *testing.T) {
 	}}}
 	s := newSample(t, amd64, rawLayer(t, 1, big), rawLayer(t, 2, big), rawLayer(t, 3, big))
 	m := open(t, write(t, "a.tar", docker20(t, s)), Options{})
-	r, err := Push(t.Context(), m, Target{Repository: "registry.test/app", Tags: []string{"1"}, Auth: l, Transport: direct{l}}, PushOptions{})
+	r, err := Push(t.Context(), m, Target{Repository: "registry.test/app", Tags: []string{"1"}, Auth: l, Transport: direct{l}}, PushOptions{lead: smallLead})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -357,6 +357,7 @@ func TestProgress(t *testing.T) {
 		var last Progress
 		ticks, layers := 0, 0
 		_, err = Push(t.Context(), m, Target{Repository: "registry.test/app", Tags: []string{"1"}, Transport: direct{g}}, PushOptions{
+			lead:             smallLead,
 			ProgressInterval: 10 * time.Second,
 			Progress: func(p Progress) {
 				if p.Done > p.Total || p.LayersDone > p.Layers {

@@ -75,8 +75,8 @@ func TestNoPlainHTTP(t *testing.T) {
 						t.Errorf("%s, %s: %v", host, what, err)
 					}
 				}
-				if len(n.open) > 0 || len(g.requests) > 0 {
-					t.Errorf("%s, %s: sent in the open: %v, %d requests arrived", host, what, n.open, len(g.requests))
+				if arrived := g.take(); len(n.open) > 0 || len(arrived) > 0 {
+					t.Errorf("%s, %s: sent in the open: %v, %d requests arrived", host, what, n.open, len(arrived))
 				}
 			})
 		}
@@ -310,8 +310,8 @@ func TestForeignBytes(t *testing.T) {
 		if (err == nil) != (what == "the blob") {
 			t.Errorf("%s: %v", what, err)
 		}
-		if err != nil && g.bodies >= int64(len(secret)) {
-			t.Errorf("%d bytes were sent", g.bodies)
+		if n := g.received(); err != nil && n >= int64(len(secret)) {
+			t.Errorf("%d bytes were sent", n)
 		}
 	}
 }

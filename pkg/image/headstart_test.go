@@ -12,7 +12,8 @@ import (
 
 func TestHeadStart(t *testing.T) {
 	f := layoutFiles{}
-	f.seal(t, f.manifest(t, newSample(t, amd64, rawLayer(t, 1, eagerSize*3/2), rawLayer(t, 2, 1000)), false))
+	s := newSample(t, amd64, rawLayer(t, 1, eagerSize), rawLayer(t, 2, 1000))
+	f.seal(t, stored{config: s.config, layers: [][]byte{barelyGzipped(t, s.layers[0]), gzipped(t, s.layers[1])}}.manifest(t, f))
 	dir := f.directory(t)
 	push := func(t *testing.T, g *testRegistry, repo, tag string, o PushOptions) (Result, []string) {
 		t.Helper()

@@ -53,7 +53,7 @@ func TestSumsAreBounded(t *testing.T) {
 			entries = append(entries, tarEntry{name: name, data: largeConfig(i)})
 			manifest = append(manifest, map[string]any{"Config": name, "RepoTags": []string{fmt.Sprintf("app:%d", i)}, "Layers": []string{}})
 		}
-		return write(t, "a.tar.gz", gzipped(t, tarOf(t, append(entries, tarEntry{name: "manifest.json", data: toJSON(t, manifest)})...)))
+		return write(t, "a.tar", tarOf(t, append(entries, tarEntry{name: "manifest.json", data: toJSON(t, manifest)})...))
 	}
 	index := func() string {
 		f := layoutFiles{}
@@ -83,18 +83,19 @@ func TestSumsAreBounded(t *testing.T) {
 		return f.seal(t, stored{config: config}.manifest(t, f)).directory(t)
 	}
 	for what, c := range map[string]struct {
-		path string
-		says string
+		path      string
+		platforms []string
+		says      string
 	}{
-		"configs of an archive": {many(), "16 MiB in all"},
-		"configs of an index":   {index(), "16 MiB in all"},
-		"nested indexes":        {nested(), "nested more than 4 deep"},
-		"layers":                {elements(), "more than 1000 elements"},
-		"diff_ids":              {diffIDs(), "more than 1000 elements"},
+		"configs of an archive": {many(), []string{""}, "16 MiB in all"},
+		"configs of an index":   {index(), []string{"linux/amd64"}, "16 MiB in all"},
+		"nested indexes":        {nested(), []string{"", "linux/amd64"}, "nested more than 4 deep"},
+		"layers":                {elements(), []string{""}, "more than 1000 elements"},
+		"diff_ids":              {diffIDs(), []string{""}, "more than 1000 elements"},
 	} {
 		t.Run(what, func(t *testing.T) {
 			var err error
-			for _, platform := range []string{"", "linux/amd64"} {
+			for _, platform := range c.platforms {
 				memory := grown(func() {
 					var m *Image
 					if m, err = Open(t.Context(), c.path, Options{TempDirectory: t.TempDir(), Platform: platform}); err == nil {
@@ -149,7 +150,7 @@ func TestGzipBomb(t *testing.T) {
 		t.Fatal(err)
 	}
 	zeros := make([]byte, 1<<20)
-	for range 64 {
+	for range 16 {
 		z.Write(zeros)
 	}
 	z.Close()

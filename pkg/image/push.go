@@ -82,6 +82,8 @@ type PushOptions struct {
 	ProgressInterval time.Duration
 	// Logger is told of retries; nil is silent.
 	Logger *slog.Logger
+
+	lead int64 // of layers that are compressed; 0 is leadSize
 }
 
 const defaultStall = time.Minute
@@ -409,6 +411,7 @@ func (p *push) blobs(ctx context.Context, c *content, there *inventory, early *h
 			return nil, err
 		}
 		d := newCompressor(to)
+		d.lead = cmp.Or(p.options.lead, leadSize)
 		for _, l := range u.uploads() {
 			add(l.size, l.diffID, func(ctx context.Context, q *part) (v1.Descriptor, bool, error) {
 				return p.layer(ctx, there, d, u, l, q)

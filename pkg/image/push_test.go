@@ -77,7 +77,7 @@ func TestPushEveryFormat(t *testing.T) {
 			if d.Kind != c.kind || d.ImageID != s.id() || d.Digest != c.digest || !slices.Equal(d.Platforms, []Platform{amd64}) {
 				t.Errorf("describe: %+v", d)
 			}
-			r, err := Push(t.Context(), m, Target{Repository: repo, Tags: []string{"7", "build-7"}}, PushOptions{})
+			r, err := Push(t.Context(), m, Target{Repository: repo, Tags: []string{"7", "build-7"}}, PushOptions{lead: smallLead})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -100,6 +100,24 @@ func TestPushEveryFormat(t *testing.T) {
 	}
 	if len(built) != 1 {
 		t.Errorf("archives of one image became manifests with different digests: %v", built)
+	}
+}
+
+// Layers of a size as they have in the field, compressed on the way.
+func TestPushLargeLayer(t *testing.T) {
+	s := newSample(t, amd64, rawLayer(t, 1, leadSize*3/2))
+	for _, compression := range []Compression{Gzip, Zstd} {
+		g := newTestRegistry()
+		r, err := Push(t.Context(), open(t, write(t, "a.tar", docker20(t, s)), Options{}), Target{Repository: g.serve(t), Tags: []string{"1"}}, PushOptions{Compression: compression})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := g.count("PATCH blobs"); n != 1 {
+			t.Errorf("%s: %d layers were sent while they were compressed, want 1", compression, n)
+		}
+		if _, id := pull(t, r.URI); id != s.id() {
+			t.Errorf("%s: image ID %s, want %s", compression, id, s.id())
+		}
 	}
 }
 
@@ -264,7 +282,7 @@ func TestPushZstd(t *testing.T) {
 			repo := newTestRegistry().serve(t)
 			var log bytes.Buffer
 			r, err := Push(t.Context(), open(t, c.path, Options{}), Target{Repository: repo, Tags: []string{"7"}},
-				PushOptions{Compression: Zstd, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+				PushOptions{lead: smallLead, Compression: Zstd, Logger: slog.New(slog.NewTextHandler(&log, nil))})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -304,13 +322,13 @@ func TestPushAgain(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			g := newTestRegistry()
 			target := Target{Repository: g.serve(t), Tags: []string{"1"}, Immutable: func(string) bool { return true }}
-			first, err := Push(t.Context(), open(t, path, Options{}), target, PushOptions{})
+			first, err := Push(t.Context(), open(t, path, Options{}), target, PushOptions{lead: smallLead})
 			if err != nil {
 				t.Fatal(err)
 			}
 
 			g.take()
-			again, err := Push(t.Context(), open(t, path, Options{}), target, PushOptions{})
+			again, err := Push(t.Context(), open(t, path, Options{}), target, PushOptions{lead: smallLead})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -323,7 +341,7 @@ func TestPushAgain(t *testing.T) {
 
 			// Another tag for the same image needs the manifest alone.
 			target.Tags = []string{"1", "2"}
-			more, err := Push(t.Context(), open(t, path, Options{}), target, PushOptions{})
+			more, err := Push(t.Context(), open(t, path, Options{}), target, PushOptions{lead: smallLead})
 			if err != nil || more.AlreadyThere || more.Digest != first.Digest {
 				t.Errorf("another tag: %+v %v", more, err)
 			}
@@ -430,7 +448,7 @@ func TestPushDamagedLayer(t *testing.T) {
 	bad[len(bad)/2] ^= 1
 	g := newTestRegistry()
 	repo := g.serve(t)
-	_, err := Push(t.Context(), open(t, write(t, "a.tar", docker20(t, sample{s.config, [][]byte{bad}, s.tags})), Options{}), Target{Repository: repo, Tags: []string{"1"}}, PushOptions{})
+	_, err := Push(t.Context(), open(t, write(t, "a.tar", docker20(t, sample{s.config, [][]byte{bad}, s.tags})), Options{}), Target{Repository: repo, Tags: []string{"1"}}, PushOptions{lead: smallLead})
 	if err == nil || !strings.Contains(err.Error(), "layer 1 of 1") {
 		t.Errorf("raw: %v", err)
 	}
@@ -443,7 +461,7 @@ func TestPushDamagedLayer(t *testing.T) {
 			f[name] = b
 		}
 	}
-	_, err = Push(t.Context(), open(t, f.seal(t, root).directory(t), Options{}), Target{Repository: repo, Tags: []string{"1"}}, PushOptions{})
+	_, err = Push(t.Context(), open(t, f.seal(t, root).directory(t), Options{}), Target{Repository: repo, Tags: []string{"1"}}, PushOptions{lead: smallLead})
 	if err == nil || !strings.Contains(err.Error(), "digest mismatch") && !strings.Contains(err.Error(), "cannot be unpacked") {
 		t.Errorf("compressed: %v", err)
 	}
@@ -469,7 +487,7 @@ func TestPushCancelled(t *testing.T) {
 	g := newTestRegistry()
 	g.faults = []fault{{match: "PATCH", times: 1, do: answer(503, "", "")}}
 	_, err := Push(ctx, open(t, write(t, "a.tar", docker20(t, s)), Options{}), Target{Repository: g.serve(t), Tags: []string{"1"}},
-		PushOptions{Progress: func(Progress) { cancel(stop) }})
+		PushOptions{lead: smallLead, Progress: func(Progress) { cancel(stop) }})
 	if !errors.Is(err, stop) {
 		t.Errorf("%v", err)
 	}

@@ -83,9 +83,21 @@ func (g *testRegistry) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if strings.HasSuffix(kind, " blobs") {
-		r.Body = &countedBody{r.Body, g}
+		g.receive(r)
 	}
 	g.inner.ServeHTTP(w, r)
+}
+
+// receive reads the whole body before the registry sees the request. The library's
+// registry holds its lock while it reads an upload, so that a slow one would keep
+// all others from being answered; and since nothing but a lock is waited for then,
+// synctest's time would stand still for good.
+func (g *testRegistry) receive(r *http.Request) {
+	raw, err := io.ReadAll(&countedBody{r.Body, g})
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	r.Body = io.NopCloser(bytes.NewReader(raw))
 }
 
 // without answers as a registry that has lost some blobs; one that is uploaded
@@ -133,6 +145,13 @@ func (g *testRegistry) take() []string {
 	r := g.requests
 	g.requests, g.bodies = nil, 0
 	return r
+}
+
+// received is how many bytes of blobs have arrived since take was called.
+func (g *testRegistry) received() int64 {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.bodies
 }
 
 func (g *testRegistry) count(kind string) int {
@@ -318,4 +337,33 @@ func as[T error](err error) (T, bool) {
 	var e T
 	ok := errors.As(err, &e)
 	return e, ok
+}
+
+// The stand-in takes uploads side by side, as registries do: one that does not come to
+// its end keeps no other waiting.
+func TestUploadsSideBySide(t *testing.T) {
+	g := newTestRegistry()
+	put := func(body io.Reader, of []byte) error {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPut, "/v2/app/blobs/uploads/"+digestOf(of).Hex+"?digest="+digestOf(of).String(), body)
+		w := httptest.NewRecorder()
+		g.ServeHTTP(w, r)
+		if w.Code != http.StatusCreated {
+			return fmt.Errorf("answered %d", w.Code)
+		}
+		return nil
+	}
+	slow, fast := []byte("slow"), []byte("fast")
+	arriving, sending := io.Pipe()
+	ended := make(chan error, 1)
+	go func() { ended <- put(arriving, slow) }()
+	if _, err := sending.Write(slow); err != nil { // the upload has begun
+		t.Fatal(err)
+	}
+	if err := put(bytes.NewReader(fast), fast); err != nil {
+		t.Error(err)
+	}
+	sending.Close()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
 }

@@ -357,9 +357,9 @@ func (c *client) uploadRaw(ctx context.Context, d *compressor, l layer, p *part)
 		z := d.compress(raw, l.size, l.diffID, p.read)
 		defer z.Close()
 
-		lead := d.lead()
+		lead := d.beginning()
 		defer d.leads.put(lead)
-		if _, err := io.CopyN(lead, z, leadSize); err == io.EOF {
+		if _, err := io.CopyN(lead, z, d.lead); err == io.EOF {
 			b := blob{desc: v1.Descriptor{MediaType: d.codec.mediaType, Digest: digestOf(lead.Bytes()), Size: int64(lead.Len())}, open: bytesOpener(lead.Bytes())}
 			desc = b.desc
 			reused, err = c.uploadBlob(ctx, b, false, nil, func() {}, p.sent)
