@@ -36,7 +36,7 @@ func TestCalls(t *testing.T) {
 	} {
 		t.Run(fmt.Sprintf("%d services, one family %v", tt.services, tt.shared), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				a := newAccount(t, rand.New(rand.NewPCG(1, 1)), "1", "2", "3")
+				a := newAccount(t, newStudio(t), rand.New(rand.NewPCG(1, 1)), "1", "2", "3")
 				defer a.Emulator.Close()
 				r := deploy.Request{
 					Rollout: true, Wait: true, Timeout: 30 * time.Minute, WhenBusy: deploy.Wait, MaxFailedTasks: 3, RollbackOnFailure: true,
@@ -48,7 +48,7 @@ func TestCalls(t *testing.T) {
 					if !tt.shared {
 						revision = a.define("app-"+name, "1")
 					}
-					a.serve(name, revision)
+					a.serve(name, revision, nil)
 					r.Services = append(r.Services, deploy.Service{Cluster: simCluster, Name: name})
 				}
 				a.settle()

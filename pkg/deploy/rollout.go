@@ -187,6 +187,7 @@ func (d *Deployer) followAll(ctx context.Context, r Request, l limit, all []move
 		}
 		return nil
 	})
+	d.followPaused(ctx, r, l, all, endings)
 	if ctx.Err() != nil {
 		err := interruptions(endings)
 		if err == nil { // all watches had ended
@@ -198,6 +199,24 @@ func (d *Deployer) followAll(ctx context.Context, r Request, l limit, all []move
 	broken := d.concludeAll(ctx, r, l, all, endings)
 	d.addresses(ctx, all, endings)
 	return results(all, endings), broken
+}
+
+// followPaused looks again at the deployments that were paused when their watch ended,
+// where others were followed for longer: one may have been answered meanwhile, or its
+// time may have passed. It is then followed to its end.
+func (d *Deployer) followPaused(ctx context.Context, r Request, l limit, all []moved, endings []ending) {
+	if len(all) == 1 {
+		return
+	}
+	_ = each(all, func(i int, m moved) error {
+		if endings[i].verdict.Outcome == rollout.Paused && ctx.Err() == nil {
+			endings[i] = d.examine(ctx, m, d.followSafely(ctx, r, l, m, func(rollout.Counts) {}))
+			if endings[i].verdict.Outcome.Good() && ctx.Err() == nil {
+				endings[i] = d.verify(ctx, m, endings[i])
+			}
+		}
+		return nil
+	})
 }
 
 // interruptions are the errors for which watches ended, but for those of siblings.

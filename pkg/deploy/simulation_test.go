@@ -13,6 +13,8 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"os"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -24,220 +26,14 @@ import (
 	"ecsdeploy/pkg/deploy"
 	"ecsdeploy/pkg/emulator"
 	"ecsdeploy/pkg/rollout"
-	"ecsdeploy/pkg/taskdef"
 )
 
 var (
 	seedsFlag = flag.Int("seeds", 200, "how many worlds the simulation plays")
 	seedFlag  = flag.Uint64("seed", 0, "the first seed of the simulation; with -seeds 1 its timeline is printed")
+	mostFlag  = flag.Int("violations", 20, "after how many worlds with a violation the simulation ends")
+	fileFlag  = flag.String("progress", "", "file to which the simulation appends its progress, and each violation as it is found")
 )
-
-// command is what is simulated.
-type command string
-
-const (
-	rollOut  command = "rollout"
-	release  command = "deploy"
-	rollBack command = "rollback"
-	goOn     command = "resume"
-)
-
-// world is what a seed draws.
-type world struct {
-	seed      uint64
-	command   command
-	request   deploy.Request
-	action    rollout.Action // of resume
-	services  []string
-	shared    bool // the services share a family
-	scenarios []string
-	before    string // what is under way when the run begins
-	behaviour emulator.Behaviour
-	denied    []string // operations
-	deeds     []deed
-	faults    []trouble
-	cancel    *moment
-}
-
-// moment is the boundary of a call, or a time of the run where operation is empty.
-type moment struct {
-	operation string
-	number    int
-	after     bool // the call has been acted on, and its answer is on its way
-	at        time.Duration
-}
-
-func (m moment) String() string {
-	if m.operation == "" {
-		return "after " + m.at.String()
-	}
-	side := "before"
-	if m.after {
-		side = "after"
-	}
-	return fmt.Sprintf("%s %s %d", side, m.operation, m.number)
-}
-
-// deed is what ECS or somebody else does to a service at some moment.
-type deed struct {
-	moment
-	service int
-	name    string
-}
-
-// trouble is what befalls calls of one operation.
-type trouble struct {
-	operation    string
-	number, long int
-	name         string
-	fate         fate
-}
-
-// deeds are what may be done to a service.
-var deeds = map[string]func(emulator.Outsider) bool{
-	"breaker": emulator.Outsider.TripBreaker,
-	"alarm":   func(o emulator.Outsider) bool { return o.RaiseAlarm(emulator.DemoAlarm) },
-	"deploy":  emulator.Outsider.Deploy,
-	"force":   emulator.Outsider.Force,
-	"stop":    emulator.Outsider.Stop,
-	"scale":   func(o emulator.Outsider) bool { return o.Scale(3) },
-	"delete":  emulator.Outsider.Delete,
-	"kill":    emulator.Outsider.KillTask,
-	"answer":  func(o emulator.Outsider) bool { return o.Answer("CONTINUE") },
-	"refuse":  func(o emulator.Outsider) bool { return o.Answer("ROLLBACK") },
-}
-
-// pick draws one of some things, each as likely as it is frequent in the list.
-func pick[T any](r *rand.Rand, all ...T) T { return all[r.IntN(len(all))] }
-
-// boundaries are the operations at whose calls things happen: those at which a
-// decision is taken or carried out come up more often.
-var boundaries = []string{
-	"DescribeServices", "DescribeServices", "DescribeServices", "UpdateService", "UpdateService", "StopServiceDeployment", "StopServiceDeployment",
-	"DescribeServiceDeployments", "DescribeServiceDeployments", "ListServiceDeployments", "RegisterTaskDefinition", "ListTasks", "DescribeServiceRevisions",
-}
-
-// often draws a count that is mostly small.
-func often(r *rand.Rand, most int) int {
-	return 1 + int(float64(most)*r.Float64()*r.Float64()*r.Float64())
-}
-
-func drawMoment(r *rand.Rand) moment {
-	if r.IntN(3) == 0 {
-		return moment{at: time.Duration(r.IntN(240)) * time.Second}
-	}
-	m := moment{operation: pick(r, boundaries...), after: r.IntN(2) == 0}
-	m.number = often(r, 40)
-	switch m.operation {
-	case "UpdateService", "StopServiceDeployment", "RegisterTaskDefinition":
-		m.number = often(r, 4)
-	}
-	return m
-}
-
-// draw is the world of a seed.
-func draw(seed uint64) *world {
-	r := rand.New(rand.NewPCG(seed, 9))
-	w := &world{seed: seed, behaviour: emulator.Realistic(seed), shared: r.IntN(2) == 0}
-	w.command = pick(r, rollOut, rollOut, rollOut, rollOut, rollOut, rollBack, goOn)
-	names := []string{"a", "b", "c", "d", "e"}
-	w.services = names[:pick(r, 1, 1, 1, 1, 2, 2, 3, 5)]
-	fates := []string{
-		"complete", "complete", "complete", "slow", "rollback", "rollback", "failed", "crash", "crash", "stuck", "flapping", "unhealthy", "blue-green", "canary", "paused",
-		"hook-failed", "alarm", "no-capacity", "no-capacity-late", "no-instance-late", "late-memory", "late-managed", "superseded", "deleted", "early-success", "classic-balancer", "breaker-at-four", "bare-start-failure", "pause-expires", "no-image",
-	}
-	if r.IntN(4) == 0 {
-		w.behaviour = emulator.Behaviour{Seed: seed}
-	}
-	for range w.services {
-		scenario := pick(r, fates...)
-		if len(w.services) > 1 && r.IntN(2) == 0 {
-			scenario = "complete" // or there would always be one that fails
-		}
-		if w.command == goOn {
-			scenario = pick(r, "paused", "paused", "several-pauses", "pause-expires")
-		}
-		w.scenarios = append(w.scenarios, scenario)
-	}
-	w.request = deploy.Request{
-		Rollout: w.command == rollOut, Wait: r.IntN(15) != 0, Timeout: pick[time.Duration](r, 4, 10, 20, 30) * time.Minute, TimeoutGiven: true,
-		WhenBusy: pick(r, deploy.Wait, deploy.Wait, deploy.Supersede, deploy.Fail), MaxFailedTasks: pick(r, 0, 3, 3, 3, 5),
-		RollbackOnFailure: r.IntN(4) != 0, RollbackOnCancel: r.IntN(3) != 0, PinDigest: r.IntN(3) == 0, Force: r.IntN(10) == 0,
-		Until:  pick(r, rollout.UntilCompleted, rollout.UntilCompleted, rollout.UntilCompleted, rollout.UntilTraffic),
-		Origin: taskdef.Provenance{Pipeline: "p1", BuildID: "3"},
-	}
-	for _, name := range w.services {
-		w.request.Services = append(w.request.Services, deploy.Service{Cluster: simCluster, Name: name})
-	}
-	if w.command == rollOut || w.command == release {
-		w.request.Repository, w.request.Tags = simRepository, []string{"3"}
-		if r.IntN(8) == 0 {
-			count := 3
-			w.request.DesiredCount = &count
-		}
-	}
-	if w.command == goOn {
-		w.action = pick(r, rollout.Continue, rollout.Continue, rollout.RollBack)
-	} else {
-		w.before = pick(r, "", "", "", "", "", "", "theirs", "ours", "rollback")
-	}
-	for _, operation := range []string{"ListServiceDeployments", "DescribeServiceDeployments", "DescribeServiceRevisions", "StopServiceDeployment", "ListTasks", "DescribeTasks"} {
-		if r.IntN(10) == 0 {
-			w.denied = append(w.denied, operation)
-		}
-	}
-	doings := []string{"breaker", "breaker", "breaker", "alarm", "deploy", "deploy", "deploy", "force", "stop", "stop", "scale", "delete", "kill", "answer", "refuse"}
-	for range pick(r, 0, 0, 1, 1, 1, 2, 3) {
-		w.deeds = append(w.deeds, deed{drawMoment(r), r.IntN(len(w.services)), pick(r, doings...)})
-	}
-	for range pick(r, 0, 0, 0, 1, 1, 2, 4) {
-		w.faults = append(w.faults, drawTrouble(r))
-	}
-	if r.IntN(8) == 0 {
-		m := drawMoment(r)
-		w.cancel = &m
-	}
-	return w
-}
-
-func drawTrouble(r *rand.Rand) trouble {
-	m := drawMoment(r)
-	if m.operation == "" {
-		m.operation, m.number = "", often(r, 100) // of any operation
-	}
-	t := trouble{operation: m.operation, number: m.number, long: pick(r, 1, 1, 1, 2, 3, 12)}
-	t.name = pick(r, "throttled", "broken", "reset", "lost", "lost", "late", "delayed", "denied", "refused")
-	switch t.name {
-	case "throttled":
-		t.fate.fault = &emulator.Fault{Code: "ThrottlingException"}
-	case "broken":
-		t.fate.fault = &emulator.Fault{Code: "ServerException"}
-	case "reset":
-		t.fate.fault = &emulator.Fault{Reset: true}
-	case "lost":
-		t.fate.fault = &emulator.Fault{Lost: true}
-	case "denied":
-		t.fate.fault = &emulator.Fault{Code: "AccessDeniedException"}
-	case "refused":
-		t.fate.fault = &emulator.Fault{Code: "InvalidParameterException", Message: "Unable to do that now."}
-	case "late":
-		t.fate.late = time.Duration(1+r.IntN(25)) * time.Second
-	case "delayed":
-		t.fate.delay = time.Duration(1+r.IntN(25)) * time.Second
-	}
-	return t
-}
-
-func (w *world) String() string {
-	return fmt.Sprintf("seed %d: %s %s of %v (shared family %v), scenarios %v, before %q, whenBusy %s, timeout %s, wait %v, until %s, onFailure rollback %v, onCancel rollback %v, maxFailedTasks %d, force %v, denied %v, deeds %v, faults %v, cancel %v",
-		w.seed, w.command, w.action, w.services, w.shared, w.scenarios, w.before, w.request.WhenBusy, w.request.Timeout, w.request.Wait, w.request.Until, w.request.RollbackOnFailure, w.request.RollbackOnCancel,
-		w.request.MaxFailedTasks, w.request.Force, w.denied, w.deeds, w.faults, w.cancel)
-}
-
-func (d deed) String() string { return fmt.Sprintf("%s of %d %s", d.name, d.service, d.moment) }
-func (t trouble) String() string {
-	return fmt.Sprintf("%s %s %d+%d", t.name, t.operation, t.number, t.long)
-}
 
 // play is one run in one world.
 type play struct {
@@ -257,14 +53,22 @@ type play struct {
 	result   deploy.Result
 	err      error
 	took     time.Duration
+	wrong    []string // what the judge found
 }
 
 var errCanceled = errors.New("the run is cancelled")
 
 // run plays a world to its end.
-func (w *world) run(t *testing.T) *play {
+func (w *world) run(t *testing.T, studio *studio) *play {
 	p := &play{world: w, states: map[string]bool{}, done: map[int]bool{}, seen: map[string]time.Time{}}
-	p.account = newAccount(t, rand.New(rand.NewPCG(w.seed, 4)), "1", "2", "3", "4")
+	tags := []string{"1", "2", "4"}
+	if w.command != release || w.pushed {
+		tags = append(tags, released)
+	}
+	if w.command == release {
+		w.request.Image = studio.layout
+	}
+	p.account = newAccount(t, studio, rand.New(rand.NewPCG(w.seed, 4)), tags...)
 	defer p.Emulator.Close()
 	p.prepare()
 	p.line.act, p.line.acted = p.act, p.acted
@@ -292,7 +96,7 @@ func (w *world) run(t *testing.T) *play {
 	}
 	p.took = time.Since(p.began)
 	p.note("end: %v, error %v", p.result.Outcome(), p.err)
-	for _, d := range p.History().Deployments {
+	for _, d := range asOfECS(p.History()).Deployments {
 		p.note("truth %s: %s of %s, created %.0f, ended %.0f, %s (%s), by %s, superseded by %q, rolled back to %q",
 			d.Service, d.ID, short(d.TaskDefinition), d.Created.Sub(p.began).Seconds(), d.Ended.Sub(p.began).Seconds(), d.Status, d.Reason, short(d.Caller), d.SupersededBy, d.RolledBackTo)
 	}
@@ -300,13 +104,14 @@ func (w *world) run(t *testing.T) *play {
 		p.note("result %s: %s %s, revision %s, deployment %s, rollback to %q %v %s %v, error %v",
 			s.Name, s.Outcome, s.Reason.Code, short(s.Revision), short(s.Deployment), short(s.Rollback.To), s.Rollback.Done, s.Rollback.Code, s.Rollback.Err, s.Err)
 	}
+	p.wrong = p.judge()
 	return p
 }
 
 // prepare makes the services, and what is under way when the run begins.
 func (p *play) prepare() {
 	revisions := map[string][2]string{}
-	for _, name := range p.services {
+	for i, name := range p.services {
 		family := "app-" + name
 		if p.shared {
 			family = "app"
@@ -314,15 +119,15 @@ func (p *play) prepare() {
 		if _, made := revisions[family]; !made {
 			revisions[family] = [2]string{p.define(family, "1"), p.define(family, "2")}
 		}
-		p.serve(name, revisions[family][0])
+		p.serve(name, revisions[family][0], p.groups[i])
 	}
 	p.settle()
-	for _, name := range p.services {
+	for i, name := range p.services {
 		family := "app-" + name
 		if p.shared {
 			family = "app"
 		}
-		p.move(name, revisions[family][1])
+		p.move(name, revisions[family][1], p.groups[i])
 	}
 	p.settle()
 	time.Sleep(2 * time.Minute) // the views are up to date
@@ -341,12 +146,16 @@ func (p *play) prepare() {
 			p.Outsider(simCluster, name).Deploy()
 			time.Sleep(7 * time.Second)
 		case "ours":
-			p.begin(i, "3")
+			p.begin(i, released)
 			time.Sleep(11 * time.Second)
 		case "rollback":
 			p.begin(i, "4")
 			time.Sleep(23 * time.Second)
-			p.Outsider(simCluster, name).TripBreaker()
+			if p.groups[i] != nil {
+				p.Outsider(simCluster, name).Stop()
+			} else {
+				p.Outsider(simCluster, name).TripBreaker()
+			}
 			time.Sleep(3 * time.Second)
 		}
 	}
@@ -362,7 +171,7 @@ func (p *play) begin(i int, tag string) {
 		family = "app"
 	}
 	p.play(p.services[i], p.scenarios[i])
-	p.move(p.services[i], p.define(family, tag))
+	p.move(p.services[i], p.define(family, tag), p.groups[i])
 }
 
 // note adds a line to the timeline.
@@ -416,7 +225,7 @@ func (p *play) acted(c *seenCall) {
 	}
 	p.boundary(c, true)
 	switch c.operation {
-	case "DescribeServices", "UpdateService", "StopServiceDeployment", "ContinueServiceDeployment", "DescribeServiceDeployments":
+	case "DescribeServices", "UpdateService", "StopServiceDeployment", "ContinueServiceDeployment", "DescribeServiceDeployments", "CreateDeployment", "StopDeployment", "ContinueDeployment", "GetDeployment":
 		p.state(c.operation)
 	}
 }
@@ -473,6 +282,13 @@ func describe(event any) string {
 	case deploy.PlanMade:
 		return "plan"
 	case deploy.Happened:
+		if stage, is := e.Event.What.(rollout.Stage); is {
+			traffic := -1.0
+			if stage.Traffic != nil {
+				traffic = *stage.Traffic
+			}
+			return fmt.Sprintf("%s: stage %s, traffic %.0f%%, left %s", e.Service.Name, stage.Name, traffic, stage.Left)
+		}
 		return fmt.Sprintf("%s: %T %+v", e.Service.Name, e.Event.What, e.Event.What)
 	case deploy.Started:
 		return fmt.Sprintf("%s: started %s of %s, new %v, reached %v, scaling %v", e.Service.Name, e.Now.ID, short(e.Now.Revision), e.Now.New, e.Now.Reached, e.Now.Scaling)
@@ -480,6 +296,8 @@ func describe(event any) string {
 		return fmt.Sprintf("%s: busy with %s of %s, %s, stop %v", e.Service.Name, e.Other.ID, short(e.Other.Revision), e.Do, e.Stop)
 	case deploy.Interrupted:
 		return fmt.Sprintf("%s: interrupted, verdict %+v, rollback %+v, error %v", e.Service.Name, e.Verdict, e.Rollback, e.Err)
+	case deploy.PushProgress:
+		return fmt.Sprintf("push: %s, %d of %d bytes", e.Now.Stage, e.Now.Done, e.Now.Total)
 	case deploy.Verified:
 		return fmt.Sprintf("%s: verified %d of %d tasks", e.Service.Name, e.Proof.Verified, e.Proof.Tasks)
 	case deploy.Diagnosed:
@@ -497,44 +315,136 @@ func TestSimulation(t *testing.T) {
 	if testing.Short() {
 		seeds = min(seeds, 100)
 	}
-	var (
-		mu      sync.Mutex
-		states  = map[string]bool{}
-		endings = map[string]int{}
-	)
+	studio, found := newStudio(t), newTally(t, seeds)
 	t.Run("seeds", func(t *testing.T) {
 		for worker := range workers {
 			t.Run(fmt.Sprint("worker", worker), func(t *testing.T) {
 				t.Parallel()
-				for i := worker; i < seeds; i += workers {
+				for i := worker; i < seeds && !found.enough(); i += workers {
 					seed := *seedFlag + uint64(i)
-					t.Run(fmt.Sprint(seed), func(t *testing.T) {
-						synctest.Test(t, func(t *testing.T) {
-							w := draw(seed)
-							p := w.run(t)
-							if wrong := p.judge(); len(wrong) > 0 {
-								t.Errorf("%s\n%s\n%s\nreplay: go test ./pkg/deploy -run Simulation -seeds 1 -seed %d", w, p.timeline(), strings.Join(wrong, "\n"), seed)
-							} else if seeds == 1 {
-								t.Logf("%s\n%s", w, p.timeline())
-							}
-							mu.Lock()
-							defer mu.Unlock()
-							p.counting.Lock()
-							maps.Copy(states, p.states)
-							p.counting.Unlock()
-							ending := string(p.result.Outcome())
-							if p.err != nil {
-								ending = "error"
-							}
-							if !p.canceled.IsZero() {
-								ending = "cancelled"
-							}
-							endings[ending]++
-						})
+					var p *play
+					whole := t.Run(fmt.Sprint(seed), func(t *testing.T) {
+						synctest.Test(t, func(t *testing.T) { p = draw(seed).run(t, studio) })
+						if text := p.report(); len(p.wrong) > 0 {
+							found.tell(text)
+							t.Error(text)
+						} else if seeds == 1 {
+							t.Log(text)
+						}
 					})
+					found.add(p, whole)
 				}
 			})
 		}
 	})
-	t.Logf("%d worlds, %d distinct states, endings %v", seeds, len(states), endings)
+	t.Log(found.summary())
+}
+
+// TestReplay: a seed is one history, to the last call, however the goroutines of the
+// run are scheduled.
+func TestReplay(t *testing.T) {
+	studio := newStudio(t)
+	for seed := *seedFlag; seed < *seedFlag+12; seed++ {
+		var reports [2]string
+		for i := range reports {
+			synctest.Test(t, func(t *testing.T) { reports[i] = draw(seed).run(t, studio).report() })
+		}
+		if reports[0] != reports[1] {
+			t.Errorf("seed %d, twice:\n%s", seed, difference(reports[0], reports[1]))
+		}
+	}
+}
+
+// difference is where two texts part, with the lines before.
+func difference(a, b string) string {
+	one, other := strings.Split(a, "\n"), strings.Split(b, "\n")
+	for i := range min(len(one), len(other)) {
+		if one[i] != other[i] {
+			return strings.Join(one[max(0, i-5):i], "\n") + "\n< " + one[i] + "\n> " + other[i]
+		}
+	}
+	return fmt.Sprintf("%d lines, and %d", len(one), len(other))
+}
+
+// address is where something lies in memory, which says nothing and differs.
+var address = regexp.MustCompile(`0x[0-9a-f]{6,}`)
+
+// report is a world with its timeline, what is wrong, and how it is replayed.
+func (p *play) report() string {
+	text := fmt.Sprintf("%s\n%s\n%s\nreplay: go test ./pkg/deploy -run Simulation -seeds 1 -seed %d -v", p.world, p.timeline(), strings.Join(p.wrong, "\n"), p.seed)
+	return address.ReplaceAllString(text, "0x…")
+}
+
+// tally is what was found in all worlds so far.
+type tally struct {
+	mu                   sync.Mutex
+	began                time.Time
+	seeds, played, wrong int
+	states               map[string]bool
+	endings              map[string]int
+	file                 *os.File // of -progress, or nil
+}
+
+func newTally(t *testing.T, seeds int) *tally {
+	found := &tally{began: time.Now(), seeds: seeds, states: map[string]bool{}, endings: map[string]int{}}
+	if *fileFlag != "" {
+		file, err := os.OpenFile(*fileFlag, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o666)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { file.Close() })
+		found.file = file
+	}
+	return found
+}
+
+// tell appends a text to the file.
+func (f *tally) tell(text string) {
+	if f.file != nil {
+		fmt.Fprintln(f.file, text)
+	}
+}
+
+// enough reports whether no further world need be played.
+func (f *tally) enough() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.wrong >= *mostFlag
+}
+
+// add counts a world.
+func (f *tally) add(p *play, whole bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.played++
+	if !whole {
+		f.wrong++
+	}
+	if p == nil { // it could not be played to its end
+		return
+	}
+	p.counting.Lock()
+	maps.Copy(f.states, p.states)
+	p.counting.Unlock()
+	ending := string(p.result.Outcome())
+	switch {
+	case !p.canceled.IsZero():
+		ending = "cancelled"
+	case p.err != nil:
+		ending = "error"
+	}
+	f.endings[ending]++
+	if f.played%1000 == 0 || f.played == f.seeds {
+		f.tell(f.line())
+	}
+}
+
+func (f *tally) summary() string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.line()
+}
+
+func (f *tally) line() string {
+	return fmt.Sprintf("%d of %d worlds in %s, %d with a violation, %d distinct states, endings %v", f.played, f.seeds, time.Since(f.began).Round(time.Second), f.wrong, len(f.states), f.endings)
 }

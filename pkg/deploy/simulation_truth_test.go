@@ -59,7 +59,12 @@ func (p *play) guard(c *seenCall, what fate) {
 	if what.fault != nil && !what.fault.Lost {
 		return
 	}
-	h := p.History()
+	switch c.operation {
+	case "UpdateService", "StopDeployment", "ContinueDeployment", "StopServiceDeployment", "ContinueServiceDeployment":
+	default:
+		return
+	}
+	h := asOfECS(p.History())
 	theirs := p.request.WhenBusy == deploy.Supersede || p.command == rollBack
 	switch c.operation {
 	case "UpdateService":
@@ -75,6 +80,17 @@ func (p *play) guard(c *seenCall, what fate) {
 				}
 				if !theirs || moved && d.Caller != p.User() {
 					p.stolen = append(p.stolen, fmt.Sprintf("UpdateService of %s takes the place of %s by %s, which the run could see", name, d.ID, short(d.Caller)))
+				}
+			}
+			if p.groups[slices.Index(p.services, name)] != nil {
+				p.stolen = append(p.stolen, "UpdateService of "+name+", to which CodeDeploy deploys")
+			}
+		}
+	case "StopDeployment", "ContinueDeployment":
+		for _, id := range named(c.body, "deploymentId") {
+			for _, d := range h.Deployments {
+				if d.ID == id && !p.mine(d.Caller, d.Created) && !theirs && p.command != goOn && !p.joined(d) {
+					p.stolen = append(p.stolen, fmt.Sprintf("%s of %s, which is not ours", c.operation, d.ID))
 				}
 			}
 		}
@@ -97,7 +113,7 @@ func (p *play) joined(d emulator.DeploymentRecord) bool {
 
 // state notes where every service is, as a state of the world.
 func (p *play) state(operation string) {
-	h := p.History()
+	h := asOfECS(p.History())
 	for _, name := range p.services {
 		all := p.deployments(h, name)
 		key := operation + " " + string(p.command)
@@ -117,7 +133,7 @@ const parting = 7500 * time.Millisecond
 func (p *play) judge() []string {
 	var wrong []string
 	say := func(format string, args ...any) { wrong = append(wrong, fmt.Sprintf(format, args...)) }
-	h := p.History()
+	h := asOfECS(p.History())
 	wrong = append(wrong, p.stolen...)
 	if most := p.request.Timeout + time.Minute; p.took > most {
 		say("the run took %s, and its time limit is %s", p.took, p.request.Timeout)
@@ -205,6 +221,12 @@ func (p *play) followed(h emulator.History, s deploy.ServiceResult) (emulator.De
 	all := p.deployments(h, s.Name)
 	slices.Reverse(all)
 	for _, d := range all {
+		if id := s.CodeDeploy; id != "" {
+			if d.ID == id {
+				return d, true
+			}
+			continue
+		}
 		if s.Deployment != "" && d.ARN == s.Deployment || s.Deployment == "" && d.TaskDefinition == s.Revision {
 			return d, true
 		}
@@ -226,7 +248,7 @@ func (p *play) judgeService(h emulator.History, s deploy.ServiceResult, say func
 			s.Name, s.Outcome, s.Reason.Code, short(s.Rollback.To), s.Rollback.Done, s.Rollback.Code, s.Rollback.Err, why, d.ID, short(d.TaskDefinition), d.Status, d.Reason, short(d.Caller), d.SupersededBy, d.RolledBackTo)
 	}
 	alive := p.alive(s.Name)
-	if s.Outcome == rollout.Failed && s.Reason.Code == rollout.NotStarted {
+	if s.Outcome == rollout.Failed && (s.Reason.Code == rollout.NotStarted || s.Reason.Code == deploy.OutOfTurn) {
 		if d, ours := p.forward(h, s); ours {
 			say("service %s: told that it was not started, but %s of %s was, and is %s", s.Name, d.ID, short(d.TaskDefinition), d.Status)
 		}
@@ -244,7 +266,7 @@ func (p *play) judgeService(h emulator.History, s deploy.ServiceResult, say func
 		if d.Status != "SUCCESSFUL" && !early {
 			doubt("it did not succeed")
 		}
-		if want := p.digests["3"]; (p.command == rollOut) && d.Digests["app"] != want {
+		if want := p.digests[released]; p.request.Rollout && d.Digests["app"] != want {
 			doubt("it runs digest " + d.Digests["app"])
 		}
 	case rollout.RolledBack:
@@ -270,8 +292,7 @@ func (p *play) judgeService(h emulator.History, s deploy.ServiceResult, say func
 			doubt("it has ended")
 		}
 	case rollout.TimedOut:
-		// Who cannot read the service cannot know.
-		if d.Final() && d.Ended.Before(end.Add(-lag)) && !theirs && s.Rollback.Err == nil {
+		if d.Final() && d.Ended.Before(end.Add(-lag)) && !theirs {
 			doubt("it ended long before")
 		}
 	case rollout.Failed:
@@ -339,6 +360,12 @@ func (p *play) backward(h emulator.History, s deploy.ServiceResult) (emulator.De
 	return emulator.DeploymentRecord{}, false
 }
 
+// untouched reports whether a deployment of CodeDeploy was stopped before it had put
+// anything beside what the service runs: then there was nothing to roll back.
+func untouched(d emulator.DeploymentRecord) bool {
+	return d.ARN == "" && d.Status == "STOPPED" && len(d.Digests) == 0
+}
+
 // judgeInterrupted: what a cancelled run says of a rollback is true.
 func (p *play) judgeInterrupted(h emulator.History, say func(string, ...any)) {
 	for _, event := range p.shown {
@@ -348,7 +375,7 @@ func (p *play) judgeInterrupted(h emulator.History, say func(string, ...any)) {
 		}
 		all := p.deployments(h, left.Service.Name)
 		back := slices.ContainsFunc(all, func(d emulator.DeploymentRecord) bool {
-			return strings.HasPrefix(d.Status, "ROLLBACK_") && d.Ended.IsZero() || strings.HasPrefix(d.Status, "ROLLBACK_") || p.mine(d.Caller, d.Created) && d.TaskDefinition == left.Rollback.To
+			return strings.HasPrefix(d.Status, "ROLLBACK_") || untouched(d) || p.mine(d.Caller, d.Created) && d.TaskDefinition == left.Rollback.To
 		})
 		if !back {
 			say("service %s: told that the rollback to %s was begun, and nothing of the kind happened", left.Service.Name, short(left.Rollback.To))

@@ -6,14 +6,18 @@ package deploy_test
 // history call for call, however the goroutines of the run are scheduled.
 
 import (
+	"archive/tar"
 	"bytes"
 	"cmp"
+	"compress/gzip"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -22,7 +26,9 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/codedeploy"
 	awsecr "github.com/aws/aws-sdk-go-v2/service/ecr"
 	awsecs "github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
@@ -30,9 +36,10 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/layout"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
-	"github.com/google/go-containerregistry/pkg/v1/static"
+	"github.com/google/go-containerregistry/pkg/v1/tarball"
 	gcrtypes "github.com/google/go-containerregistry/pkg/v1/types"
 
 	"ecsdeploy/pkg/deploy"
@@ -53,23 +60,24 @@ type account struct {
 	*testing.T
 	*emulator.Emulator
 	*line
+	*studio
 	config     aws.Config // of infrastructure, which nothing disturbs
 	ecs        *awsecs.Client
+	codeDeploy *codedeploy.Client
 	repository ecr.Repository
-	digests    map[string]string // by tag
 }
 
 // newAccount makes an account with a cluster, and a repository with some images.
-func newAccount(t *testing.T, r *rand.Rand, tags ...string) *account {
+func newAccount(t *testing.T, studio *studio, r *rand.Rand, tags ...string) *account {
 	t.Helper()
 	e, err := emulator.New(emulator.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := &account{T: t, Emulator: e, line: &line{aws: e.Transport(), random: r}, digests: map[string]string{}}
+	a := &account{T: t, Emulator: e, line: &line{aws: e.Transport(), random: r}, studio: studio}
 	e.Interpose(func(emulator.Call) *emulator.Fault { return a.line.fault.Load() })
 	a.config = configOver(e.Region(), e.Transport())
-	a.ecs = awsecs.NewFromConfig(a.config)
+	a.ecs, a.codeDeploy = awsecs.NewFromConfig(a.config), codedeploy.NewFromConfig(a.config)
 	ctx := t.Context()
 	_, err = awsecr.NewFromConfig(a.config).CreateRepository(ctx, &awsecr.CreateRepositoryInput{RepositoryName: aws.String(simRepository)})
 	a.must(err)
@@ -90,14 +98,70 @@ func (a *account) must(err error) {
 	}
 }
 
+// configOver is the configuration of clients over a transport. Their pauses before
+// another attempt repeat with the clock.
 func configOver(region string, transport http.RoundTripper) aws.Config {
-	return aws.Config{Region: region, HTTPClient: &http.Client{Transport: transport}, Credentials: credentials.NewStaticCredentialsProvider("AKIAIOSFODNN7EXAMPLE", "secret", "")}
+	return aws.Config{
+		Region: region, HTTPClient: &http.Client{Transport: transport}, Credentials: credentials.NewStaticCredentialsProvider("AKIAIOSFODNN7EXAMPLE", "secret", ""),
+		Retryer: func() aws.Retryer {
+			return retry.NewStandard(func(o *retry.StandardOptions) { o.Backoff = ecs.Backoff{} })
+		},
+	}
 }
 
-// application is an image whose content depends on its tag only.
+// studio has the images of all builds, made once for all worlds.
+type studio struct {
+	images  map[string]v1.Image // by tag
+	digests map[string]string
+	layout  string // an OCI layout with the image of the build that is released
+}
+
+// released is the tag of the build that is rolled out.
+const released = "3"
+
+func newStudio(t *testing.T) *studio {
+	t.Helper()
+	s := &studio{images: map[string]v1.Image{}, digests: map[string]string{}, layout: filepath.Join(t.TempDir(), "image")}
+	for _, tag := range []string{"1", "2", released, "4"} {
+		img, err := application(tag)
+		if err != nil {
+			t.Fatal(err)
+		}
+		digest, err := img.Digest()
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.images[tag], s.digests[tag] = img, digest.String()
+	}
+	at, err := layout.Write(s.layout, empty.Index)
+	if err == nil {
+		err = at.AppendImage(s.images[released])
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// application is an image whose content depends on its tag only: one file.
 func application(tag string) (v1.Image, error) {
-	layer := static.NewLayer([]byte("build "+tag), gcrtypes.DockerUncompressedLayer)
-	img, err := mutate.AppendLayers(mutate.MediaType(empty.Image, gcrtypes.DockerManifestSchema2), layer)
+	var archive bytes.Buffer
+	compressed := gzip.NewWriter(&archive)
+	w, content := tar.NewWriter(compressed), "build "+tag
+	if err := w.WriteHeader(&tar.Header{Name: "app", Mode: 0o755, Size: int64(len(content)), ModTime: time.Unix(0, 0)}); err != nil {
+		return nil, err
+	}
+	if _, err := io.WriteString(w, content); err != nil {
+		return nil, err
+	}
+	if err := errors.Join(w.Close(), compressed.Close()); err != nil {
+		return nil, err
+	}
+	layer, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(archive.Bytes())), nil }, tarball.WithMediaType(gcrtypes.OCILayer))
+	if err != nil {
+		return nil, err
+	}
+	img, err := mutate.AppendLayers(mutate.ConfigMediaType(mutate.MediaType(empty.Image, gcrtypes.OCIManifestSchema1), gcrtypes.OCIConfigJSON), layer)
 	if err != nil {
 		return nil, err
 	}
@@ -115,13 +179,8 @@ func (a *account) push(tag string) {
 	a.Helper()
 	reference, err := name.ParseReference(a.repository.URI + ":" + tag)
 	a.must(err)
-	img, err := application(tag)
-	a.must(err)
 	login := ecr.New(a.config, ecr.Options{}).Authenticator(a.Context(), a.repository)
-	a.must(remote.Write(reference, img, remote.WithAuth(login), remote.WithTransport(a.Transport()), remote.WithContext(a.Context())))
-	digest, err := img.Digest()
-	a.must(err)
-	a.digests[tag] = digest.String()
+	a.must(remote.Write(reference, a.images[tag], remote.WithAuth(login), remote.WithTransport(a.Transport()), remote.WithContext(a.Context())))
 }
 
 // define registers a revision of infrastructure's.
@@ -139,10 +198,11 @@ func (a *account) define(family, tag string) string {
 	return aws.ToString(out.TaskDefinition.TaskDefinitionArn)
 }
 
-// serve creates a service. It is at rest once settle returns.
-func (a *account) serve(service, revision string) {
+// serve creates a service, with its deployment group where CodeDeploy deploys to it.
+// It is at rest once settle returns.
+func (a *account) serve(service, revision string, g *group) {
 	a.Helper()
-	_, err := a.ecs.CreateService(a.Context(), &awsecs.CreateServiceInput{
+	in := &awsecs.CreateServiceInput{
 		Cluster: aws.String(simCluster), ServiceName: aws.String(service), DesiredCount: aws.Int32(2), TaskDefinition: aws.String(revision), LaunchType: types.LaunchTypeFargate,
 		NetworkConfiguration: &types.NetworkConfiguration{AwsvpcConfiguration: &types.AwsVpcConfiguration{Subnets: []string{"subnet-0a1b2c3d"}}},
 		LoadBalancers: []types.LoadBalancer{{
@@ -153,13 +213,24 @@ func (a *account) serve(service, revision string) {
 			MinimumHealthyPercent: aws.Int32(100), MaximumPercent: aws.Int32(200),
 			DeploymentCircuitBreaker: &types.DeploymentCircuitBreaker{Enable: true, Rollback: true},
 		},
-	})
+	}
+	if g != nil {
+		in.DeploymentController, in.DeploymentConfiguration = &types.DeploymentController{Type: types.DeploymentControllerTypeCodeDeploy}, nil
+	}
+	_, err := a.ecs.CreateService(a.Context(), in)
 	a.must(err)
+	if g != nil {
+		a.hand(service, g)
+	}
 }
 
 // move has infrastructure set a service to a revision.
-func (a *account) move(service, revision string) {
+func (a *account) move(service, revision string, g *group) {
 	a.Helper()
+	if g != nil {
+		a.moveByCodeDeploy(service, revision, g)
+		return
+	}
 	_, err := a.ecs.UpdateService(a.Context(), &awsecs.UpdateServiceInput{Cluster: aws.String(simCluster), Service: aws.String(service), TaskDefinition: aws.String(revision)})
 	a.must(err)
 }
@@ -168,7 +239,14 @@ func (a *account) move(service, revision string) {
 func (a *account) settle() {
 	a.Helper()
 	for begin := time.Now(); ; time.Sleep(15 * time.Second) {
-		if !slices.ContainsFunc(a.History().Deployments, func(d emulator.DeploymentRecord) bool { return !d.Final() }) {
+		busy := false
+		for _, d := range a.History().Deployments {
+			busy = busy || !d.Final()
+			if !d.Final() && d.ARN == "" {
+				a.hurry(d.ID)
+			}
+		}
+		if !busy {
 			return
 		}
 		if time.Since(begin) > time.Hour {
@@ -216,7 +294,7 @@ type line struct {
 type seenCall struct {
 	operation string // UpdateService, or GET at the registry
 	number    int    // of the calls of this operation, from 1
-	key       string
+	key       string // see order
 	body      []byte
 	request   *http.Request
 	answer    chan func() (*http.Response, error)
@@ -249,7 +327,6 @@ func (l *line) RoundTrip(r *http.Request) (*http.Response, error) {
 	if _, operation, ok := strings.Cut(r.Header.Get("X-Amz-Target"), "."); ok {
 		c.operation = operation
 	}
-	c.key = c.operation + " " + r.URL.String() + " " + ordered(c.body)
 	l.enqueue(c)
 	select {
 	case answer := <-c.answer:
@@ -291,7 +368,10 @@ func (l *line) next() {
 		l.mu.Unlock()
 		return
 	}
-	c := slices.MinFunc(l.queue, func(a, b *seenCall) int { return cmp.Compare(a.key, b.key) })
+	c := l.queue[0]
+	if len(l.queue) > 1 {
+		c = slices.MinFunc(l.queue, func(a, b *seenCall) int { return cmp.Compare(a.order(), b.order()) })
+	}
 	l.queue = slices.DeleteFunc(l.queue, func(other *seenCall) bool { return other == c })
 	if !c.delayed {
 		if l.counts == nil {
@@ -341,6 +421,15 @@ func (l *line) send(c *seenCall, what fate) {
 		return
 	}
 	answer()
+}
+
+// order is what a call asks, by which those that wait at the same time are put into
+// an order.
+func (c *seenCall) order() string {
+	if c.key == "" {
+		c.key = c.operation + " " + c.request.URL.String() + " " + ordered(c.body)
+	}
+	return c.key
 }
 
 // ordered is a body whose lists are sorted: readings that share a call are in no

@@ -104,10 +104,17 @@ const (
 	longestPause = 20 * time.Second
 )
 
-// RetryDelay is the pause after the given attempt, counted from 1. It is spread
-// by the clock, so that it differs between agents and repeats in a test whose
-// clock does.
-func (t *tries) RetryDelay(attempt int, _ error) (time.Duration, error) {
+// RetryDelay is the pause after the given attempt.
+func (t *tries) RetryDelay(attempt int, err error) (time.Duration, error) {
+	return Backoff{}.BackoffDelay(attempt, err)
+}
+
+// Backoff is the pause before another attempt of a call. It is spread by the clock,
+// so that it differs between agents and repeats in a test whose clock does.
+type Backoff struct{}
+
+// BackoffDelay is the pause after the given attempt, counted from 1.
+func (Backoff) BackoffDelay(attempt int, _ error) (time.Duration, error) {
 	pause := min(firstPause<<min(max(attempt-1, 0), 10), longestPause)
 	spread := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), uint64(attempt)))
 	return pause/2 + time.Duration(spread.Int64N(int64(pause/2))), nil

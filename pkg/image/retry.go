@@ -137,14 +137,14 @@ func (e lostError) Unwrap() error { return e.error }
 func final(format string, args ...any) error { return finalError{fmt.Errorf(format, args...)} }
 
 // pause is how long to wait after the given try, the first being 1: half of an
-// exponentially growing time at least, the rest by chance, and never less than
-// the registry asked for.
+// exponentially growing time at least, the rest spread by the clock, which differs
+// between agents and repeats in a test, and never less than the registry asked for.
 func pause(try int, after time.Duration) time.Duration {
 	d := longestPause
 	if try < 8 {
 		d = min(d, firstPause<<(try-1))
 	}
-	d = d/2 + rand.N(d/2)
+	d = d/2 + time.Duration(rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), uint64(try))).Int64N(int64(d/2)))
 	return max(d, after)
 }
 

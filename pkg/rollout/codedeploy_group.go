@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
@@ -39,7 +38,7 @@ type group struct {
 func patiently(o *codedeploy.Options) {
 	o.Retryer = retry.NewStandard(func(s *retry.StandardOptions) {
 		s.MaxAttempts = 8
-		s.MaxBackoff = 20 * time.Second
+		s.Backoff = ecs.Backoff{}
 	})
 }
 

@@ -145,12 +145,30 @@ func (r Rules) value(s *smithy.Schema, v any, path string, future map[string]boo
 	return nil // documents hold any JSON
 }
 
+// valid reports whether a structure is a value of its schema, in no order: only of one that is not does it matter which mistake is told first.
+func (r Rules) valid(s *smithy.Schema, doc Object, future map[string]bool) bool {
+	for name, value := range doc {
+		if m := s.Member(name); m == nil || r.value(m, value, name, future) != nil {
+			return false
+		}
+	}
+	for _, name := range r.Required[ShapeName(s)] {
+		if !doc.Has(name) {
+			return false
+		}
+	}
+	return true
+}
+
 // structure checks the members of a structure, and that the required ones are there.
 func (r Rules) structure(s *smithy.Schema, v any, path string, future map[string]bool) error {
 	shape := ShapeName(s)
 	doc, ok := v.(Object)
 	if !ok {
 		return wrongType(v, "structure")
+	}
+	if r.valid(s, doc, future) {
+		return nil
 	}
 	for _, name := range slices.Sorted(maps.Keys(doc)) {
 		m := s.Member(name)

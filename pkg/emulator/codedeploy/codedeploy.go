@@ -27,6 +27,7 @@ type CodeDeploy struct {
 func New(server *awsapi.Server, ecs *ecs.ECS) *CodeDeploy {
 	e := &CodeDeploy{Server: server, ecs: ecs}
 	ecs.Turns = append(ecs.Turns, e.turn)
+	ecs.Others = others{e}
 	server.Handle("CodeDeploy_20141006", e.Service())
 	return e
 }

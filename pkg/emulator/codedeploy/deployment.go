@@ -275,12 +275,17 @@ func (d *deployment) alarmed(e *CodeDeploy, now time.Time) bool {
 	}
 	for _, ev := range d.events {
 		if ev.name == "AllowTraffic" && !ev.start.IsZero() && now.Sub(ev.start) >= e.Scaled(d.green.Revision.Scenario.Alarm.After) {
-			e.end(d, "Stopped", "ALARM_ACTIVE", "One or more alarms have been activated according to the Amazon CloudWatch metrics you selected, and the affected deployments have been stopped. Activated alarms: <"+d.green.Revision.Scenario.Alarm.Name+">",
+			e.end(d, "Stopped", "ALARM_ACTIVE", alarmActive(d.green.Revision.Scenario.Alarm.Name),
 				d.autoRollback("DEPLOYMENT_STOP_ON_ALARM"), now)
 			return true
 		}
 	}
 	return false
+}
+
+// alarmActive is why a deployment ends whose alarm has gone off.
+func alarmActive(name string) string {
+	return "One or more alarms have been activated according to the Amazon CloudWatch metrics you selected, and the affected deployments have been stopped. Activated alarms: <" + name + ">"
 }
 
 // end ends a deployment before its time. Rolled back, traffic returns to the original task set at once and the new one goes, under a
@@ -323,7 +328,10 @@ func (d *deployment) record() awsapi.DeploymentRecord {
 		Cluster: d.service.Cluster.Name, Service: d.service.Name, ID: d.id, TaskDefinition: d.spec.TaskDefinition, Caller: d.caller, StoppedBy: d.stoppedBy,
 		Created: d.created, Ended: d.completed, Status: d.status, Reason: d.reason,
 	}
-	if d.green != nil {
+	switch {
+	case d.rollsBack != nil: // it brings back what was there before
+		out.TaskDefinition, out.Digests = d.blue.Revision.Definition.ARN, maps.Clone(d.blue.Revision.Digests)
+	case d.green != nil:
 		out.TaskDefinition, out.Digests = d.green.Revision.Definition.ARN, maps.Clone(d.green.Revision.Digests)
 	}
 	if d.rolledBackBy != nil {

@@ -28,6 +28,7 @@ type ECS struct {
 	images *ecr.ECR
 	logs   *logs.Logs
 	Turns  []func(now time.Time) (busy bool) // of whoever else deploys to services: one at the end of each tick
+	Others Others                            // somebody else, where ECS itself does not deploy; nil where nobody does
 
 	behaviour   Behaviour
 	chance      *rand.Rand // what it leaves to chance

@@ -17,6 +17,20 @@ type Outsider struct {
 	cluster, service string
 }
 
+// Others is somebody else who acts on services that another service than ECS deploys. Each method is what the one of [Outsider] is, and is called with
+// the server's lock held.
+type Others interface {
+	Deploy(s *Service, now time.Time) bool
+	Stop(s *Service, now time.Time) bool
+	Answer(s *Service, action string, now time.Time) bool
+	RaiseAlarm(s *Service, name string, now time.Time) bool
+}
+
+// elsewhere says whether another service than ECS deploys to s.
+func (o Outsider) elsewhere(s *Service) bool {
+	return s.Controller() != "ECS" && o.emulator.Others != nil
+}
+
 // Outsider returns somebody else, by the names of a cluster and a service.
 func (e *ECS) Outsider(cluster, service string) Outsider { return Outsider{e, cluster, service} }
 
@@ -55,6 +69,9 @@ func (o Outsider) call(operation string, in awsapi.Object) bool {
 // Deploy moves the service to a revision of their own, made from what ran before; their tasks stay healthy.
 func (o Outsider) Deploy() bool {
 	return o.act(func(s *Service, now time.Time) bool {
+		if o.elsewhere(s) {
+			return o.emulator.Others.Deploy(s, now)
+		}
 		if s.Controller() != "ECS" {
 			return false
 		}
@@ -78,23 +95,28 @@ func (o Outsider) Delete() bool {
 	return o.call("DeleteService", awsapi.Object{"service": o.service, "force": true})
 }
 
-// Stop stops the service deployment in flight.
+// Stop stops the service deployment in flight, or CodeDeploy's.
 func (o Outsider) Stop() bool {
-	arn := ""
-	o.act(func(s *Service, _ time.Time) bool {
-		if len(s.releases) > 0 {
+	arn, stopped := "", false
+	o.act(func(s *Service, now time.Time) bool {
+		switch {
+		case o.elsewhere(s):
+			stopped = o.emulator.Others.Stop(s, now)
+		case len(s.releases) > 0:
 			arn = s.releases[0].arn
 		}
 		return true
 	})
-	return arn != "" && o.call("StopServiceDeployment", awsapi.Object{"serviceDeploymentArn": arn})
+	return stopped || arn != "" && o.call("StopServiceDeployment", awsapi.Object{"serviceDeploymentArn": arn})
 }
 
-// Answer answers the pause hook that waits: CONTINUE or ROLLBACK.
+// Answer answers the pause hook that waits, or CodeDeploy's deployment that does: CONTINUE or ROLLBACK.
 func (o Outsider) Answer(action string) bool {
-	arn, id := "", ""
-	o.act(func(s *Service, _ time.Time) bool {
-		if len(s.releases) > 0 {
+	arn, id, answered := "", "", false
+	o.act(func(s *Service, now time.Time) bool {
+		if o.elsewhere(s) {
+			answered = o.emulator.Others.Answer(s, action, now)
+		} else if len(s.releases) > 0 {
 			arn = s.releases[0].arn
 			for _, h := range s.releases[0].hooks {
 				if h.status == "AWAITING_ACTION" {
@@ -104,7 +126,7 @@ func (o Outsider) Answer(action string) bool {
 		}
 		return true
 	})
-	return id != "" && o.call("ContinueServiceDeployment", awsapi.Object{"serviceDeploymentArn": arn, "hookId": id, "action": action})
+	return answered || id != "" && o.call("ContinueServiceDeployment", awsapi.Object{"serviceDeploymentArn": arn, "hookId": id, "action": action})
 }
 
 // KillTask ends a running task of the primary deployment as a crash does.
@@ -141,6 +163,9 @@ func (o Outsider) TripBreaker() bool {
 // RaiseAlarm makes the named alarm go off now, where it watches a deployment in progress.
 func (o Outsider) RaiseAlarm(name string) bool {
 	return o.act(func(s *Service, now time.Time) bool {
+		if o.elsewhere(s) {
+			return o.emulator.Others.RaiseAlarm(s, name, now)
+		}
 		d := s.primary()
 		if !inProgress(d) || d.release.alarms != "MONITORING" {
 			return false
