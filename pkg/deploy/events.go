@@ -8,6 +8,7 @@ import (
 	"ecsdeploy/pkg/diagnosis"
 	"ecsdeploy/pkg/ecs"
 	"ecsdeploy/pkg/image"
+	"ecsdeploy/pkg/probe"
 	"ecsdeploy/pkg/rollout"
 )
 
@@ -206,6 +207,27 @@ type (
 		Service Service
 		Action  rollout.Action
 		To      string // ARN of the revision to which it goes back
+	}
+	// SmokeTesting says that the smoke test of a service begins, and where its
+	// deployment stands.
+	SmokeTesting struct {
+		Service Service
+		Tests   int
+		Time    SmokeTime
+		Paused  bool
+		Stage   string // lifecycle stage; may be empty
+	}
+	// SmokeAttempt is one request of a smoke test.
+	SmokeAttempt struct {
+		Service Service
+		Test    SmokeTest
+		Attempt probe.Attempt
+	}
+	// SmokeTested is how the smoke test ended: what came of the test that ran last.
+	SmokeTested struct {
+		Service Service
+		Last    SmokeResult
+		Paused  bool // the deployment waits for an answer
 	}
 	// CurrentImages are the images that services run.
 	CurrentImages struct{ Images []CurrentImage }

@@ -59,6 +59,7 @@ type ServiceResult struct {
 	Rollback      Rollback
 	Diagnosis     diagnosis.Diagnosis // of a rollout that did not end well
 	Proof         rollout.Proof
+	Smoke         []SmokeResult // of the latest run of the smoke tests, as far as it came
 	Running       int // tasks at the end
 	Desired       int
 	Took          time.Duration
