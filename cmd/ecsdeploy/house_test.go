@@ -53,7 +53,7 @@ func TestImports(t *testing.T) {
 		"pkg/emulator/codedeploy": {"pkg/emulator/awsapi", "pkg/emulator/ecs", "pkg/emulator/scenario"},
 		"pkg/emulator/ecr":        {"pkg/emulator/awsapi", "pkg/emulator/iam"},
 		"pkg/emulator/ecs":        {"pkg/emulator/awsapi", "pkg/emulator/ecr", "pkg/emulator/logs", "pkg/emulator/scenario"},
-		"pkg/emulator/elb":        {"pkg/emulator/awsapi", "pkg/emulator/ecs"},
+		"pkg/emulator/elb":        {"pkg/emulator/awsapi", "pkg/emulator/ecs", "pkg/emulator/scenario"},
 		"pkg/emulator/events":     {"pkg/emulator/awsapi"},
 		"pkg/emulator/logs":       {"pkg/emulator/awsapi"},
 		"pkg/emulator/scenario":   {},

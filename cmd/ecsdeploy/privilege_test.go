@@ -111,12 +111,12 @@ var further = regexp.MustCompile(`(?m)^(service|repository)(?: |: *another)`)
 
 // granted are the documents for a transcript.
 func granted(archive *txtar.Archive, documents map[string]string) []string {
-	command, addition, more := strings.Cut(policyName(archive), " with ")
+	command, additions := policyNames(policyName(archive))
 	all := []string{documents[command], others}
 	if command == "verify" { // it tells what its identity may change, as for the deployment that it is about
 		all = append(all, documents["deploy"])
 	}
-	if more {
+	for _, addition := range additions {
 		all = append(all, documents[addition])
 	}
 	return all
@@ -217,11 +217,11 @@ func TestMissingAction(t *testing.T) {
 	}
 	users := map[string][]string{} // the transcripts that use an action of a policy, by "policy action"
 	for _, name := range slices.Sorted(maps.Keys(archives)) {
-		command, addition, _ := strings.Cut(policyName(archives[name]), " with ")
+		command, additions := policyNames(policyName(archives[name]))
 		synctest.Test(t, func(t *testing.T) {
 			for _, action := range actions(t, archives[name]) {
 				for _, action := range append(strings.Fields(implied[action]), action) {
-					for _, policy := range []string{command, addition} {
+					for _, policy := range append([]string{command}, additions...) {
 						users[policy+" "+action] = append(users[policy+" "+action], name)
 					}
 				}

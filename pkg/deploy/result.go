@@ -60,7 +60,7 @@ type ServiceResult struct {
 	Diagnosis     diagnosis.Diagnosis // of a rollout that did not end well
 	Proof         rollout.Proof
 	Smoke         []SmokeResult // of the latest run of the smoke tests, as far as it came
-	Running       int // tasks at the end
+	Running       int           // tasks at the end
 	Desired       int
 	Took          time.Duration
 }

@@ -273,6 +273,9 @@ func (d *Deployer) examine(ctx context.Context, m moved, e ending) ending {
 		return e // where all traffic is shifted, no task is to blame
 	}
 	e.diagnosis = d.diagnose(ctx, m.deployment.Snapshot().Subject())
+	if e.verdict.Reason.Code == SmokeTestFailed {
+		e.diagnosis = ofTested(e.diagnosis)
+	}
 	d.View.Show(Diagnosed{m.Name, e.diagnosis})
 	return e
 }

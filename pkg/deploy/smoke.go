@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"ecsdeploy/pkg/diagnosis"
 	"ecsdeploy/pkg/mistake"
 	"ecsdeploy/pkg/probe"
 	"ecsdeploy/pkg/rollout"
@@ -283,6 +284,17 @@ func (d *Deployer) goBackPaused(ctx context.Context, l limit, m moved, e ending)
 	e.rollback = d.followBack(ctx, l, m, m.deployment, now.Previous)
 	d.View.Show(RollbackEnded{m.Name, e.rollback})
 	return e, true
+}
+
+// ofTested is the diagnosis of a deployment whose smoke test did not pass. What its
+// tasks have logged may tell why; that they run is no fault that a hint could be for.
+func ofTested(d diagnosis.Diagnosis) diagnosis.Diagnosis {
+	causes := slices.Clone(d.Causes)
+	for i := range causes {
+		causes[i].Hint = ""
+	}
+	d.Causes = causes
+	return d
 }
 
 // goesBackAfter reports whether a failed rollout is rolled back. A smoke test is

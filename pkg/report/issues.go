@@ -68,7 +68,10 @@ func failure(s deploy.ServiceResult, explain Explain) (text, hint string) {
 		why = "" // the reason says it
 	}
 	var parts []string
-	for _, part := range []string{why, reason, wrongDigests(s), rollbackText(s.Rollback, s.Controller)} {
+	if smoke, is := failedSmoke(s); is {
+		why, hint = "", smokeHint(smoke) // the tasks that run are not to blame
+	}
+	for _, part := range []string{why, reason, smokeFailure(s), wrongDigests(s), rollbackText(s.Rollback, s.Controller)} {
 		if part != "" {
 			parts = append(parts, shorten(part, partLength))
 		}
@@ -99,6 +102,9 @@ func brief(s deploy.ServiceResult, explain Explain) string {
 		return shorten(text, briefLength)
 	}
 	why, _ := s.Diagnosis.Why()
+	if smoke, is := failedSmoke(s); is {
+		return shorten(reasonText(s.Reason, s.Controller)+": "+smokeText(smoke), briefLength)
+	}
 	if why == "" || s.Reason.Code == rollout.ReplacedByOther {
 		why = reasonText(s.Reason, s.Controller)
 	}

@@ -113,6 +113,8 @@ func (l *Log) Show(event any) {
 		l.compared(e.Deviation)
 	case deploy.TaskPlanned, deploy.TaskHappened, deploy.TaskEnded, deploy.MigrationSkipped, deploy.Untouched, deploy.Tidied:
 		l.showTask(event)
+	case deploy.SmokeTesting, deploy.SmokeAttempt, deploy.SmokeTested:
+		l.showSmoke(event)
 	default:
 		l.showService(event)
 	}
@@ -148,7 +150,9 @@ func (l *Log) showService(event any) {
 			l.info(e.Service.Name, "%s", line)
 		}
 	case deploy.Failing:
-		l.warn(e.Service.Name, "%s", failingText(e.Verdict.Reason))
+		if e.Verdict.Reason.Code != deploy.SmokeTestFailed { // which was told
+			l.warn(e.Service.Name, "%s", failingText(e.Verdict.Reason))
+		}
 	case deploy.RollingBack:
 		l.rollingBack(e)
 	case deploy.RollbackEnded:
@@ -215,6 +219,7 @@ func (l *Log) plan(e deploy.PlanMade) {
 			l.warn(s.Name.Name, "build %s replaces the newer build %s of this pipeline", p.Request.Origin.BuildID, newer)
 		}
 		l.stages(p, s)
+		l.planSmoke(s)
 		if keep := s.Keep(); keep > 0 && p.Request.Wait && e.Limit > 0 && keep >= e.Limit {
 			l.info(s.Name.Name, "CodeDeploy keeps the previous tasks for %s after the traffic is shifted, which is not waited for", Duration(keep))
 		}
@@ -260,8 +265,11 @@ func (l *Log) planService(p *deploy.Plan, s deploy.ServicePlan) {
 	name := s.Name.Name
 	if s.Other != nil && s.Other.Snapshot().HookID() != "" && s.Target.ARN() == s.Other.Snapshot().Revision {
 		action := "continue"
-		if s.Back {
+		switch {
+		case s.Back:
 			action = "roll back to " + ecs.ShortARN(s.Running.ARN())
+		case s.Smoke != nil && s.Other.Snapshot().HasTestTraffic():
+			action += " if the smoke test passes"
 		}
 		l.info(name, "%s: %s; this run has it %s", s.Target, pausedText(s.Other.Snapshot()), action)
 		return

@@ -91,6 +91,7 @@ func service(b *strings.Builder, r deploy.Result, s deploy.ServiceResult, explai
 		{"Resolved by ECS", resolvedText(s)},
 		{"Revision", revisionText(s)},
 		{"Tasks", tasksText(s)},
+		{"Smoke test", smokeRow(s)},
 		{"Logs", link(code(s.LogGroup), logGroupURL(s.LogRegion, s.LogGroup))},
 		{"Time", durationText(s.Took)},
 	})
