@@ -112,7 +112,7 @@ var withoutPolicy = map[string]bool{"sts:GetCallerIdentity": true, "ecs:ListClus
 // unmeasured are checked by AWS as part of other calls, and by the emulator not at all.
 var unmeasured = map[string]bool{
 	"iam:PassRole": true, "ecs:TagResource": true, "sts:AssumeRole": true,
-	"codedeploy:RegisterApplicationRevision": true, "codedeploy:GetDeploymentConfig": true,
+	"codedeploy:RegisterApplicationRevision": true,
 }
 
 // policies returns what each policy in docs/permissions.md allows, by the heading it stands under.

@@ -234,7 +234,7 @@ func TestMissingAction(t *testing.T) {
 			continue // for another identity
 		}
 		for _, action := range slices.Sorted(maps.Keys(policies(t)[policy])) {
-			if strings.HasPrefix(action, "codedeploy:RegisterApplication") || action == "codedeploy:GetDeploymentConfig" {
+			if strings.HasPrefix(action, "codedeploy:RegisterApplication") {
 				continue // checked by AWS as part of CreateDeployment, and by the emulator not
 			}
 			if !*allFaults && random.IntN(10) > 0 {

@@ -84,6 +84,16 @@ func (w *world) byCodeDeploy(t *testing.T, keep, ready int, configuration string
 			TestTrafficRoute: &cdtypes.TrafficRoute{ListenerArns: []string{testListener}},
 		}}},
 	}
+	if percent, minutes, own := strings.Cut(configuration, "/"); own { // one that somebody made: PERCENT/MINUTES, in a linear way
+		configuration = "ChatLinear"
+		if _, err := w.codeDeploy.CreateDeploymentConfig(ctx, &codedeploy.CreateDeploymentConfigInput{
+			DeploymentConfigName: aws.String(configuration), ComputePlatform: cdtypes.ComputePlatformEcs,
+			TrafficRoutingConfig: &cdtypes.TrafficRoutingConfig{Type: cdtypes.TrafficRoutingTypeTimeBasedLinear,
+				TimeBasedLinear: &cdtypes.TimeBasedLinear{LinearPercentage: int32(number(t, percent)), LinearInterval: int32(number(t, minutes))}},
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if configuration != "" {
 		group.DeploymentConfigName = aws.String(configuration)
 	}

@@ -137,6 +137,11 @@ type (
 		Again   bool // the last deployment of the revision did not succeed
 		Digest  bool // a new deployment of the revision is forced, because its tag has moved
 	}
+	// NotStarted says that the deployment of a service could not be started.
+	NotStarted struct {
+		Service Service
+		Err     error
+	}
 	// Marked says that it was noted on a revision whether tasks of it have run, on
 	// which the choice of a rollback depends; or why it could not be.
 	Marked struct {

@@ -55,6 +55,7 @@ type ServiceResult struct {
 	Outcome       rollout.Outcome
 	Reason        rollout.Reason
 	Err           error // why the deployment could not be started
+	Scaled        bool  // no deployment was started: only the count of tasks changed
 	Asked         bool  // command resume asked for it to be rolled back
 	Rollback      Rollback
 	Diagnosis     diagnosis.Diagnosis // of a rollout that did not end well

@@ -110,6 +110,9 @@ func (d *Deployer) start(ctx context.Context, p *Plan, t target) (moved, error) 
 			}
 		}
 		if err != nil {
+			if ctx.Err() == nil {
+				d.View.Show(NotStarted{t.Name, err})
+			}
 			return moved{target: t, began: began, err: err}, nil
 		}
 		d.View.Show(Started{Service: t.Name, Now: deployment.Snapshot(), Digest: moves})
@@ -390,7 +393,7 @@ func (e ending) write(m moved) ServiceResult {
 		return r
 	}
 	now := m.deployment.Snapshot()
-	r.Revision = m.Revision
+	r.Revision, r.Scaled = m.Revision, now.Scaling
 	r.Deployment, r.HookID = now.RecordARN(), now.HookID()
 	if now.CodeDeploy != nil {
 		r.CodeDeploy = now.ID

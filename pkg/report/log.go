@@ -139,6 +139,8 @@ func (l *Log) showService(event any) {
 		l.warn(e.Service.Name, "registered without provenance tags, so that its build cannot be told from the revision: %s", e.Err)
 	case deploy.Started:
 		l.started(e)
+	case deploy.NotStarted: // the issue at the end of the run says what to do
+		l.info(e.Service.Name, "the deployment could not be started: %s", Named(e.Err))
 	case deploy.Marked:
 		l.marked(e)
 	case deploy.NotWaiting:
@@ -222,6 +224,9 @@ func (l *Log) plan(e deploy.PlanMade) {
 		l.planSmoke(s)
 		if keep := s.Keep(); keep > 0 && p.Request.Wait && e.Limit > 0 && keep >= e.Limit {
 			l.info(s.Name.Name, "CodeDeploy keeps the previous tasks for %s after the traffic is shifted, which is not waited for", Duration(keep))
+		}
+		if configuration, err := s.Unpaced(); err != nil && p.Request.Wait {
+			l.info(s.Name.Name, "how long the traffic steps of the configuration %s take is not known: %s", configuration, err)
 		}
 		if wait := s.Wait(p.Request.Until); wait > 0 && p.Request.Wait {
 			l.info(s.Name.Name, "the deployment takes at least %s: bake time and traffic steps of the service's configuration", Duration(wait))

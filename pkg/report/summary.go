@@ -150,7 +150,7 @@ func revisionLink(revision string) string {
 func resolvedText(s deploy.ServiceResult) string {
 	p := s.Proof
 	switch {
-	case len(p.Wanted) == 0, s.Controller == "CodeDeploy":
+	case len(p.Wanted) == 0, s.Controller == "CodeDeploy", s.Scaled:
 		return "" // nothing was compared, or ECS resolves nothing
 	case p.ResolvedErr != nil:
 		return text("not verified: " + p.ResolvedErr.Error())
