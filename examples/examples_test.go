@@ -85,6 +85,11 @@ func pipelines(t *testing.T) []pipeline {
 	if err != nil {
 		t.Fatal(err)
 	}
+	templates, err := filepath.Glob("templates/*.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files = append(files, templates...)
 	for _, file := range files {
 		text, err := os.ReadFile(file)
 		if err != nil {
@@ -99,7 +104,7 @@ func pipelines(t *testing.T) []pipeline {
 	for i, block := range regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(string(readme), -1) {
 		add(fmt.Sprintf("README.md, block %d", i+1), block[1])
 	}
-	if len(files) != 3 || len(found) == len(files) {
+	if len(files) != 4 || len(found) == len(files) {
 		t.Fatalf("%d files and %d pipelines", len(files), len(found))
 	}
 	return found
@@ -125,6 +130,19 @@ func (p *pipeline) walk(t *testing.T, n *yaml.Node, at step) {
 				t.Errorf("%s:%d: %v", p.name, n.Line, err)
 			}
 			p.steps = append(p.steps, at)
+		case "parameters":
+			var parameters []struct {
+				Name    string
+				Default any
+			}
+			if err := value.Decode(&parameters); err != nil {
+				t.Errorf("%s:%d: %v", p.name, value.Line, err)
+			}
+			for _, parameter := range parameters {
+				if text, is := parameter.Default.(string); is {
+					p.variables["parameters."+parameter.Name] = text
+				}
+			}
 		case "variables":
 			var variables map[string]string
 			if err := value.Decode(&variables); err != nil {
@@ -144,6 +162,11 @@ func (p *pipeline) step(name string) *step {
 		return nil
 	}
 	return &p.steps[i]
+}
+
+// sets reports whether a step of that name is in a job of a stage.
+func (p *pipeline) sets(stage, job, name string) bool {
+	return slices.ContainsFunc(p.steps, func(s step) bool { return s.stage == stage && s.job == job && s.Name == name })
 }
 
 // Names exist, choices are among the options, and what is required is there.
@@ -181,7 +204,7 @@ func TestStepsAgainstTaskJSON(t *testing.T) {
 			used[s.Inputs["command"]] = true
 		}
 	}
-	if got, want := slices.Sorted(maps.Keys(used)), []string{"currentImage", "placeholder", "push", "rollout"}; !slices.Equal(got, want) {
+	if got, want := slices.Sorted(maps.Keys(used)), []string{"currentImage", "placeholder", "push", "resume", "rollout"}; !slices.Equal(got, want) {
 		t.Errorf("the commands used are %q, want %q", got, want)
 	}
 }
@@ -222,7 +245,7 @@ func TestStepsAsTheTaskLoadsThem(t *testing.T) {
 
 const endpoint = "0b6c1d2e-3f40-4152-8637-48596a7b8c9d"
 
-var macro = regexp.MustCompile(`\$\(([\w.]+)\)|\$\{\{ (\w+) \}\}|\$\[ (.+?) \]`)
+var macro = regexp.MustCompile(`\$\(([\w.]+)\)|\$\{\{ ([\w.]+) \}\}|\$\[ (.+?) \]`)
 
 // expand replaces what Azure Pipelines would: variables of the file, predefined
 // ones, the variable of a loop, and outputs of steps.
@@ -239,6 +262,8 @@ func (p *pipeline) expand(t *testing.T, text string) string {
 			return "dev"
 		case strings.HasSuffix(groups[3], "outputs['push.imageDigest']"):
 			return "sha256:" + strings.Repeat("0a", 32)
+		case strings.HasSuffix(groups[3], "outputs['ecs.hookId']"):
+			return "ecs-pause-0a1b2c3d"
 		}
 		t.Errorf("%s: nothing gives %s a value", p.name, found)
 		return ""
@@ -251,8 +276,15 @@ func TestOutputs(t *testing.T) {
 	m := readTask(t)
 	here := regexp.MustCompile(`\$\((\w+)\.(\w+)\)`)
 	elsewhere := regexp.MustCompile(`stageDependencies\.(\w+)\.(\w+)\.outputs\['(\w+)\.(\w+)'\]`)
+	inConditions := regexp.MustCompile(`dependencies\.(\w+)\.outputs\['(\w+)\.(\w+)\.(\w+)'\]`)
 	read := 0
 	for _, p := range pipelines(t) {
+		for _, found := range inConditions.FindAllStringSubmatch(p.text, -1) {
+			read++
+			if !p.sets(found[1], found[2], found[3]) || !m.hasOutput(found[4]) {
+				t.Errorf("%s: %s is no output of a step of this pipeline", p.name, found[0])
+			}
+		}
 		for _, found := range here.FindAllStringSubmatch(p.text, -1) {
 			name, output := found[1], found[2]
 			if name == "Build" || name == "Agent" {
@@ -265,7 +297,7 @@ func TestOutputs(t *testing.T) {
 		}
 		for _, found := range elsewhere.FindAllStringSubmatch(p.text, -1) {
 			read++
-			if s := p.step(found[3]); s == nil || s.stage != found[1] || s.job != found[2] || !m.hasOutput(found[4]) {
+			if !p.sets(found[1], found[2], found[3]) || !m.hasOutput(found[4]) {
 				t.Errorf("%s: %s is no output of a step of this pipeline", p.name, found[0])
 			}
 		}

@@ -16,9 +16,9 @@ import (
 // whom among our own packages.
 func TestImports(t *testing.T) {
 	allowed := map[string][]string{
-		"cmd/ecsdeploy":           {"pkg/deploy", "pkg/vso", "pkg/guard", "pkg/input", "pkg/session", "pkg/network", "pkg/azdo", "pkg/report", "pkg/image", "pkg/ecr", "pkg/ecs", "pkg/rollout", "pkg/runtask", "pkg/taskdef", "pkg/placeholder", "pkg/mistake", "pkg/resource"},
-		"pkg/report":              {"pkg/deploy", "pkg/azdo", "pkg/rollout", "pkg/runtask", "pkg/diagnosis", "pkg/ecs", "pkg/image", "pkg/taskdef", "pkg/mistake", "pkg/guard"},
-		"pkg/deploy":              {"pkg/image", "pkg/ecr", "pkg/ecs", "pkg/rollout", "pkg/runtask", "pkg/diagnosis", "pkg/taskdef", "pkg/mistake", "pkg/guard"},
+		"cmd/ecsdeploy":           {"pkg/deploy", "pkg/vso", "pkg/guard", "pkg/input", "pkg/session", "pkg/network", "pkg/azdo", "pkg/report", "pkg/image", "pkg/ecr", "pkg/ecs", "pkg/rollout", "pkg/runtask", "pkg/probe", "pkg/taskdef", "pkg/placeholder", "pkg/mistake", "pkg/resource"},
+		"pkg/report":              {"pkg/deploy", "pkg/azdo", "pkg/probe", "pkg/rollout", "pkg/runtask", "pkg/diagnosis", "pkg/ecs", "pkg/image", "pkg/taskdef", "pkg/mistake", "pkg/guard"},
+		"pkg/deploy":              {"pkg/image", "pkg/ecr", "pkg/ecs", "pkg/rollout", "pkg/runtask", "pkg/probe", "pkg/diagnosis", "pkg/taskdef", "pkg/mistake", "pkg/guard"},
 		"pkg/runtask":             {"pkg/ecs", "pkg/diagnosis", "pkg/taskdef"},
 		"pkg/rollout":             {"pkg/ecs", "pkg/diagnosis", "pkg/mistake"},
 		"pkg/diagnosis":           {"pkg/ecs", "pkg/taskdef"},
@@ -34,6 +34,7 @@ func TestImports(t *testing.T) {
 		"pkg/mistake":             {},
 		"pkg/resource":            {"pkg/mistake"},
 		"pkg/guard":               {},
+		"pkg/probe":               {},
 		"task":                    {}, // tests of the shim
 		"cmd/emulator":            {"pkg/emulator", "pkg/emulator/agent", "pkg/emulator/azdo"},
 		"cmd/pushbench":           {"pkg/image"},
@@ -52,7 +53,7 @@ func TestImports(t *testing.T) {
 		"pkg/emulator/codedeploy": {"pkg/emulator/awsapi", "pkg/emulator/ecs", "pkg/emulator/scenario"},
 		"pkg/emulator/ecr":        {"pkg/emulator/awsapi", "pkg/emulator/iam"},
 		"pkg/emulator/ecs":        {"pkg/emulator/awsapi", "pkg/emulator/ecr", "pkg/emulator/logs", "pkg/emulator/scenario"},
-		"pkg/emulator/elb":        {"pkg/emulator/awsapi", "pkg/emulator/ecs"},
+		"pkg/emulator/elb":        {"pkg/emulator/awsapi", "pkg/emulator/ecs", "pkg/emulator/scenario"},
 		"pkg/emulator/events":     {"pkg/emulator/awsapi"},
 		"pkg/emulator/logs":       {"pkg/emulator/awsapi"},
 		"pkg/emulator/scenario":   {},

@@ -111,12 +111,12 @@ var further = regexp.MustCompile(`(?m)^(service|repository)(?: |: *another)`)
 
 // granted are the documents for a transcript.
 func granted(archive *txtar.Archive, documents map[string]string) []string {
-	command, addition, more := strings.Cut(policyName(archive), " with ")
+	command, additions := policyNames(policyName(archive))
 	all := []string{documents[command], others}
 	if command == "verify" { // it tells what its identity may change, as for the deployment that it is about
 		all = append(all, documents["deploy"])
 	}
-	if more {
+	for _, addition := range additions {
 		all = append(all, documents[addition])
 	}
 	return all
@@ -174,10 +174,10 @@ func checkMissingActions(t *testing.T, archives map[string]*txtar.Archive, calle
 		if strings.Contains(section(archives[name], "script"), "cancel ") {
 			continue // how these end is not the policy's doing
 		}
-		command, addition, _ := strings.Cut(policyName(archives[name]), " with ")
+		command, additions := policyNames(policyName(archives[name]))
 		for _, action := range called[name] {
 			for _, action := range append(strings.Fields(implied[action]), action) {
-				for _, policy := range []string{command, addition} {
+				for _, policy := range append([]string{command}, additions...) {
 					users[policy+" "+action] = append(users[policy+" "+action], name)
 				}
 			}
@@ -189,7 +189,7 @@ func checkMissingActions(t *testing.T, archives map[string]*txtar.Archive, calle
 			continue // for another identity
 		}
 		for _, action := range slices.Sorted(maps.Keys(policies(t)[policy])) {
-			if strings.HasPrefix(action, "codedeploy:RegisterApplication") || action == "codedeploy:GetDeploymentConfig" {
+			if strings.HasPrefix(action, "codedeploy:RegisterApplication") {
 				continue // checked by AWS as part of CreateDeployment, and by the emulator not
 			}
 			if !*allFaults && random.IntN(10) > 0 {

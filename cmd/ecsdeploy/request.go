@@ -6,6 +6,7 @@ import (
 	"ecsdeploy/pkg/deploy"
 	"ecsdeploy/pkg/image"
 	"ecsdeploy/pkg/input"
+	"ecsdeploy/pkg/probe"
 	"ecsdeploy/pkg/rollout"
 	"ecsdeploy/pkg/session"
 	"ecsdeploy/pkg/taskdef"
@@ -94,6 +95,10 @@ func request(config input.Config) deploy.Request {
 	r.KeepRevisions = in.KeepRevisions
 	for _, o := range in.Order {
 		r.Order = append(r.Order, deploy.Precedence{First: deploy.Service(o.First), Then: deploy.Service(o.Then)})
+	}
+	for _, t := range in.SmokeTests {
+		check := probe.Check{URL: t.URL, Status: probe.Range{From: t.Status[0], To: t.Status[1]}, Body: t.Body, Retries: t.Retries}
+		r.SmokeTests = append(r.SmokeTests, deploy.SmokeTest{Check: check, Command: t.Command})
 	}
 	for _, i := range in.Images {
 		if i.Image == input.SelfReference {

@@ -23,6 +23,7 @@ import (
 	"ecsdeploy/pkg/input"
 	"ecsdeploy/pkg/network"
 	"ecsdeploy/pkg/placeholder"
+	"ecsdeploy/pkg/probe"
 	"ecsdeploy/pkg/report"
 	"ecsdeploy/pkg/rollout"
 	"ecsdeploy/pkg/runtask"
@@ -198,6 +199,7 @@ func (j job) deployer(cfg aws.Config) *deploy.Deployer {
 		Rollouts: rollout.NewAWS(client),
 		Registry: client,
 		Tasks:    runtask.New(client, client.Config()),
+		Probes:   j.prober(),
 		Images: image.Options{
 			Platform:         j.config.Inputs.Platform,
 			WorkingDirectory: j.config.Pipeline.WorkingDirectory,
@@ -211,6 +213,15 @@ func (j job) deployer(cfg aws.Config) *deploy.Deployer {
 		View:      j.contents,
 		Variables: input.VariableLookup(j.variables),
 	}
+}
+
+// prober asks the URLs of smoke tests, through the proxy and with the certificate
+// authorities of the agent.
+func (j job) prober() *probe.Prober {
+	if j.transport != nil {
+		return probe.New(j.transport)
+	}
+	return probe.New(probe.NewTransport(j.network.Apply))
 }
 
 // lookup turns the environment into a map; of a name given twice the last counts.

@@ -262,6 +262,7 @@ func (w *world) perform(t *testing.T, fields []string) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		w.scenario = scenario
 		w.Script(cluster, service, scenario)
 	case "running": // running BUILD: this pipeline has rolled it out before
 		w.push(t, args[0], "amd64")

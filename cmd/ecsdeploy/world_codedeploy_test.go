@@ -21,6 +21,7 @@ const (
 	appName         = "AppECS-" + service
 	deploymentGroup = "DgpECS-" + service
 	targetGroups    = "arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/"
+	testListener    = "arn:aws:elasticloadbalancing:eu-west-1:123456789012:listener/app/chat-app/50dc6c495c0c9188/0467ef3c8400ae65"
 	listener        = "arn:aws:elasticloadbalancing:eu-west-1:123456789012:listener/app/chat-app/50dc6c495c0c9188/f2f7dc8efc522ab2"
 )
 
@@ -80,7 +81,18 @@ func (w *world) byCodeDeploy(t *testing.T, keep, ready int, configuration string
 		LoadBalancerInfo: &cdtypes.LoadBalancerInfo{TargetGroupPairInfoList: []cdtypes.TargetGroupPairInfo{{
 			TargetGroups:     []cdtypes.TargetGroupInfo{{Name: aws.String("chat-app-a")}, {Name: aws.String("chat-app-b")}},
 			ProdTrafficRoute: &cdtypes.TrafficRoute{ListenerArns: []string{listener}},
+			TestTrafficRoute: &cdtypes.TrafficRoute{ListenerArns: []string{testListener}},
 		}}},
+	}
+	if percent, minutes, own := strings.Cut(configuration, "/"); own { // one that somebody made: PERCENT/MINUTES, in a linear way
+		configuration = "ChatLinear"
+		if _, err := w.codeDeploy.CreateDeploymentConfig(ctx, &codedeploy.CreateDeploymentConfigInput{
+			DeploymentConfigName: aws.String(configuration), ComputePlatform: cdtypes.ComputePlatformEcs,
+			TrafficRoutingConfig: &cdtypes.TrafficRoutingConfig{Type: cdtypes.TrafficRoutingTypeTimeBasedLinear,
+				TimeBasedLinear: &cdtypes.TimeBasedLinear{LinearPercentage: int32(number(t, percent)), LinearInterval: int32(number(t, minutes))}},
+		}); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if configuration != "" {
 		group.DeploymentConfigName = aws.String(configuration)

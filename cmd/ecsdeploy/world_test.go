@@ -45,8 +45,9 @@ type world struct {
 	hooks      []string           // of the AppSpec by which people deploy there
 	repository ecr.Repository
 	fates      []scenario.Fate // of one-off tasks
-	directory  string          // where pipelines keep their files
-	variables  []string        // NAME=value: what the agent gives every run besides
+	scenario   emulator.Scenario
+	directory  string   // where pipelines keep their files
+	variables  []string // NAME=value: what the agent gives every run besides
 }
 
 // newWorld makes the account. Call it within the synctest bubble that uses it.

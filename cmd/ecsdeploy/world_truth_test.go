@@ -25,6 +25,32 @@ func (w *world) performRunning(t *testing.T, verb string, args []string) bool {
 		if err := w.MakeExpress(cluster, service, emulator.Express{NoTaskDefinition: len(args) > 0}); err != nil {
 			t.Fatal(err)
 		}
+	case "balanced": // the service gets a load balancer
+		if _, err := w.ecs.UpdateService(t.Context(), &ecs.UpdateServiceInput{
+			Cluster: aws.String(cluster), Service: aws.String(service), ForceNewDeployment: true,
+			LoadBalancers: []types.LoadBalancer{{TargetGroupArn: aws.String(targetGroups + "chat-app/0123456789abcdef"), ContainerName: aws.String("app"), ContainerPort: aws.Int32(8080)}},
+		}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * time.Minute)
+	case "answers": // answers STATUS [TEXT…], answers reset, answers after DURATION, answers location URL: what the application of the new revision says
+		answer := &emulator.Answer{}
+		switch args[0] {
+		case "reset":
+			answer.Reset = true
+		case "location":
+			answer.Location = args[1]
+		case "after":
+			after, err := time.ParseDuration(args[1])
+			if err != nil {
+				t.Fatal(err)
+			}
+			answer.After = after
+		default:
+			answer.Status, answer.Body = number(t, args[0]), strings.Join(args[1:], " ")
+		}
+		w.scenario.Answer = answer
+		w.Script(cluster, service, w.scenario)
 	case "count": // count N: somebody sets the desired count
 		if _, err := w.ecs.UpdateService(t.Context(), &ecs.UpdateServiceInput{
 			Cluster: aws.String(cluster), Service: aws.String(service), DesiredCount: aws.Int32(int32(number(t, args[0]))),

@@ -25,13 +25,16 @@ func (d *Deployer) goBack(ctx context.Context, l limit, m moved, e ending, culpr
 	if e.verdict.Reason.Code == rollout.ServiceDeleted || e.verdict.Reason.Code == rollout.ServiceDraining {
 		return e // there is nothing to roll back
 	}
+	if back, did := d.goBackPaused(ctx, l, m, e); did {
+		return back
+	}
 	to, code, err := d.proven(ctx, m.ServicePlan, m.Revision)
 	if to == "" {
 		e.rollback = Rollback{Wanted: true, Code: code, Err: err}
 		d.View.Show(RollbackEnded{m.Name, e.rollback})
 		return e
 	}
-	deployment, to, refused, err := d.retreat(ctx, m, to, culprit != "")
+	deployment, to, refused, err := d.retreat(ctx, m, to, culprit != "" || e.verdict.Reason.Code == SmokeTestFailed)
 	switch {
 	case errors.Is(err, errCompleted):
 		e.verdict = rollout.Verdict{Outcome: rollout.Succeeded, Reason: rollout.Reason{Code: rollout.CompletedAnyway}}

@@ -88,10 +88,15 @@ type service struct {
 	moves   []func(s *service)
 	moved   time.Time // when somebody else replaced a deployment
 	broken  error     // why it cannot be read
+	// listener takes test traffic; empty where there is none.
+	listener string
+	stage    string // of deployments in progress
 	strategy
 }
 
 type strategy = ecs.Strategy
+
+type ecsPause = ecs.Pause
 
 type cloud struct {
 	mu          sync.Mutex
@@ -311,6 +316,8 @@ func (s *service) brief(r *record) *ecs.ServiceDeployment {
 	}
 	if r.fate.what == shifts {
 		out.Stage = "BAKE_TIME"
+	} else if r.ended.IsZero() {
+		out.Stage = s.stage
 	}
 	return out
 }
@@ -444,6 +451,17 @@ func (c *cloud) Prove(_ context.Context, s rollout.Snapshot, want map[string][]s
 	}
 	return p
 }
+
+// Route is the address of the test listener of a service, by its name.
+func (c *cloud) Route(_ context.Context, listener string) (rollout.Route, error) {
+	return rollout.Route{URL: "http://" + listener + ".example:9000"}, nil
+}
+
+// TestListener is the service's test listener.
+func (c *controller) TestListener() string { return c.listener }
+
+// Holds reports whether deployments wait while test traffic is on the new revision.
+func (c *controller) Holds() bool { return len(c.Pauses) > 0 }
 
 // controller deploys to one service.
 type controller struct {
@@ -717,6 +735,9 @@ func (d *deployment) Stop(ctx context.Context) error {
 func (d *deployment) Answer(_ context.Context, action rollout.Action) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.record.status != "IN_PROGRESS" {
+		return rollout.ErrEnded
+	}
 	d.note("%s %s", action, d.name)
 	d.record.answered, d.record.backAt = true, time.Now().Add(10*time.Second)
 	if action == rollout.RollBack {

@@ -43,6 +43,15 @@ func (s ServicePlan) Wait(until rollout.Until) time.Duration {
 	return 0
 }
 
+// Unpaced is the configuration of CodeDeploy whose steps are not known, and why that
+// is so; nil where they are.
+func (s ServicePlan) Unpaced() (configuration string, err error) {
+	if p, ok := s.Controller.(pacer); ok {
+		return p.Pace().Configuration, p.Pace().Unread
+	}
+	return "", nil
+}
+
 // Keep is how long the previous tasks are kept after the traffic is shifted, where
 // that is configured beside the service; it is not waited for where it does not
 // fit into the time limit.

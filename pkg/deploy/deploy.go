@@ -68,6 +68,9 @@ type Request struct {
 	Order     []Precedence // which services are rolled out before which; empty is all side by side
 	Migration []string     // command of a task that runs once before any service is changed; nil is none
 
+	SmokeTests []SmokeTest // of each service's new revision, one after the other
+	Resumes    bool        // command resume
+
 	KeepRevisions int // of this task that stay registered after a success; 0 is all
 
 	DryRun bool
@@ -107,6 +110,7 @@ type Rollouts interface {
 	Controller(ctx context.Context, s ecs.Service) (rollout.Controller, error)
 	Diagnose(ctx context.Context, s diagnosis.Subject) diagnosis.Diagnosis
 	Prove(ctx context.Context, s rollout.Snapshot, want map[string][]string) rollout.Proof
+	Route(ctx context.Context, listener string) (rollout.Route, error)
 }
 
 // Deployer carries out requests with one AWS identity.
@@ -115,6 +119,7 @@ type Deployer struct {
 	ECS      ECS
 	Rollouts Rollouts
 	Tasks    Tasks
+	Probes   Prober
 	Registry Registry
 	Images   image.Options // how source images are found
 	View     View

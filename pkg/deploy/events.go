@@ -8,6 +8,7 @@ import (
 	"ecsdeploy/pkg/diagnosis"
 	"ecsdeploy/pkg/ecs"
 	"ecsdeploy/pkg/image"
+	"ecsdeploy/pkg/probe"
 	"ecsdeploy/pkg/rollout"
 )
 
@@ -136,6 +137,11 @@ type (
 		Again   bool // the last deployment of the revision did not succeed
 		Digest  bool // a new deployment of the revision is forced, because its tag has moved
 	}
+	// NotStarted says that the deployment of a service could not be started.
+	NotStarted struct {
+		Service Service
+		Err     error
+	}
 	// Marked says that it was noted on a revision whether tasks of it have run, on
 	// which the choice of a rollback depends; or why it could not be.
 	Marked struct {
@@ -206,6 +212,27 @@ type (
 		Service Service
 		Action  rollout.Action
 		To      string // ARN of the revision to which it goes back
+	}
+	// SmokeTesting says that the smoke test of a service begins, and where its
+	// deployment stands.
+	SmokeTesting struct {
+		Service Service
+		Tests   int
+		Time    SmokeTime
+		Paused  bool
+		Stage   string // lifecycle stage; may be empty
+	}
+	// SmokeAttempt is one request of a smoke test.
+	SmokeAttempt struct {
+		Service Service
+		Test    SmokeTest
+		Attempt probe.Attempt
+	}
+	// SmokeTested is how the smoke test ended: what came of the test that ran last.
+	SmokeTested struct {
+		Service Service
+		Last    SmokeResult
+		Paused  bool // the deployment waits for an answer
 	}
 	// CurrentImages are the images that services run.
 	CurrentImages struct{ Images []CurrentImage }

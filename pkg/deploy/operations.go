@@ -203,6 +203,7 @@ func isOfBuild(d taskdef.Definition, buildID string) bool {
 // hook or where CodeDeploy waits to shift the traffic, and follows them.
 func (d *Deployer) Resume(ctx context.Context, r Request, hookID string, action rollout.Action) (Result, error) {
 	begin := time.Now()
+	r.Resumes = true
 	result, err := d.resume(ctx, r, hookID, action, begin)
 	result.DryRun, result.Took = r.DryRun, time.Since(begin)
 	return result, err
@@ -215,8 +216,11 @@ func (d *Deployer) resume(ctx context.Context, r Request, hookID string, action 
 	defer cancel()
 	p := &Plan{Request: r, Services: make([]ServicePlan, len(r.Services))}
 	err = each(r.Services, func(i int, name Service) (err error) {
-		p.Services[i], err = d.readPaused(bounded, name, hookID)
+		if p.Services[i], err = d.readPaused(bounded, name, hookID); err != nil {
+			return err
+		}
 		p.Services[i].Back = action == rollout.RollBack
+		p.Services[i], err = d.planSmoke(bounded, r, p.Services[i])
 		return err
 	})
 	if err != nil {
@@ -232,6 +236,9 @@ func (d *Deployer) resume(ctx context.Context, r Request, hookID string, action 
 		all[i] = moved{target: target{ServicePlan: s, Revision: s.Target.ARN()}, deployment: s.Other, began: begin}
 		if s.Image != nil {
 			all[i].Image = *s.Image
+		}
+		if s.Smoke != nil && s.Other.Snapshot().HasTestTraffic() {
+			return nil // the smoke test decides on the answer
 		}
 		if err := s.Other.Answer(bounded, action); err != nil {
 			return err

@@ -56,6 +56,7 @@ type ServicePlan struct {
 	PassedOver []PassedOver // command rollback: revisions that are none to go back to
 	Back       bool         // it is to be rolled back from Target to Running
 	Cleared    bool         // another deployment was stopped for ours to take its place
+	Smoke      *SmokePlan   // nil where there is none
 	Before     bool         // the older build of this run was deployed to the service before, with success
 }
 
@@ -219,7 +220,8 @@ func (d *Deployer) prepare(ctx context.Context, p *Plan, s ServicePlan, imageKno
 	}
 	s, unread := d.deployedBefore(ctx, p, s)
 	fitted, misfit := p.fit(s, imageKnown && err == nil)
-	return fitted, errors.Join(err, unread, misfit)
+	fitted, untestable := d.planSmoke(ctx, p.Request, fitted)
+	return fitted, errors.Join(err, unread, misfit, untestable)
 }
 
 // fit revises the task definition of a service, and checks that the service can

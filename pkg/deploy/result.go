@@ -55,11 +55,13 @@ type ServiceResult struct {
 	Outcome       rollout.Outcome
 	Reason        rollout.Reason
 	Err           error // why the deployment could not be started
+	Scaled        bool  // no deployment was started: only the count of tasks changed
 	Asked         bool  // command resume asked for it to be rolled back
 	Rollback      Rollback
 	Diagnosis     diagnosis.Diagnosis // of a rollout that did not end well
 	Proof         rollout.Proof
-	Running       int // tasks at the end
+	Smoke         []SmokeResult // of the latest run of the smoke tests, as far as it came
+	Running       int           // tasks at the end
 	Desired       int
 	Took          time.Duration
 }

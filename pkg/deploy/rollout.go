@@ -46,6 +46,8 @@ type ending struct {
 	diagnosis diagnosis.Diagnosis
 	proof     rollout.Proof
 	rollback  Rollback
+	smoke     []SmokeResult
+	unchanged bool // the smoke test of a service that ran the revision already failed
 }
 
 // failed reports whether the service does not run what it should, and never will.
@@ -108,6 +110,9 @@ func (d *Deployer) start(ctx context.Context, p *Plan, t target) (moved, error) 
 			}
 		}
 		if err != nil {
+			if ctx.Err() == nil {
+				d.View.Show(NotStarted{t.Name, err})
+			}
 			return moved{target: t, began: began, err: err}, nil
 		}
 		d.View.Show(Started{Service: t.Name, Now: deployment.Snapshot(), Digest: moves})
@@ -235,7 +240,15 @@ func (d *Deployer) follow(ctx context.Context, r Request, l limit, m moved, prog
 	if m.err != nil {
 		return ending{verdict: rollout.Verdict{Outcome: rollout.Failed, Reason: rollout.Reason{Code: rollout.NotStarted}}}
 	}
-	limits := rollout.Limits{Timeout: l.left(false), Until: r.Until, MaxFailedTasks: r.MaxFailedTasks}
+	if m.Smoke != nil && !m.Back {
+		return d.followTested(ctx, r, l, m, progress)
+	}
+	return d.watch(ctx, r, l, m, r.Until, progress)
+}
+
+// watch watches a deployment until it has come as far as until says.
+func (d *Deployer) watch(ctx context.Context, r Request, l limit, m moved, until rollout.Until, progress func(rollout.Counts)) ending {
+	limits := rollout.Limits{Timeout: l.left(false), Until: until, MaxFailedTasks: r.MaxFailedTasks}
 	for e := range m.deployment.Watch(ctx, limits) {
 		d.View.Show(Happened{m.Name, e})
 		if counts, is := e.What.(rollout.Counts); is {
@@ -249,12 +262,20 @@ func (d *Deployer) follow(ctx context.Context, r Request, l limit, m moved, prog
 		e = e.configured(r, l, m)
 	}
 	if e.err != nil {
-		var sibling *siblingError
-		if errors.As(e.err, &sibling) {
-			e.sibling = sibling.service
-		} else {
-			e.err = fmt.Errorf("follow the deployment of service %s: %w", m.Name.Name, e.err)
-		}
+		return e.interrupted("follow", m, e.err)
+	}
+	return e
+}
+
+// interrupted is an ending before there was a verdict: another service has failed,
+// or the error is that of the run.
+func (e ending) interrupted(doing string, m moved, err error) ending {
+	e.verdict, e.err = rollout.Verdict{}, err
+	var sibling *siblingError
+	if errors.As(err, &sibling) {
+		e.sibling = sibling.service
+	} else {
+		e.err = fmt.Errorf("%s the deployment of service %s: %w", doing, m.Name.Name, err)
 	}
 	return e
 }
@@ -274,6 +295,9 @@ func (d *Deployer) examine(ctx context.Context, m moved, e ending) ending {
 		return e // where all traffic is shifted, no task is to blame
 	}
 	e.diagnosis = d.diagnose(ctx, m.deployment.Snapshot().Subject())
+	if e.verdict.Reason.Code == SmokeTestFailed {
+		e.diagnosis = ofTested(e.diagnosis)
+	}
 	d.View.Show(Diagnosed{m.Name, e.diagnosis})
 	return e
 }
@@ -318,7 +342,7 @@ func (d *Deployer) conclude(ctx context.Context, r Request, l limit, m moved, e 
 		// The deployment completed and its tasks are healthy: what runs is another
 		// push of the same tag, which is not for this run to replace.
 	case outcome == rollout.Failed || outcome == rollout.TimedOut:
-		if r.RollbackOnFailure {
+		if r.goesBackAfter(e) {
 			d.View.Show(Failing{m.Name, e.verdict})
 			e = d.goBack(ctx, l, m, e, culprit)
 		}
@@ -388,14 +412,14 @@ func (e ending) write(m moved) ServiceResult {
 		return r
 	}
 	now := m.deployment.Snapshot()
-	r.Revision = m.Revision
+	r.Revision, r.Scaled = m.Revision, now.Scaling
 	r.Deployment, r.HookID = now.RecordARN(), now.HookID()
 	if now.CodeDeploy != nil {
 		r.CodeDeploy = now.ID
 	}
 	r.Running, r.Desired = now.Own.Running, now.Service.Desired
 	r.Outcome, r.Reason = e.verdict.Outcome, e.verdict.Reason
-	r.Diagnosis, r.Proof, r.Rollback = e.diagnosis, e.proof, e.rollback
+	r.Diagnosis, r.Proof, r.Rollback, r.Smoke = e.diagnosis, e.proof, e.rollback, e.smoke
 	if len(r.Proof.Endpoints) > 0 {
 		r.URL = r.Proof.Endpoints[0]
 	}

@@ -13,6 +13,7 @@ import (
 // How rollouts go.
 type (
 	Scenario     = scenario.Scenario
+	Answer       = scenario.Answer
 	Breaker      = scenario.Breaker
 	EarlySuccess = scenario.EarlySuccess
 	Strategy     = scenario.Strategy

@@ -9,7 +9,7 @@
 //
 // What it does not do: it runs no containers; it checks that a request is signed, and for which region and service, but not the signature itself;
 // principals without policies may do everything ([Emulator.Restrict] gives them some); nothing but image layers outlives the process; services with
-// the EXTERNAL controller exist but are never rolled out; load balancers and alarms are names; and its timing is plausible, not AWS's.
+// the EXTERNAL controller exist but are never rolled out; load balancers balance nothing, and alarms are names; and its timing is plausible, not AWS's.
 // In one way it is stricter than AWS, where the protocol lets a service ignore members it does not know: it refuses them, because a misspelt
 // member that is silently ignored is a bug that no test would find. [Options.FutureMembers] names the exceptions.
 package emulator
@@ -59,6 +59,7 @@ type Emulator struct {
 	ecr        *ecr.ECR
 	logs       *logs.Logs
 	codedeploy *codedeploy.CodeDeploy
+	elb        *elb.ELB
 	scheduler  *scheduler.Scheduler
 	sts        *sts.STS
 	account    *account.Account
@@ -74,7 +75,7 @@ func New(o Options) (*Emulator, error) {
 	e := &Emulator{server: server, ecr: ecr.New(server, store), logs: logs.New(server)}
 	e.ecs = ecs.New(server, e.ecr, e.logs)
 	e.codedeploy = codedeploy.New(server, e.ecs)
-	elb.New(server, e.ecs)
+	e.elb = elb.New(server, e.ecs, e.codedeploy.Listeners)
 	e.sts = sts.New(server)
 	events.New(server)
 	e.scheduler = scheduler.New(server)
@@ -182,10 +183,12 @@ func (e *Emulator) History() History {
 	return h
 }
 
-// ServeHTTP answers as the service that the request is for: the registry under /v2/, the JSON services by X-Amz-Target, STS and
+// ServeHTTP answers as the service that the request is for: the application behind a load balancer by its host name, the registry under /v2/, the JSON services by X-Amz-Target, STS and
 // Elastic Load Balancing, which take forms, by what the request is signed for.
 func (e *Emulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
+	case elb.IsApplication(r):
+		e.elb.ServeApplication(w, r)
 	case r.URL.Path == "/v2" || strings.HasPrefix(r.URL.Path, "/v2/"):
 		e.ecr.ServeRegistry(w, r)
 	case r.URL.Path == "/schedules" || strings.HasPrefix(r.URL.Path, "/schedules/"):

@@ -51,6 +51,11 @@ func Secrets(environ []string) []string {
 			for _, password := range passwords(value) {
 				add(password)
 			}
+			if name == inputPrefix+"SMOKETEST" {
+				for _, secret := range querySecrets(value) {
+					add(secret)
+				}
+			}
 		}
 	}
 	slices.Sort(secrets)

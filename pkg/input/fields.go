@@ -55,6 +55,7 @@ type fields struct {
 	Wait               string `env:"INPUT_WAIT, default=true" input:"wait" for:"deploy rollout rollback resume runTask"`
 	WaitUntil          string `env:"INPUT_WAITUNTIL, default=completed" input:"waitUntil" for:"deploy rollout rollback resume"`
 	TimeoutMinutes     string `env:"INPUT_TIMEOUTMINUTES, default=30" input:"timeoutMinutes" for:"deploy rollout rollback resume runTask"`
+	SmokeTest          string `env:"INPUT_SMOKETEST" input:"smokeTest" for:"deploy rollout resume"`
 	BuildID            string `env:"INPUT_BUILDID" input:"buildId" for:"rollback"`
 	Action             string `env:"INPUT_ACTION, default=continue" input:"action" for:"resume"`
 	HookID             string `env:"INPUT_HOOKID" input:"hookId" for:"resume"`

@@ -95,6 +95,7 @@ type Inputs struct {
 	OnFailure      Recovery
 	OnCancel       Recovery
 	WaitUntil      WaitUntil
+	SmokeTests     []SmokeTest // of each service's new revision, in their order
 	BuildID        string
 	Action         Action // of resume
 	HookID         string

@@ -220,6 +220,7 @@ func (l *loader) inputs(in *Inputs, f, defaults *fields) {
 	in.WaitUntil = one(l, "waitUntil", f.WaitUntil, parseWaitUntil)
 	in.BuildID = one(l, "buildId", f.BuildID, parseBuildID)
 	in.Action = one(l, "action", f.Action, oneOf(ActionContinue, ActionRollback))
+	l.smoke(in, f)
 	in.HookID = one(l, "hookId", f.HookID, parseHookID)
 	in.ArtifactAlias = one(l, "artifactAlias", f.ArtifactAlias, parseAlias)
 	in.DefaultImage = one(l, "defaultImage", f.DefaultImage, parseReference)

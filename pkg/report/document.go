@@ -105,6 +105,7 @@ type serviceRecord struct {
 	UnhealthyTargets []targetRecord  `json:"unhealthyTargets,omitempty"`
 	Tasks            tasksRecord     `json:"tasks"`
 	WrongDigests     []wrongRecord   `json:"wrongDigests,omitempty"`
+	SmokeTests       []smokeRecord   `json:"smokeTests,omitempty"`
 	Seconds          float64         `json:"seconds"`
 }
 
@@ -171,7 +172,7 @@ func newServiceRecord(s deploy.ServiceResult, explain Explain) serviceRecord {
 		Cluster: s.Cluster, Service: s.Name, ARN: s.ARN, Controller: s.Controller, Container: s.Container, Outcome: string(s.Outcome),
 		TaskDefinition: s.Revision, Previous: s.Previous, PreviousImage: s.PreviousImage, Deployment: s.Deployment, CodeDeploy: s.CodeDeploy,
 		URL: s.URL, RollbackAsked: s.Asked, Reason: newReasonRecord(s, explain), Seconds: secondsOf(s.Took),
-		Tasks: tasksRecord{s.Running, s.Desired, s.Proof.Verified, s.Proof.Unknown},
+		SmokeTests: smokeRecords(s.Smoke), Tasks: tasksRecord{s.Running, s.Desired, s.Proof.Verified, s.Proof.Unknown},
 	}
 	for _, c := range s.Changes {
 		out.Changes = append(out.Changes, changeRecord(c))

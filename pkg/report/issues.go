@@ -68,7 +68,10 @@ func failure(s deploy.ServiceResult, explain Explain) (text, hint string) {
 		why = "" // the reason says it
 	}
 	var parts []string
-	for _, part := range []string{why, reason, wrongDigests(s), rollbackText(s.Rollback, s.Controller)} {
+	if smoke, is := failedSmoke(s); is {
+		why, hint = "", smokeHint(smoke) // the tasks that run are not to blame
+	}
+	for _, part := range []string{why, reason, smokeFailure(s), wrongDigests(s), rollbackText(s.Rollback, s.Controller)} {
 		if part != "" {
 			parts = append(parts, shorten(part, partLength))
 		}
@@ -99,6 +102,9 @@ func brief(s deploy.ServiceResult, explain Explain) string {
 		return shorten(text, briefLength)
 	}
 	why, _ := s.Diagnosis.Why()
+	if smoke, is := failedSmoke(s); is {
+		return shorten(reasonText(s.Reason, s.Controller)+": "+smokeText(smoke), briefLength)
+	}
 	if why == "" || s.Reason.Code == rollout.ReplacedByOther {
 		why = reasonText(s.Reason, s.Controller)
 	}
@@ -201,7 +207,7 @@ var inputs = map[mistake.Kind]string{
 	mistake.Image: "image", mistake.FurtherImage: "images", mistake.Repository: "repository", mistake.Tag: "tags", mistake.Platform: "image",
 	mistake.Variable: "environment", mistake.Removal: "removeEnvironment", mistake.Secret: "secrets", mistake.CPU: "cpu", mistake.Memory: "memory",
 	mistake.Command: "containerCommand", mistake.DesiredCount: "desiredCount", mistake.Force: "forceNewDeployment", mistake.Hook: "hookId",
-	mistake.Build: "buildId", mistake.Order: "olderBuild", mistake.Busy: "whenBusy",
+	mistake.Build: "buildId", mistake.Order: "olderBuild", mistake.Busy: "whenBusy", mistake.SmokeTest: "smokeTest",
 }
 
 // Named returns the error with the name of the input in which it was made, where

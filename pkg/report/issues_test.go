@@ -176,7 +176,7 @@ func TestReason(t *testing.T) {
 // that decide, and each has a sentence here.
 func TestEveryReasonHasWords(t *testing.T) {
 	cause := &diagnosis.Cause{Event: true, Reason: "x"}
-	for _, code := range append(constants(t, "../rollout/rollout.go", "Code"), string(deploy.SiblingFailed), string(deploy.NotMigrated), string(deploy.OutOfTurn)) {
+	for _, code := range append(constants(t, "../rollout/rollout.go", "Code"), string(deploy.SiblingFailed), string(deploy.NotMigrated), string(deploy.OutOfTurn), string(deploy.SmokeTestFailed)) {
 		if code == string(rollout.NotStarted) {
 			continue // its error says it
 		}

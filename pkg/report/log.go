@@ -113,6 +113,8 @@ func (l *Log) Show(event any) {
 		l.compared(e.Deviation)
 	case deploy.TaskPlanned, deploy.TaskHappened, deploy.TaskEnded, deploy.MigrationSkipped, deploy.Untouched, deploy.Tidied:
 		l.showTask(event)
+	case deploy.SmokeTesting, deploy.SmokeAttempt, deploy.SmokeTested:
+		l.showSmoke(event)
 	default:
 		l.showService(event)
 	}
@@ -137,6 +139,8 @@ func (l *Log) showService(event any) {
 		l.warn(e.Service.Name, "registered without provenance tags, so that its build cannot be told from the revision: %s", e.Err)
 	case deploy.Started:
 		l.started(e)
+	case deploy.NotStarted: // the issue at the end of the run says what to do
+		l.info(e.Service.Name, "the deployment could not be started: %s", Named(e.Err))
 	case deploy.Marked:
 		l.marked(e)
 	case deploy.NotWaiting:
@@ -148,7 +152,9 @@ func (l *Log) showService(event any) {
 			l.info(e.Service.Name, "%s", line)
 		}
 	case deploy.Failing:
-		l.warn(e.Service.Name, "%s", failingText(e.Verdict.Reason))
+		if e.Verdict.Reason.Code != deploy.SmokeTestFailed { // which was told
+			l.warn(e.Service.Name, "%s", failingText(e.Verdict.Reason))
+		}
 	case deploy.RollingBack:
 		l.rollingBack(e)
 	case deploy.RollbackEnded:
@@ -215,8 +221,12 @@ func (l *Log) plan(e deploy.PlanMade) {
 			l.warn(s.Name.Name, "build %s replaces the newer build %s of this pipeline", p.Request.Origin.BuildID, newer)
 		}
 		l.stages(p, s)
+		l.planSmoke(s)
 		if keep := s.Keep(); keep > 0 && p.Request.Wait && e.Limit > 0 && keep >= e.Limit {
 			l.info(s.Name.Name, "CodeDeploy keeps the previous tasks for %s after the traffic is shifted, which is not waited for", Duration(keep))
+		}
+		if configuration, err := s.Unpaced(); err != nil && p.Request.Wait {
+			l.info(s.Name.Name, "how long the traffic steps of the configuration %s take is not known: %s", configuration, err)
 		}
 		if wait := s.Wait(p.Request.Until); wait > 0 && p.Request.Wait {
 			l.info(s.Name.Name, "the deployment takes at least %s: bake time and traffic steps of the service's configuration", Duration(wait))
@@ -260,8 +270,11 @@ func (l *Log) planService(p *deploy.Plan, s deploy.ServicePlan) {
 	name := s.Name.Name
 	if s.Other != nil && s.Other.Snapshot().HookID() != "" && s.Target.ARN() == s.Other.Snapshot().Revision {
 		action := "continue"
-		if s.Back {
+		switch {
+		case s.Back:
 			action = "roll back to " + ecs.ShortARN(s.Running.ARN())
+		case s.Smoke != nil && s.Other.Snapshot().HasTestTraffic():
+			action += " if the smoke test passes"
 		}
 		l.info(name, "%s: %s; this run has it %s", s.Target, pausedText(s.Other.Snapshot()), action)
 		return

@@ -156,6 +156,7 @@ func told(t *testing.T) []struct {
 		{deploy.Started{Service: web, Now: reached}, "web: already runs web:1"},
 		{deploy.Started{Service: web, Now: scaling}, "web: already set to web:1: waiting until 1 task is running"},
 		{deploy.Started{Service: web, Now: joined}, "web: deployment ecs-svc/2 of web:2 is in progress already: following it"},
+		{deploy.NotStarted{Service: web, Err: errDenied}, "web: the deployment could not be started: " + errDenied.Error()},
 		{deploy.NotWaiting{Service: web}, "web: not waiting for the deployment (wait: false); its outcome is not tracked"},
 		{deploy.Happened{Service: web, Event: rollout.Event{What: rollout.Counts{Running: 1, Desired: 2}}}, "web: 1 of 2 running"},
 		{deploy.Diagnosed{Service: web, Diagnosis: diagnosis.Diagnosis{Causes: []diagnosis.Cause{{Count: 3, StopCode: "TaskFailedToStart", Reason: "CannotPullContainerError", Hint: "check the tag"}}}},
@@ -252,6 +253,9 @@ func TestLines(t *testing.T) {
 func TestEveryEventHasWords(t *testing.T) {
 	have := map[string]bool{}
 	for _, tt := range told(t) {
+		have["deploy."+reflect.TypeOf(tt.event).Name()] = true
+	}
+	for _, tt := range smokeEvents() {
 		have["deploy."+reflect.TypeOf(tt.event).Name()] = true
 	}
 	for _, tt := range taskEvents(t) {

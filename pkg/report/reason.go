@@ -64,6 +64,8 @@ func reasonText(r rollout.Reason, controller string) string {
 		return "the deployment completed before it could be stopped"
 	case deploy.OutOfTurn:
 		return fmt.Sprintf("the service was not changed: the rollout to service %s, which goes before it (order), did not succeed", r.Detail)
+	case deploy.SmokeTestFailed:
+		return "the smoke test did not pass"
 	case deploy.NotMigrated:
 		return "the migration before the rollout did not succeed; the service was not changed"
 	case deploy.SiblingFailed:

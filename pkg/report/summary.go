@@ -91,6 +91,7 @@ func service(b *strings.Builder, r deploy.Result, s deploy.ServiceResult, explai
 		{"Resolved by ECS", resolvedText(s)},
 		{"Revision", revisionText(s)},
 		{"Tasks", tasksText(s)},
+		{"Smoke test", smokeRow(s)},
 		{"Logs", link(code(s.LogGroup), logGroupURL(s.LogRegion, s.LogGroup))},
 		{"Time", durationText(s.Took)},
 	})
@@ -149,7 +150,7 @@ func revisionLink(revision string) string {
 func resolvedText(s deploy.ServiceResult) string {
 	p := s.Proof
 	switch {
-	case len(p.Wanted) == 0, s.Controller == "CodeDeploy":
+	case len(p.Wanted) == 0, s.Controller == "CodeDeploy", s.Scaled:
 		return "" // nothing was compared, or ECS resolves nothing
 	case p.ResolvedErr != nil:
 		return text("not verified: " + p.ResolvedErr.Error())

@@ -35,6 +35,7 @@ func New(ctx context.Context, client *ecs.Client, doctor Doctor, s ecs.Service) 
 		if err != nil {
 			return nil, err
 		}
+		group.pace = readPace(ctx, api, group.pace)
 		return &codeDeploy{client: client, api: api, doctor: doctor, first: s, group: group}, nil
 	case "ECS":
 		return NewECS(client, doctor, s), nil
@@ -78,6 +79,7 @@ func (c *codeDeploy) refresh(ctx context.Context) (*codeDeploy, error) {
 		return nil, err
 	}
 	now := *c
+	group.pace = c.group.pace // which was planned with
 	now.first, now.group = s, group
 	return &now, nil
 }

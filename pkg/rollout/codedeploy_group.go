@@ -31,6 +31,10 @@ type group struct {
 	successful  string // id of the last deployment that succeeded
 	inFlight    string // id of the deployment in progress; empty where there is none
 	pace        Pace
+	// testListener is the ARN of the listener of its test traffic; empty where it has
+	// none.
+	testListener string
+	holds        bool // a deployment waits to be told to shift the traffic
 }
 
 // patiently has calls of CodeDeploy, whose limits are per account and low, retried
@@ -140,6 +144,16 @@ func readGroup(ctx context.Context, api *codedeploy.Client, g group, s ecs.Servi
 
 func groupFrom(application string, info types.DeploymentGroupInfo) group {
 	g := group{application: application, name: aws.ToString(info.DeploymentGroupName), rollsBackOn: rollsBackOn(info.AutoRollbackConfiguration), pace: paceFrom(info)}
+	if info.LoadBalancerInfo != nil {
+		for _, pair := range info.LoadBalancerInfo.TargetGroupPairInfoList {
+			if pair.TestTrafficRoute != nil && g.testListener == "" {
+				g.testListener = testListenerOf(pair.TestTrafficRoute.ListenerArns)
+			}
+		}
+	}
+	if b := info.BlueGreenDeploymentConfiguration; b != nil && b.DeploymentReadyOption != nil {
+		g.holds = b.DeploymentReadyOption.ActionOnTimeout == types.DeploymentReadyActionStopDeployment
+	}
 	if last := info.LastSuccessfulDeployment; last != nil {
 		g.successful = aws.ToString(last.DeploymentId)
 	}

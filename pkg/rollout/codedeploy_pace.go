@@ -4,21 +4,30 @@ package rollout
 // configuration and how long the previous task set is kept.
 
 import (
+	"context"
 	"regexp"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/codedeploy"
 	"github.com/aws/aws-sdk-go-v2/service/codedeploy/types"
+
+	"ecsdeploy/pkg/ecs"
 )
 
 // Pace is how long a controller takes because it is configured to.
 type Pace struct {
 	Steps time.Duration // until all traffic is shifted
 	Keep  time.Duration // of the previous tasks after that
+	// Unread is why the steps are not known, of the configuration of that name; nil
+	// where they are.
+	Unread        error
+	Configuration string
 }
 
-// Pace is the group's. Steps of a configuration that people made are not known.
+// Pace is the group's.
 func (c *codeDeploy) Pace() Pace { return c.group.pace }
 
 // predefined is the name of a deployment configuration of CodeDeploy's own:
@@ -42,9 +51,44 @@ func stepsOf(configuration string) time.Duration {
 	return time.Duration((100+percent-1)/percent-1) * every
 }
 
+// ownSteps is how long the steps of a configuration take that somebody made.
+//
+// https://docs.aws.amazon.com/codedeploy/latest/APIReference/API_TrafficRoutingConfig.html
+func ownSteps(c *types.TrafficRoutingConfig) time.Duration {
+	minutes := func(n int32) time.Duration { return time.Duration(max(n, 0)) * time.Minute }
+	switch {
+	case c == nil:
+		return 0
+	case c.TimeBasedCanary != nil:
+		return minutes(c.TimeBasedCanary.CanaryInterval)
+	case c.TimeBasedLinear != nil && c.TimeBasedLinear.LinearPercentage > 0 && c.TimeBasedLinear.LinearPercentage <= 100:
+		percent := int(c.TimeBasedLinear.LinearPercentage)
+		return time.Duration((100+percent-1)/percent-1) * minutes(c.TimeBasedLinear.LinearInterval)
+	}
+	return 0
+}
+
+// readPace reads the steps of a group's configuration where that is none of
+// CodeDeploy's own, whose names tell. That they cannot be read is no reason not to
+// deploy.
+func readPace(ctx context.Context, api *codedeploy.Client, p Pace) Pace {
+	if p.Configuration == "" || strings.HasPrefix(p.Configuration, "CodeDeployDefault.") {
+		return p
+	}
+	out, err := api.GetDeploymentConfig(ctx, &codedeploy.GetDeploymentConfigInput{DeploymentConfigName: aws.String(p.Configuration)}, patiently)
+	switch {
+	case err != nil:
+		p.Unread = ecs.During("read the CodeDeploy configuration "+p.Configuration, err)
+	case out.DeploymentConfigInfo != nil:
+		p.Steps = ownSteps(out.DeploymentConfigInfo.TrafficRoutingConfig)
+	}
+	return p
+}
+
 // paceFrom reads the waits of a group.
 func paceFrom(info types.DeploymentGroupInfo) Pace {
-	p := Pace{Steps: stepsOf(aws.ToString(info.DeploymentConfigName))}
+	p := Pace{Configuration: aws.ToString(info.DeploymentConfigName)}
+	p.Steps = stepsOf(p.Configuration)
 	if b := info.BlueGreenDeploymentConfiguration; b != nil && b.TerminateBlueInstancesOnDeploymentSuccess != nil {
 		if t := b.TerminateBlueInstancesOnDeploymentSuccess; t.Action != types.InstanceActionKeepAlive {
 			p.Keep = time.Duration(max(t.TerminationWaitTimeInMinutes, 0)) * time.Minute

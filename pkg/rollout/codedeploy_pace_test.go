@@ -23,6 +23,21 @@ func TestPace(t *testing.T) {
 			t.Errorf("%s: %v, want %v", name, got, want)
 		}
 	}
+	for _, tt := range []struct {
+		config *types.TrafficRoutingConfig
+		want   time.Duration
+	}{
+		{nil, 0},
+		{&types.TrafficRoutingConfig{Type: types.TrafficRoutingTypeAllAtOnce}, 0},
+		{&types.TrafficRoutingConfig{TimeBasedCanary: &types.TimeBasedCanary{CanaryPercentage: 20, CanaryInterval: 45}}, 45 * time.Minute},
+		{&types.TrafficRoutingConfig{TimeBasedLinear: &types.TimeBasedLinear{LinearPercentage: 30, LinearInterval: 10}}, 30 * time.Minute},
+		{&types.TrafficRoutingConfig{TimeBasedLinear: &types.TimeBasedLinear{LinearInterval: 10}}, 0},
+		{&types.TrafficRoutingConfig{TimeBasedCanary: &types.TimeBasedCanary{CanaryInterval: -1}}, 0},
+	} {
+		if got := ownSteps(tt.config); got != tt.want {
+			t.Errorf("%+v: %v, want %v", tt.config, got, tt.want)
+		}
+	}
 	info := types.DeploymentGroupInfo{BlueGreenDeploymentConfiguration: &types.BlueGreenDeploymentConfiguration{
 		TerminateBlueInstancesOnDeploymentSuccess: &types.BlueInstanceTerminationOption{Action: types.InstanceActionTerminate, TerminationWaitTimeInMinutes: 60},
 	}}

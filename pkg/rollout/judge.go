@@ -161,6 +161,10 @@ func judgeProgress(s Snapshot, d ecs.ServiceDeployment) Verdict {
 		if s.Shifted() {
 			return Verdict{Succeeded, Reason{Code: TrafficShifted, Stage: d.Stage, Left: d.Strategy.Bake}}
 		}
+	case UntilTest:
+		if Tested(d.Stage) {
+			return Verdict{Succeeded, Reason{Code: StageReached, Stage: d.Stage}}
+		}
 	default:
 		if reached(d.Stage, s.Until) {
 			return Verdict{Succeeded, Reason{Code: StageReached, Stage: d.Stage}}

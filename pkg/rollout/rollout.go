@@ -103,6 +103,8 @@ type Until string
 const (
 	UntilCompleted Until = "completed"
 	UntilTraffic   Until = "traffic"
+	// UntilTest is that test traffic is on the new revision.
+	UntilTest Until = "testTraffic"
 	// UntilEnded is for the deployments of others: that they are out of the way.
 	UntilEnded Until = "ended"
 )

@@ -22,6 +22,8 @@ type CodeDeploy struct {
 	ecs          *ecs.ECS
 	applications []*application
 	deployments  []*deployment // newest first
+
+	configurations []*configuration
 }
 
 func New(server *awsapi.Server, ecs *ecs.ECS) *CodeDeploy {
@@ -112,6 +114,8 @@ func (e *CodeDeploy) Service() *awsapi.Service {
 	for name, do := range map[string]func(*awsapi.Invocation) (awsapi.Object, error){
 		"CreateApplication":         e.createApplication,
 		"ListApplications":          e.listApplications,
+		"CreateDeploymentConfig":    e.createDeploymentConfig,
+		"GetDeploymentConfig":       e.getDeploymentConfig,
 		"CreateDeploymentGroup":     e.createDeploymentGroup,
 		"ListDeploymentGroups":      e.listDeploymentGroups,
 		"GetDeploymentGroup":        e.getDeploymentGroup,
@@ -154,6 +158,8 @@ func (e *CodeDeploy) resource(_ string, in awsapi.Object) string {
 		return e.ARN("codedeploy", "deploymentgroup:"+in.Str("applicationName")+"/"+in.Str("deploymentGroupName"))
 	case in.Has("applicationName"):
 		return e.ARN("codedeploy", "application:"+in.Str("applicationName"))
+	case in.Has("deploymentConfigName"):
+		return e.ARN("codedeploy", "deploymentconfig:"+in.Str("deploymentConfigName"))
 	}
 	return "*"
 }
@@ -240,7 +246,7 @@ func (e *CodeDeploy) createDeploymentGroup(c *awsapi.Invocation) (awsapi.Object,
 			return nil, awsapi.Errorf("InvalidTargetGroupPairException", "The target group %s of the ECS service is not in the target group pair", name)
 		}
 	}
-	if configuration := c.In.Str("deploymentConfigName"); configuration != "" && routing(configuration) == nil {
+	if configuration := c.In.Str("deploymentConfigName"); configuration != "" && e.routing(configuration) == nil {
 		return nil, awsapi.Errorf("DeploymentConfigDoesNotExistException", "No deployment configuration found for name: %s", configuration)
 	}
 	doc := awsapi.CopyOf(c.In)
@@ -368,7 +374,7 @@ func (e *CodeDeploy) createDeployment(c *awsapi.Invocation) (awsapi.Object, erro
 		return nil, err
 	}
 	configuration := cmp.Or(c.In.Str("deploymentConfigName"), g.doc.Str("deploymentConfigName"))
-	if routing(configuration) == nil {
+	if e.routing(configuration) == nil {
 		return nil, awsapi.Errorf("DeploymentConfigDoesNotExistException", "No deployment configuration found for name: %s", configuration)
 	}
 	s, err := e.shippable(g.doc.Objects("ecsServices")[0])
@@ -386,7 +392,7 @@ func (e *CodeDeploy) createDeployment(c *awsapi.Invocation) (awsapi.Object, erro
 	d.spec, d.doc = spec, awsapi.CopyOf(c.In)
 	d.doc["deploymentConfigName"] = configuration
 	g.application.keep(d.doc.Object("revision"), c.Now)
-	d.steps = slices.Clone(routing(configuration).steps)
+	d.steps = slices.Clone(e.routing(configuration).steps)
 	for _, name := range lifecycleEvents {
 		d.events = append(d.events, &lifecycleEvent{name: name, status: "Pending"})
 	}

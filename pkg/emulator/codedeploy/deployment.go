@@ -97,7 +97,7 @@ func (e *CodeDeploy) advance(d *deployment, now time.Time) {
 			e.nextEvent(d, now)
 		}
 	case "AllowTraffic":
-		every := routing(d.doc.Str("deploymentConfigName")).every
+		every := e.routing(d.doc.Str("deploymentConfigName")).every
 		switch {
 		case len(d.steps) > 0 && (d.shifted.IsZero() || now.Sub(d.shifted) >= e.Scaled(every)):
 			d.green.Revision.Production, d.blue.Revision.Production = d.steps[0], 100-d.steps[0]

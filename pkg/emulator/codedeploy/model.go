@@ -22,6 +22,12 @@ var codeDeployShapes = map[string]string{
 	"ListApplicationsRequest":   "nextToken",
 	"ListApplicationsResponse":  "applications:[String] nextToken",
 
+	"CreateDeploymentConfigRequest": "deploymentConfigName minimumHealthyHosts:MinimumHealthyHosts trafficRoutingConfig:TrafficRoutingConfig computePlatform:ComputePlatform " +
+		"zonalConfig:ZonalConfig",
+	"CreateDeploymentConfigResponse": "deploymentConfigId",
+	"GetDeploymentConfigRequest":     "deploymentConfigName",
+	"GetDeploymentConfigResponse":    "deploymentConfigInfo:DeploymentConfigInfo",
+
 	"CreateDeploymentGroupRequest": "applicationName deploymentGroupName deploymentConfigName ec2TagFilters:[EC2TagFilter] onPremisesInstanceTagFilters:[TagFilter] " +
 		"autoScalingGroups:[String] serviceRoleArn triggerConfigurations:[TriggerConfig] alarmConfiguration:AlarmConfiguration autoRollbackConfiguration:AutoRollbackConfiguration " +
 		"outdatedInstancesStrategy:OutdatedInstancesStrategy deploymentStyle:DeploymentStyle blueGreenDeploymentConfiguration:BlueGreenDeploymentConfiguration " +
@@ -59,6 +65,8 @@ var codeDeployShapes = map[string]string{
 	"AutoRollbackConfiguration":        "enabled:Bool events:[AutoRollbackEvent]",
 	"BlueGreenDeploymentConfiguration": "terminateBlueInstancesOnDeploymentSuccess:BlueInstanceTerminationOption deploymentReadyOption:DeploymentReadyOption greenFleetProvisioningOption:GreenFleetProvisioningOption",
 	"BlueInstanceTerminationOption":    "action:InstanceAction terminationWaitTimeInMinutes:Int",
+	"DeploymentConfigInfo": "deploymentConfigId deploymentConfigName minimumHealthyHosts:MinimumHealthyHosts createTime:Time computePlatform:ComputePlatform " +
+		"trafficRoutingConfig:TrafficRoutingConfig zonalConfig:ZonalConfig",
 	"DeploymentGroupInfo": "applicationName deploymentGroupId deploymentGroupName deploymentConfigName serviceRoleArn alarmConfiguration:AlarmConfiguration " +
 		"autoRollbackConfiguration:AutoRollbackConfiguration deploymentStyle:DeploymentStyle blueGreenDeploymentConfiguration:BlueGreenDeploymentConfiguration " +
 		"loadBalancerInfo:LoadBalancerInfo ecsServices:[ECSService] computePlatform:ComputePlatform lastSuccessfulDeployment:LastDeploymentInfo " +
@@ -86,6 +94,8 @@ var codeDeployShapes = map[string]string{
 	"LastDeploymentInfo":           "deploymentId status:DeploymentStatus endTime:Time createTime:Time",
 	"LifecycleEvent":               "lifecycleEventName diagnostics:Diagnostics startTime:Time endTime:Time status:LifecycleEventStatus",
 	"LoadBalancerInfo":             "elbInfoList:[ELBInfo] targetGroupInfoList:[TargetGroupInfo] targetGroupPairInfoList:[TargetGroupPairInfo]",
+	"MinimumHealthyHosts":          "value:Int type:MinimumHealthyHostsType",
+	"MinimumHealthyHostsPerZone":   "type:MinimumHealthyHostsPerZoneType value:Int",
 	"OnPremisesTagSet":             "onPremisesTagSetList:[[TagFilter]]",
 	"RawString":                    "content sha256",
 	"RevisionLocation":             "revisionType:RevisionLocationType s3Location:S3Location gitHubLocation:GitHubLocation string:RawString appSpecContent:AppSpecContent",
@@ -97,6 +107,10 @@ var codeDeployShapes = map[string]string{
 	"TargetGroupPairInfo":          "targetGroups:[TargetGroupInfo] prodTrafficRoute:TrafficRoute testTrafficRoute:TrafficRoute",
 	"TargetInstances":              "tagFilters:[EC2TagFilter] autoScalingGroups:[String] ec2TagSet:EC2TagSet",
 	"TimeRange":                    "start:Time end:Time",
+	"TimeBasedCanary":              "canaryPercentage:Int canaryInterval:Int",
+	"TimeBasedLinear":              "linearPercentage:Int linearInterval:Int",
+	"TrafficRoutingConfig":         "type:TrafficRoutingType timeBasedCanary:TimeBasedCanary timeBasedLinear:TimeBasedLinear",
+	"ZonalConfig":                  "monitorDurationInSeconds:Int minimumHealthyHostsPerZone:MinimumHealthyHostsPerZone firstZoneMonitorDurationInSeconds:Int",
 	"TrafficRoute":                 "listenerArns:[String]",
 	"TriggerConfig":                "triggerName triggerTargetArn triggerEvents:[TriggerEventType]",
 }
@@ -108,6 +122,8 @@ func codeDeployRules() awsapi.Rules {
 			"BatchGetDeploymentGroupsRequest":  {"applicationName", "deploymentGroupNames"},
 			"BatchGetDeploymentTargetsRequest": {"deploymentId", "targetIds"},
 			"CreateApplicationRequest":         {"applicationName"},
+			"CreateDeploymentConfigRequest":    {"deploymentConfigName"},
+			"GetDeploymentConfigRequest":       {"deploymentConfigName"},
 			"CreateDeploymentGroupRequest":     {"applicationName", "deploymentGroupName", "serviceRoleArn"},
 			"CreateDeploymentRequest":          {"applicationName"},
 			"GetApplicationRevisionRequest":    {"applicationName", "revision"},
@@ -119,22 +135,25 @@ func codeDeployRules() awsapi.Rules {
 			"StopDeploymentRequest":            {"deploymentId"},
 		},
 		Enums: map[string][]string{
-			"AutoRollbackEvent":            awsapi.Names(types.AutoRollbackEvent("").Values()),
-			"BundleType":                   awsapi.Names(types.BundleType("").Values()),
-			"ComputePlatform":              awsapi.Names(types.ComputePlatform("").Values()),
-			"DeploymentOption":             awsapi.Names(types.DeploymentOption("").Values()),
-			"DeploymentReadyAction":        awsapi.Names(types.DeploymentReadyAction("").Values()),
-			"DeploymentStatus":             awsapi.Names(types.DeploymentStatus("").Values()),
-			"DeploymentType":               awsapi.Names(types.DeploymentType("").Values()),
-			"DeploymentWaitType":           awsapi.Names(types.DeploymentWaitType("").Values()),
-			"EC2TagFilterType":             awsapi.Names(types.EC2TagFilterType("").Values()),
-			"FileExistsBehavior":           awsapi.Names(types.FileExistsBehavior("").Values()),
-			"GreenFleetProvisioningAction": awsapi.Names(types.GreenFleetProvisioningAction("").Values()),
-			"InstanceAction":               awsapi.Names(types.InstanceAction("").Values()),
-			"OutdatedInstancesStrategy":    awsapi.Names(types.OutdatedInstancesStrategy("").Values()),
-			"RevisionLocationType":         awsapi.Names(types.RevisionLocationType("").Values()),
-			"TagFilterType":                awsapi.Names(types.TagFilterType("").Values()),
-			"TriggerEventType":             awsapi.Names(types.TriggerEventType("").Values()),
+			"AutoRollbackEvent":              awsapi.Names(types.AutoRollbackEvent("").Values()),
+			"BundleType":                     awsapi.Names(types.BundleType("").Values()),
+			"ComputePlatform":                awsapi.Names(types.ComputePlatform("").Values()),
+			"DeploymentOption":               awsapi.Names(types.DeploymentOption("").Values()),
+			"DeploymentReadyAction":          awsapi.Names(types.DeploymentReadyAction("").Values()),
+			"DeploymentStatus":               awsapi.Names(types.DeploymentStatus("").Values()),
+			"DeploymentType":                 awsapi.Names(types.DeploymentType("").Values()),
+			"DeploymentWaitType":             awsapi.Names(types.DeploymentWaitType("").Values()),
+			"EC2TagFilterType":               awsapi.Names(types.EC2TagFilterType("").Values()),
+			"FileExistsBehavior":             awsapi.Names(types.FileExistsBehavior("").Values()),
+			"GreenFleetProvisioningAction":   awsapi.Names(types.GreenFleetProvisioningAction("").Values()),
+			"InstanceAction":                 awsapi.Names(types.InstanceAction("").Values()),
+			"OutdatedInstancesStrategy":      awsapi.Names(types.OutdatedInstancesStrategy("").Values()),
+			"RevisionLocationType":           awsapi.Names(types.RevisionLocationType("").Values()),
+			"MinimumHealthyHostsType":        awsapi.Names(types.MinimumHealthyHostsType("").Values()),
+			"MinimumHealthyHostsPerZoneType": awsapi.Names(types.MinimumHealthyHostsPerZoneType("").Values()),
+			"TrafficRoutingType":             awsapi.Names(types.TrafficRoutingType("").Values()),
+			"TagFilterType":                  awsapi.Names(types.TagFilterType("").Values()),
+			"TriggerEventType":               awsapi.Names(types.TriggerEventType("").Values()),
 		},
 	}
 }

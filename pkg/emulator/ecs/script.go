@@ -161,13 +161,13 @@ func (e *ECS) advanced(lb awsapi.Object) awsapi.Object {
 	if parts := strings.Split(group, "/"); len(parts) == 3 {
 		name, id = parts[1], parts[2]
 	}
-	rule := func(id string) string {
-		return e.ARN("elasticloadbalancing", "listener-rule/app/"+name+"/50dc6c495c0c9188/f2f7dc8efc522ab2/"+id)
+	rule := func(ids string) string {
+		return e.ARN("elasticloadbalancing", "listener-rule/app/"+name+"/50dc6c495c0c9188/"+ids)
 	}
 	return lb.With(awsapi.Object{"advancedConfiguration": awsapi.Object{
 		"alternateTargetGroupArn": e.ARN("elasticloadbalancing", "targetgroup/"+name+"-green/"+reversed(id)),
-		"productionListenerRule":  rule("9683b2d02a6cabee"),
-		"testListenerRule":        rule("1a2b3c4d5e6f7081"),
+		"productionListenerRule":  rule("f2f7dc8efc522ab2/9683b2d02a6cabee"),
+		"testListenerRule":        rule("0467ef3c8400ae65/1a2b3c4d5e6f7081"),
 		"roleArn":                 "arn:aws:iam::" + e.Account() + ":role/ecsInfrastructureRole",
 	}})
 }

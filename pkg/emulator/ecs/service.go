@@ -13,6 +13,13 @@ import (
 	"ecsdeploy/pkg/emulator/awsapi"
 )
 
+// Listener is a listener, or a rule of one, that takes the traffic of a service.
+type Listener struct {
+	ARN     string
+	Service *Service
+	Test    bool // test traffic
+}
+
 type Service struct {
 	Name, ARN   string
 	Cluster     *cluster

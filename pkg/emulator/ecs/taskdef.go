@@ -105,6 +105,16 @@ func withDefaults(in awsapi.Object) awsapi.Object {
 	return doc
 }
 
+// MainImage is the image of the first essential container.
+func (td *taskDefinition) MainImage() string {
+	for _, c := range td.doc.Objects("containerDefinitions") {
+		if c["essential"] != false {
+			return c.Str("image")
+		}
+	}
+	return ""
+}
+
 func (td *taskDefinition) describe() awsapi.Object {
 	o := awsapi.CopyOf(td.doc).With(awsapi.Object{
 		"taskDefinitionArn": td.ARN, "revision": td.revision, "status": td.status,

@@ -1,7 +1,9 @@
-// Package elb is Elastic Load Balancing: the target groups that services name, and the health of their tasks as targets. A target group exists as long as a
-// service names it; load balancers and listeners are not there.
+// Package elb is Elastic Load Balancing: the target groups that services name, the health of their tasks as targets, and the listeners that services
+// and deployment groups name for their traffic. Each of them exists as long as somebody names it. Behind the listeners an application answers, so that
+// it can be seen which revision the traffic is on.
 //
-// What it does not do: it balances nothing, knows no listeners and rules, and cannot be changed through its API.
+// What it does not do: it balances nothing (the revision with most of the traffic gets all of the requests), its rules have no conditions, and it
+// cannot be changed through its API.
 // https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_DescribeTargetHealth.html
 // https://docs.aws.amazon.com/elasticloadbalancing/latest/application/target-group-health-checks.html
 package elb
@@ -28,11 +30,13 @@ const (
 // ELB is Elastic Load Balancing, as far as the target groups of ECS services go.
 type ELB struct {
 	*awsapi.Server
-	ecs *ecs.ECS
+	ecs    *ecs.ECS
+	others func() []ecs.Listener // that CodeDeploy's deployment groups name
 }
 
-func New(server *awsapi.Server, ecs *ecs.ECS) *ELB {
-	e := &ELB{server, ecs}
+// New is Elastic Load Balancing for the services of ecs. others are listeners that no service names.
+func New(server *awsapi.Server, ecs *ecs.ECS, others func() []ecs.Listener) *ELB {
+	e := &ELB{server, ecs, others}
 	server.HandleQuery(e.service())
 	return e
 }
@@ -40,10 +44,13 @@ func New(server *awsapi.Server, ecs *ecs.ECS) *ELB {
 func (e *ELB) service() *awsapi.QueryService {
 	return &awsapi.QueryService{
 		Name: "elasticloadbalancing", Version: "2015-12-01", Namespace: "http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/",
-		Resource: func(url.Values) string { return "*" }, // these two take no resource in IAM
+		Resource: func(url.Values) string { return "*" }, // none of these takes a resource in IAM
 		Operations: map[string]func(*http.Request, url.Values) (any, error){
-			"DescribeTargetHealth": e.describeTargetHealth,
-			"DescribeTargetGroups": e.describeTargetGroups,
+			"DescribeTargetHealth":  e.describeTargetHealth,
+			"DescribeTargetGroups":  e.describeTargetGroups,
+			"DescribeRules":         e.describeRules,
+			"DescribeListeners":     e.describeListeners,
+			"DescribeLoadBalancers": e.describeLoadBalancers,
 		},
 	}
 }

@@ -50,8 +50,20 @@ type Scenario struct {
 	// after the last. Nil means seconds that grow to five minutes; tasks whose image cannot be pulled have been seen to come minutes apart.
 	Attempts []time.Duration
 
+	// Answer, where given, is how the application of the new revision answers behind its load balancer; nil is 200 with the name of its image.
+	Answer *Answer
+
 	// ThrottleEvery, where given, throttles every so many ECS calls.
 	ThrottleEvery int
+}
+
+// Answer is how an application answers a request.
+type Answer struct {
+	Status   int           // 0 is 200
+	Body     string        // empty is the name of its image
+	After    time.Duration // until it answers
+	Reset    bool          // the connection is cut instead
+	Location string        // it redirects there
 }
 
 // Breaker is a deployment circuit breaker.
