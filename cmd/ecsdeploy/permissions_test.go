@@ -185,6 +185,9 @@ func policyName(archive *txtar.Archive) string {
 	if strings.Contains(section(archive, "inputs"), "keepRevisions:") {
 		return name + " with keepRevisions"
 	}
+	if strings.Contains(section(archive, "inputs"), "schedules:") {
+		return name + " with schedules"
+	}
 	if strings.Contains(section(archive, "inputs"), "migrationCommand:") {
 		return name + " with migrationCommand"
 	}

@@ -40,6 +40,7 @@ const (
 	Build          Kind = "build"             // to which a service is rolled back
 	Order          Kind = "order of builds"   // a build that is older than the running one
 	Busy           Kind = "other deployment"  // that is in progress
+	Schedule       Kind = "schedule"          // or rule, that starts tasks
 )
 
 // Error is one mistake.
