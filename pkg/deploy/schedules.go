@@ -7,6 +7,7 @@ package deploy
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -69,7 +70,7 @@ func (d *Deployer) planSchedules(ctx context.Context, p *Plan) ([]schedule.Entry
 	families, clusters := p.families(), p.clusters()
 	complete := !slices.ContainsFunc(p.Services, func(s ServicePlan) bool { return s.makes().Family() == "" })
 	if p.Request.AllSchedules {
-		return d.allSchedules(ctx, families, clusters)
+		return d.allSchedules(ctx, p, families, clusters)
 	}
 	found := make([][]schedule.Entry, len(p.Request.Schedules))
 	err := each(p.Request.Schedules, func(i int, r schedule.Ref) error {
@@ -87,8 +88,11 @@ func (d *Deployer) planSchedules(ctx context.Context, p *Plan) ([]schedule.Entry
 }
 
 // allSchedules finds the rules and schedules of the families in the clusters.
-func (d *Deployer) allSchedules(ctx context.Context, families, clusters []string) ([]schedule.Entry, error) {
-	if len(clusters) == 0 {
+func (d *Deployer) allSchedules(ctx context.Context, p *Plan, families, clusters []string) ([]schedule.Entry, error) {
+	switch {
+	case !p.Request.alone() && len(clusters) == 0:
+		return nil, errors.New("ECS does not say to which clusters the services belong, so that their rules and schedules cannot be found")
+	case len(clusters) == 0:
 		return nil, mistake.New(mistake.Schedule, "name the rules and schedules, one per line: rule:NAME or schedule:GROUP/NAME",
 			"without services it is not known in which cluster to look for rules and schedules")
 	}
@@ -167,7 +171,7 @@ func outlines(planned []schedule.Entry) (all []ScheduleResult) {
 
 // schedulesMost is how long moving all rules and schedules may take, and moving them
 // back.
-const schedulesMost = 2 * time.Minute
+const schedulesMost = 5 * time.Minute
 
 // movement is the part of a run in which the services move and, after them, the rules
 // and schedules. It is the one place that knows what became of the latter.
@@ -320,20 +324,27 @@ func (d *movement) back(ctx context.Context) {
 	own, cancel := context.WithTimeout(context.WithoutCancel(ctx), most)
 	defer cancel()
 	for i, s := range slices.Backward(d.schedules) {
-		if s.State != ScheduleMoved && s.State != ScheduleRefused || s.To == "" || s.To == s.From {
+		if s.To == s.From || !d.changed(own, s) {
 			continue
 		}
 		back := d.move(own, ScheduleResult{Entry: s.Entry, From: s.To, To: s.From}, true)
-		switch {
-		case back.State == ScheduleUnchanged: // a refused one, which stayed as it was
-			continue
-		case back.State == ScheduleMoved:
+		if back.State == ScheduleMoved || back.State == ScheduleUnchanged {
 			d.schedules[i].State, d.schedules[i].Err = ScheduleBack, s.Err
-		default:
+		} else {
 			d.schedules[i].State, d.schedules[i].Err = ScheduleStuck, back.Err
 		}
 		d.View.Show(ScheduleEnded{d.schedules[i]})
 	}
+}
+
+// changed reports whether this run has changed a rule or schedule, as far as that is
+// known.
+func (d *movement) changed(ctx context.Context, s ScheduleResult) bool {
+	if s.State != ScheduleRefused {
+		return s.State == ScheduleMoved
+	}
+	now, err := d.now(ctx, s.Entry)
+	return err == nil && now.TaskDefinition == s.To
 }
 
 // usedBySchedules are the revisions of a family that rules and schedules of any

@@ -24,6 +24,7 @@ import (
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
 // Signed is a call of a service of AWS in the client's region.
@@ -101,7 +102,7 @@ func (c *Client) attempt(ctx context.Context, s Signed) ([]byte, error) {
 	if ctx.Err() != nil {
 		return nil, &aws.RequestCanceledError{Err: ctx.Err()}
 	}
-	return nil, err
+	return nil, &smithyhttp.RequestSendError{Err: err}
 }
 
 // request is the call as a request. The host is that of ECS's own endpoint with the

@@ -50,7 +50,7 @@ func (c *Client) readRule(ctx context.Context, r Ref) (all []Entry, err error) {
 		if err != nil {
 			return nil, absent(r, err)
 		}
-		targets, err := page.objects("Targets")
+		targets, err := page.needed("Targets")
 		if err != nil {
 			return nil, ecs.During(what, err)
 		}
@@ -153,7 +153,7 @@ func (c *Client) rules(ctx context.Context, clusters []string) (all []Ref, err e
 		if err != nil {
 			return nil, err
 		}
-		found, err := page.objects("EventBuses")
+		found, err := page.needed("EventBuses")
 		if err != nil {
 			return nil, ecs.During("list the event buses", err)
 		}
@@ -169,7 +169,7 @@ func (c *Client) rules(ctx context.Context, clusters []string) (all []Ref, err e
 					return nil, err
 				}
 				var names []string
-				if raw := page.get("RuleNames"); raw != nil && json.Unmarshal(raw, &names) != nil {
+				if json.Unmarshal(page.get("RuleNames"), &names) != nil || names == nil {
 					return nil, ecs.During(what, errors.New("RuleNames is no list of names"))
 				}
 				for _, name := range names {
@@ -196,7 +196,7 @@ func (c *Client) schedules(ctx context.Context, clusters []string) (all []Ref, e
 		if err != nil {
 			return nil, ecs.During(what, err)
 		}
-		found, err := page.objects("Schedules")
+		found, err := page.needed("Schedules")
 		if err != nil {
 			return nil, ecs.During(what, err)
 		}

@@ -93,6 +93,14 @@ func (o object) objects(name string) (all []object, err error) {
 	return all, nil
 }
 
+// needed is objects for a member without which an answer is incomplete.
+func (o object) needed(name string) ([]object, error) {
+	if o.get(name) == nil {
+		return nil, fmt.Errorf("the answer is incomplete: %s is missing", name)
+	}
+	return o.objects(name)
+}
+
 // with is the object with a member: in its place, or at the end.
 func (o object) with(name string, value json.RawMessage) object {
 	o = slices.Clone(o)
