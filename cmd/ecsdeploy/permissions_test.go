@@ -170,6 +170,7 @@ func policyName(archive *txtar.Archive) string {
 		{"CodeDeploy", byCodeDeploy.MatchString(section(archive, "script"))},
 		{"createRepository", strings.Contains(section(archive, "inputs"), "createRepository: true")},
 		{"keepRevisions", strings.Contains(section(archive, "inputs"), "keepRevisions:")},
+		{"schedules", strings.Contains(section(archive, "inputs"), "schedules:")},
 		{"migrationCommand", strings.Contains(section(archive, "inputs"), "migrationCommand:")},
 		{"smokeTest", strings.Contains(section(archive, "inputs"), "smokeTest:")},
 	} {

@@ -8,6 +8,7 @@ import (
 	"ecsdeploy/pkg/input"
 	"ecsdeploy/pkg/probe"
 	"ecsdeploy/pkg/rollout"
+	"ecsdeploy/pkg/schedule"
 	"ecsdeploy/pkg/session"
 	"ecsdeploy/pkg/taskdef"
 )
@@ -92,7 +93,14 @@ func request(config input.Config) deploy.Request {
 	for _, s := range in.Services {
 		r.Services = append(r.Services, deploy.Service{Cluster: s.Cluster, Name: s.Name})
 	}
-	r.KeepRevisions = in.KeepRevisions
+	r.KeepRevisions, r.AllSchedules = in.KeepRevisions, in.AllSchedules
+	for _, s := range in.Schedules {
+		kind := schedule.Schedule
+		if s.Rule {
+			kind = schedule.Rule
+		}
+		r.Schedules = append(r.Schedules, schedule.Ref{Kind: kind, Group: s.Group, Name: s.Name})
+	}
 	for _, o := range in.Order {
 		r.Order = append(r.Order, deploy.Precedence{First: deploy.Service(o.First), Then: deploy.Service(o.Then)})
 	}

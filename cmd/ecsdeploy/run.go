@@ -27,6 +27,7 @@ import (
 	"ecsdeploy/pkg/report"
 	"ecsdeploy/pkg/rollout"
 	"ecsdeploy/pkg/runtask"
+	"ecsdeploy/pkg/schedule"
 	"ecsdeploy/pkg/session"
 	"ecsdeploy/pkg/vso"
 )
@@ -194,12 +195,13 @@ func (j job) deployer(cfg aws.Config) *deploy.Deployer {
 	repositories := ecr.New(cfg, ecr.Options{Logger: j.log, Mask: j.console.Mask})
 	client := ecs.New(cfg)
 	return &deploy.Deployer{
-		ECR:      repositories,
-		ECS:      client,
-		Rollouts: rollout.NewAWS(client),
-		Registry: client,
-		Tasks:    runtask.New(client, client.Config()),
-		Probes:   j.prober(),
+		ECR:       repositories,
+		ECS:       client,
+		Rollouts:  rollout.NewAWS(client),
+		Registry:  client,
+		Schedules: schedule.New(client),
+		Tasks:     runtask.New(client, client.Config()),
+		Probes:    j.prober(),
 		Images: image.Options{
 			Platform:         j.config.Inputs.Platform,
 			WorkingDirectory: j.config.Pipeline.WorkingDirectory,

@@ -185,6 +185,10 @@ func play(t *testing.T, archive *txtar.Archive, restrict func(*world)) []string 
 		text = strings.Join(lines, "")
 	}
 	compare(t, archive, "log", text)
+	if scheduled.MatchString(section(archive, "script")) {
+		w.Restrict(w.User()) // whoever looks now is not the run
+		compare(t, archive, "schedules", w.started(t))
+	}
 	if untimed {
 		return w.actions(before)
 	}
@@ -332,7 +336,7 @@ func (w *world) perform(t *testing.T, fields []string) {
 		w.Fail(args[0], emulator.Fault{Code: "ClientException", Times: number(t, args[1]),
 			Message: "Too many concurrent attempts to create a new revision of the specified family."})
 	default:
-		if w.performRunning(t, verb, args) {
+		if w.performRunning(t, verb, args) || w.performSchedule(t, verb, args) {
 			return
 		}
 		t.Fatalf("the script says %q, which nobody understands", verb)

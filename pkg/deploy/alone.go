@@ -47,12 +47,17 @@ func (p *Plan) prepareAlone(s ServicePlan, imageKnown bool) (ServicePlan, error)
 
 // registerAlone registers the revision and returns the result with it.
 func (d *Deployer) registerAlone(ctx context.Context, p *Plan, result Result) (Result, error) {
-	defer d.View.Section(Section{Kind: RevisionSection})()
+	end := d.View.Section(Section{Kind: RevisionSection})
 	t, err := d.register(ctx, p, p.Services[0], nil)
-	if err == nil {
-		result.Services[0].Revision = t.Revision
+	end()
+	if err != nil {
+		return result, err
 	}
-	return result, err
+	result.Services[0].Revision = t.Revision
+	m := d.movement(p)
+	m.after(ctx, []target{t})
+	result.Schedules = m.schedules
+	return result, context.Cause(ctx)
 }
 
 // Alone reports whether the result is of a revision that belongs to no service.

@@ -50,7 +50,7 @@ func (d *Deployer) goBack(ctx context.Context, l limit, m moved, e ending, culpr
 		if e.failed(m) {
 			culprit = ""
 		}
-		d.View.Show(RollingBack{Service: m.Name, To: to, Other: culprit, Refused: refused})
+		d.View.Show(RollingBack{Service: m.Name, To: to, Other: culprit, Schedule: e.schedule != "", Refused: refused})
 		e.rollback = d.followBack(ctx, l, m, deployment, to)
 	}
 	d.View.Show(RollbackEnded{m.Name, e.rollback})

@@ -17,6 +17,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	"github.com/aws/smithy-go"
 
 	"ecsdeploy/pkg/diagnosis"
@@ -269,6 +271,7 @@ func (s *service) read() ecs.Service {
 	out := ecs.Service{
 		Cluster: "main", Name: s.name, ARN: arnPrefix + "service/main/" + s.name, Status: s.status, Controller: s.who,
 		Desired: s.desired, TaskDefinition: s.primary.revision, Strategy: s.strategy,
+		Described: types.Service{ClusterArn: aws.String(arnPrefix + "cluster/main")},
 	}
 	good := false // the one that runs until another has taken its place is listed, too
 	for _, r := range slices.Backward(s.records) {

@@ -23,6 +23,7 @@ import (
 	"ecsdeploy/pkg/ecs"
 	"ecsdeploy/pkg/image"
 	"ecsdeploy/pkg/rollout"
+	"ecsdeploy/pkg/schedule"
 	"ecsdeploy/pkg/taskdef"
 )
 
@@ -68,8 +69,10 @@ type Request struct {
 	Order     []Precedence // which services are rolled out before which; empty is all side by side
 	Migration []string     // command of a task that runs once before any service is changed; nil is none
 
-	SmokeTests []SmokeTest // of each service's new revision, one after the other
-	Resumes    bool        // command resume
+	SmokeTests   []SmokeTest    // of each service's new revision, one after the other
+	Resumes      bool           // command resume
+	Schedules    []schedule.Ref // rules and schedules that move to the revision after a success
+	AllSchedules bool           // all that start tasks of the services' families in the services' clusters
 
 	KeepRevisions int // of this task that stay registered after a success; 0 is all
 
@@ -121,8 +124,10 @@ type Deployer struct {
 	Tasks    Tasks
 	Probes   Prober
 	Registry Registry
-	Images   image.Options // how source images are found
-	View     View
+	// Schedules is needed where the request names some, or has revisions deregistered.
+	Schedules Schedules
+	Images    image.Options // how source images are found
+	View      View
 
 	Variables taskdef.Lookup // of the pipeline, for the files of task definitions; may be nil
 }
@@ -172,6 +177,9 @@ func (d *Deployer) run(ctx context.Context, r Request, begin time.Time) (result 
 		return result, afterPush(result.Image, err)
 	}
 	targets, err := d.ready(bounded, plan, result.Image.Pushed)
+	if err == nil {
+		_, err = scheduleTargets(plan.Schedules, targets)
+	}
 	if err != nil {
 		return result, afterPush(result.Image, err)
 	}
@@ -180,8 +188,10 @@ func (d *Deployer) run(ctx context.Context, r Request, begin time.Time) (result 
 			return result, err
 		}
 	}
-	result.Services, err = d.rollOut(ctx, bounded, plan, limit, targets)
-	if err == nil && r.KeepRevisions > 0 {
+	m := d.movement(plan)
+	result.Services, err = m.rollOut(ctx, bounded, plan, limit, targets)
+	result.Schedules = m.schedules
+	if err == nil && r.KeepRevisions > 0 && result.Outcome().Good() {
 		d.tidy(ctx, plan, targets, result.Services)
 	}
 	return result, err

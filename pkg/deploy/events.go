@@ -10,6 +10,7 @@ import (
 	"ecsdeploy/pkg/image"
 	"ecsdeploy/pkg/probe"
 	"ecsdeploy/pkg/rollout"
+	"ecsdeploy/pkg/schedule"
 )
 
 // View is where a run shows what it does.
@@ -54,6 +55,8 @@ const (
 	CurrentSection  SectionKind = "current"
 	TaskSection     SectionKind = "task"
 	DriftSection    SectionKind = "drift"
+	// SchedulesSection is the rules and schedules that follow the services.
+	SchedulesSection SectionKind = "schedules"
 )
 
 // The events. Those of one service name it.
@@ -175,6 +178,8 @@ type (
 		// Other is the service whose failure made this one go back too; empty where
 		// it failed itself.
 		Other string
+		// Schedule says that Other is a rule or schedule that could not be moved.
+		Schedule bool
 		// Refused is why the deployment could not be stopped, so that the service is
 		// moved back by a new deployment; nil where it was stopped.
 		Refused error
@@ -259,6 +264,22 @@ type (
 	// MigrationSkipped says that no migration runs, since every service runs its
 	// revision already.
 	MigrationSkipped struct{}
+	// ScheduleEnded says what became of a rule or schedule.
+	ScheduleEnded struct{ Schedule ScheduleResult }
+	// ScheduleChanged says that someone else has changed a rule or schedule since the
+	// plan was made.
+	ScheduleChanged struct {
+		Entry    schedule.Entry
+		From, To string // ARNs of revisions
+	}
+	// ScheduleAdjusted says what of a schedule could not be sent as it was.
+	ScheduleAdjusted struct {
+		Entry      schedule.Entry
+		Adjustment schedule.Adjustment
+	}
+	// SchedulesStay says that no rule and no schedule is moved, since not every service
+	// runs its new revision.
+	SchedulesStay struct{ Count int }
 	// Untouched says that the migration did not succeed, so that no service was
 	// changed.
 	Untouched struct{}

@@ -66,8 +66,12 @@ func (d *Deployer) tidyFamily(ctx context.Context, family string, keep int, serv
 	if err != nil {
 		return nil, err
 	}
+	scheduled, err := d.usedBySchedules(ctx, family)
+	if err != nil {
+		return nil, err
+	}
 	for _, arn := range old {
-		if used[arn] || needed[arn] {
+		if used[arn] || needed[arn] || scheduled[arn] {
 			continue
 		}
 		if len(removed) == mostRemoved {

@@ -54,7 +54,7 @@ func TestKeepRevisions(t *testing.T) {
 				c := world(t, "web")
 				d, v := c.deployer()
 				reg := &registrations{used: tt.used, err: tt.err}
-				d.Registry = reg
+				d.Registry, d.Schedules = reg, c.begins()
 				r := asking("web")
 				for i := range 7 {
 					if r.Change.Environment[0].Value = fmt.Sprint(i); i == 6 {

@@ -59,13 +59,18 @@ func (d *Deployer) rollBack(ctx context.Context, r Request, buildID string, begi
 	if err == nil {
 		err = d.standings(bounded, targets)
 	}
+	if err == nil {
+		_, err = scheduleTargets(p.Schedules, targets)
+	}
 	if err != nil {
 		for _, t := range targets {
 			d.showCleared(bounded, []ServicePlan{t.ServicePlan})
 		}
 		return result, err
 	}
-	result.Services, err = d.rollOut(ctx, bounded, p, limit, targets)
+	m := d.movement(p)
+	result.Services, err = m.rollOut(ctx, bounded, p, limit, targets)
+	result.Schedules = m.schedules
 	return result, err
 }
 
@@ -88,6 +93,9 @@ func (d *Deployer) operate(ctx context.Context, r Request, choose func(context.C
 		p.Services[i], err = choose(ctx, s)
 		return err
 	})
+	if err == nil {
+		p.Schedules, err = d.planSchedules(ctx, p)
+	}
 	return p, err
 }
 
@@ -223,6 +231,9 @@ func (d *Deployer) resume(ctx context.Context, r Request, hookID string, action 
 		p.Services[i], err = d.planSmoke(bounded, r, p.Services[i])
 		return err
 	})
+	if err == nil && action != rollout.RollBack { // the revision that is given up was never theirs
+		p.Schedules, err = d.planSchedules(bounded, p)
+	}
 	if err != nil {
 		return Result{}, err
 	}
@@ -249,14 +260,15 @@ func (d *Deployer) resume(ctx context.Context, r Request, hookID string, action 
 	if err != nil {
 		return Result{Services: results(all, nil)}, err
 	}
-	services, err := d.followAll(ctx, r, limit, all)
+	m := d.movement(p)
+	services, err := m.followAll(ctx, r, limit, all)
 	for i := range services {
 		if action == rollout.RollBack && services[i].Outcome.Good() {
 			services[i].Outcome, services[i].Reason = rollout.Failed, rollout.Reason{Code: rollout.CompletedAnyway}
 		}
 	}
 	result = p.outline()
-	result.Services = services
+	result.Services, result.Schedules = services, m.schedules
 	return result, err
 }
 

@@ -57,7 +57,7 @@ func waits(s Service, order []Precedence, done map[Service]bool) bool {
 }
 
 // rollOutInOrder moves the services rank by rank.
-func (d *Deployer) rollOutInOrder(ctx, bounded context.Context, p *Plan, l limit, targets []target) ([]ServiceResult, error) {
+func (d *movement) rollOutInOrder(ctx, bounded context.Context, p *Plan, l limit, targets []target) ([]ServiceResult, error) {
 	r := p.Request
 	defer d.View.Section(Section{Kind: RolloutSection, Services: len(targets)})()
 	all := make([]moved, len(targets))
@@ -109,6 +109,15 @@ func (d *Deployer) rollOutInOrder(ctx, bounded context.Context, p *Plan, l limit
 		if culprit != "" {
 			break
 		}
+	}
+	if culprit == "" {
+		d.followed(ctx, all, endings)
+	} else {
+		d.stay()
+	}
+	if ctx.Err() != nil {
+		d.leaveAll(ctx, r, all)
+		return results(all, endings), context.Cause(ctx)
 	}
 	return d.concludeRanks(ctx, r, l, all, endings, started, culprit)
 }

@@ -18,6 +18,7 @@ import (
 	"ecsdeploy/pkg/image"
 	"ecsdeploy/pkg/mistake"
 	"ecsdeploy/pkg/rollout"
+	"ecsdeploy/pkg/schedule"
 	"ecsdeploy/pkg/taskdef"
 )
 
@@ -30,6 +31,7 @@ type Plan struct {
 	Image      Candidate            // what the chosen containers will run
 	Further    map[string]Candidate // by container: the images of the input images
 	Services   []ServicePlan
+	Schedules  []schedule.Entry // that move to the new revision afterwards
 }
 
 // Candidate is an image that is going to run.
@@ -103,11 +105,13 @@ func (d *Deployer) plan(ctx context.Context, r Request) (*Plan, error) {
 		if err == nil {
 			s, err = p.prepareAlone(s, imageErr == nil)
 		}
-		if err = errors.Join(append(problems, err)...); err != nil {
+		p.Services = []ServicePlan{s}
+		var unread error
+		p.Schedules, unread = d.planSchedules(ctx, p)
+		if err = errors.Join(append(problems, err, unread)...); err != nil {
 			p.close()
 			return nil, err
 		}
-		p.Services = []ServicePlan{s}
 		return p, nil
 	}
 	prepared := make([]error, len(p.Services))
@@ -121,7 +125,9 @@ func (d *Deployer) plan(ctx context.Context, r Request) (*Plan, error) {
 		})
 	}
 	wait.Wait()
-	if err := errors.Join(append(problems, prepared...)...); err != nil {
+	var unread error
+	p.Schedules, unread = d.planSchedules(ctx, p)
+	if err := errors.Join(append(append(problems, prepared...), unread)...); err != nil {
 		p.close()
 		return nil, err
 	}
@@ -383,6 +389,7 @@ func (p *Plan) outline() Result {
 	for _, s := range p.Services {
 		r.Services = append(r.Services, s.outline())
 	}
+	r.Schedules = outlines(p.Schedules)
 	return r
 }
 

@@ -17,6 +17,7 @@ type Result struct {
 	DryRun     bool
 	Image      Image
 	Services   []ServiceResult
+	Schedules  []ScheduleResult
 	Current    []CurrentImage // of CurrentImages
 	Checks     []Check        // of Verify
 	Deviations []Deviation    // of Deviations
@@ -106,6 +107,9 @@ func (r Result) Outcome() rollout.Outcome {
 			i = len(severity) - 1
 		}
 		worst = max(worst, i)
+	}
+	if slices.ContainsFunc(r.Schedules, ScheduleResult.Failed) && worst <= slices.Index(severity, "") {
+		return rollout.Failed // the services stay as they are
 	}
 	if worst < 0 {
 		if r.Task != nil {

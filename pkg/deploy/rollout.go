@@ -41,6 +41,7 @@ type ending struct {
 	verdict   rollout.Verdict
 	err       error  // the watch was interrupted
 	sibling   string // the service whose failure ended the watch
+	schedule  string // the rule or schedule whose failure makes the service go back
 	verified  bool   // what the service runs was compared with what it should
 	shifted   bool   // the time is over, and the new revision has all of the traffic
 	diagnosis diagnosis.Diagnosis
@@ -71,7 +72,7 @@ func (e *siblingError) Error() string { return "the rollout to service " + e.ser
 
 // rollOut moves the services side by side and follows each to its end. ctx is the
 // run's own; bounded ends where the time for the rollout is over.
-func (d *Deployer) rollOut(ctx, bounded context.Context, p *Plan, l limit, targets []target) ([]ServiceResult, error) {
+func (d *movement) rollOut(ctx, bounded context.Context, p *Plan, l limit, targets []target) ([]ServiceResult, error) {
 	if len(p.Request.Order) > 0 && p.Request.Wait {
 		return d.rollOutInOrder(ctx, bounded, p, l, targets)
 	}
@@ -153,8 +154,9 @@ func (d *Deployer) retarget(ctx context.Context, p *Plan, t target) (target, err
 	return again, err
 }
 
-// followAll follows every deployment to its end, and concludes.
-func (d *Deployer) followAll(ctx context.Context, r Request, l limit, all []moved) ([]ServiceResult, error) {
+// followAll follows every deployment to its end, has rules and schedules follow, and
+// concludes.
+func (d *movement) followAll(ctx context.Context, r Request, l limit, all []moved) ([]ServiceResult, error) {
 	endings := make([]ending, len(all))
 	watch, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
@@ -193,6 +195,9 @@ func (d *Deployer) followAll(ctx context.Context, r Request, l limit, all []move
 		return nil
 	})
 	d.followPaused(ctx, r, l, all, endings)
+	if ctx.Err() == nil {
+		d.followed(ctx, all, endings)
+	}
 	if ctx.Err() != nil {
 		err := interruptions(endings)
 		if err == nil { // all watches had ended
@@ -222,6 +227,27 @@ func (d *Deployer) followPaused(ctx context.Context, r Request, l limit, all []m
 		}
 		return nil
 	})
+}
+
+// followed has rules and schedules follow where every service runs its revision, and
+// says of the services that go back with one that cannot.
+func (d *movement) followed(ctx context.Context, all []moved, endings []ending) {
+	targets := make([]target, len(all))
+	for i, m := range all {
+		if targets[i] = m.target; m.Back || endings[i].err != nil || !endings[i].verdict.Outcome.Good() {
+			d.stay()
+			return
+		}
+	}
+	failed := d.after(ctx, targets)
+	if failed == "" || !d.request.RollbackOnFailure {
+		return
+	}
+	for i, m := range all {
+		if m.goesBack() {
+			endings[i].schedule = failed
+		}
+	}
 }
 
 // interruptions are the errors for which watches ended, but for those of siblings.
@@ -335,6 +361,10 @@ func (d *Deployer) conclude(ctx context.Context, r Request, l limit, m moved, e 
 		// Nothing is wrong with the revision: only the time limit has passed.
 		e.rollback = Rollback{Code: TrafficStays, To: m.Good}
 		return e, nil
+	case e.schedule != "":
+		failed := e.schedule
+		e = d.goBack(ctx, l, m, e, failed)
+		e.verdict = rollout.Verdict{Outcome: rollout.Failed, Reason: rollout.Reason{Code: ScheduleFailed, Detail: failed}}
 	case !e.failed(m) && culprit != "" && m.goesBack(): // paused ones too
 		e = d.goBack(ctx, l, m, e, culprit)
 		e.verdict = rollout.Verdict{Outcome: rollout.Failed, Reason: rollout.Reason{Code: SiblingFailed, Detail: culprit}}
@@ -402,7 +432,9 @@ func results(all []moved, endings []ending) []ServiceResult {
 // write is the result of a service: the one place where outcomes are written.
 func (e ending) write(m moved) ServiceResult {
 	r := m.outline()
-	r.Took = time.Since(m.began)
+	if !m.began.IsZero() { // it was its turn
+		r.Took = time.Since(m.began)
+	}
 	r.Err = m.err
 	if m.err != nil {
 		r.Outcome, r.Reason = rollout.Failed, rollout.Reason{Code: rollout.NotStarted}

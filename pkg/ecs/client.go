@@ -15,6 +15,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -27,6 +28,8 @@ import (
 type Client struct {
 	api *ecs.Client
 	cfg aws.Config
+
+	skew atomic.Int64 // nanoseconds by which the clock of AWS is ahead, as far as [Client.Signed] has found out
 
 	deployments *coalescer[string, ServiceDeployment]
 	revisions   *coalescer[string, ServiceRevision]

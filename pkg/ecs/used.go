@@ -6,6 +6,7 @@ package ecs
 import (
 	"context"
 	"fmt"
+	"iter"
 	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -13,21 +14,25 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 )
 
-// UsedRevisions returns the ARNs of revisions that something in the region uses: every
-// revision that a service of any cluster is set to, or that one of its deployments or
-// task sets runs, and those of the family's tasks that run or are about to. It is
-// complete or an error. What starts tasks from outside ECS, such as a schedule, is not
-// looked at.
-func (c *Client) UsedRevisions(ctx context.Context, family string) (map[string]bool, error) {
-	used := map[string]bool{}
-	clusters := pages("list clusters", "ListClusters", func(token string) (page[string], error) {
+// Clusters yields the ARNs of all clusters of the region.
+func (c *Client) Clusters(ctx context.Context) iter.Seq2[string, error] {
+	return pages("list clusters", "ListClusters", func(token string) (page[string], error) {
 		out, err := call(ctx, "list clusters", needed, c.api.ListClusters, &ecs.ListClustersInput{NextToken: optionalToken(token)})
 		if err != nil {
 			return page[string]{}, err
 		}
 		return page[string]{out.ClusterArns, aws.ToString(out.NextToken)}, nil
 	})
-	for cluster, err := range clusters {
+}
+
+// UsedRevisions returns the ARNs of revisions that something in the region uses: every
+// revision that a service of any cluster is set to, or that one of its deployments or
+// task sets runs, and those of the family's tasks that run or are about to. It is
+// complete or an error. What starts tasks from outside ECS, such as a schedule, is not
+// looked at: package schedule finds that.
+func (c *Client) UsedRevisions(ctx context.Context, family string) (map[string]bool, error) {
+	used := map[string]bool{}
+	for cluster, err := range c.Clusters(ctx) {
 		if err != nil {
 			return nil, err
 		}

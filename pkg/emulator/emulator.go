@@ -60,6 +60,7 @@ type Emulator struct {
 	logs       *logs.Logs
 	codedeploy *codedeploy.CodeDeploy
 	elb        *elb.ELB
+	events     *events.EventBridge
 	scheduler  *scheduler.Scheduler
 	sts        *sts.STS
 	account    *account.Account
@@ -77,7 +78,7 @@ func New(o Options) (*Emulator, error) {
 	e.codedeploy = codedeploy.New(server, e.ecs)
 	e.elb = elb.New(server, e.ecs, e.codedeploy.Listeners)
 	e.sts = sts.New(server)
-	events.New(server)
+	e.events = events.New(server)
 	e.scheduler = scheduler.New(server)
 	e.account = account.New(server)
 	e.Behave(o.Behaviour)
@@ -124,6 +125,11 @@ func (e *Emulator) User() string { return e.server.User() }
 
 // Requests returns the calls answered so far, oldest first.
 func (e *Emulator) Requests() []Request { return e.server.Requests() }
+
+// FailEntry has EventBridge take the next requests that put targets of a rule, so many times, and not the targets themselves.
+func (e *Emulator) FailEntry(rule, code, message string, times int) {
+	e.events.FailEntry(rule, code, message, times)
+}
 
 // Script sets how the next deployments of a service go, by the names of cluster and service; "" stands for every one, and for one-off tasks.
 // It is in force until the next call for the same names. The deployment that comes with a service's creation, deployments under way, and going back

@@ -32,6 +32,7 @@ type fields struct {
 	InsecureRegistries string `env:"INPUT_INSECUREREGISTRIES" input:"insecureRegistries" for:"deploy push verify"`
 	Cluster            string `env:"INPUT_CLUSTER" input:"cluster" for:"deploy rollout verify currentImage rollback resume runTask drift"`
 	Services           string `env:"INPUT_SERVICES" input:"services" for:"deploy rollout verify currentImage rollback resume runTask drift"`
+	Schedules          string `env:"INPUT_SCHEDULES" input:"schedules" for:"deploy rollout verify rollback resume"`
 	TaskDefinition     string `env:"INPUT_TASKDEFINITION, default=latest" input:"taskDefinition" for:"deploy rollout verify runTask"`
 	Images             string `env:"INPUT_IMAGES" input:"images" for:"deploy rollout verify"`
 	Environment        string `env:"INPUT_ENVIRONMENT" input:"environment" for:"deploy rollout verify runTask"`

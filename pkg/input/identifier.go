@@ -31,7 +31,7 @@ func identifiers(f *fields) (all []Identifier) {
 				continue
 			}
 			id := Identifier{Input: name, Line: i + 1, Kind: kind, ARN: parsed}
-			if kind != mistake.Service && kind != mistake.Secret {
+			if kind != mistake.Service && kind != mistake.Secret && kind != mistake.Schedule {
 				id.Line = 0
 			}
 			all = append(all, id)
@@ -44,6 +44,7 @@ func identifiers(f *fields) (all []Identifier) {
 	add("repository", f.Repository, mistake.Repository, itself)
 	add("cluster", f.Cluster, mistake.Cluster, itself)
 	add("services", f.Services, mistake.Service, itself)
+	add("schedules", f.Schedules, mistake.Schedule, itself)
 	add("taskDefinition", f.TaskDefinition, mistake.TaskDefinition, itself)
 	add("secrets", f.Secrets, mistake.Secret, value)
 	return all

@@ -87,6 +87,8 @@ type Inputs struct {
 	Summary            bool
 	TagBuild           bool
 
+	Schedules      []Schedule
+	AllSchedules   bool         // every rule and schedule of the services; Schedules is empty then
 	KeepRevisions  int          // 0 is all
 	Order          []Precedence // among Services; it does not contradict itself
 	WhenBusy       WhenBusy

@@ -211,6 +211,7 @@ func (l *loader) inputs(in *Inputs, f, defaults *fields) {
 	in.DryRun = one(l, "dryRun", f.DryRun, parseBool)
 
 	l.order(in, f.Order)
+	l.schedules(in, f.Schedules)
 	in.KeepRevisions = one(l, "keepRevisions", f.KeepRevisions, parseKeep)
 	in.WhenBusy = one(l, "whenBusy", f.WhenBusy, oneOf(BusyWait, BusySupersede, BusyFail))
 	in.OlderBuild = one(l, "olderBuild", f.OlderBuild, oneOf(OlderRefuse, OlderAllow))

@@ -13,7 +13,7 @@ type Precedence struct{ First, Then Service }
 
 // order parses lines such as "a before b", or "a before b before c".
 func (l *loader) order(in *Inputs, text string) {
-	if text != "" && !in.Wait {
+	if text != "" && !in.Wait && in.Command != Verify {
 		l.fail("order", 0, wrong("set wait to true, or leave order empty", "without waiting it is not known when the first service has succeeded"))
 		return
 	}

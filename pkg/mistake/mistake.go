@@ -41,6 +41,7 @@ const (
 	Order          Kind = "order of builds"   // a build that is older than the running one
 	Busy           Kind = "other deployment"  // that is in progress
 	SmokeTest      Kind = "smoke test"        // of a new revision
+	Schedule       Kind = "schedule"          // or rule, that starts tasks
 )
 
 // Error is one mistake.

@@ -39,6 +39,7 @@ func Document(r deploy.Result, run Run, explain Explain) []byte {
 	for _, s := range r.Services {
 		d.Services = append(d.Services, newServiceRecord(s, explain))
 	}
+	d.Schedules = scheduleRecords(r)
 	for _, c := range r.Current {
 		d.Current = append(d.Current, detail{c.Cluster, c.Name, c.Exists, c.Container, c.URI, c.Digest, c.BuildID, c.Revision})
 	}
@@ -51,18 +52,19 @@ func Document(r deploy.Result, run Run, explain Explain) []byte {
 }
 
 type resultDocument struct {
-	Version  int              `json:"version"`
-	Command  string           `json:"command"`
-	Result   string           `json:"result"`
-	Outcome  string           `json:"outcome,omitempty"`
-	DryRun   bool             `json:"dryRun"`
-	Began    string           `json:"began"`
-	Seconds  float64          `json:"seconds"`
-	Image    *imageDetail     `json:"image,omitempty"`
-	Services []serviceRecord  `json:"services"`
-	Current  []detail         `json:"current,omitempty"`
-	Contents []contentsRecord `json:"contents,omitempty"`
-	Errors   []errorRecord    `json:"errors,omitempty"`
+	Version   int              `json:"version"`
+	Command   string           `json:"command"`
+	Result    string           `json:"result"`
+	Outcome   string           `json:"outcome,omitempty"`
+	DryRun    bool             `json:"dryRun"`
+	Began     string           `json:"began"`
+	Seconds   float64          `json:"seconds"`
+	Image     *imageDetail     `json:"image,omitempty"`
+	Services  []serviceRecord  `json:"services"`
+	Schedules []scheduleRecord `json:"schedules,omitempty"`
+	Current   []detail         `json:"current,omitempty"`
+	Contents  []contentsRecord `json:"contents,omitempty"`
+	Errors    []errorRecord    `json:"errors,omitempty"`
 }
 
 type imageDetail struct {

@@ -36,6 +36,7 @@ func Failures(r deploy.Result, explain Explain) []Issue {
 	if r.Task.Failed() {
 		all = append(all, taskIssue(r.Task))
 	}
+	all = append(all, scheduleIssues(r, explain)...)
 	for _, s := range r.Services {
 		if failed(s) && s.Reason.Code != deploy.NotMigrated {
 			text, hint := failure(s, explain)
@@ -151,6 +152,8 @@ func Line(r deploy.Result, explain Explain) string {
 		return fmt.Sprintf("%s is in ECR already (%s)", r.Image.URI, took)
 	case len(r.Services) == 0:
 		return fmt.Sprintf("Pushed %s (%s)", r.Image.URI, took)
+	case r.Outcome() == rollout.Failed && r.Services[0].Outcome.Good() && len(scheduleIssues(r, explain)) > 0:
+		return fmt.Sprintf("%s (%s)", shorten(scheduleIssues(r, explain)[0].Text, briefLength), took)
 	case len(r.Services) == 1:
 		return fmt.Sprintf("%s (%s)", serviceLine(r.Services[0], explain), took)
 	default:
@@ -208,6 +211,7 @@ var inputs = map[mistake.Kind]string{
 	mistake.Variable: "environment", mistake.Removal: "removeEnvironment", mistake.Secret: "secrets", mistake.CPU: "cpu", mistake.Memory: "memory",
 	mistake.Command: "containerCommand", mistake.DesiredCount: "desiredCount", mistake.Force: "forceNewDeployment", mistake.Hook: "hookId",
 	mistake.Build: "buildId", mistake.Order: "olderBuild", mistake.Busy: "whenBusy", mistake.SmokeTest: "smokeTest",
+	mistake.Schedule: "schedules",
 }
 
 // Named returns the error with the name of the input in which it was made, where

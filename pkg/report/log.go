@@ -67,6 +67,8 @@ func sectionTitle(s deploy.Section) string {
 		return "Current images"
 	case deploy.DriftSection:
 		return "Drift"
+	case deploy.SchedulesSection:
+		return "Schedules"
 	case deploy.TaskSection:
 		return taskTitle(s)
 	}
@@ -116,7 +118,9 @@ func (l *Log) Show(event any) {
 	case deploy.SmokeTesting, deploy.SmokeAttempt, deploy.SmokeTested:
 		l.showSmoke(event)
 	default:
-		l.showService(event)
+		if !l.showSchedule(event) {
+			l.showService(event)
+		}
 	}
 }
 
@@ -235,6 +239,7 @@ func (l *Log) plan(e deploy.PlanMade) {
 			}
 		}
 	}
+	l.schedulesPlanned(p)
 	if e.Rollback > 0 && len(p.Services) > 0 && p.Request.Wait && !p.Request.DryRun {
 		l.log.Debug(fmt.Sprintf("time limit: %s for the rollout, and %s for a rollback", minutes(e.Limit), minutes(e.Rollback)))
 	}
@@ -499,6 +504,10 @@ func heartbeatText(h rollout.Heartbeat) string {
 func (l *Log) rollingBack(e deploy.RollingBack) {
 	if e.Refused != nil {
 		l.info(e.Service.Name, "the deployment could not be stopped (%s): moving the service back instead", e.Refused)
+	}
+	if e.Schedule {
+		l.info(e.Service.Name, "rolling back to %s, because %s could not be moved", ecs.ShortARN(e.To), e.Other)
+		return
 	}
 	if e.Other != "" {
 		l.info(e.Service.Name, "rolling back to %s, because the rollout to %s failed", ecs.ShortARN(e.To), e.Other)

@@ -255,7 +255,7 @@ func TestEveryEventHasWords(t *testing.T) {
 	for _, tt := range told(t) {
 		have["deploy."+reflect.TypeOf(tt.event).Name()] = true
 	}
-	for _, tt := range smokeEvents() {
+	for _, tt := range append(smokeEvents(), scheduleEvents()...) {
 		have["deploy."+reflect.TypeOf(tt.event).Name()] = true
 	}
 	for _, tt := range taskEvents(t) {

@@ -68,6 +68,8 @@ func reasonText(r rollout.Reason, controller string) string {
 		return "the smoke test did not pass"
 	case deploy.NotMigrated:
 		return "the migration before the rollout did not succeed; the service was not changed"
+	case deploy.ScheduleFailed:
+		return fmt.Sprintf("%s could not be moved to the new revision, and the services are rolled back with it (onFailure: rollback)", r.Detail)
 	case deploy.SiblingFailed:
 		return fmt.Sprintf("the rollout to service %s failed, and all services of the step are rolled back (onFailure: rollback)", r.Detail)
 	}

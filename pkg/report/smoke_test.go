@@ -12,7 +12,7 @@ import (
 	"ecsdeploy/pkg/runtask"
 )
 
-type smokeEvent struct {
+type wording struct {
 	event any
 	want  string
 }
@@ -20,12 +20,12 @@ type smokeEvent struct {
 var health = deploy.SmokeTest{Check: probe.Check{URL: "https://u:p@app.example/health?token=secret", Body: "build 17", Retries: 2}}
 
 // smokeEvents are the events of smoke tests, and the lines that they become.
-func smokeEvents() []smokeEvent {
+func smokeEvents() []wording {
 	attempt := func(o probe.Outcome, status int, excerpt string, err error) deploy.SmokeAttempt {
 		return deploy.SmokeAttempt{Service: web, Test: health, Attempt: probe.Attempt{Number: 2, Of: 3, Outcome: o, Status: status, Excerpt: excerpt, Err: err, Took: 120 * time.Millisecond}}
 	}
 	const get = "web: GET https://app.example/health?token=***: "
-	return []smokeEvent{
+	return []wording{
 		{deploy.SmokeTesting{Service: web, Paused: true, Stage: "POST_TEST_TRAFFIC_SHIFT"}, "web: running the smoke test; the deployment is paused meanwhile (stage POST_TEST_TRAFFIC_SHIFT)"},
 		{deploy.SmokeTesting{Service: web}, "web: running the smoke test"},
 		{attempt(probe.Passed, 200, "build 17", nil), get + "status 200 in 0.1s"},

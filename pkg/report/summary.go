@@ -27,11 +27,20 @@ func Markdown(r deploy.Result, explain Explain) string {
 	if r.Task != nil {
 		taskSummary(&b, r)
 	}
+	// What is wrong with them stands before services that are as they should be.
+	first := len(scheduleIssues(r, explain)) > 0 && r.Outcome() == rollout.Failed
+	if first {
+		fmt.Fprintf(&b, "### ❌ %s\n\n", text(Line(r, explain)))
+		schedulesTable(&b, r)
+	}
 	if len(r.Services) > 1 {
 		overview(&b, r, explain)
 	}
 	for _, s := range r.Services {
 		service(&b, r, s, explain)
+	}
+	if !first {
+		schedulesTable(&b, r)
 	}
 	if len(r.Services) == 0 && r.Task == nil {
 		fmt.Fprintf(&b, "### ✅ %s\n\n", text(Line(r, explain)))

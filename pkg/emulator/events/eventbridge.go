@@ -17,7 +17,15 @@ import (
 // EventBridge is the state of EventBridge: the rules of each event bus.
 type EventBridge struct {
 	*awsapi.Server
-	rules []*rule
+	buses  []string // beside the default one
+	rules  []*rule
+	failed []failedEntry
+}
+
+// failedEntry is a target that is not taken, although the request for it is.
+type failedEntry struct {
+	rule, code, message string
+	times               int
 }
 
 func New(server *awsapi.Server) *EventBridge {
@@ -43,6 +51,7 @@ func (b *EventBridge) service() *awsapi.Service {
 	})
 	targets := awsapi.ListShape("TargetList", target)
 	failed := awsapi.ListShape("FailedEntries", awsapi.StructureShape("FailedEntry", map[*smithy.Schema][]string{awsapi.TextShape: {"TargetId", "ErrorCode", "ErrorMessage"}}))
+	busShape := awsapi.StructureShape("EventBus", map[*smithy.Schema][]string{awsapi.TextShape: {"Name", "Arn"}})
 	member := []string{"Name", "Arn", "EventPattern", "State", "Description", "ScheduleExpression", "RoleArn", "ManagedBy", "EventBusName"}
 	ruleShape := awsapi.StructureShape("Rule", map[*smithy.Schema][]string{awsapi.TextShape: member})
 	shape := func(name string, of map[*smithy.Schema][]string) *smithy.Schema {
@@ -52,7 +61,7 @@ func (b *EventBridge) service() *awsapi.Service {
 		Name: "events", Unknown: "UnknownOperationException",
 		Rules: awsapi.Rules{
 			Required: map[string][]string{
-				"PutRuleRequest": {"Name"}, "DescribeRuleRequest": {"Name"}, "ListTargetsByRuleRequest": {"Rule"}, "ListRuleNamesByTargetRequest": {"TargetArn"},
+				"CreateEventBusRequest": {"Name"}, "PutRuleRequest": {"Name"}, "DescribeRuleRequest": {"Name"}, "ListTargetsByRuleRequest": {"Rule"}, "ListRuleNamesByTargetRequest": {"TargetArn"},
 				"PutTargetsRequest": {"Rule", "Targets"}, "RemoveTargetsRequest": {"Rule", "Ids"}, "Target": {"Id", "Arn"}, "EcsParameters": {"TaskDefinitionArn"},
 				"AwsVpcConfiguration": {"Subnets"},
 			},
@@ -69,16 +78,24 @@ func (b *EventBridge) service() *awsapi.Service {
 			}
 			return roles, "events.amazonaws.com"
 		},
+		// https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoneventbridge.html
 		Resource: func(operation string, in awsapi.Object) string {
-			name := cmp.Or(in.Str("Rule"), in.Str("Name"))
-			if name == "" {
-				return b.ARN("events", "rule/*")
+			switch operation { // actions that have no resource
+			case "ListEventBuses", "ListRules", "ListRuleNamesByTarget":
+				return "*"
+			case "CreateEventBus":
+				return b.ARN("events", "event-bus/"+in.Str("Name"))
 			}
+			name := cmp.Or(in.Str("Rule"), in.Str("Name"))
 			return b.ARN("events", "rule/"+busPath(in)+name)
 		},
 		Operations: map[string]awsapi.Operation{
 			"PutRule": awsapi.Op(shape("PutRuleRequest", map[*smithy.Schema][]string{awsapi.TextShape: {"Name", "ScheduleExpression", "EventPattern", "State", "Description", "RoleArn", "EventBusName"}, awsapi.DocumentShape: {"Tags"}}),
 				shape("PutRuleResponse", map[*smithy.Schema][]string{awsapi.TextShape: {"RuleArn"}}), b.putRule),
+			"CreateEventBus": awsapi.Op(shape("CreateEventBusRequest", map[*smithy.Schema][]string{awsapi.TextShape: {"Name", "Description"}, awsapi.DocumentShape: {"Tags"}}),
+				shape("CreateEventBusResponse", map[*smithy.Schema][]string{awsapi.TextShape: {"EventBusArn"}}), b.createBus),
+			"ListEventBuses": awsapi.Op(shape("ListEventBusesRequest", map[*smithy.Schema][]string{awsapi.TextShape: {"NamePrefix", "NextToken"}, awsapi.NumberShape: {"Limit"}}),
+				shape("ListEventBusesResponse", map[*smithy.Schema][]string{awsapi.ListShape("EventBusList", busShape): {"EventBuses"}, awsapi.TextShape: {"NextToken"}}), b.listBuses),
 			"ListRules": awsapi.Op(shape("ListRulesRequest", map[*smithy.Schema][]string{awsapi.TextShape: {"NamePrefix", "EventBusName", "NextToken"}, awsapi.NumberShape: {"Limit"}}),
 				shape("ListRulesResponse", map[*smithy.Schema][]string{awsapi.ListShape("RuleResponseList", ruleShape): {"Rules"}, awsapi.TextShape: {"NextToken"}}), b.listRules),
 			"DescribeRule": awsapi.Op(shape("DescribeRuleRequest", map[*smithy.Schema][]string{awsapi.TextShape: {"Name", "EventBusName"}}),
@@ -115,8 +132,43 @@ func (b *EventBridge) find(in awsapi.Object, member string) (*rule, error) {
 	return nil, awsapi.Errorf("ResourceNotFoundException", "Rule %s does not exist on EventBus %s.", in.Str(member), bus(in))
 }
 
+func (b *EventBridge) createBus(c *awsapi.Invocation) (awsapi.Object, error) {
+	name := c.In.Str("Name")
+	if name == "default" || slices.Contains(b.buses, name) {
+		return nil, awsapi.Errorf("ResourceAlreadyExistsException", "Event bus %s already exists.", name)
+	}
+	b.buses = append(b.buses, name)
+	c.Change.Effect = "put"
+	return awsapi.Object{"EventBusArn": b.ARN("events", "event-bus/"+name)}, nil
+}
+
+func (b *EventBridge) listBuses(c *awsapi.Invocation) (awsapi.Object, error) {
+	var found []awsapi.Object
+	for _, name := range append([]string{"default"}, b.buses...) {
+		if strings.HasPrefix(name, c.In.Str("NamePrefix")) {
+			found = append(found, awsapi.Object{"Name": name, "Arn": b.ARN("events", "event-bus/"+name)})
+		}
+	}
+	return paged(c, "EventBuses", found)
+}
+
+// FailEntry has EventBridge take the next requests for targets of a rule and not the targets themselves.
+// https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutTargetsResultEntry.html
+func (b *EventBridge) FailEntry(rule, code, message string, times int) {
+	b.Mu.Lock()
+	defer b.Mu.Unlock()
+	b.failed = append(b.failed, failedEntry{rule, code, message, times})
+}
+
 func (b *EventBridge) putRule(c *awsapi.Invocation) (awsapi.Object, error) {
 	schedule := c.In.Str("ScheduleExpression")
+	if name := bus(c.In); name != "default" && !slices.Contains(b.buses, name) {
+		return nil, awsapi.Errorf("ResourceNotFoundException", "Event bus %s does not exist.", name)
+	}
+	// https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-rule-schedule.html
+	if schedule != "" && bus(c.In) != "default" {
+		return nil, awsapi.Errorf("ValidationException", "ScheduleExpression is supported only on the default event bus.")
+	}
 	if schedule == "" && !c.In.Has("EventPattern") {
 		return nil, awsapi.Errorf("ValidationException", "Parameter(s) EventPattern or ScheduleExpression must be specified.")
 	}
@@ -205,6 +257,18 @@ func (b *EventBridge) putTargets(c *awsapi.Invocation) (awsapi.Object, error) {
 	}
 	if r.doc.Has("ManagedBy") {
 		return nil, awsapi.Errorf("ManagedRuleException", "This rule was created by an AWS service on behalf of your account.")
+	}
+	for i := range b.failed {
+		f := &b.failed[i]
+		if f.rule != r.name || f.times == 0 {
+			continue
+		}
+		f.times--
+		entries := []any{}
+		for _, t := range c.In.Objects("Targets") {
+			entries = append(entries, awsapi.Object{"TargetId": t.Str("Id"), "ErrorCode": f.code, "ErrorMessage": f.message})
+		}
+		return awsapi.Object{"FailedEntryCount": len(entries), "FailedEntries": entries}, nil
 	}
 	targets := slices.Clone(r.targets)
 	for _, t := range c.In.Objects("Targets") {

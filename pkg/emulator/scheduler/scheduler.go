@@ -153,19 +153,22 @@ func (e *Scheduler) answerRequest(r *http.Request, operation, name string, body 
 	if err := e.Authorize(principal, needs); err != nil {
 		return nil, err
 	}
-	out, err := e.actOnSchedule(operation, group, name, in, query.Get("NamePrefix"), query.Get("NextToken"), awsapi.Change{Time: time.Now(), Caller: principal, Operation: "scheduler:" + operation, Resource: resource, Lost: fault != nil && fault.Lost})
+	if operation == "ListSchedules" {
+		in = awsapi.Object{"NamePrefix": query.Get("NamePrefix"), "NextToken": query.Get("NextToken"), "MaxResults": json.Number(cmp.Or(query.Get("MaxResults"), "100"))}
+	}
+	out, err := e.actOnSchedule(operation, group, name, in, awsapi.Change{Time: time.Now(), Caller: principal, Operation: "scheduler:" + operation, Resource: resource, Lost: fault != nil && fault.Lost})
 	if lost := fault.Answered(r.Context()); lost != nil {
 		return nil, lost
 	}
 	return out, err
 }
 
-func (e *Scheduler) actOnSchedule(operation, group, name string, in awsapi.Object, prefix, token string, change awsapi.Change) (out awsapi.Object, err error) {
+func (e *Scheduler) actOnSchedule(operation, group, name string, in awsapi.Object, change awsapi.Change) (out awsapi.Object, err error) {
 	e.Mu.Lock()
 	defer e.Mu.Unlock()
 	s := e
 	if operation == "ListSchedules" {
-		return s.list(group, prefix, token)
+		return s.list(group, in.Str("NamePrefix"), in.Str("NextToken"), in.Number("MaxResults", 0))
 	}
 	if operation == "GetSchedule" {
 		return s.get(group, name)
@@ -201,8 +204,10 @@ func noSchedule(name string) error {
 }
 
 // list has only what ListSchedules answers: the target's ARN, but nothing of what it runs.
-func (s *Scheduler) list(group, prefix, token string) (awsapi.Object, error) {
-	const most = 100
+func (s *Scheduler) list(group, prefix, token string, most int) (awsapi.Object, error) {
+	if most < 1 || most > 100 {
+		return nil, awsapi.Errorf("ValidationException", "1 validation error detected: Value '%d' at 'maxResults' failed to satisfy constraint: Member must have value between 1 and 100", most)
+	}
 	from, err := strconv.Atoi(cmp.Or(token, "0"))
 	if err != nil || from < 0 || from > len(s.schedules) {
 		return nil, awsapi.Errorf("ValidationException", "The token is not valid.")
@@ -261,6 +266,11 @@ func (o *schedule) set(e *Scheduler, in awsapi.Object, now time.Time) error {
 	expression := in.Str("ScheduleExpression")
 	if !slices.ContainsFunc([]string{"rate(", "cron(", "at("}, func(p string) bool { return strings.HasPrefix(expression, p) }) {
 		return awsapi.Errorf("ValidationException", "Invalid Schedule Expression %s.", expression)
+	}
+	// No page of AWS says so, but whoever creates a schedule with an earlier date is answered this, and whoever sends one back unchanged, too:
+	// https://github.com/getmoto/moto/pull/8172
+	if start := awsapi.TimeOf(in["StartDate"]); !start.IsZero() && start.Before(now.Add(-5*time.Minute)) {
+		return awsapi.Errorf("ValidationException", "The StartDate you specify cannot be earlier than 5 minutes ago.")
 	}
 	if p := in.Object("Target").Object("EcsParameters"); p != nil && !strings.Contains(p.Str("TaskDefinitionArn"), ":task-definition/") {
 		return awsapi.Errorf("ValidationException", "Provided TaskDefinitionArn is not in correct format.")
