@@ -182,6 +182,9 @@ func policyName(archive *txtar.Archive) string {
 	if strings.Contains(section(archive, "inputs"), "createRepository: true") {
 		return name + " with createRepository"
 	}
+	if strings.Contains(section(archive, "inputs"), "failOnVulnerabilities:") {
+		return name + " with failOnVulnerabilities"
+	}
 	if strings.Contains(section(archive, "inputs"), "keepRevisions:") {
 		return name + " with keepRevisions"
 	}

@@ -38,6 +38,7 @@ type Request struct {
 	CreateRepository bool
 	Compression      image.Compression // of layers that are not compressed yet
 	Referrers        bool              // push what refers to the image as well
+	FailOn           ecr.Severity      // the gate on the image: from which severity on a finding ends the run; empty is no gate
 
 	Services       []Service
 	Containers     []string          // that get the image; empty leaves the choice to the task definition
@@ -158,10 +159,16 @@ func (d *Deployer) run(ctx context.Context, r Request, begin time.Time) (result 
 			return result, afterPush(result.Image, err)
 		}
 	}
+	plan = plan.with(im)
+	if result.Scan, err = d.gate(bounded, plan); err != nil {
+		if r.Rollout {
+			err = afterPush(result.Image, err)
+		}
+		return result, err
+	}
 	if !r.Rollout {
 		return result, nil
 	}
-	plan = plan.with(im)
 	if r.alone() {
 		result, err = d.registerAlone(bounded, plan, result)
 		return result, afterPush(result.Image, err)

@@ -37,6 +37,7 @@ type Candidate struct {
 	URI       string     // as the task definition names it; empty leaves the image that is there
 	Digests   []string   // every digest that stands for it; empty while not known
 	Platforms []Platform // empty while not known
+	Stored    *Stored    // nil where it is not in ECR, or not yet
 }
 
 // ServicePlan is what is going to happen to one service.
@@ -107,7 +108,7 @@ func (d *Deployer) plan(ctx context.Context, r Request) (*Plan, error) {
 			return nil, err
 		}
 		p.Services = []ServicePlan{s}
-		return p, nil
+		return p, p.checkGate()
 	}
 	prepared := make([]error, len(p.Services))
 	for i := range p.Services {
@@ -122,6 +123,9 @@ func (d *Deployer) plan(ctx context.Context, r Request) (*Plan, error) {
 	wait.Wait()
 	if err := errors.Join(append(problems, prepared...)...); err != nil {
 		p.close()
+		return nil, err
+	}
+	if err := p.checkGate(); err != nil {
 		return nil, err
 	}
 	return p, nil

@@ -20,6 +20,7 @@ type Result struct {
 	Current    []CurrentImage // of CurrentImages
 	Checks     []Check        // of Verify
 	Deviations []Deviation    // of Deviations
+	Scan       *ScanResult    // of the run's images; nil where no scan was waited for
 	Task       *TaskResult    // of RunTask, or of the migration before a rollout; nil where there was none
 	Took       time.Duration
 }

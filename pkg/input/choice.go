@@ -20,6 +20,17 @@ const (
 	Zstd Compression = "zstd"
 )
 
+// Severity is how bad a vulnerability of the image has to be to end the run.
+type Severity string
+
+// The severities, worst first.
+const (
+	SeverityCritical Severity = "critical"
+	SeverityHigh     Severity = "high"
+	SeverityMedium   Severity = "medium"
+	SeverityLow      Severity = "low"
+)
+
 // WhenBusy says what to do when another deployment of the service is in progress.
 type WhenBusy string
 

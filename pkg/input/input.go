@@ -59,6 +59,9 @@ type Inputs struct {
 	Platform    string // os/arch[/variant], or empty
 	Compression Compression
 	Referrers   bool // push what refers to the image, too
+	// FailOn is the severity from which on a finding of the image's scan ends the run;
+	// empty where no scan is waited for (input failOnVulnerabilities).
+	FailOn Severity
 	// InsecureRegistries are hosts, with their ports, that may be spoken to over
 	// plain HTTP.
 	InsecureRegistries []string

@@ -167,6 +167,7 @@ func (l *loader) inputs(in *Inputs, f, defaults *fields) {
 	in.Platform = one(l, "platform", f.Platform, parsePlatform)
 	in.Compression = one(l, "compression", f.Compression, oneOf(Gzip, Zstd))
 	in.Referrers = one(l, "referrers", f.Referrers, parseBool)
+	in.FailOn = one(l, "failOnVulnerabilities", f.FailOn, oneOf(SeverityCritical, SeverityHigh, SeverityMedium, SeverityLow))
 	in.InsecureRegistries = list(l, "insecureRegistries", f.InsecureRegistries, parseHost, itself)
 	in.Repository = one(l, "repository", f.Repository, parseRepository)
 	in.Tags = list(l, "tags", f.Tags, parseTag, itself)

@@ -40,6 +40,8 @@ const (
 	Build          Kind = "build"             // to which a service is rolled back
 	Order          Kind = "order of builds"   // a build that is older than the running one
 	Busy           Kind = "other deployment"  // that is in progress
+
+	Vulnerabilities Kind = "vulnerabilities" // of an image, by the gate on it
 )
 
 // Error is one mistake.

@@ -34,7 +34,7 @@ func Document(r deploy.Result, run Run, explain Explain) []byte {
 	d := resultDocument{
 		Version: DocumentVersion, Command: run.Command, Result: run.Result, Outcome: string(r.Outcome()), DryRun: r.DryRun,
 		Began: run.Began.UTC().Format(time.RFC3339), Seconds: secondsOf(time.Since(run.Began)),
-		Image: imageRecord(r.Image), Services: []serviceRecord{}, Errors: errorRecords(run.Err, explain),
+		Image: imageRecord(r.Image), Scans: scanRecords(r.Scan), Services: []serviceRecord{}, Errors: errorRecords(run.Err, explain),
 	}
 	for _, s := range r.Services {
 		d.Services = append(d.Services, newServiceRecord(s, explain))
@@ -59,6 +59,7 @@ type resultDocument struct {
 	Began    string           `json:"began"`
 	Seconds  float64          `json:"seconds"`
 	Image    *imageDetail     `json:"image,omitempty"`
+	Scans    []scanRecord     `json:"scans,omitempty"`
 	Services []serviceRecord  `json:"services"`
 	Current  []detail         `json:"current,omitempty"`
 	Contents []contentsRecord `json:"contents,omitempty"`

@@ -201,7 +201,7 @@ var inputs = map[mistake.Kind]string{
 	mistake.Image: "image", mistake.FurtherImage: "images", mistake.Repository: "repository", mistake.Tag: "tags", mistake.Platform: "image",
 	mistake.Variable: "environment", mistake.Removal: "removeEnvironment", mistake.Secret: "secrets", mistake.CPU: "cpu", mistake.Memory: "memory",
 	mistake.Command: "containerCommand", mistake.DesiredCount: "desiredCount", mistake.Force: "forceNewDeployment", mistake.Hook: "hookId",
-	mistake.Build: "buildId", mistake.Order: "olderBuild", mistake.Busy: "whenBusy",
+	mistake.Build: "buildId", mistake.Order: "olderBuild", mistake.Busy: "whenBusy", mistake.Vulnerabilities: "failOnVulnerabilities",
 }
 
 // Named returns the error with the name of the input in which it was made, where

@@ -54,6 +54,8 @@ func sectionTitle(s deploy.Section) string {
 		return "Plan"
 	case deploy.PushSection:
 		return "Push " + s.Name
+	case deploy.ScanSection:
+		return "Scan of the image"
 	case deploy.RevisionSection:
 		return "Task definition"
 	case deploy.RolloutSection:
@@ -113,6 +115,8 @@ func (l *Log) Show(event any) {
 		l.compared(e.Deviation)
 	case deploy.TaskPlanned, deploy.TaskHappened, deploy.TaskEnded, deploy.MigrationSkipped, deploy.Untouched, deploy.Tidied:
 		l.showTask(event)
+	case deploy.ScanWaits, deploy.ScanStarted, deploy.Scanned, deploy.ScanningUnread:
+		l.showScan(event)
 	default:
 		l.showService(event)
 	}
@@ -207,6 +211,9 @@ func (l *Log) plan(e deploy.PlanMade) {
 		l.info("", "push   %s", pushPlan(p))
 	case p.Image.URI != "":
 		l.info("", "image  %s", candidateText(p.Image))
+	}
+	if p.Request.FailOn != "" {
+		l.info("", "scan   %s", scanPlan(p.Request.FailOn))
 	}
 	l.migrationPlanned(p)
 	for _, s := range p.Services {

@@ -254,6 +254,9 @@ func TestEveryEventHasWords(t *testing.T) {
 	for _, tt := range told(t) {
 		have["deploy."+reflect.TypeOf(tt.event).Name()] = true
 	}
+	for _, tt := range gateEvents() {
+		have["deploy."+reflect.TypeOf(tt.event).Name()] = true
+	}
 	for _, tt := range taskEvents(t) {
 		have["deploy."+reflect.TypeOf(tt.event).Name()] = true
 		if e, is := tt.event.(deploy.TaskHappened); is {
