@@ -185,6 +185,9 @@ func policyName(archive *txtar.Archive) string {
 	if strings.Contains(section(archive, "inputs"), "failOnVulnerabilities:") {
 		return name + " with failOnVulnerabilities"
 	}
+	if strings.Contains(section(archive, "inputs"), "whenSecretsChange:") {
+		return name + " with whenSecretsChange"
+	}
 	if strings.Contains(section(archive, "inputs"), "keepRevisions:") {
 		return name + " with keepRevisions"
 	}

@@ -80,6 +80,7 @@ func request(config input.Config) deploy.Request {
 		Rerun:             config.Pipeline.Rerun(),
 		Origin:            origin(config.Build, config.Pipeline),
 		WhenBusy:          deploy.Busy(in.WhenBusy),
+		IgnoreSecrets:     in.WhenSecretsChange == input.SecretsIgnore,
 		AllowOlderBuild:   in.OlderBuild == input.OlderAllow,
 		MaxFailedTasks:    in.MaxFailedTasks,
 		RollbackOnFailure: in.OnFailure == input.RecoverRollback,

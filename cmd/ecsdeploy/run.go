@@ -24,6 +24,7 @@ import (
 	"ecsdeploy/pkg/network"
 	"ecsdeploy/pkg/placeholder"
 	"ecsdeploy/pkg/report"
+	"ecsdeploy/pkg/resource"
 	"ecsdeploy/pkg/rollout"
 	"ecsdeploy/pkg/runtask"
 	"ecsdeploy/pkg/session"
@@ -197,6 +198,7 @@ func (j job) deployer(cfg aws.Config) *deploy.Deployer {
 		ECS:      client,
 		Rollouts: rollout.NewAWS(client),
 		Registry: client,
+		Secrets:  resource.New(cfg),
 		Tasks:    runtask.New(client, client.Config()),
 		Images: image.Options{
 			Platform:         j.config.Inputs.Platform,

@@ -306,6 +306,8 @@ func (w *world) perform(t *testing.T, fields []string) {
 		w.Restrict(w.User(), policy)
 	case "lack": // lack NAME: the account does not have a role, parameter or secret
 		w.Lack(args...)
+	case "renew": // renew NAME: somebody has given a parameter or secret a new value
+		w.Renew(args...)
 	case "throttle": // throttle OPERATION TIMES
 		w.Fail(args[0], emulator.Throttled(number(t, args[1])))
 	case "concurrent": // concurrent OPERATION TIMES: another pipeline registers at the same time

@@ -66,6 +66,8 @@ type Request struct {
 	RollbackOnFailure bool
 	RollbackOnCancel  bool
 
+	IgnoreSecrets bool // a secret that the running tasks read has a new version: start no deployment for that
+
 	Order     []Precedence // which services are rolled out before which; empty is all side by side
 	Migration []string     // command of a task that runs once before any service is changed; nil is none
 
@@ -117,6 +119,7 @@ type Deployer struct {
 	Rollouts Rollouts
 	Tasks    Tasks
 	Registry Registry
+	Secrets  Secrets       // nil: whether secrets changed is not known
 	Images   image.Options // how source images are found
 	View     View
 

@@ -110,6 +110,12 @@ type (
 		Repository string
 		Err        error
 	}
+	// SecretsUnread says that versions of secrets could not be read, so that a secret
+	// that changed is not noticed.
+	SecretsUnread struct {
+		Service Service
+		Err     error
+	}
 	// Moved says that someone else has moved the service since the plan was made.
 	Moved struct {
 		Service  Service

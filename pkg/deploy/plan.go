@@ -30,6 +30,8 @@ type Plan struct {
 	Image      Candidate            // what the chosen containers will run
 	Further    map[string]Candidate // by container: the images of the input images
 	Services   []ServicePlan
+
+	secrets *secretReader // nil where versions of secrets are not read
 }
 
 // Candidate is an image that is going to run.
@@ -54,10 +56,15 @@ type ServicePlan struct {
 	Alike      []string           // further containers that get the same image
 	Target     taskdef.Definition // what is to run
 	Known      []taskdef.Definition
-	PassedOver []PassedOver // command rollback: revisions that are none to go back to
-	Back       bool         // it is to be rolled back from Target to Running
-	Cleared    bool         // another deployment was stopped for ours to take its place
-	Before     bool         // the older build of this run was deployed to the service before, with success
+	PassedOver []PassedOver      // command rollback: revisions that are none to go back to
+	Back       bool              // it is to be rolled back from Target to Running
+	Cleared    bool              // another deployment was stopped for ours to take its place
+	Secrets    map[string]string // versions of the secrets that the target's containers read, by their sources, as far as they are known
+	// SecretsChanged are the sources whose secret has another version than when the
+	// running revision was registered.
+	SecretsChanged []string
+	SecretsIgnored bool // no deployment is started for them
+	Before         bool // the older build of this run was deployed to the service before, with success
 }
 
 // plan reads what the request names and checks that it fits together. All that is
@@ -72,6 +79,9 @@ func (d *Deployer) plan(ctx context.Context, r Request) (*Plan, error) {
 		errs      = make([]error, len(furtherBy)+len(r.Services))
 		library   = newLibrary(d.ECS)
 	)
+	if d.Secrets != nil && r.Rollout {
+		p.secrets = newSecretReader(d.Secrets)
+	}
 	known := make(chan struct{}) // closed once the repository is
 	spawn(&wait, &imageErr, func() error { defer close(known); return d.planImage(ctx, p) })
 	if r.Rollout {
@@ -102,6 +112,9 @@ func (d *Deployer) plan(ctx context.Context, r Request) (*Plan, error) {
 		s, err := d.readAlone(ctx, library, r.TaskDefinition)
 		if err == nil {
 			s, err = p.prepareAlone(s, imageErr == nil)
+		}
+		if err == nil {
+			s = d.secretVersions(ctx, p, s, s.Target)
 		}
 		if err = errors.Join(append(problems, err)...); err != nil {
 			p.close()
@@ -223,6 +236,10 @@ func (d *Deployer) prepare(ctx context.Context, p *Plan, s ServicePlan, imageKno
 	}
 	s, unread := d.deployedBefore(ctx, p, s)
 	fitted, misfit := p.fit(s, imageKnown && err == nil)
+	if fitted.Target.Family() != "" && misfit == nil {
+		// Whose turn it is may depend on a secret that changed.
+		fitted, misfit = p.fit(d.secretVersions(ctx, p, s, fitted.Target), true)
+	}
 	return fitted, errors.Join(err, unread, misfit)
 }
 
@@ -362,7 +379,7 @@ func (p *Plan) revise(s ServicePlan, c Candidate) (taskdef.Definition, error) {
 // running a step again registers nothing twice.
 func (s ServicePlan) Registered() string {
 	for _, k := range s.Known {
-		if (k.Status() == "ACTIVE" || k.Status() == "") && taskdef.Equal(k, s.Target) {
+		if (k.Status() == "ACTIVE" || k.Status() == "") && taskdef.Equal(k, s.Target) && !s.outdated(k.ChangedSecrets(s.Secrets)) {
 			return k.ARN()
 		}
 	}
@@ -397,6 +414,7 @@ func (s ServicePlan) outline() ServiceResult {
 		Previous:      s.Running.ARN(),
 		PreviousImage: s.Running.Image(s.Container),
 		Changes:       taskdef.Diff(s.Running, s.Target),
+		Secrets:       s.SecretsChanged,
 		Desired:       s.Service.Desired,
 	}
 	if s.Controller != nil {

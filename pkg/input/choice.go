@@ -41,6 +41,16 @@ const (
 	BusyFail      WhenBusy = "fail"      // change nothing
 )
 
+// WhenSecretsChange says what to do when a secret that the running tasks read has a
+// new version.
+type WhenSecretsChange string
+
+// What to do when a secret has a new version.
+const (
+	SecretsDeploy WhenSecretsChange = "deploy" // start a new deployment, of the same image too
+	SecretsIgnore WhenSecretsChange = "ignore" // say so, and leave the tasks as they are
+)
+
 // OlderBuild says what to do with a build that is older than the running one.
 type OlderBuild string
 

@@ -90,19 +90,20 @@ type Inputs struct {
 	Summary            bool
 	TagBuild           bool
 
-	KeepRevisions  int          // 0 is all
-	Order          []Precedence // among Services; it does not contradict itself
-	WhenBusy       WhenBusy
-	OlderBuild     OlderBuild // the variable EcsDeploy.OlderBuild, where it is set, else the input
-	MaxFailedTasks int        // 0 is never
-	OnFailure      Recovery
-	OnCancel       Recovery
-	WaitUntil      WaitUntil
-	BuildID        string
-	Action         Action // of resume
-	HookID         string
-	DefaultImage   string
-	ArtifactAlias  string // whose build counts; empty for the one that the tags name, else the primary one
+	KeepRevisions     int          // 0 is all
+	Order             []Precedence // among Services; it does not contradict itself
+	WhenBusy          WhenBusy
+	WhenSecretsChange WhenSecretsChange
+	OlderBuild        OlderBuild // the variable EcsDeploy.OlderBuild, where it is set, else the input
+	MaxFailedTasks    int        // 0 is never
+	OnFailure         Recovery
+	OnCancel          Recovery
+	WaitUntil         WaitUntil
+	BuildID           string
+	Action            Action // of resume
+	HookID            string
+	DefaultImage      string
+	ArtifactAlias     string // whose build counts; empty for the one that the tags name, else the primary one
 
 	Warnings []*mistake.Error // what is probably not meant, and does not keep the command from running
 	Ignored  []string         // inputs that were given but have no effect for Command, in the order of task.json

@@ -214,6 +214,7 @@ func (l *loader) inputs(in *Inputs, f, defaults *fields) {
 	l.order(in, f.Order)
 	in.KeepRevisions = one(l, "keepRevisions", f.KeepRevisions, parseKeep)
 	in.WhenBusy = one(l, "whenBusy", f.WhenBusy, oneOf(BusyWait, BusySupersede, BusyFail))
+	in.WhenSecretsChange = one(l, "whenSecretsChange", f.WhenSecretsChange, oneOf(SecretsDeploy, SecretsIgnore))
 	in.OlderBuild = one(l, "olderBuild", f.OlderBuild, oneOf(OlderRefuse, OlderAllow))
 	in.MaxFailedTasks = one(l, "maxFailedTasks", f.MaxFailedTasks, parseFailedTasks)
 	in.OnFailure = one(l, "onFailure", f.OnFailure, oneOf(RecoverRollback, RecoverLeave))

@@ -96,6 +96,7 @@ type serviceRecord struct {
 	Previous         string          `json:"previousTaskDefinition,omitempty"`
 	PreviousImage    string          `json:"previousImage,omitempty"`
 	Changes          []changeRecord  `json:"changes,omitempty"`
+	ChangedSecrets   []string        `json:"changedSecrets,omitempty"`
 	Deployment       string          `json:"serviceDeployment,omitempty"`
 	CodeDeploy       string          `json:"codeDeployDeployment,omitempty"`
 	Hook             *hookRecord     `json:"hook,omitempty"`
@@ -171,7 +172,7 @@ func newServiceRecord(s deploy.ServiceResult, explain Explain) serviceRecord {
 	out := serviceRecord{
 		Cluster: s.Cluster, Service: s.Name, ARN: s.ARN, Controller: s.Controller, Container: s.Container, Outcome: string(s.Outcome),
 		TaskDefinition: s.Revision, Previous: s.Previous, PreviousImage: s.PreviousImage, Deployment: s.Deployment, CodeDeploy: s.CodeDeploy,
-		URL: s.URL, RollbackAsked: s.Asked, Reason: newReasonRecord(s, explain), Seconds: secondsOf(s.Took),
+		ChangedSecrets: s.Secrets, URL: s.URL, RollbackAsked: s.Asked, Reason: newReasonRecord(s, explain), Seconds: secondsOf(s.Took),
 		Tasks: tasksRecord{s.Running, s.Desired, s.Proof.Verified, s.Proof.Unknown},
 	}
 	for _, c := range s.Changes {
