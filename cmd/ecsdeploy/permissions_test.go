@@ -169,6 +169,8 @@ func policyName(archive *txtar.Archive) string {
 	}{
 		{"CodeDeploy", byCodeDeploy.MatchString(section(archive, "script"))},
 		{"createRepository", strings.Contains(section(archive, "inputs"), "createRepository: true")},
+		{"failOnVulnerabilities", strings.Contains(section(archive, "inputs"), "failOnVulnerabilities:")},
+		{"whenSecretsChange", strings.Contains(section(archive, "inputs"), "whenSecretsChange:")},
 		{"keepRevisions", strings.Contains(section(archive, "inputs"), "keepRevisions:")},
 		{"schedules", strings.Contains(section(archive, "inputs"), "schedules:")},
 		{"migrationCommand", strings.Contains(section(archive, "inputs"), "migrationCommand:")},

@@ -3,7 +3,10 @@ package main
 // What the inputs ask for, in the words of the packages that carry it out.
 
 import (
+	"strings"
+
 	"ecsdeploy/pkg/deploy"
+	"ecsdeploy/pkg/ecr"
 	"ecsdeploy/pkg/image"
 	"ecsdeploy/pkg/input"
 	"ecsdeploy/pkg/probe"
@@ -57,6 +60,7 @@ func request(config input.Config) deploy.Request {
 		CreateRepository: in.CreateRepository,
 		Compression:      image.Compression(in.Compression),
 		Referrers:        in.Referrers,
+		FailOn:           ecr.Severity(strings.ToUpper(string(in.FailOn))),
 		Images:           map[string]string{},
 		TaskDefinition:   string(in.TaskDefinition),
 		Change: taskdef.Change{
@@ -78,6 +82,7 @@ func request(config input.Config) deploy.Request {
 		Rerun:             config.Pipeline.Rerun(),
 		Origin:            origin(config.Build, config.Pipeline),
 		WhenBusy:          deploy.Busy(in.WhenBusy),
+		IgnoreSecrets:     in.WhenSecretsChange == input.SecretsIgnore,
 		AllowOlderBuild:   in.OlderBuild == input.OlderAllow,
 		MaxFailedTasks:    in.MaxFailedTasks,
 		RollbackOnFailure: in.OnFailure == input.RecoverRollback,

@@ -25,6 +25,7 @@ import (
 	"ecsdeploy/pkg/placeholder"
 	"ecsdeploy/pkg/probe"
 	"ecsdeploy/pkg/report"
+	"ecsdeploy/pkg/resource"
 	"ecsdeploy/pkg/rollout"
 	"ecsdeploy/pkg/runtask"
 	"ecsdeploy/pkg/schedule"
@@ -202,6 +203,7 @@ func (j job) deployer(cfg aws.Config) *deploy.Deployer {
 		Schedules: schedule.New(client),
 		Tasks:     runtask.New(client, client.Config()),
 		Probes:    j.prober(),
+		Secrets:   resource.New(cfg),
 		Images: image.Options{
 			Platform:         j.config.Inputs.Platform,
 			WorkingDirectory: j.config.Pipeline.WorkingDirectory,

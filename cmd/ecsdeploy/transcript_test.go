@@ -306,6 +306,16 @@ func (w *world) perform(t *testing.T, fields []string) {
 		if _, err := ecr.NewFromConfig(w.config).CreateRepository(t.Context(), &ecr.CreateRepositoryInput{RepositoryName: &args[0]}); err != nil {
 			t.Fatal(err)
 		}
+	case "index": // index TAG PLATFORM…: another stage has pushed an index, with an attestation of its build
+		w.pushIndex(t, args[0], args[1:])
+	case "scanning": // scanning TYPE FREQUENCY: the registry's scanning configuration, for all repositories
+		if _, err := ecr.NewFromConfig(w.config).PutRegistryScanningConfiguration(t.Context(), scanningOf(args)); err != nil {
+			t.Fatal(err)
+		}
+	case "scan": // scan WORD…: what scans of the repository find, SEVERITY=N, and how they go, see scanOf
+		if err := w.SetScan("chat-app", scanOf(t, args)); err != nil {
+			t.Fatal(err)
+		}
 	case "archive": // archive FILE BUILD [ARCHITECTURE]: the build has saved it
 		w.save(t, args[0], args[1], slices.Concat(args[2:], []string{"amd64"})[0])
 	case "file": // file NAME TEXT…: any other file
@@ -330,6 +340,8 @@ func (w *world) perform(t *testing.T, fields []string) {
 		w.Restrict(w.User(), policy)
 	case "lack": // lack NAME: the account does not have a role, parameter or secret
 		w.Lack(args...)
+	case "renew": // renew NAME: somebody has given a parameter or secret a new value
+		w.Renew(args...)
 	case "throttle": // throttle OPERATION TIMES
 		w.Fail(args[0], emulator.Throttled(number(t, args[1])))
 	case "concurrent": // concurrent OPERATION TIMES: another pipeline registers at the same time

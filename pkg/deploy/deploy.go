@@ -39,6 +39,7 @@ type Request struct {
 	CreateRepository bool
 	Compression      image.Compression // of layers that are not compressed yet
 	Referrers        bool              // push what refers to the image as well
+	FailOn           ecr.Severity      // the gate on the image: from which severity on a finding ends the run; empty is no gate
 
 	Services       []Service
 	Containers     []string          // that get the image; empty leaves the choice to the task definition
@@ -65,6 +66,8 @@ type Request struct {
 	MaxFailedTasks    int // failed tasks of one kind before the rollout is given up; 0 is never
 	RollbackOnFailure bool
 	RollbackOnCancel  bool
+
+	IgnoreSecrets bool // a secret that the running tasks read has a new version: start no deployment for that
 
 	Order     []Precedence // which services are rolled out before which; empty is all side by side
 	Migration []string     // command of a task that runs once before any service is changed; nil is none
@@ -128,6 +131,7 @@ type Deployer struct {
 	Schedules Schedules
 	Images    image.Options // how source images are found
 	View      View
+	Secrets   Secrets // nil: whether secrets changed is not known
 
 	Variables taskdef.Lookup // of the pipeline, for the files of task definitions; may be nil
 }
@@ -168,10 +172,16 @@ func (d *Deployer) run(ctx context.Context, r Request, begin time.Time) (result 
 			return result, afterPush(result.Image, err)
 		}
 	}
+	plan = plan.with(im)
+	if result.Scan, err = d.gate(bounded, plan); err != nil {
+		if r.Rollout {
+			err = afterPush(result.Image, err)
+		}
+		return result, err
+	}
 	if !r.Rollout {
 		return result, nil
 	}
-	plan = plan.with(im)
 	if r.alone() {
 		result, err = d.registerAlone(bounded, plan, result)
 		return result, afterPush(result.Image, err)

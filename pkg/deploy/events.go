@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"ecsdeploy/pkg/diagnosis"
+	"ecsdeploy/pkg/ecr"
 	"ecsdeploy/pkg/ecs"
 	"ecsdeploy/pkg/image"
 	"ecsdeploy/pkg/probe"
@@ -57,6 +58,7 @@ const (
 	DriftSection    SectionKind = "drift"
 	// SchedulesSection is the rules and schedules that follow the services.
 	SchedulesSection SectionKind = "schedules"
+	ScanSection      SectionKind = "scan"
 )
 
 // The events. Those of one service name it.
@@ -92,6 +94,31 @@ type (
 	Pushed struct {
 		Result image.Result
 		Tags   []string
+	}
+	// ScanWaits says that the scan of an image is waited for.
+	ScanWaits struct {
+		Image         ScannedImage
+		Status        string // in ECR's spelling; empty where there is no scan yet
+		Elapsed, Left time.Duration
+	}
+	// ScanStarted says that this run started a scan of an image.
+	ScanStarted struct{ Image ScannedImage }
+	// Scanned is what the scan of an image found.
+	Scanned struct {
+		Image ScannedImage
+		Limit ecr.Severity
+	}
+	// ScanningUnread says that it could not be read whether images of a repository are
+	// scanned when they are pushed.
+	ScanningUnread struct {
+		Repository string
+		Err        error
+	}
+	// SecretsUnread says that versions of secrets could not be read, so that a secret
+	// that changed is not noticed.
+	SecretsUnread struct {
+		Service Service
+		Err     error
 	}
 	// Moved says that someone else has moved the service since the plan was made.
 	Moved struct {

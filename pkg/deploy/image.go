@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
@@ -186,13 +187,13 @@ func (d *Deployer) push(ctx context.Context, p *Plan) (Candidate, Image, error) 
 	}
 	d.View.Show(Pushed{Result: pushed, Tags: r.Tags})
 	im := Candidate{URI: uri, Digests: []string{pushed.Digest}, Platforms: p.Image.Platforms}
-	if r.Rollout {
+	if r.Rollout || r.FailOn != "" {
 		// What ECR answers is what ECS will pull.
 		stored, err := d.inECR(ctx, repository, pushed.Digest)
 		if err != nil {
 			return im, done, err
 		}
-		im.Digests = stored.Digests
+		im.Digests, im.Stored = stored.Digests, stored.Stored
 	}
 	return im, done, nil
 }
@@ -296,7 +297,7 @@ func (d *Deployer) inECR(ctx context.Context, repository ecr.Repository, tag str
 	if err != nil {
 		return Candidate{}, err
 	}
-	c := Candidate{URI: repository.URI + ":" + tag, Digests: digests(found)}
+	c := Candidate{URI: repository.URI + ":" + tag, Digests: digests(found), Stored: &Stored{repository, single(found)}}
 	description, err := image.Inspect(ctx, repository.URI+"@"+found.Digest, d.ECR.Authenticator(ctx, repository), d.Images.Transport)
 	if err != nil {
 		// Reading the config takes a right that a deploy stage may lack.
@@ -318,6 +319,32 @@ func digests(found ecr.Image) []string {
 		for _, m := range index.Manifests {
 			all = append(all, m.Digest)
 		}
+	}
+	return all
+}
+
+// single are the images of an index, or the image itself. What an index has beside
+// its images, attestations of their build, is of an unknown platform and is not run.
+func single(found ecr.Image) []StoredImage {
+	var index struct {
+		Manifests []struct {
+			Digest   string
+			Platform struct{ OS, Architecture, Variant string }
+		}
+	}
+	if json.Unmarshal(found.Manifest, &index) != nil || len(index.Manifests) == 0 {
+		return []StoredImage{{Digest: found.Digest}}
+	}
+	var all []StoredImage
+	for _, m := range index.Manifests {
+		if m.Platform.OS == "unknown" {
+			continue
+		}
+		platform := m.Platform.OS + "/" + m.Platform.Architecture
+		if m.Platform.Variant != "" {
+			platform += "/" + m.Platform.Variant
+		}
+		all = append(all, StoredImage{m.Digest, strings.Trim(platform, "/")})
 	}
 	return all
 }

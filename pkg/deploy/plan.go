@@ -32,6 +32,8 @@ type Plan struct {
 	Further    map[string]Candidate // by container: the images of the input images
 	Services   []ServicePlan
 	Schedules  []schedule.Entry // that move to the new revision afterwards
+
+	secrets *secretReader // nil where versions of secrets are not read
 }
 
 // Candidate is an image that is going to run.
@@ -39,6 +41,7 @@ type Candidate struct {
 	URI       string     // as the task definition names it; empty leaves the image that is there
 	Digests   []string   // every digest that stands for it; empty while not known
 	Platforms []Platform // empty while not known
+	Stored    *Stored    // nil where it is not in ECR, or not yet
 }
 
 // ServicePlan is what is going to happen to one service.
@@ -55,11 +58,16 @@ type ServicePlan struct {
 	Alike      []string           // further containers that get the same image
 	Target     taskdef.Definition // what is to run
 	Known      []taskdef.Definition
-	PassedOver []PassedOver // command rollback: revisions that are none to go back to
-	Back       bool         // it is to be rolled back from Target to Running
-	Cleared    bool         // another deployment was stopped for ours to take its place
-	Smoke      *SmokePlan   // nil where there is none
-	Before     bool         // the older build of this run was deployed to the service before, with success
+	PassedOver []PassedOver      // command rollback: revisions that are none to go back to
+	Back       bool              // it is to be rolled back from Target to Running
+	Cleared    bool              // another deployment was stopped for ours to take its place
+	Smoke      *SmokePlan        // nil where there is none
+	Secrets    map[string]string // versions of the secrets that the target's containers read, by their sources, as far as they are known
+	// SecretsChanged are the sources whose secret has another version than when the
+	// running revision was registered.
+	SecretsChanged []string
+	SecretsIgnored bool // no deployment is started for them
+	Before         bool // the older build of this run was deployed to the service before, with success
 }
 
 // plan reads what the request names and checks that it fits together. All that is
@@ -74,6 +82,9 @@ func (d *Deployer) plan(ctx context.Context, r Request) (*Plan, error) {
 		errs      = make([]error, len(furtherBy)+len(r.Services))
 		library   = newLibrary(d.ECS)
 	)
+	if d.Secrets != nil && r.Rollout {
+		p.secrets = newSecretReader(d.Secrets)
+	}
 	known := make(chan struct{}) // closed once the repository is
 	spawn(&wait, &imageErr, func() error { defer close(known); return d.planImage(ctx, p) })
 	if r.Rollout {
@@ -105,6 +116,9 @@ func (d *Deployer) plan(ctx context.Context, r Request) (*Plan, error) {
 		if err == nil {
 			s, err = p.prepareAlone(s, imageErr == nil)
 		}
+		if err == nil {
+			s = d.secretVersions(ctx, p, s, s.Target)
+		}
 		p.Services = []ServicePlan{s}
 		var unread error
 		p.Schedules, unread = d.planSchedules(ctx, p)
@@ -112,7 +126,7 @@ func (d *Deployer) plan(ctx context.Context, r Request) (*Plan, error) {
 			p.close()
 			return nil, err
 		}
-		return p, nil
+		return p, p.checkGate()
 	}
 	prepared := make([]error, len(p.Services))
 	for i := range p.Services {
@@ -129,6 +143,9 @@ func (d *Deployer) plan(ctx context.Context, r Request) (*Plan, error) {
 	p.Schedules, unread = d.planSchedules(ctx, p)
 	if err := errors.Join(append(append(problems, prepared...), unread)...); err != nil {
 		p.close()
+		return nil, err
+	}
+	if err := p.checkGate(); err != nil {
 		return nil, err
 	}
 	return p, nil
@@ -226,6 +243,10 @@ func (d *Deployer) prepare(ctx context.Context, p *Plan, s ServicePlan, imageKno
 	}
 	s, unread := d.deployedBefore(ctx, p, s)
 	fitted, misfit := p.fit(s, imageKnown && err == nil)
+	if fitted.Target.Family() != "" && misfit == nil {
+		// Whose turn it is may depend on a secret that changed.
+		fitted, misfit = p.fit(d.secretVersions(ctx, p, s, fitted.Target), true)
+	}
 	fitted, untestable := d.planSmoke(ctx, p.Request, fitted)
 	return fitted, errors.Join(err, unread, misfit, untestable)
 }
@@ -366,7 +387,7 @@ func (p *Plan) revise(s ServicePlan, c Candidate) (taskdef.Definition, error) {
 // running a step again registers nothing twice.
 func (s ServicePlan) Registered() string {
 	for _, k := range s.Known {
-		if !k.Deregistered() && taskdef.Equal(k, s.Target) {
+		if !k.Deregistered() && taskdef.Equal(k, s.Target) && !s.outdated(k.ChangedSecrets(s.Secrets)) {
 			return k.ARN()
 		}
 	}
@@ -402,6 +423,7 @@ func (s ServicePlan) outline() ServiceResult {
 		Previous:      s.Running.ARN(),
 		PreviousImage: s.Running.Image(s.Container),
 		Changes:       taskdef.Diff(s.Running, s.Target),
+		Secrets:       s.SecretsChanged,
 		Desired:       s.Service.Desired,
 	}
 	if s.Controller != nil {

@@ -77,7 +77,7 @@ func (d *Deployer) register(ctx context.Context, p *Plan, s ServicePlan, before 
 // registerTagged registers the target of a service with tags that say where it
 // came from, or without them where the identity may not tag.
 func (d *Deployer) registerTagged(ctx context.Context, s ServicePlan, origin taskdef.Provenance, c Candidate) (taskdef.Definition, error) {
-	origin.Base = s.Lineage.Infrastructure
+	origin.Base, origin.Secrets = s.Lineage.Infrastructure, taskdef.SecretVersions(s.Secrets)
 	if len(c.Digests) > 0 {
 		origin.Digest = c.Digests[0]
 	}

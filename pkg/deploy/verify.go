@@ -59,6 +59,7 @@ const (
 	RoleCheck       CheckKind = "role"       // of the task
 	SecretCheck     CheckKind = "secret"     // of a container
 	LogGroupCheck   CheckKind = "logGroup"   // of a container
+	ScanCheck       CheckKind = "scan"       // of the image, by the gate on it
 	PermissionCheck CheckKind = "permission" // to change something
 )
 
@@ -140,6 +141,7 @@ func (d *Deployer) Verify(ctx context.Context, r Request, resources Resources, i
 	p := &Plan{Request: r, Services: make([]ServicePlan, len(r.Services)), Further: map[string]Candidate{}}
 	defer p.close()
 	imageKnown := v.image(ctx, p)
+	v.scans(ctx, p)
 	if r.Rollout {
 		v.further(ctx, p)
 	}
@@ -197,6 +199,29 @@ func (v *verifier) image(ctx context.Context, p *Plan) (known bool) {
 		}
 	}
 	return known
+}
+
+// scans checks that the gate on the image can be passed, as far as that is known
+// before a scan: findings are left to the run.
+func (v *verifier) scans(ctx context.Context, p *Plan) {
+	if p.Request.FailOn == "" || p.Repository == nil {
+		return
+	}
+	if _, err := v.ECR.StartsScans(ctx, *p.Repository); err != nil {
+		v.open(Service{}, ScanCheck, p.Repository.URI, err)
+	}
+	if p.Image.Stored == nil { // it is pushed later
+		return
+	}
+	for _, one := range p.Image.Stored.Images {
+		scan, err := v.ECR.Scan(ctx, p.Image.Stored.Repository, one.Digest)
+		if err == nil && scan.State() == ecr.ScanImpossible {
+			w := newScanWatch(p.Image.Stored.Repository, ScannedImage{URI: p.Image.URI, Platform: one.Platform})
+			w.scan = scan
+			err = w.unscanned(impossible(scan))
+		}
+		v.add(Service{}, ScanCheck, strings.TrimSpace(p.Image.URI+" "+one.Platform), err)
+	}
 }
 
 // repository checks the repository, and that its layers can be asked about.

@@ -108,6 +108,9 @@ func (e *Emulator) Restrict(principal string, policies ...iam.Policy) {
 // Lack has the account not have roles and parameters, by their names, and secrets, by their ids. Otherwise whatever is asked about is there.
 func (e *Emulator) Lack(names ...string) { e.account.Lack(names...) }
 
+// Renew gives parameters, by their names, and secrets, by their ARNs, a new version.
+func (e *Emulator) Renew(names ...string) { e.account.Renew(names...) }
+
 // AddOIDCProvider adds an identity provider to the account.
 func (e *Emulator) AddOIDCProvider(p OIDCProvider) { e.sts.AddOIDCProvider(p) }
 

@@ -20,6 +20,17 @@ const (
 	Zstd Compression = "zstd"
 )
 
+// Severity is how bad a vulnerability of the image has to be to end the run.
+type Severity string
+
+// The severities, worst first.
+const (
+	SeverityCritical Severity = "critical"
+	SeverityHigh     Severity = "high"
+	SeverityMedium   Severity = "medium"
+	SeverityLow      Severity = "low"
+)
+
 // WhenBusy says what to do when another deployment of the service is in progress.
 type WhenBusy string
 
@@ -28,6 +39,16 @@ const (
 	BusyWait      WhenBusy = "wait"      // until it has ended
 	BusySupersede WhenBusy = "supersede" // let ours replace it
 	BusyFail      WhenBusy = "fail"      // change nothing
+)
+
+// WhenSecretsChange says what to do when a secret that the running tasks read has a
+// new version.
+type WhenSecretsChange string
+
+// What to do when a secret has a new version.
+const (
+	SecretsDeploy WhenSecretsChange = "deploy" // start a new deployment, of the same image too
+	SecretsIgnore WhenSecretsChange = "ignore" // say so, and leave the tasks as they are
 )
 
 // OlderBuild says what to do with a build that is older than the running one.

@@ -29,6 +29,7 @@ type fields struct {
 	Platform           string `env:"INPUT_PLATFORM" input:"platform" for:"deploy push verify"`
 	Compression        string `env:"INPUT_COMPRESSION, default=gzip" input:"compression" for:"deploy push verify"`
 	Referrers          string `env:"INPUT_REFERRERS, default=false" input:"referrers" for:"deploy push verify"`
+	FailOn             string `env:"INPUT_FAILONVULNERABILITIES" input:"failOnVulnerabilities" for:"deploy push rollout verify"`
 	InsecureRegistries string `env:"INPUT_INSECUREREGISTRIES" input:"insecureRegistries" for:"deploy push verify"`
 	Cluster            string `env:"INPUT_CLUSTER" input:"cluster" for:"deploy rollout verify currentImage rollback resume runTask drift"`
 	Services           string `env:"INPUT_SERVICES" input:"services" for:"deploy rollout verify currentImage rollback resume runTask drift"`
@@ -46,6 +47,7 @@ type fields struct {
 	ForceNewDeployment string `env:"INPUT_FORCENEWDEPLOYMENT, default=false" input:"forceNewDeployment" for:"deploy rollout verify"`
 	KeepRevisions      string `env:"INPUT_KEEPREVISIONS, default=0" input:"keepRevisions" for:"deploy rollout verify"`
 	WhenBusy           string `env:"INPUT_WHENBUSY, default=wait" input:"whenBusy" for:"deploy rollout verify"`
+	WhenSecretsChange  string `env:"INPUT_WHENSECRETSCHANGE, default=deploy" input:"whenSecretsChange" for:"deploy rollout verify"`
 	OlderBuild         string `env:"INPUT_OLDERBUILD, default=refuse" input:"olderBuild" for:"deploy rollout verify"`
 	ArtifactAlias      string `env:"INPUT_ARTIFACTALIAS" input:"artifactAlias" for:"deploy rollout verify"`
 	MaxFailedTasks     string `env:"INPUT_MAXFAILEDTASKS, default=3" input:"maxFailedTasks" for:"deploy rollout verify"`

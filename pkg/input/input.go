@@ -59,6 +59,9 @@ type Inputs struct {
 	Platform    string // os/arch[/variant], or empty
 	Compression Compression
 	Referrers   bool // push what refers to the image, too
+	// FailOn is the severity from which on a finding of the image's scan ends the run;
+	// empty where no scan is waited for (input failOnVulnerabilities).
+	FailOn Severity
 	// InsecureRegistries are hosts, with their ports, that may be spoken to over
 	// plain HTTP.
 	InsecureRegistries []string
@@ -87,22 +90,23 @@ type Inputs struct {
 	Summary            bool
 	TagBuild           bool
 
-	Schedules      []Schedule
-	AllSchedules   bool         // every rule and schedule of the services; Schedules is empty then
-	KeepRevisions  int          // 0 is all
-	Order          []Precedence // among Services; it does not contradict itself
-	WhenBusy       WhenBusy
-	OlderBuild     OlderBuild // the variable EcsDeploy.OlderBuild, where it is set, else the input
-	MaxFailedTasks int        // 0 is never
-	OnFailure      Recovery
-	OnCancel       Recovery
-	WaitUntil      WaitUntil
-	SmokeTests     []SmokeTest // of each service's new revision, in their order
-	BuildID        string
-	Action         Action // of resume
-	HookID         string
-	DefaultImage   string
-	ArtifactAlias  string // whose build counts; empty for the one that the tags name, else the primary one
+	Schedules         []Schedule
+	AllSchedules      bool         // every rule and schedule of the services; Schedules is empty then
+	KeepRevisions     int          // 0 is all
+	Order             []Precedence // among Services; it does not contradict itself
+	WhenBusy          WhenBusy
+	WhenSecretsChange WhenSecretsChange
+	OlderBuild        OlderBuild // the variable EcsDeploy.OlderBuild, where it is set, else the input
+	MaxFailedTasks    int        // 0 is never
+	OnFailure         Recovery
+	OnCancel          Recovery
+	WaitUntil         WaitUntil
+	SmokeTests        []SmokeTest // of each service's new revision, in their order
+	BuildID           string
+	Action            Action // of resume
+	HookID            string
+	DefaultImage      string
+	ArtifactAlias     string // whose build counts; empty for the one that the tags name, else the primary one
 
 	Warnings []*mistake.Error // what is probably not meant, and does not keep the command from running
 	Ignored  []string         // inputs that were given but have no effect for Command, in the order of task.json

@@ -83,12 +83,13 @@ func TestDeployWithItsDefaults(t *testing.T) {
 		Timeout:        30 * time.Minute,
 		Summary:        true,
 
-		WhenBusy:       input.BusyWait,
-		OlderBuild:     input.OlderRefuse,
-		MaxFailedTasks: 3,
-		OnFailure:      input.RecoverRollback,
-		OnCancel:       input.RecoverRollback,
-		WaitUntil:      input.UntilCompleted,
+		WhenSecretsChange: input.SecretsDeploy,
+		WhenBusy:          input.BusyWait,
+		OlderBuild:        input.OlderRefuse,
+		MaxFailedTasks:    3,
+		OnFailure:         input.RecoverRollback,
+		OnCancel:          input.RecoverRollback,
+		WaitUntil:         input.UntilCompleted,
 	}
 	if !reflect.DeepEqual(got.Inputs, want) {
 		t.Errorf("got  %+v\nwant %+v", got.Inputs, want)
@@ -121,7 +122,7 @@ func TestEveryInput(t *testing.T) {
 		"cpu", "1 vCPU", "memory", "2048", "containerCommand", `["sh", "-c", "a=b"]`,
 		"desiredCount", "0", "forceNewDeployment", "true", "pinDigest", "TRUE", "wait", "false", "timeoutMinutes", "5",
 		"dryRun", "true", "summary", "False",
-		"whenBusy", "supersede", "olderBuild", "allow", "maxFailedTasks", "0", "onFailure", "leave", "onCancel", "leave", "waitUntil", "traffic",
+		"whenBusy", "supersede", "olderBuild", "allow", "maxFailedTasks", "0", "onFailure", "leave", "onCancel", "leave", "waitUntil", "traffic", "whenSecretsChange", "ignore", "failOnVulnerabilities", "medium",
 	)
 	if err != nil {
 		t.Fatal(err)
@@ -139,6 +140,7 @@ func TestEveryInput(t *testing.T) {
 		Secrets:           []input.Variable{{"", "DB", "arn:aws:secretsmanager:eu-west-1:123456789012:secret:db-AbCdEf:key::"}},
 		CPU:               "1 vCPU", Memory: "2048", ContainerCommand: []string{"sh", "-c", "a=b"},
 		DesiredCount: new(0), ForceNewDeployment: true, PinDigest: true, Wait: false, Timeout: 5 * time.Minute, TimeoutGiven: true, DryRun: true, Summary: false,
+		WhenSecretsChange: "ignore", FailOn: "medium",
 		WhenBusy: "supersede", OlderBuild: "allow", WaitUntil: "traffic", OnFailure: "leave", OnCancel: "leave",
 	}
 	if ids := got.Inputs.Identifiers(); len(ids) != 2 || ids[0].Input != "services" || ids[0].Line != 2 || ids[1].ARN.Service != "secretsmanager" {

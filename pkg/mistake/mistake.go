@@ -42,6 +42,8 @@ const (
 	Busy           Kind = "other deployment"  // that is in progress
 	SmokeTest      Kind = "smoke test"        // of a new revision
 	Schedule       Kind = "schedule"          // or rule, that starts tasks
+
+	Vulnerabilities Kind = "vulnerabilities" // of an image, by the gate on it
 )
 
 // Error is one mistake.

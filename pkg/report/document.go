@@ -34,7 +34,7 @@ func Document(r deploy.Result, run Run, explain Explain) []byte {
 	d := resultDocument{
 		Version: DocumentVersion, Command: run.Command, Result: run.Result, Outcome: string(r.Outcome()), DryRun: r.DryRun,
 		Began: run.Began.UTC().Format(time.RFC3339), Seconds: secondsOf(time.Since(run.Began)),
-		Image: imageRecord(r.Image), Services: []serviceRecord{}, Errors: errorRecords(run.Err, explain),
+		Image: imageRecord(r.Image), Scans: scanRecords(r.Scan), Services: []serviceRecord{}, Errors: errorRecords(run.Err, explain),
 	}
 	for _, s := range r.Services {
 		d.Services = append(d.Services, newServiceRecord(s, explain))
@@ -60,6 +60,7 @@ type resultDocument struct {
 	Began     string           `json:"began"`
 	Seconds   float64          `json:"seconds"`
 	Image     *imageDetail     `json:"image,omitempty"`
+	Scans     []scanRecord     `json:"scans,omitempty"`
 	Services  []serviceRecord  `json:"services"`
 	Schedules []scheduleRecord `json:"schedules,omitempty"`
 	Current   []detail         `json:"current,omitempty"`
@@ -97,6 +98,7 @@ type serviceRecord struct {
 	Previous         string          `json:"previousTaskDefinition,omitempty"`
 	PreviousImage    string          `json:"previousImage,omitempty"`
 	Changes          []changeRecord  `json:"changes,omitempty"`
+	ChangedSecrets   []string        `json:"changedSecrets,omitempty"`
 	Deployment       string          `json:"serviceDeployment,omitempty"`
 	CodeDeploy       string          `json:"codeDeployDeployment,omitempty"`
 	Hook             *hookRecord     `json:"hook,omitempty"`
@@ -173,7 +175,7 @@ func newServiceRecord(s deploy.ServiceResult, explain Explain) serviceRecord {
 	out := serviceRecord{
 		Cluster: s.Cluster, Service: s.Name, ARN: s.ARN, Controller: s.Controller, Container: s.Container, Outcome: string(s.Outcome),
 		TaskDefinition: s.Revision, Previous: s.Previous, PreviousImage: s.PreviousImage, Deployment: s.Deployment, CodeDeploy: s.CodeDeploy,
-		URL: s.URL, RollbackAsked: s.Asked, Reason: newReasonRecord(s, explain), Seconds: secondsOf(s.Took),
+		ChangedSecrets: s.Secrets, URL: s.URL, RollbackAsked: s.Asked, Reason: newReasonRecord(s, explain), Seconds: secondsOf(s.Took),
 		SmokeTests: smokeRecords(s.Smoke), Tasks: tasksRecord{s.Running, s.Desired, s.Proof.Verified, s.Proof.Unknown},
 	}
 	for _, c := range s.Changes {

@@ -211,7 +211,8 @@ var inputs = map[mistake.Kind]string{
 	mistake.Variable: "environment", mistake.Removal: "removeEnvironment", mistake.Secret: "secrets", mistake.CPU: "cpu", mistake.Memory: "memory",
 	mistake.Command: "containerCommand", mistake.DesiredCount: "desiredCount", mistake.Force: "forceNewDeployment", mistake.Hook: "hookId",
 	mistake.Build: "buildId", mistake.Order: "olderBuild", mistake.Busy: "whenBusy", mistake.SmokeTest: "smokeTest",
-	mistake.Schedule: "schedules",
+	mistake.Schedule:        "schedules",
+	mistake.Vulnerabilities: "failOnVulnerabilities",
 }
 
 // Named returns the error with the name of the input in which it was made, where

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -54,6 +55,8 @@ func sectionTitle(s deploy.Section) string {
 		return "Plan"
 	case deploy.PushSection:
 		return "Push " + s.Name
+	case deploy.ScanSection:
+		return "Scan of the image"
 	case deploy.RevisionSection:
 		return "Task definition"
 	case deploy.RolloutSection:
@@ -117,6 +120,8 @@ func (l *Log) Show(event any) {
 		l.showTask(event)
 	case deploy.SmokeTesting, deploy.SmokeAttempt, deploy.SmokeTested:
 		l.showSmoke(event)
+	case deploy.ScanWaits, deploy.ScanStarted, deploy.Scanned, deploy.ScanningUnread:
+		l.showScan(event)
 	default:
 		if !l.showSchedule(event) {
 			l.showService(event)
@@ -131,6 +136,8 @@ func (l *Log) showService(event any) {
 		l.warn(e.Service.Name, "someone else moved the service from %s to %s since the plan was made", ecs.ShortARN(e.From), ecs.ShortARN(e.To))
 	case deploy.BusyWith:
 		l.busy(e)
+	case deploy.SecretsUnread:
+		l.info(e.Service.Name, "could not read the versions of the service's secrets, so that one that has changed is not noticed: %s", shorten(e.Err.Error(), partLength))
 	case deploy.RevisionKept:
 		l.info(e.Service.Name, "%s is already up to date; no new revision registered", ecs.ShortARN(e.Revision))
 	case deploy.Registered:
@@ -218,6 +225,9 @@ func (l *Log) plan(e deploy.PlanMade) {
 	case p.Image.URI != "":
 		l.info("", "image  %s", candidateText(p.Image))
 	}
+	if p.Request.FailOn != "" {
+		l.info("", "scan   %s", scanPlan(p.Request.FailOn))
+	}
 	l.migrationPlanned(p)
 	for _, s := range p.Services {
 		l.planService(p, s)
@@ -299,6 +309,7 @@ func (l *Log) planService(p *deploy.Plan, s deploy.ServicePlan) {
 	switch arn := s.Registered(); {
 	case arn == s.Service.TaskDefinition && arn != "":
 		l.info(name, "already runs %s", ecs.ShortARN(arn))
+		l.secretsChanged(name, s, true)
 		return
 	case arn != "" && name == "":
 		l.info(name, "%s is registered already", ecs.ShortARN(arn))
@@ -310,6 +321,7 @@ func (l *Log) planService(p *deploy.Plan, s deploy.ServicePlan) {
 	for _, difference := range taskdef.Diff(s.Running, s.Target) {
 		l.info(name, "  %s", difference)
 	}
+	l.secretsChanged(name, s, false)
 	for _, conflict := range s.Lineage.Conflicts {
 		l.info(name, "  changed by both: %s", conflict)
 	}
@@ -326,6 +338,37 @@ func (l *Log) planService(p *deploy.Plan, s deploy.ServicePlan) {
 		l.info(name, "  removeEnvironment: %s does not exist", absent.Name)
 	}
 }
+
+// secretsChanged says which secrets have a new version, and where the service stays as
+// it is, why.
+func (l *Log) secretsChanged(name string, s deploy.ServicePlan, stays bool) {
+	for _, source := range s.SecretsChanged {
+		text := fmt.Sprintf("  %s has a new version since %s was registered", secretText(source), s.Running)
+		if stays && s.SecretsIgnored {
+			text += "; no deployment is started for that (whenSecretsChange: ignore)"
+		}
+		l.info(name, "%s", text)
+	}
+}
+
+// secretText names the source of a secret as people do.
+func secretText(source string) string {
+	parts := strings.Split(source, ":")
+	switch {
+	case len(parts) > 6 && parts[2] == "secretsmanager":
+		text := "secret " + randomSuffix.ReplaceAllString(parts[6], "")
+		if len(parts) > 7 && parts[7] != "" {
+			text += " (" + parts[7] + ")"
+		}
+		return text
+	case len(parts) > 5 && parts[2] == "ssm":
+		return "parameter " + strings.TrimPrefix(parts[5], "parameter")
+	}
+	return "parameter " + source
+}
+
+// randomSuffix is what Secrets Manager adds to the name of a secret in its ARN.
+var randomSuffix = regexp.MustCompile(`-[A-Za-z0-9]{6}$`)
 
 // pausedText says where a deployment waits, and what becomes of it without an answer.
 func pausedText(s rollout.Snapshot) string {

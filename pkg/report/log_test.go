@@ -143,6 +143,7 @@ func told(t *testing.T) []struct {
 		{deploy.BusyWith{Service: web, Other: back, Do: deploy.Wait}, "web: deployment ecs-svc/2, revision web:2 is being rolled back: waiting for it to end (whenBusy: wait)"},
 		{deploy.BusyWith{Service: web, Other: now, Do: deploy.Supersede}, "web: WARN deployment ecs-svc/2, revision web:2 is in progress: this one replaces it (whenBusy: supersede)"},
 		{deploy.BusyWith{Service: web, Other: now, Do: deploy.Supersede, Stop: true}, "web: WARN deployment ecs-svc/2, revision web:2 is in progress: stopping it, so that this one can start (whenBusy: supersede)"},
+		{deploy.SecretsUnread{Service: web, Err: errDenied}, "web: could not read the versions of the service's secrets, so that one that has changed is not noticed: " + errDenied.Error()},
 		{deploy.RevisionKept{Service: web, Revision: definitions + "web:2"}, "web: web:2 is already up to date; no new revision registered"},
 		{deploy.Registered{Service: web, Revision: definitions + "web:2"}, "web: registered revision web:2"},
 		{deploy.Copied{Service: web, From: definitions + "web:1", To: definitions + "web:3"}, "web: web:1 was deregistered, so that no deployment of it can be started: web:3, which is equal, stands for it"},
@@ -255,7 +256,7 @@ func TestEveryEventHasWords(t *testing.T) {
 	for _, tt := range told(t) {
 		have["deploy."+reflect.TypeOf(tt.event).Name()] = true
 	}
-	for _, tt := range append(smokeEvents(), scheduleEvents()...) {
+	for _, tt := range append(append(smokeEvents(), scheduleEvents()...), gateEvents()...) {
 		have["deploy."+reflect.TypeOf(tt.event).Name()] = true
 	}
 	for _, tt := range taskEvents(t) {

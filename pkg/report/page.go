@@ -40,6 +40,7 @@ func Summary(r deploy.Result, p Page, explain Explain) string {
 	} else {
 		b.WriteString(Markdown(r, explain))
 	}
+	scanMarkdown(&b, r.Scan)
 	if p.Timeline != nil {
 		b.WriteString(p.Timeline.Markdown())
 	}

@@ -12,6 +12,7 @@ import (
 	"ecsdeploy/pkg/runtask"
 )
 
+// wording is an event and what the log says of it.
 type wording struct {
 	event any
 	want  string

@@ -106,8 +106,11 @@ func service(b *strings.Builder, r deploy.Result, s deploy.ServiceResult, explai
 	})
 	answer(b, s)
 	causes(b, s.Diagnosis)
-	if len(s.Changes) > 0 && !s.Asked {
+	if len(s.Changes)+len(s.Secrets) > 0 && !s.Asked {
 		b.WriteString("\n<details><summary>What changed</summary>\n\n")
+		for _, source := range s.Secrets {
+			fmt.Fprintf(b, "- %s: a new version\n", code(secretText(source)))
+		}
 		for _, c := range s.Changes {
 			fmt.Fprintf(b, "- %s\n", code(c.String()))
 		}

@@ -1,5 +1,6 @@
 // Package resource says whether things outside of Amazon ECS exist which a task
-// definition names: IAM roles, secrets, parameters and log groups.
+// definition names: IAM roles, secrets, parameters and log groups; and which versions
+// of secrets and parameters tasks read that start now.
 //
 // Each question is one signed call that reads metadata, never the value of a
 // secret. The calls are made here and not by the SDK's client of each service: five
@@ -69,14 +70,9 @@ func (c *Client) Secret(ctx context.Context, valueFrom string) error {
 		id := strings.Join(parts[:7], ":")
 		return c.exists(ctx, "secretsmanager", parts[3], "secretsmanager.DescribeSecret", "secret "+parts[6], map[string]any{"SecretId": id}, nil)
 	}
-	names, region := []string{valueFrom}, c.cfg.Region
+	names, region := parameterNames(valueFrom), c.cfg.Region
 	if len(parts) > 5 && parts[2] == "ssm" {
-		// The ARN of a name of one level does not tell whether that begins with a slash.
-		name := strings.TrimPrefix(parts[5], "parameter/")
-		names, region = []string{"/" + name}, parts[3]
-		if !strings.Contains(name, "/") {
-			names = append(names, name)
-		}
+		region = parts[3]
 	}
 	return c.exists(ctx, "ssm", region, "AmazonSSM.DescribeParameters", "parameter "+names[len(names)-1], map[string]any{
 		"ParameterFilters": []map[string]any{{"Key": "Name", "Option": "Equals", "Values": names}},

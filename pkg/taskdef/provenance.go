@@ -32,6 +32,7 @@ type Provenance struct {
 	Commit     string // that was built
 	Digest     string // of the image, sha256:…
 	Base       string // the revision of infrastructure that it was made from, family:revision
+	Secrets    string // versions of the secrets that its containers read, as SecretVersions writes them
 }
 
 // UnprovenTag marks a revision whose deployment succeeded while no task of it ran,
@@ -59,6 +60,7 @@ func (p *Provenance) tags() []provenanceTag {
 		{"ecs-deploy:commit", &p.Commit},
 		{"ecs-deploy:digest", &p.Digest},
 		{"ecs-deploy:base", &p.Base},
+		{"ecs-deploy:secrets", &p.Secrets},
 	}
 }
 

@@ -6,6 +6,8 @@ package account
 
 import (
 	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -20,11 +22,12 @@ import (
 // Account is what the account has.
 type Account struct {
 	*awsapi.Server
-	lacks map[string]bool
+	lacks   map[string]bool
+	renewed map[string]int // how many versions came after the first, by the name of a parameter or the ARN of a secret
 }
 
 func New(server *awsapi.Server) *Account {
-	a := &Account{Server: server, lacks: map[string]bool{}}
+	a := &Account{Server: server, lacks: map[string]bool{}, renewed: map[string]int{}}
 	server.HandleQuery(a.iam())
 	server.Handle("AmazonSSM", a.ssm())
 	server.Handle("secretsmanager", a.secretsManager())
@@ -38,6 +41,22 @@ func (a *Account) Lack(names ...string) {
 	for _, name := range names {
 		a.lacks[name] = true
 	}
+}
+
+// Renew gives parameters, by their names, and secrets, by their ARNs, a new version.
+func (a *Account) Renew(names ...string) {
+	a.Mu.Lock()
+	defer a.Mu.Unlock()
+	for _, name := range names {
+		a.renewed[name]++
+	}
+}
+
+// versionID is the id of a secret's version: each secret has its own.
+func versionID(arn string, number int) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s %d", arn, number))
+	text := hex.EncodeToString(sum[:16])
+	return strings.Join([]string{text[:8], text[8:12], text[12:16], text[16:20], text[20:]}, "-")
 }
 
 type role struct {
@@ -109,19 +128,22 @@ func (a *Account) simulate(form url.Values) simulation {
 // https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_DescribeParameters.html
 func (a *Account) ssm() *awsapi.Service {
 	filter := awsapi.StructureShape("ParameterStringFilter", map[*smithy.Schema][]string{awsapi.TextShape: {"Key", "Option"}, awsapi.TextsShape: {"Values"}})
-	in := awsapi.StructureShape("DescribeParametersRequest", map[*smithy.Schema][]string{awsapi.ListShape("ParameterStringFilterList", filter): {"ParameterFilters"}})
-	found := awsapi.ListShape("ParameterMetadataList", awsapi.StructureShape("ParameterMetadata", map[*smithy.Schema][]string{awsapi.TextShape: {"Name", "Type"}}))
+	in := awsapi.StructureShape("DescribeParametersRequest", map[*smithy.Schema][]string{awsapi.ListShape("ParameterStringFilterList", filter): {"ParameterFilters"}, awsapi.NumberShape: {"MaxResults"}, awsapi.TextShape: {"NextToken"}})
+	found := awsapi.ListShape("ParameterMetadataList", awsapi.StructureShape("ParameterMetadata", map[*smithy.Schema][]string{awsapi.TextShape: {"Name", "Type"}, awsapi.NumberShape: {"Version"}}))
 	return &awsapi.Service{
 		Name: "ssm", Unknown: "UnknownOperationException", Refuse: refuse,
 		Resource: func(string, awsapi.Object) string { return "*" }, // takes no resource in IAM
 		Operations: map[string]awsapi.Operation{"DescribeParameters": awsapi.Op(in, awsapi.StructureShape("DescribeParametersResult", map[*smithy.Schema][]string{found: {"Parameters"}}),
 			func(c *awsapi.Invocation) (awsapi.Object, error) {
+				if n := c.In.Number("MaxResults", 10); n < 1 || n > 50 {
+					return nil, awsapi.Errorf("ValidationException", "1 validation error detected: Value '%d' at 'maxResults' failed to satisfy constraint: Member must have value between 1 and 50", n)
+				}
 				parameters := []any{}
 				for _, f := range c.In.Objects("ParameterFilters") {
 					for _, v := range f["Values"].([]any) {
 						// The shorter name of one level is the one that exists.
 						if name := v.(string); !a.lacks[name] && (!strings.HasPrefix(name, "/") || strings.Count(name, "/") > 1) {
-							parameters = append(parameters, awsapi.Object{"Name": name, "Type": "SecureString"})
+							parameters = append(parameters, awsapi.Object{"Name": name, "Type": "SecureString", "Version": 1 + a.renewed[name]})
 						}
 					}
 				}
@@ -133,7 +155,7 @@ func (a *Account) ssm() *awsapi.Service {
 // https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_DescribeSecret.html
 func (a *Account) secretsManager() *awsapi.Service {
 	in := awsapi.StructureShape("DescribeSecretRequest", map[*smithy.Schema][]string{awsapi.TextShape: {"SecretId"}})
-	out := awsapi.StructureShape("DescribeSecretResponse", map[*smithy.Schema][]string{awsapi.TextShape: {"ARN", "Name"}})
+	out := awsapi.StructureShape("DescribeSecretResponse", map[*smithy.Schema][]string{awsapi.TextShape: {"ARN", "Name"}, awsapi.DocumentShape: {"VersionIdsToStages"}})
 	return &awsapi.Service{
 		Name: "secretsmanager", Unknown: "UnknownOperationException", Refuse: refuse,
 		Rules:    awsapi.Rules{Required: map[string][]string{"DescribeSecretRequest": {"SecretId"}}},
@@ -143,7 +165,11 @@ func (a *Account) secretsManager() *awsapi.Service {
 			if a.lacks[id] {
 				return nil, awsapi.Errorf("ResourceNotFoundException", "Secrets Manager can't find the specified secret.")
 			}
-			return awsapi.Object{"ARN": id, "Name": id[strings.LastIndex(id, ":")+1:]}, nil
+			versions, now := awsapi.Object{}, a.renewed[id]
+			if versions[versionID(id, now)] = []any{"AWSCURRENT"}; now > 0 {
+				versions[versionID(id, now-1)] = []any{"AWSPREVIOUS"}
+			}
+			return awsapi.Object{"ARN": id, "Name": id[strings.LastIndex(id, ":")+1:], "VersionIdsToStages": versions}, nil
 		})},
 	}
 }

@@ -1,6 +1,6 @@
 // Package ecr is Amazon ECR: the API for repositories, images and authorization tokens, and the registry behind it, over one store that both show.
 //
-// What it does not do: it has no lifecycle policies, no replication, no pull-through cache and no enhanced scans.
+// What it does not do: it has no replication and no pull-through cache.
 // https://docs.aws.amazon.com/AmazonECR/latest/APIReference/
 package ecr
 
@@ -63,7 +63,7 @@ func (e *ECR) Service() *awsapi.Service {
 		},
 		Resources: func(operation string, in awsapi.Object) []string {
 			var out []string
-			if operation == "DescribeRepositories" {
+			if operation == "DescribeRepositories" || operation == "BatchGetRepositoryScanningConfiguration" {
 				for _, name := range in.Strings("repositoryNames") {
 					out = append(out, e.ARN("ecr", "repository/"+name))
 				}
@@ -71,17 +71,21 @@ func (e *ECR) Service() *awsapi.Service {
 			return out
 		},
 		Operations: map[string]awsapi.Operation{
-			"BatchCheckLayerAvailability": awsapi.Op(schemas.BatchCheckLayerAvailabilityRequest, schemas.BatchCheckLayerAvailabilityResponse, e.batchCheckLayerAvailability),
-			"BatchDeleteImage":            awsapi.Op(schemas.BatchDeleteImageRequest, schemas.BatchDeleteImageResponse, e.batchDeleteImage),
-			"BatchGetImage":               awsapi.Op(schemas.BatchGetImageRequest, schemas.BatchGetImageResponse, e.batchGetImage),
-			"CreateRepository":            awsapi.Op(schemas.CreateRepositoryRequest, schemas.CreateRepositoryResponse, e.createRepository),
-			"DeleteRepository":            awsapi.Op(schemas.DeleteRepositoryRequest, schemas.DeleteRepositoryResponse, e.deleteRepository),
-			"DescribeImages":              awsapi.Op(schemas.DescribeImagesRequest, schemas.DescribeImagesResponse, e.describeImages),
-			"DescribeImageScanFindings":   awsapi.Op(schemas.DescribeImageScanFindingsRequest, schemas.DescribeImageScanFindingsResponse, e.describeImageScanFindings),
-			"DescribeRepositories":        awsapi.Op(schemas.DescribeRepositoriesRequest, schemas.DescribeRepositoriesResponse, e.describeRepositories),
-			"GetAuthorizationToken":       awsapi.Op(schemas.GetAuthorizationTokenRequest, schemas.GetAuthorizationTokenResponse, e.getAuthorizationToken),
-			"ListImages":                  awsapi.Op(schemas.ListImagesRequest, schemas.ListImagesResponse, e.listImages),
-			"PutImage":                    awsapi.Op(schemas.PutImageRequest, schemas.PutImageResponse, e.putImageOperation),
+			"BatchCheckLayerAvailability":             awsapi.Op(schemas.BatchCheckLayerAvailabilityRequest, schemas.BatchCheckLayerAvailabilityResponse, e.batchCheckLayerAvailability),
+			"BatchDeleteImage":                        awsapi.Op(schemas.BatchDeleteImageRequest, schemas.BatchDeleteImageResponse, e.batchDeleteImage),
+			"BatchGetImage":                           awsapi.Op(schemas.BatchGetImageRequest, schemas.BatchGetImageResponse, e.batchGetImage),
+			"BatchGetRepositoryScanningConfiguration": awsapi.Op(schemas.BatchGetRepositoryScanningConfigurationRequest, schemas.BatchGetRepositoryScanningConfigurationResponse, e.batchGetRepositoryScanningConfiguration),
+			"GetRegistryScanningConfiguration":        awsapi.Op(schemas.GetRegistryScanningConfigurationRequest, schemas.GetRegistryScanningConfigurationResponse, e.getRegistryScanningConfiguration),
+			"PutRegistryScanningConfiguration":        awsapi.Op(schemas.PutRegistryScanningConfigurationRequest, schemas.PutRegistryScanningConfigurationResponse, e.putRegistryScanningConfiguration),
+			"StartImageScan":                          awsapi.Op(schemas.StartImageScanRequest, schemas.StartImageScanResponse, e.startImageScan),
+			"CreateRepository":                        awsapi.Op(schemas.CreateRepositoryRequest, schemas.CreateRepositoryResponse, e.createRepository),
+			"DeleteRepository":                        awsapi.Op(schemas.DeleteRepositoryRequest, schemas.DeleteRepositoryResponse, e.deleteRepository),
+			"DescribeImages":                          awsapi.Op(schemas.DescribeImagesRequest, schemas.DescribeImagesResponse, e.describeImages),
+			"DescribeImageScanFindings":               awsapi.Op(schemas.DescribeImageScanFindingsRequest, schemas.DescribeImageScanFindingsResponse, e.describeImageScanFindings),
+			"DescribeRepositories":                    awsapi.Op(schemas.DescribeRepositoriesRequest, schemas.DescribeRepositoriesResponse, e.describeRepositories),
+			"GetAuthorizationToken":                   awsapi.Op(schemas.GetAuthorizationTokenRequest, schemas.GetAuthorizationTokenResponse, e.getAuthorizationToken),
+			"ListImages":                              awsapi.Op(schemas.ListImagesRequest, schemas.ListImagesResponse, e.listImages),
+			"PutImage":                                awsapi.Op(schemas.PutImageRequest, schemas.PutImageResponse, e.putImageOperation),
 		},
 	}
 }

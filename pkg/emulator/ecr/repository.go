@@ -23,6 +23,7 @@ type registryState struct {
 	tokens       map[string]registryToken // by password
 	uploads      map[string]*upload
 	hosts        map[string]bool // names this server was reached by as a registry
+	scanning     scanning
 }
 
 // registryToken is what GetAuthorizationToken handed out.
@@ -57,7 +58,8 @@ type image struct {
 	manifest          manifest
 	size              int64
 	pushed, pulled    time.Time
-	platform          Platform // of a single image: what its config says
+	scanned           time.Time // when its latest scan began; zero is never
+	platform          Platform  // of a single image: what its config says
 }
 
 // Platform is what an image or an index entry runs on.
@@ -229,6 +231,7 @@ func (e *ECR) putImage(r *repository, body []byte, mediaType, tag, digest string
 			img.platform = e.platformOf(m.Config.Digest)
 		}
 		r.images[actual] = img
+		e.scanPushed(r, img, now)
 	}
 	if tag != "" {
 		r.tagged[tag] = actual
