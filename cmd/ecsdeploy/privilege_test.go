@@ -132,7 +132,7 @@ func TestDocumentedPolicies(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, file := range files {
-		if name := filepath.Base(file); name == "verify-permissions.txtar" || name == "verify-wrong.txtar" || name == "verify-register-only.txtar" {
+		if name := filepath.Base(file); name == "verify-permissions.txtar" || name == "verify-codedeploy.txtar" || name == "verify-wrong.txtar" || name == "verify-register-only.txtar" {
 			continue // they are about an identity that lacks permissions, or about other roles
 		}
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {

@@ -106,6 +106,9 @@ func (e *Emulator) Restrict(principal string, policies ...iam.Policy) {
 // Lack has the account not have roles and parameters, by their names, and secrets, by their ids. Otherwise whatever is asked about is there.
 func (e *Emulator) Lack(names ...string) { e.account.Lack(names...) }
 
+// RolePath has a role, given by its name, be under a path, such as /service-role/.
+func (e *Emulator) RolePath(role, path string) { e.account.Path(role, path) }
+
 // AddOIDCProvider adds an identity provider to the account.
 func (e *Emulator) AddOIDCProvider(p OIDCProvider) { e.sts.AddOIDCProvider(p) }
 
