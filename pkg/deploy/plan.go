@@ -287,9 +287,27 @@ func (p *Plan) fit(s ServicePlan, imageKnown bool) (ServicePlan, error) {
 	if len(mistakes) == 0 && imageKnown {
 		s.Target = target
 		definition = target
-		problems = append(problems, p.checkTurn(s))
+		problems = append(problems, p.checkTurn(s), p.inconsistent(s))
 	}
 	return s, errors.Join(slices.Concat(problems, mistakes, check(s.Service, s.Running, definition, platforms))...)
+}
+
+// inconsistent refuses a target whose parts contradict each other, where the base did
+// not: what ECS has registered it took.
+func (p *Plan) inconsistent(s ServicePlan) error {
+	if s.Lineage.Base.ARN() != "" && s.Lineage.Base.Inconsistent() != nil {
+		return nil
+	}
+	var all []error
+	for _, one := range s.Name.mistakes(s.Target.Inconsistent()) {
+		if m, is := errors.AsType[*mistake.Error](one); is && p.Request.Change.Memory != "" && strings.Contains(m.Text, "memory") {
+			named := *m
+			named.Kind = mistake.Memory
+			one = &named
+		}
+		all = append(all, one)
+	}
+	return errors.Join(all...)
 }
 
 // mistakes puts the service's name before what was joined into err.
