@@ -230,10 +230,16 @@ func (v *verifier) repository(ctx context.Context, p *Plan) (known bool) {
 	p.Repository = &repository
 	p.Image.URI = repository.URI + ":" + first(r.Tags)
 	_, err = v.ECR.Authenticator(ctx, repository).Authorization()
+	dispensable := !r.Push // a rollout does without the platform of the image
 	if err == nil && r.Push {
 		_, err = v.ECR.CheckLayers(ctx, repository, []string{noLayer})
+		dispensable = true // layers are uploaded again
 	}
-	v.add(Service{}, LayersCheck, repository.URI, err)
+	if err != nil && dispensable && passable(err) {
+		v.open(Service{}, LayersCheck, repository.URI, err)
+	} else {
+		v.add(Service{}, LayersCheck, repository.URI, err)
+	}
 	return true
 }
 

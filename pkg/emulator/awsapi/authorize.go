@@ -76,6 +76,11 @@ func (e *Server) needs(svc *Service, operation string, in Object) []iam.Request 
 	for _, resource := range resources {
 		out = append(out, request(svc.Name+":"+operation, resource))
 	}
+	if svc.Implied != nil {
+		for _, need := range svc.Implied(operation, in) {
+			out = append(out, request(need.Action, need.Resource))
+		}
+	}
 	creates := strings.HasPrefix(operation, "Create") || strings.HasPrefix(operation, "Register") || operation == "RunTask"
 	created := svc.Resource
 	if svc.Created != nil {
