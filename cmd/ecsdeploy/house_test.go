@@ -18,7 +18,7 @@ func TestImports(t *testing.T) {
 	allowed := map[string][]string{
 		"cmd/ecsdeploy":           {"pkg/deploy", "pkg/vso", "pkg/guard", "pkg/input", "pkg/session", "pkg/network", "pkg/azdo", "pkg/report", "pkg/image", "pkg/ecr", "pkg/ecs", "pkg/rollout", "pkg/runtask", "pkg/probe", "pkg/schedule", "pkg/taskdef", "pkg/placeholder", "pkg/mistake", "pkg/resource"},
 		"pkg/report":              {"pkg/deploy", "pkg/azdo", "pkg/ecr", "pkg/probe", "pkg/rollout", "pkg/runtask", "pkg/schedule", "pkg/diagnosis", "pkg/ecs", "pkg/image", "pkg/taskdef", "pkg/mistake", "pkg/guard"},
-		"pkg/deploy":              {"pkg/image", "pkg/ecr", "pkg/ecs", "pkg/rollout", "pkg/runtask", "pkg/probe", "pkg/schedule", "pkg/diagnosis", "pkg/taskdef", "pkg/mistake", "pkg/guard"},
+		"pkg/deploy":              {"pkg/resource", "pkg/image", "pkg/ecr", "pkg/ecs", "pkg/rollout", "pkg/runtask", "pkg/probe", "pkg/schedule", "pkg/diagnosis", "pkg/taskdef", "pkg/mistake", "pkg/guard"},
 		"pkg/schedule":            {"pkg/ecs", "pkg/mistake"},
 		"pkg/runtask":             {"pkg/ecs", "pkg/diagnosis", "pkg/taskdef"},
 		"pkg/rollout":             {"pkg/ecs", "pkg/diagnosis", "pkg/mistake"},

@@ -57,6 +57,21 @@ func TestTimeLimit(t *testing.T) {
 		{"a redirect loop", "registry:StartUpload", "deploy", func(e exchange) (*http.Response, error) {
 			return answer(e.request, http.StatusTemporaryRedirect, "text/plain", nil, "Location", e.request.URL.String()), nil
 		}, false},
+		{"who it is is not told", "sts:GetCallerIdentity", "push", hangs, false},
+		{"who it is trickles", "sts:GetCallerIdentity", "deploy", trickles, false},
+		{"push: tags that trickle", "registry:GetManifest", "push", trickles, false},
+		{"push: an upload that is not accepted", "registry:StartUpload", "push", hangs, true},
+		{"push: an answer to an upload that trickles", "registry:FinishUpload", "push", trickles, true},
+		{"push: a password that trickles", "ecr:GetAuthorizationToken", "push", trickles, false},
+		{"placeholder: an upload that is not accepted", "registry:StartUpload", "placeholder", hangs, true},
+		{"placeholder: an answer to an upload that trickles", "registry:FinishUpload", "placeholder", trickles, true},
+		{"placeholder: an image that is not described", "ecr:DescribeImages", "placeholder-again", trickles, false},
+		{"currentImage: a service that trickles", "ecs:DescribeServices", "current-image", trickles, false},
+		{"currentImage: a revision that trickles", "ecs:DescribeTaskDefinition", "current-image", trickles, false},
+		{"verify: a service that hangs", "ecs:DescribeServices", "verify", hangs, false},
+		{"drift: revisions that trickle", "ecs:DescribeTaskDefinition", "drift", trickles, false},
+		{"rollback: a service that trickles", "ecs:DescribeServices", "back", trickles, false},
+		{"runTask: a task that trickles", "ecs:RunTask", "run-task", trickles, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			d := drama{name: tt.drama, tag: "17"}
@@ -77,8 +92,12 @@ func TestTimeLimit(t *testing.T) {
 			if p.took > 5*time.Minute+10*time.Second || p.result() != "Failed" {
 				t.Errorf("took %s, %s\n%s", p.took, p.result(), tail(p.log))
 			}
-			named := strings.Contains(p.log, "within 4 minutes (timeoutMinutes: 5, including 1 minute kept for a rollback)")
-			if tt.late && !named || named != (p.took >= 4*time.Minute) {
+			limit, words := 4*time.Minute, "within 4 minutes (timeoutMinutes: 5, including 1 minute kept for a rollback)"
+			if tt.drama != "deploy" && tt.drama != "rollout" || tt.operation == "sts:GetCallerIdentity" {
+				limit, words = 5*time.Minute, "within 5 minutes (timeoutMinutes)"
+			}
+			named := strings.Contains(p.log, words)
+			if tt.late && !named || named != (p.took >= limit) {
 				t.Errorf("after %s the error names the limit: %t\n%s", p.took, named, tail(p.log))
 			}
 		})

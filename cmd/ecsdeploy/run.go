@@ -76,7 +76,7 @@ func runOn(ctx context.Context, environ []string, console *vso.Console, transpor
 	}
 	j.contents = &contents{View: report.NewLog(console, j.log), job: j, ctx: ctx, timeline: new(report.Timeline)}
 	ctx, stop := j.cancellable(ctx)
-	result, err := j.execute(ctx)
+	result, err := j.execute(ctx, begin)
 	stop()
 	err = j.socketHint(err)
 	found := j.contents.end(ctx)
@@ -115,16 +115,40 @@ func (j job) remark() {
 	}
 }
 
-// execute connects the parts and runs the command.
-func (j job) execute(ctx context.Context) (deploy.Result, error) {
-	cfg, err := j.connect(ctx)
+// execute connects the parts and runs the command, all of it within its time limit.
+func (j job) execute(ctx context.Context, began time.Time) (result deploy.Result, err error) {
+	r := request(j.config)
+	r.Parting, r.Began = j.parting(), began
+	var cfg aws.Config
+	err = deploy.Within(ctx, r, func(ctx context.Context) (err error) {
+		cfg, err = j.connect(ctx)
+		return err
+	})
 	if err != nil {
 		return deploy.Result{}, err
 	}
 	deployer := j.deployer(cfg)
-	in, r := j.config.Inputs, request(j.config)
-	r.Parting = j.parting()
-	switch in.Command {
+	switch j.config.Inputs.Command {
+	case input.Placeholder, input.Verify, input.CurrentImage, input.Drift:
+		err = deploy.Within(ctx, r, func(ctx context.Context) (err error) {
+			result, err = j.look(ctx, deployer, cfg, r)
+			return err
+		})
+		return result, err
+	case input.Rollback:
+		return deployer.RollBack(ctx, r, j.config.Inputs.BuildID)
+	case input.RunTask:
+		return deployer.RunTask(ctx, r)
+	case input.Resume:
+		return deployer.Resume(ctx, r, j.config.Inputs.HookID, rollout.Action(j.config.Inputs.Action))
+	default:
+		return deployer.Run(ctx, r)
+	}
+}
+
+// look runs a command that changes no service.
+func (j job) look(ctx context.Context, deployer *deploy.Deployer, cfg aws.Config, r deploy.Request) (deploy.Result, error) {
+	switch j.config.Inputs.Command {
 	case input.Placeholder:
 		path, err := placeholder.Layout(j.variables[taskFolder])
 		if err != nil {
@@ -134,21 +158,13 @@ func (j job) execute(ctx context.Context) (deploy.Result, error) {
 	case input.Verify:
 		return j.verify(ctx, deployer, cfg, r)
 	case input.CurrentImage:
-		images, err := deployer.CurrentImages(ctx, r, in.DefaultImage)
+		images, err := deployer.CurrentImages(ctx, r, j.config.Inputs.DefaultImage)
 		if err != nil {
 			return deploy.Result{}, err
 		}
 		return deploy.Result{Current: images}, j.handOver(images)
-	case input.Rollback:
-		return deployer.RollBack(ctx, r, in.BuildID)
-	case input.Drift:
-		return deployer.Deviations(ctx, r)
-	case input.RunTask:
-		return deployer.RunTask(ctx, r)
-	case input.Resume:
-		return deployer.Resume(ctx, r, in.HookID, rollout.Action(in.Action))
 	default:
-		return deployer.Run(ctx, r)
+		return deployer.Deviations(ctx, r)
 	}
 }
 

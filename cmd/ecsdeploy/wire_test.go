@@ -88,6 +88,7 @@ func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 // targets are the services by the prefix of X-Amz-Target.
 var targets = map[string]string{
 	"AmazonEC2ContainerServiceV20141113": "ecs", "AmazonEC2ContainerRegistry_V20150921": "ecr", "Logs_20140328": "logs", "CodeDeploy_20141006": "codedeploy",
+	"AmazonSSM": "ssm", "secretsmanager": "secretsmanager",
 }
 
 // operationOf names a request as policies and faults do.
@@ -118,8 +119,11 @@ func operationOf(r *http.Request) string {
 		r.Body = io.NopCloser(bytes.NewReader(body))
 		if form, err := url.ParseQuery(string(body)); err == nil && form.Get("Action") != "" {
 			service := "sts"
-			if strings.HasPrefix(form.Get("Action"), "Describe") {
+			switch action := form.Get("Action"); {
+			case strings.HasPrefix(action, "Describe"):
 				service = "elasticloadbalancing"
+			case action == "GetRole", action == "SimulatePrincipalPolicy":
+				service = "iam"
 			}
 			return service + ":" + form.Get("Action")
 		}

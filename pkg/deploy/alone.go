@@ -42,6 +42,9 @@ func (p *Plan) prepareAlone(s ServicePlan, imageKnown bool) (ServicePlan, error)
 		return s, errors.Join(err, p.checkSize(s))
 	}
 	s.Target, err = p.revise(s, p.Image)
+	if err == nil {
+		err = p.inconsistent(s)
+	}
 	return s, errors.Join(err, p.twoImages(s), p.checkSize(s))
 }
 

@@ -53,6 +53,7 @@ type Request struct {
 	Wait    bool
 	Until   rollout.Until
 	Timeout time.Duration // of the whole run; 0 is no limit
+	Began   time.Time     // of the run, from which the limit counts; zero is when the command begins
 	// TimeoutGiven is set where the user chose the time limit. The default grows by
 	// what the services' own configuration makes a deployment wait.
 	TimeoutGiven bool
@@ -223,6 +224,9 @@ const (
 )
 
 func newLimit(r Request, begin time.Time) limit {
+	if !r.Began.IsZero() {
+		begin = r.Began
+	}
 	l := limit{begin: begin, total: r.Timeout, given: r.TimeoutGiven}
 	if r.Rollout && r.RollbackOnFailure {
 		l.rollback = min(r.Timeout/rollbackShare, rollbackMost)
@@ -281,6 +285,16 @@ func (l limit) late(ctx context.Context, err error) error {
 		return err
 	}
 	return &TimeoutError{l.forward(), l.rollback, err}
+}
+
+// Within does something that is not a deployment within the time limit of a request,
+// such as what comes before it. The error is a [*TimeoutError] where it took longer.
+func Within(ctx context.Context, r Request, do func(ctx context.Context) error) error {
+	r.RollbackOnFailure = false // there is nothing to roll back
+	limit := newLimit(r, time.Now())
+	bounded, cancel := limit.context(ctx)
+	defer cancel()
+	return limit.late(ctx, do(bounded))
 }
 
 // context bounds the part of a run that is not a rollback.

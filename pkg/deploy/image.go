@@ -63,6 +63,12 @@ func about(kind mistake.Kind, err error) error {
 	if err == nil {
 		return nil
 	}
+	if m, is := errors.AsType[*mistake.Error](err); is && m.Kind == mistake.Repository && kind != mistake.Repository {
+		// The repository of an image, which another input than repository names.
+		named := *m
+		named.Kind = kind
+		err = &named
+	}
 	return &AboutError{kind, err}
 }
 

@@ -141,7 +141,7 @@ func TestLineageOfAFile(t *testing.T) {
 		d, _ := c.deployer()
 		d.Images.WorkingDirectory = t.TempDir()
 		file := filepath.Join(d.Images.WorkingDirectory, "web.yaml")
-		if err := os.WriteFile(file, []byte("family: web\ncontainerDefinitions: [{name: app, image: 'a:1', essential: true}]\n"), 0o600); err != nil {
+		if err := os.WriteFile(file, []byte("family: web\ncontainerDefinitions: [{name: app, image: 'a:1', essential: true, memory: 64}]\n"), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		r := asking("a")

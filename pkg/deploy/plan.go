@@ -122,7 +122,7 @@ func (d *Deployer) plan(ctx context.Context, r Request) (*Plan, error) {
 		p.Services = []ServicePlan{s}
 		var unread error
 		p.Schedules, unread = d.planSchedules(ctx, p)
-		if err = errors.Join(append(problems, err, unread)...); err != nil {
+		if err = distinct(append(problems, err, unread)...); err != nil {
 			p.close()
 			return nil, err
 		}
@@ -141,7 +141,7 @@ func (d *Deployer) plan(ctx context.Context, r Request) (*Plan, error) {
 	wait.Wait()
 	var unread error
 	p.Schedules, unread = d.planSchedules(ctx, p)
-	if err := errors.Join(append(append(problems, prepared...), unread)...); err != nil {
+	if err := distinct(append(append(problems, prepared...), unread)...); err != nil {
 		p.close()
 		return nil, err
 	}
@@ -159,24 +159,25 @@ func (p *Plan) close() {
 }
 
 // readService reads a service, the revision that it is set to, and the revision
-// that the next one is to be made from.
+// that the next one is to be made from. One reading that fails keeps no other from
+// being made that does not need it: all that is wrong is told at once.
 func (d *Deployer) readService(ctx context.Context, library *library, name Service, base string) (ServicePlan, error) {
 	s := ServicePlan{Name: name}
 	var err error
 	if s, err = d.meet(ctx, s); err != nil {
-		// Whoever may not read the service may not be allowed to read revisions,
-		// either: one run tells both.
-		return s, errors.Join(err, d.readable(ctx, library, base, err))
+		return s, distinct(err, d.wrongRevisions(ctx, library, s, base))
 	}
 	// The newest revision of the family is mostly the one that runs: then this
 	// reading is all. Where it cannot be read, whoever needs it says so.
 	family, _, _ := strings.Cut(ecs.ShortARN(s.Service.TaskDefinition), ":")
 	_, _ = library.newest(ctx, family)
-	if s.Running, err = library.definition(ctx, s.Service.TaskDefinition); err != nil {
-		return s, err
+	var running, good error
+	s.Running, running = library.definition(ctx, s.Service.TaskDefinition)
+	if s.Good, good = s.Controller.LastGood(ctx); passable(good) {
+		good = nil
 	}
-	if s.Good, err = s.Controller.LastGood(ctx); err != nil && !passable(err) {
-		return s, err
+	if running != nil || good != nil {
+		return s, distinct(running, good, d.wrongRevisions(ctx, library, s, base))
 	}
 	if s.Lineage, err = d.trace(ctx, library, s, base); err != nil {
 		return s, err
@@ -196,6 +197,49 @@ func (d *Deployer) readService(ctx context.Context, library *library, name Servi
 		return s, err
 	}
 	return s, nil
+}
+
+// wrongRevisions reports what is wrong, beside what was found, with the revisions that a
+// service runs and that the next is to be made from: mistakes, and rights that are
+// missing. Any other failure would only repeat the one that was found.
+func (d *Deployer) wrongRevisions(ctx context.Context, library *library, s ServicePlan, base string) error {
+	var errs []error
+	if s.Service.TaskDefinition != "" {
+		_, err := library.definition(ctx, s.Service.TaskDefinition)
+		errs = append(errs, err)
+	}
+	switch {
+	case base == "" || base == "latest" || base == "running": // belongs to the service
+	case strings.HasPrefix(base, "arn:"):
+		_, err := library.definition(ctx, base)
+		errs = append(errs, err)
+	default:
+		_, err := d.fileOrRevision(ctx, library, base)
+		errs = append(errs, err)
+	}
+	var all []error
+	for _, err := range mistake.Each(errors.Join(errs...)) {
+		if _, wrong := errors.AsType[*mistake.Error](err); wrong || ecs.Classify(err) == ecs.Denied {
+			all = append(all, err)
+		}
+	}
+	return errors.Join(all...)
+}
+
+// distinct joins errors, and leaves out those that say the same as one before.
+func distinct(errs ...error) error {
+	var all []error
+	said := map[string]bool{}
+	for _, err := range mistake.Each(errors.Join(errs...)) {
+		if !said[err.Error()] {
+			said[err.Error()] = true
+			all = append(all, err)
+		}
+	}
+	if len(all) == 1 {
+		return all[0]
+	}
+	return errors.Join(all...)
 }
 
 // meet reads a service, finds who deploys it, and what is in progress there.
@@ -272,9 +316,27 @@ func (p *Plan) fit(s ServicePlan, imageKnown bool) (ServicePlan, error) {
 	if len(mistakes) == 0 && imageKnown {
 		s.Target = target
 		definition = target
-		problems = append(problems, p.checkTurn(s))
+		problems = append(problems, p.checkTurn(s), p.inconsistent(s))
 	}
 	return s, errors.Join(slices.Concat(problems, mistakes, check(s.Service, s.Running, definition, platforms))...)
+}
+
+// inconsistent refuses a target whose parts contradict each other, where the base did
+// not: what ECS has registered it took.
+func (p *Plan) inconsistent(s ServicePlan) error {
+	if s.Lineage.Base.ARN() != "" && s.Lineage.Base.Inconsistent() != nil {
+		return nil
+	}
+	var all []error
+	for _, one := range s.Name.mistakes(s.Target.Inconsistent()) {
+		if m, is := errors.AsType[*mistake.Error](one); is && p.Request.Change.Memory != "" && strings.Contains(m.Text, "memory") {
+			named := *m
+			named.Kind = mistake.Memory
+			one = &named
+		}
+		all = append(all, one)
+	}
+	return errors.Join(all...)
 }
 
 // mistakes puts the service's name before what was joined into err.

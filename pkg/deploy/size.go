@@ -51,6 +51,8 @@ func wrongSize(fargate bool, cpu, memory float64) string {
 		return fmt.Sprintf("a task has %d CPU units at least, not %g", smallestCPU, cpu)
 	case !fargate, cpu > largestCPU:
 		return ""
+	case cpu == 0 || memory == 0:
+		return "Fargate needs cpu and memory of the task"
 	case !known:
 		return fmt.Sprintf("Fargate has no task of %g CPU units; expected 256, 512, 1024, 2048, 4096, 8192 or 16384", cpu)
 	case slices.Contains(allowed, memory):

@@ -19,10 +19,10 @@ func TestWrongSize(t *testing.T) {
 		{fargate, 4096, 31_744, "Fargate has no task of 4096 CPU units with 31744 MiB; expected 8192 to 30720 MiB in steps of 1024"},
 		{fargate, 8192, 17_408, "Fargate has no task of 8192 CPU units with 17408 MiB; expected 16384 to 61440 MiB in steps of 4096"},
 		{fargate, 16_384, 122_880, ""},
-		{fargate, 1024, 0, "Fargate has no task of 1024 CPU units with 0 MiB; expected 2048 to 8192 MiB in steps of 1024"},
+		{fargate, 1024, 0, "Fargate needs cpu and memory of the task"},
 		{fargate, 300, 512, "Fargate has no task of 300 CPU units; expected 256, 512, 1024, 2048, 4096, 8192 or 16384"},
 		{fargate, 307.2, 512, "Fargate has no task of 307.2 CPU units; expected 256, 512, 1024, 2048, 4096, 8192 or 16384"},
-		{fargate, 0, 512, "Fargate has no task of 0 CPU units; expected 256, 512, 1024, 2048, 4096, 8192 or 16384"},
+		{fargate, 0, 512, "Fargate needs cpu and memory of the task"},
 		{fargate, 32_768, 512, ""}, // a size that Fargate may have some day
 		{ec2, 300, 1000, ""},
 		{ec2, 128, 0, ""},

@@ -5,7 +5,6 @@ package deploy
 // thing that the pipeline makes only later, as the image, is left open and not wrong.
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,6 +17,7 @@ import (
 	"ecsdeploy/pkg/ecs"
 	"ecsdeploy/pkg/image"
 	"ecsdeploy/pkg/mistake"
+	"ecsdeploy/pkg/resource"
 	"ecsdeploy/pkg/rollout"
 	"ecsdeploy/pkg/taskdef"
 )
@@ -39,6 +39,7 @@ const (
 	Right CheckState = "right"
 	Wrong CheckState = "wrong" // a deployment would fail
 	Open  CheckState = "open"  // it cannot be told now
+	Noted CheckState = "noted" // it cannot be read at all; what to look at is said
 )
 
 // CheckKind is what was looked at.
@@ -60,6 +61,7 @@ const (
 	SecretCheck     CheckKind = "secret"     // of a container
 	LogGroupCheck   CheckKind = "logGroup"   // of a container
 	ScanCheck       CheckKind = "scan"       // of the image, by the gate on it
+	NetworkCheck    CheckKind = "network"    // by which tasks pull images and read secrets
 	PermissionCheck CheckKind = "permission" // to change something
 )
 
@@ -78,12 +80,13 @@ func (p *Permission) Error() string {
 // Resources says whether things outside of ECS exist. An error that is a mistake
 // says that one does not, or cannot be used; any other, that it is not known.
 type Resources interface {
-	Role(ctx context.Context, arn string) error
+	// Role returns the ARN of a role that is given by its name or ARN, where it is known.
+	Role(ctx context.Context, role string) (arn string, err error)
 	Secret(ctx context.Context, valueFrom string) error
 	LogGroup(ctx context.Context, region, name string) error
-	// Denied names those actions on resources that an identity, given by its ARN,
-	// may not take. The error says that this is not known.
-	Denied(ctx context.Context, identity string, actions, resources []string) ([]string, error)
+	// Denied names the rights that an identity lacks, and those of which IAM cannot
+	// tell. The error says that nothing is known.
+	Denied(ctx context.Context, q resource.Question) (denied, unclear []resource.Right, err error)
 }
 
 // checks collects what was found. It is the view of the parts of the plan that
@@ -112,9 +115,16 @@ func (c *checks) open(s Service, kind CheckKind, name string, why error) {
 	c.put(Check{s, kind, name, state, why})
 }
 
+// put notes a finding, unless it is the same as one before: services share what is
+// wrong with their task definition.
 func (c *checks) put(one Check) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if one.Err != nil && slices.ContainsFunc(c.all, func(other Check) bool {
+		return other.Err != nil && other.Kind == one.Kind && other.Name == one.Name && other.Err.Error() == one.Err.Error()
+	}) {
+		return
+	}
 	c.all = append(c.all, one)
 }
 
@@ -135,7 +145,10 @@ func (c *checks) Show(event any) {
 // error is that of the context only: whatever is wrong is among the checks.
 func (d *Deployer) Verify(ctx context.Context, r Request, resources Resources, identity, region string) (Result, error) {
 	found := &checks{}
-	v := &verifier{Deployer: d.shownOn(found), checks: found, resources: resources, library: newLibrary(d.ECS), asked: map[string]bool{}}
+	v := &verifier{
+		Deployer: d.shownOn(found), checks: found, resources: resources, library: newLibrary(d.ECS),
+		asked: map[string]bool{}, roles: map[string]string{}, identity: identity, region: region,
+	}
 	found.add(Service{}, IdentityCheck, identity+" in "+region, nil)
 	r.WhenBusy, r.AllowOlderBuild = Wait, true // it is not this run that deploys
 	p := &Plan{Request: r, Services: make([]ServicePlan, len(r.Services)), Further: map[string]Candidate{}}
@@ -151,7 +164,7 @@ func (d *Deployer) Verify(ctx context.Context, r Request, resources Resources, i
 	if r.alone() {
 		v.alone(ctx, p, imageKnown)
 	}
-	v.permissions(ctx, p, identity)
+	v.permissions(ctx, p)
 	if ctx.Err() != nil {
 		return Result{}, context.Cause(ctx)
 	}
@@ -171,7 +184,10 @@ type verifier struct {
 	*checks
 	resources Resources
 	library   *library
-	asked     map[string]bool // what was asked of resources already
+	asked     map[string]bool   // what was asked of resources already
+	roles     map[string]string // the ARNs of roles, by how a definition names them
+	identity  string            // ARN of whoever asks
+	region    string
 }
 
 // image checks where the image comes from and where it goes. It reports whether the
@@ -239,10 +255,16 @@ func (v *verifier) repository(ctx context.Context, p *Plan) (known bool) {
 	p.Repository = &repository
 	p.Image.URI = repository.URI + ":" + first(r.Tags)
 	_, err = v.ECR.Authenticator(ctx, repository).Authorization()
+	dispensable := !r.Push // a rollout does without the platform of the image
 	if err == nil && r.Push {
 		_, err = v.ECR.CheckLayers(ctx, repository, []string{noLayer})
+		dispensable = true // layers are uploaded again
 	}
-	v.add(Service{}, LayersCheck, repository.URI, err)
+	if err != nil && dispensable && passable(err) {
+		v.open(Service{}, LayersCheck, repository.URI, err)
+	} else {
+		v.add(Service{}, LayersCheck, repository.URI, err)
+	}
 	return true
 }
 
@@ -274,29 +296,20 @@ func (v *verifier) further(ctx context.Context, p *Plan) {
 
 // service checks a service, and the revision that it would get.
 func (v *verifier) service(ctx context.Context, p *Plan, name Service, imageKnown bool) ServicePlan {
+	base := p.Request.TaskDefinition
 	s, err := v.meet(ctx, ServicePlan{Name: name})
-	if !v.add(name, ServiceCheck, name.String(), err) {
+	if !v.each(name, ServiceCheck, name.String(), err) {
+		v.wrongBases(ctx, s, base)
 		return s
 	}
-	s.Good, err = s.Controller.LastGood(ctx)
-	for _, history := range s.Controller.Successes(ctx) {
-		err = errors.Join(err, history)
-		break // the first page shows whether it can be read
-	}
-	if err == nil || passable(err) {
-		v.open(name, HistoryCheck, "", firstOf(err))
-	} else {
-		v.add(name, HistoryCheck, "", firstOf(err))
-	}
+	v.history(ctx, &s)
 	v.tasks(ctx, s)
-	if s.Running, err = v.library.definition(ctx, s.Service.TaskDefinition); !v.add(name, BaseCheck, ecs.ShortARN(s.Service.TaskDefinition), err) {
+	if s.Running, err = v.library.definition(ctx, s.Service.TaskDefinition); err != nil {
+		v.wrongBases(ctx, s, base)
 		return s
 	}
-	s.Lineage, err = v.trace(ctx, v.library, s, p.Request.TaskDefinition)
-	if err != nil {
-		for _, one := range mistake.Each(err) {
-			v.add(name, BaseCheck, p.Request.TaskDefinition, one)
-		}
+	v.add(name, BaseCheck, ecs.ShortARN(s.Service.TaskDefinition), nil)
+	if s.Lineage, err = v.trace(ctx, v.library, s, base); !v.each(name, BaseCheck, base, err) {
 		return s
 	}
 	s.Known = []taskdef.Definition{s.Running, s.Lineage.Base}
@@ -305,12 +318,44 @@ func (v *verifier) service(ctx context.Context, p *Plan, name Service, imageKnow
 	return s
 }
 
-// firstOf is the first of errors that were joined.
-func firstOf(err error) error {
+// each notes every error that was joined into err; it reports whether there is none,
+// for which it notes nothing.
+func (v *verifier) each(s Service, kind CheckKind, name string, err error) bool {
 	for _, one := range mistake.Each(err) {
-		return one
+		v.add(s, kind, name, one)
 	}
-	return nil
+	if err == nil && kind == ServiceCheck {
+		v.add(s, kind, name, nil)
+	}
+	return err == nil
+}
+
+// wrongBases notes what is wrong with the revisions that a service runs and that the
+// next is to be made from, where the service itself cannot be judged.
+func (v *verifier) wrongBases(ctx context.Context, s ServicePlan, base string) {
+	for _, one := range mistake.Each(v.wrongRevisions(ctx, v.library, s, base)) {
+		v.add(s.Name, BaseCheck, base, one)
+	}
+}
+
+// history checks that earlier deployments can be read.
+func (v *verifier) history(ctx context.Context, s *ServicePlan) {
+	var err error
+	s.Good, err = s.Controller.LastGood(ctx)
+	for _, history := range s.Controller.Successes(ctx) {
+		err = distinct(err, history)
+		break // the first page shows whether it can be read
+	}
+	if err == nil {
+		v.add(s.Name, HistoryCheck, "", nil)
+	}
+	for _, one := range mistake.Each(err) {
+		if passable(one) {
+			v.open(s.Name, HistoryCheck, "", one)
+		} else {
+			v.add(s.Name, HistoryCheck, "", one)
+		}
+	}
 }
 
 // tasks checks that the running tasks can be read, by which a run proves its end.
@@ -342,7 +387,10 @@ func (v *verifier) revision(ctx context.Context, s ServicePlan, err error) {
 	}
 	needs := s.makes().Needs()
 	for _, role := range needs.Roles {
-		v.exists(s.Name, RoleCheck, role, func() error { return v.resources.Role(ctx, role) })
+		v.exists(s.Name, RoleCheck, role, func() (err error) {
+			v.roles[role], err = v.resources.Role(ctx, role)
+			return err
+		})
 	}
 	for _, secret := range needs.Secrets {
 		v.exists(s.Name, SecretCheck, secret, func() error { return v.resources.Secret(ctx, secret) })
@@ -350,6 +398,7 @@ func (v *verifier) revision(ctx context.Context, s ServicePlan, err error) {
 	for _, group := range needs.LogGroups {
 		v.exists(s.Name, LogGroupCheck, group.Name, func() error { return v.resources.LogGroup(ctx, group.Region, group.Name) })
 	}
+	v.network(s)
 }
 
 // makes is the revision that would be registered, or where that is not known what
@@ -379,65 +428,4 @@ func (v *verifier) exists(s Service, kind CheckKind, name string, ask func() err
 		return
 	}
 	v.open(s, kind, name, err)
-}
-
-// permissions checks the rights by which a run changes something, as far as IAM tells.
-func (v *verifier) permissions(ctx context.Context, p *Plan, identity string) {
-	note := func(s Service, resources []string, optional bool, actions ...string) {
-		if len(resources) == 0 {
-			return
-		}
-		name := strings.Join(actions, ", ")
-		denied, err := v.resources.Denied(ctx, identity, actions, resources)
-		switch {
-		case err != nil:
-			v.open(s, PermissionCheck, name, &Permission{actions, resources, false})
-		case len(denied) > 0 && optional:
-			v.open(s, PermissionCheck, name, &Permission{denied, resources, true})
-		case len(denied) > 0:
-			v.add(s, PermissionCheck, strings.Join(denied, ", "), &Permission{denied, resources, true})
-		default:
-			v.add(s, PermissionCheck, name, nil)
-		}
-	}
-	if p.Request.Push && p.Repository != nil {
-		note(Service{}, []string{p.Repository.ARN}, false, "ecr:InitiateLayerUpload", "ecr:UploadLayerPart", "ecr:CompleteLayerUpload", "ecr:PutImage")
-	}
-	if !p.Request.Rollout {
-		return
-	}
-	note(Service{}, []string{"*"}, false, "ecs:RegisterTaskDefinition")
-	var repository string
-	if p.Repository != nil {
-		repository = p.Repository.ARN
-	}
-	var roles, families []string
-	for _, s := range p.Services {
-		if made := s.makes(); made.Family() != "" {
-			family := regional(cmp.Or(s.Service.ARN, s.Lineage.Base.ARN(), repository)) + ":task-definition/" + made.Family() + ":*"
-			if !slices.Contains(families, family) {
-				families = append(families, family)
-			}
-		}
-		if s.Service.ARN != "" && s.Service.Controller != "CODE_DEPLOY" {
-			note(s.Name, []string{s.Service.ARN}, false, "ecs:UpdateService")
-		}
-		for _, role := range s.makes().Needs().Roles {
-			if !slices.Contains(roles, role) {
-				roles = append(roles, role)
-			}
-		}
-	}
-	note(Service{}, families, true, "ecs:TagResource") // without it a revision has no tags
-	note(Service{}, roles, false, "iam:PassRole")
-}
-
-// regional is the beginning of the ARNs of ECS in the partition, region and account of
-// arn; with * for each where that is none.
-func regional(arn string) string {
-	parts := strings.SplitN(arn, ":", 6)
-	if len(parts) < 6 {
-		return "arn:*:ecs:*:*"
-	}
-	return strings.Join([]string{parts[0], parts[1], "ecs", parts[3], parts[4]}, ":")
 }

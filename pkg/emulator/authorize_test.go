@@ -72,6 +72,14 @@ func TestAuthorization(t *testing.T) {
 				return err
 			}, "sts:AssumeRole on resource: " + role + "deploy"},
 			{"say who it is", []iam.Policy{describe}, func() error { _, err := w.sts.GetCallerIdentity(w.ctx, &sts.GetCallerIdentityInput{}); return err }, ""},
+			{"move the service without passing the roles", []iam.Policy{w.allows("ecs:UpdateService", onService, "")}, func() error {
+				_, err := w.ecs.UpdateService(w.ctx, &ecs.UpdateServiceInput{Cluster: ptr(DemoCluster), Service: ptr(DemoService), TaskDefinition: ptr(DemoFamily)})
+				return err
+			}, "iam:PassRole on resource: " + role + "chat-app-dev-task because no identity-based policy allows the iam:PassRole action"},
+			{"scale the service, which keeps its revision", []iam.Policy{w.allows("ecs:UpdateService", onService, "")}, func() error {
+				_, err := w.ecs.UpdateService(w.ctx, &ecs.UpdateServiceInput{Cluster: ptr(DemoCluster), Service: ptr(DemoService), DesiredCount: ptr(int32(2))})
+				return err
+			}, ""},
 			{"run a task without passing its roles", []iam.Policy{w.allows("ecs:RunTask ecs:DescribeServices", "*", "")}, func() error { _, err := w.ecs.RunTask(w.ctx, w.runs()); return err },
 				"iam:PassRole on resource: " + role + "chat-app-dev-task because no identity-based policy allows the iam:PassRole action"},
 		}

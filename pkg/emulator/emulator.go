@@ -111,6 +111,9 @@ func (e *Emulator) Lack(names ...string) { e.account.Lack(names...) }
 // Renew gives parameters, by their names, and secrets, by their ARNs, a new version.
 func (e *Emulator) Renew(names ...string) { e.account.Renew(names...) }
 
+// RolePath has a role, given by its name, be under a path, such as /service-role/.
+func (e *Emulator) RolePath(role, path string) { e.account.Path(role, path) }
+
 // AddOIDCProvider adds an identity provider to the account.
 func (e *Emulator) AddOIDCProvider(p OIDCProvider) { e.sts.AddOIDCProvider(p) }
 

@@ -202,6 +202,6 @@ func Open(ctx context.Context, ref string, o Options) (*Image, error) {
 	case refEngine:
 		return openEngine(ctx, ref, at.name, want, o)
 	default:
-		return nil, mistake.New(mistake.Image, "", "image %q: %s", ref, at.problem)
+		return nil, mistake.New(mistake.Image, "", "image %s: %s", quoted(ref), at.problem)
 	}
 }

@@ -29,15 +29,15 @@ func expand(ref string, o Options) (string, error) {
 	found, err := matches(filepath.ToSlash(o.path(pattern)))
 	switch {
 	case err != nil:
-		return "", mistake.New(mistake.Image, "write the path without wildcards", "image %q: %s", ref, err)
+		return "", mistake.New(mistake.Image, "write the path without wildcards", "image %s: %s", quoted(ref), err)
 	case len(found) == 0:
-		return "", mistake.New(mistake.Image, "is the path right, and was the artifact downloaded?", "image %q: nothing matches the pattern; one archive or layout was expected", ref)
+		return "", mistake.New(mistake.Image, "is the path right, and was the artifact downloaded?", "image %s: nothing matches the pattern; one archive or layout was expected", quoted(ref))
 	case len(found) > 1:
 		shown := strings.Join(found[:min(len(found), mostListed)], ", ")
 		if len(found) > mostListed {
 			shown += " …"
 		}
-		return "", mistake.New(mistake.Image, "name one of them", "image %q: %d paths match the pattern, and one was expected: %s", ref, len(found), shown)
+		return "", mistake.New(mistake.Image, "name one of them", "image %s: %d paths match the pattern, and one was expected: %s", quoted(ref), len(found), shown)
 	}
 	if selected {
 		return found[0] + "#" + selector, nil

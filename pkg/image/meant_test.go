@@ -84,3 +84,15 @@ func FuzzExpand(f *testing.F) {
 		}
 	})
 }
+
+// TestQuoted: a path of Windows is shown as it was typed, and what cannot be printed
+// is escaped.
+func TestQuoted(t *testing.T) {
+	for ref, want := range map[string]string{
+		`C:\out\app.tar`: `"C:\out\app.tar"`, "out/app.tar": `"out/app.tar"`, "a\nb": `"a\nb"`, `a"b`: `"a\"b"`, "\x1b[31m": `"\x1b[31m"`, `a\nb`: `"a\nb"`,
+	} {
+		if got := quoted(ref); got != want {
+			t.Errorf("quoted(%q) = %s, want %s", ref, got, want)
+		}
+	}
+}

@@ -53,6 +53,15 @@ const (
 	fileUnreadable          // there, but closed to us
 )
 
+// quoted is a reference in quotation marks as it was typed: the backslashes of a path
+// of Windows are not doubled.
+func quoted(ref string) string {
+	if q := strconv.Quote(ref); strings.ReplaceAll(q, `\\`, `\`) != `"`+ref+`"` {
+		return q
+	}
+	return `"` + ref + `"`
+}
+
 // imageName is the grammar of names an engine takes (distribution/reference,
 // regexp.go), which bare IDs fit too: host and path, tag, digest.
 var imageName = regexp.MustCompile(`^[A-Za-z0-9]+([._-]+[A-Za-z0-9]+)*(:[0-9]+)?` +

@@ -21,6 +21,7 @@ type fields struct {
 	Command            string `env:"INPUT_COMMAND, default=deploy" input:"command" for:"deploy push rollout verify placeholder currentImage rollback resume runTask drift"`
 	AWSCredentials     string `env:"INPUT_AWSCREDENTIALS" input:"awsCredentials" for:"deploy push rollout verify placeholder currentImage rollback resume runTask drift"`
 	Region             string `env:"INPUT_REGION" input:"region" for:"deploy push rollout verify placeholder currentImage rollback resume runTask drift"`
+	TimeoutMinutes     string `env:"INPUT_TIMEOUTMINUTES, default=30" input:"timeoutMinutes" for:"deploy push rollout verify placeholder currentImage rollback resume runTask drift"`
 	Repository         string `env:"INPUT_REPOSITORY" input:"repository" for:"deploy push rollout verify placeholder currentImage runTask"`
 	CreateRepository   string `env:"INPUT_CREATEREPOSITORY, default=false" input:"createRepository" for:"deploy push verify placeholder"`
 	Container          string `env:"INPUT_CONTAINER" input:"container" for:"deploy rollout verify currentImage runTask"`
@@ -57,7 +58,6 @@ type fields struct {
 	OnCancel           string `env:"INPUT_ONCANCEL, default=rollback" input:"onCancel" for:"deploy rollout verify"`
 	Wait               string `env:"INPUT_WAIT, default=true" input:"wait" for:"deploy rollout rollback resume runTask"`
 	WaitUntil          string `env:"INPUT_WAITUNTIL, default=completed" input:"waitUntil" for:"deploy rollout rollback resume"`
-	TimeoutMinutes     string `env:"INPUT_TIMEOUTMINUTES, default=30" input:"timeoutMinutes" for:"deploy rollout rollback resume runTask"`
 	SmokeTest          string `env:"INPUT_SMOKETEST" input:"smokeTest" for:"deploy rollout resume"`
 	BuildID            string `env:"INPUT_BUILDID" input:"buildId" for:"rollback"`
 	Action             string `env:"INPUT_ACTION, default=continue" input:"action" for:"resume"`

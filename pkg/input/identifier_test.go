@@ -85,6 +85,8 @@ func TestHints(t *testing.T) {
 		"an empty digest":       {[]string{"images", "a=h.io/web:7@"}, "probably empty"},
 		"a short digest":        {[]string{"images", "a=h.io/web@sha256:abc"}, "imageDigest"},
 		"upper case":            {[]string{"images", "a=h.io/Web:1"}, "lower case"},
+		"several clusters":      {[]string{"cluster", "a, b"}, "cluster/service"},
+		"an availability zone":  {[]string{"region", "EU-west-1b"}, "write eu-west-1"},
 		"repository by ARN":     {[]string{"repository", "arn:aws:ecs:eu-west-1:123456789012:cluster/x"}, "arn:aws:ecr:"},
 	} {
 		_, err := load(t, append(slices.Clone(base), test.given...)...)

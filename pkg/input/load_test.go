@@ -334,7 +334,7 @@ func TestIgnoredInputs(t *testing.T) {
 		}
 	}
 	got, _ := load(t, "command", "push", "image", "i", "repository", "repo", "services", "web", "desiredCount", "2")
-	if got.Inputs.Services != nil || got.Inputs.DesiredCount != nil || got.Inputs.Wait || got.Inputs.Timeout != 0 {
+	if got.Inputs.Services != nil || got.Inputs.DesiredCount != nil || got.Inputs.Wait || got.Inputs.Timeout != 30*time.Minute {
 		t.Errorf("inputs without effect are not zero: %+v", got.Inputs)
 	}
 }

@@ -66,6 +66,9 @@ var region = regexp.MustCompile(`^[a-z]{2,}(-[a-z]+)+-[0-9]{1,2}$`)
 // parseRegion takes a region in any case: EU-WEST-1 is no other than eu-west-1.
 func parseRegion(text string) (string, error) {
 	code := strings.ToLower(text)
+	if zone := strings.TrimRight(code, "abcdefghij"); zone != code && region.MatchString(zone) {
+		return "", wrong("write "+zone, "%s is an availability zone; expected the code of an AWS region", shown(text))
+	}
 	if !region.MatchString(code) {
 		return "", wrong("for instance eu-west-1", "%s is not the code of an AWS region", shown(text))
 	}
@@ -162,6 +165,8 @@ func parseName(what, text string) (string, error) {
 	if !isName(text) {
 		hint := "copy the name from the ECS console"
 		switch {
+		case what == "cluster" && strings.ContainsAny(text, ",; \n"):
+			hint = "name one cluster; write services of others as cluster/service in the input services"
 		case strings.HasPrefix(text, "- "):
 			hint = "write one per line, without dashes"
 		case strings.ContainsAny(text, ",; "):

@@ -10,6 +10,7 @@ package input
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -32,6 +33,7 @@ var (
 	variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.:-]*$`)
 	yamlPair     = regexp.MustCompile(`^['"]?([A-Za-z_][A-Za-z0-9_.-]*)['"]?:(\s|$)`)
 	heredoc      = regexp.MustCompile(`^([^=\s]+)<<['"]?([A-Za-z_][A-Za-z0-9_]*)['"]?$`)
+	anyHeredoc   = regexp.MustCompile(`^([^=\s<]+?)\s*(?:=\s*)?<<\s*[-~]?\s*['"]?([A-Za-z_][A-Za-z0-9_]*)['"]?$`) // as shells and Terraform have it
 	exported     = regexp.MustCompile(`^(export|set)\s+[A-Za-z_]`)
 	shouted      = regexp.MustCompile(`^[A-Z_][A-Z0-9_]*$`)
 	base64Text   = regexp.MustCompile(`^[A-Za-z0-9+/]+$`)
@@ -91,7 +93,7 @@ func parseVariableName(text string) (VariableName, error) {
 		return VariableName{}, wrong("write "+bare+"=value, without blanks or quotation marks around the name", "the name %s has blanks or quotation marks around it; %s", shown(bare), variableForm)
 	case bare != "" && bare[0] >= '0' && bare[0] <= '9' && variableName.MatchString("_"+bare) && len(bare) <= 40:
 		return VariableName{}, wrong("begin it with a letter or _", "the name %s begins with a digit; %s", shown(bare), variableForm)
-	case len(text) <= 40 && !strings.ContainsAny(text, "+/"):
+	case len(text) <= 40 && !strings.ContainsAny(text, "+/\"'{}"): // which values have, and names have not
 		return VariableName{}, wrong("names have letters, digits, _ . - and :", "%s is not the name of a variable; %s", shown(text), variableForm)
 	}
 	return VariableName{}, wrong("names have letters, digits, _ . - and :", "what stands before the = is not the name of a variable; %s", variableForm)
@@ -117,6 +119,10 @@ func (v VariableName) key(containers []string) string {
 // environment parses the input environment.
 func (l *loader) environment(name, input string, key func(Variable) string) (all []Variable) {
 	lines := strings.Split(newlines.Replace(input), "\n")
+	if text := strings.TrimSpace(input); strings.HasPrefix(text, "{") || strings.HasPrefix(text, "[") {
+		l.fail(name, 0, wrong("write one variable per line, without braces and quotation marks around names", "this is written as JSON; %s", variableForm))
+		return nil
+	}
 	first := map[string]int{}
 	before := "" // the value in the line before, where it was not followed by a blank line
 	for i := 0; i < len(lines); i++ {
@@ -137,6 +143,8 @@ func (l *loader) environment(name, input string, key func(Variable) string) (all
 			}
 			i--
 			v, err = multiline(name, m[1], m[2], strings.Join(block, "\n"), closed)
+		} else if end, err2 := otherHeredoc(line, lines[i+1:]); err2 != nil {
+			i, err = i+end, err2
 		} else if continues(before, line) {
 			err = wrong("write a value on one line, or NAME<<EOF, the lines, and EOF", "this is probably the rest of the value in line %d, which was wrapped; %s", i, variableForm)
 		} else {
@@ -155,6 +163,25 @@ func (l *loader) environment(name, input string, key func(Variable) string) (all
 		all = append(all, v)
 	}
 	return all
+}
+
+// otherHeredoc refuses a value of several lines that begins as it does elsewhere:
+// A << EOF, A<<-EOF, A=<<EOF. skipped counts the lines behind it that are part of the
+// value, of which nothing may be taken for a name.
+func otherHeredoc(line string, rest []string) (skipped int, err error) {
+	m := anyHeredoc.FindStringSubmatch(line)
+	if m == nil {
+		return 0, nil
+	}
+	end := slices.IndexFunc(rest, func(line string) bool { return strings.TrimSpace(line) == m[2] })
+	if end < 0 {
+		return 0, nil // a value that ends so
+	}
+	name := "NAME"
+	if v, err := parseVariableName(m[1]); err == nil {
+		name = v.String()
+	}
+	return end + 1, wrong("write "+name+"<<"+m[2]+", without blanks or other characters", "a value of several lines begins with NAME<<%s", m[2])
 }
 
 // multiline is the variable of NAME<<EOF and the lines that follow it.

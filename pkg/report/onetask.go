@@ -231,11 +231,14 @@ func taskFailure(t *deploy.TaskResult) string {
 		}
 		return fmt.Sprintf("was not started within %s, there was no capacity: %s", limitText(t), because)
 	case runtask.TimedOut:
-		text := "timed out after " + limitText(t) + " and was stopped"
-		if t.Stopping {
-			text += "; it has not ended yet"
+		text := "timed out after " + limitText(t)
+		switch {
+		case t.Unstopped:
+			return text + " and could not be stopped; it may still be running"
+		case t.Stopping:
+			return text + " and was stopped; it has not ended yet"
 		}
-		return text
+		return text + " and was stopped"
 	}
 	if t.ExitCode != nil && *t.ExitCode != 0 && (t.Cause.Failed() == nil || t.Cause.Failed().Name != t.Container) {
 		return fmt.Sprintf("failed: container %s exited with code %d; %s", t.Container, *t.ExitCode, because)

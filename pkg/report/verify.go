@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"ecsdeploy/pkg/deploy"
@@ -17,13 +18,14 @@ import (
 type Row struct{ Text, Hint string }
 
 // marks are what a row begins with.
-var marks = map[deploy.CheckState]string{deploy.Right: "✔", deploy.Wrong: "✘", deploy.Open: "–"}
+var marks = map[deploy.CheckState]string{deploy.Right: "✔", deploy.Wrong: "✘", deploy.Open: "–", deploy.Noted: "⚠"}
 
 // checkWords are the kinds of checks, as the first column has them.
 var checkWords = map[deploy.CheckKind]string{
 	deploy.IdentityCheck: "identity", deploy.RepositoryCheck: "repository", deploy.LayersCheck: "registry", deploy.SourceCheck: "image to push",
 	deploy.ImageCheck: "image", deploy.ServiceCheck: "service", deploy.HistoryCheck: "deployments", deploy.TasksCheck: "tasks", deploy.BaseCheck: "task definition",
 	deploy.RevisionCheck: "new revision", deploy.RoleCheck: "role", deploy.SecretCheck: "secret", deploy.LogGroupCheck: "log group", deploy.ScanCheck: "scan", deploy.PermissionCheck: "permissions",
+	deploy.NetworkCheck: "network",
 }
 
 // Table is what was checked, one row each: right, wrong, or not known.
@@ -50,6 +52,11 @@ func checkName(c deploy.Check) string {
 	switch c.Kind {
 	case deploy.HistoryCheck, deploy.TasksCheck:
 		return c.Service.Name
+	case deploy.NetworkCheck:
+		if c.State == deploy.Right {
+			return c.Service.Name + " (" + c.Name + ")"
+		}
+		return c.Service.Name
 	case deploy.RoleCheck:
 		return ecs.ShortARN(c.Name)
 	}
@@ -63,6 +70,9 @@ func checkText(c deploy.Check, explain Explain) (text, hint string) {
 			return "access denied: the identity may not " + strings.Join(p.Actions, ", ") + " on " + strings.Join(p.Resources, ", "), "allow it: " + statement(p)
 		}
 		return "not known, and not tried, since that would change something", "the run needs " + statement(p)
+	}
+	if n, is := errors.AsType[*deploy.PathNote](c.Err); is {
+		return pathText(n)
 	}
 	text, hint = explain(Named(c.Err))
 	if c.State == deploy.Open {
@@ -95,6 +105,38 @@ func statement(p *deploy.Permission) string {
 	return string(text)
 }
 
+// pathText is what the tasks of a service have to reach, and how they can.
+func pathText(n *deploy.PathNote) (text, hint string) {
+	var endpoints, names, outside []string
+	for _, r := range n.Services {
+		names = append(names, r.Service)
+		endpoints = append(endpoints, "com.amazonaws."+n.Region+"."+r.Service)
+	}
+	for _, r := range n.Outside {
+		name := r.Host
+		if name == "" {
+			name = r.Service + " in " + r.Region
+		}
+		outside = append(outside, name)
+	}
+	text = fmt.Sprintf("routes and VPC endpoints cannot be read with the rights of a deployment; to start, tasks in %s have to reach %s",
+		strings.Join(n.Subnets, ", "), strings.Join(slices.Concat(names, outside), ", "))
+	if n.Already {
+		text += " as well, which the running tasks do not"
+	}
+	if n.Public {
+		return text, "tasks get public addresses (assignPublicIp: ENABLED), so the subnets need a route to an internet gateway, and their security groups must allow HTTPS to leave"
+	}
+	hint = "tasks get no public addresses (assignPublicIp: DISABLED), so the subnets need a route to a NAT gateway"
+	if len(endpoints) > 0 {
+		hint += ", or VPC endpoints: " + strings.Join(endpoints, ", ")
+	}
+	if len(endpoints) > 0 && len(outside) > 0 {
+		hint += "; " + strings.Join(outside, ", ") + ": not through a VPC endpoint of AWS"
+	}
+	return text, hint
+}
+
 // checkFailures are the issues of the checks that failed.
 func checkFailures(checks []deploy.Check, explain Explain) []Issue {
 	var all []Issue
@@ -116,6 +158,9 @@ func checkLine(checks []deploy.Check) string {
 	open := ""
 	if n := number[deploy.Open]; n > 0 {
 		open = fmt.Sprintf("; %d could not be made", n)
+	}
+	if n := number[deploy.Noted]; n > 0 {
+		open += fmt.Sprintf("; %d to look at", n)
 	}
 	if n := number[deploy.Wrong]; n > 0 {
 		return fmt.Sprintf("%s of %d failed%s; nothing was changed", count(n, "check"), len(checks), open)

@@ -30,35 +30,46 @@ type Client struct{ cfg aws.Config }
 // New returns a client for the identity and the region of cfg.
 func New(cfg aws.Config) *Client { return &Client{cfg} }
 
-// Role reports by its error whether tasks can have a role: it exists, and
-// ecs-tasks.amazonaws.com may assume it. A wrong one is a [*mistake.Error], anything
-// else is the error of the call.
-//
-// https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetRole.html
-func (c *Client) Role(ctx context.Context, arn string) error {
-	name := arn[strings.LastIndex(arn, "/")+1:]
-	body, err := c.query(ctx, url.Values{"Action": {"GetRole"}, "RoleName": {name}})
+// Role reports by its error whether tasks can have a role, given by its name or ARN:
+// it exists, and ecs-tasks.amazonaws.com may assume it. A wrong one is a
+// [*mistake.Error], anything else is the error of the call. It returns the ARN of the
+// role, which has its path; empty where that is not known.
+func (c *Client) Role(ctx context.Context, role string) (arn string, err error) {
+	name := nameOf(role)
+	read, err := c.readRole(ctx, name)
 	if code(err) == "NoSuchEntity" {
-		return gone("create the role, or correct its name", "role %s does not exist", name)
+		return "", gone("create the role, or correct its name", "role %s does not exist", name)
 	}
 	if err != nil {
-		return fmt.Errorf("read role %s: %w", name, err)
+		return "", fmt.Errorf("read role %s: %w", name, err)
 	}
-	var answer struct {
-		Arn   string `xml:"GetRoleResult>Role>Arn"`
-		Trust string `xml:"GetRoleResult>Role>AssumeRolePolicyDocument"`
-	}
-	if err := xml.Unmarshal(body, &answer); err != nil {
-		return fmt.Errorf("read role %s: %w", name, err)
-	}
-	trust, err := url.QueryUnescape(answer.Trust)
+	trust, err := url.QueryUnescape(read.Trust)
 	switch {
-	case answer.Arn != "" && answer.Arn != arn:
-		return mistake.New(mistake.TaskDefinition, "name the role by its full ARN, with its path", "role %s does not exist; there is %s", arn, answer.Arn)
+	case read.ARN != "" && strings.HasPrefix(role, "arn:") && read.ARN != role:
+		return "", mistake.New(mistake.TaskDefinition, "name the role by its full ARN, with its path", "role %s does not exist; there is %s", role, read.ARN)
 	case err == nil && trust != "" && !strings.Contains(trust, "ecs-tasks.amazonaws.com") && !strings.Contains(trust, `"*"`):
-		return mistake.New(mistake.TaskDefinition, "name ecs-tasks.amazonaws.com as a principal in the role's trust policy", "tasks may not assume role %s", name)
+		return "", mistake.New(mistake.TaskDefinition, "name ecs-tasks.amazonaws.com as a principal in the role's trust policy", "tasks may not assume role %s", name)
 	}
-	return nil
+	return read.ARN, nil
+}
+
+// nameOf is the name of a role, which its ARN has behind its path.
+func nameOf(role string) string { return role[strings.LastIndex(role, "/")+1:] }
+
+// role is what IAM says of a role.
+type role struct {
+	ARN   string `xml:"GetRoleResult>Role>Arn"`
+	Trust string `xml:"GetRoleResult>Role>AssumeRolePolicyDocument"`
+}
+
+// https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetRole.html
+func (c *Client) readRole(ctx context.Context, name string) (role, error) {
+	body, err := c.query(ctx, url.Values{"Action": {"GetRole"}, "RoleName": {name}})
+	if err != nil {
+		return role{}, err
+	}
+	var answer role
+	return answer, xml.Unmarshal(body, &answer)
 }
 
 // Secret reports by its error whether the source of a secret exists, given as a

@@ -39,9 +39,13 @@ func TestExistence(t *testing.T) {
 		t.Fatal(err)
 	}
 	const arn, secret = "arn:aws:iam::123456789012:role/", "arn:aws:secretsmanager:eu-west-1:123456789012:secret:"
+	e.RolePath("worker", "/service/")
 	e.Lack("gone", secret+"gone-AbCdEf", "/app/gone", "short-gone")
 	role := func(arn string) func(context.Context) error {
-		return func(ctx context.Context) error { return c.Role(ctx, arn) }
+		return func(ctx context.Context) error {
+			_, err := c.Role(ctx, arn)
+			return err
+		}
 	}
 	secretOf := func(from string) func(context.Context) error {
 		return func(ctx context.Context) error { return c.Secret(ctx, from) }
@@ -58,6 +62,10 @@ func TestExistence(t *testing.T) {
 		{"a role", role(arn + "web"), "iam:GetRole", true},
 		{"a role that does not exist", role(arn + "gone"), "iam:GetRole", false},
 		{"a role under another path", role(arn + "service/web"), "iam:GetRole", false},
+		{"a role under its path", role(arn + "service/worker"), "iam:GetRole", true},
+		{"a role under a path, without it", role(arn + "worker"), "iam:GetRole", false},
+		{"a role by its name alone", role("web"), "iam:GetRole", true},
+		{"a role under a path, by its name alone", role("worker"), "iam:GetRole", true},
 		{"a secret", secretOf(secret + "web-AbCdEf"), "secretsmanager:DescribeSecret", true},
 		{"one key of a secret's version", secretOf(secret + "web-AbCdEf:password:AWSCURRENT:"), "secretsmanager:DescribeSecret", true},
 		{"one key of a secret that does not exist", secretOf(secret + "gone-AbCdEf:password::"), "secretsmanager:DescribeSecret", false},
@@ -100,8 +108,9 @@ func TestStrangeAnswers(t *testing.T) {
 					return &http.Response{StatusCode: status, Body: io.NopCloser(strings.NewReader(body))}, nil
 				}),
 			})
+			_, err := c.Role(t.Context(), "arn:aws:iam::123456789012:role/web")
 			for _, err := range []error{
-				c.Role(t.Context(), "arn:aws:iam::123456789012:role/web"), c.Secret(t.Context(), "/a"), c.LogGroup(t.Context(), "", "/ecs/web"),
+				err, c.Secret(t.Context(), "/a"), c.LogGroup(t.Context(), "", "/ecs/web"),
 			} {
 				if _, wrong := errors.AsType[*mistake.Error](err); err == nil || wrong {
 					t.Errorf("%d %s: %v", status, body, err)
@@ -132,7 +141,7 @@ func TestEndpoints(t *testing.T) {
 			config.BaseEndpoint = &tt.base
 		}
 		c := New(config)
-		if _ = c.Role(t.Context(), "arn:aws:iam::123456789012:role/web"); host != tt.role {
+		if _, _ = c.Role(t.Context(), "arn:aws:iam::123456789012:role/web"); host != tt.role {
 			t.Errorf("%s: %s", tt.region, host)
 		}
 		if _ = c.LogGroup(t.Context(), "", "/ecs/web"); host != tt.group {
@@ -153,38 +162,91 @@ func FuzzAnswers(f *testing.F) {
 				return &http.Response{StatusCode: status, Body: io.NopCloser(strings.NewReader(body))}, nil
 			}),
 		})
-		_, _, _ = c.Role(t.Context(), name), c.Secret(t.Context(), name), c.LogGroup(t.Context(), "", name)
+		_, _ = c.Role(t.Context(), name)
+		_, _ = c.Secret(t.Context(), name), c.LogGroup(t.Context(), "", name)
+		_, _, _ = c.Denied(t.Context(), Question{Identity: name, Actions: []string{"a"}, Resources: []string{name}})
 	})
 }
 
-// TestDenied: the rights that policies do not give are named, those of a session
-// are its role's, and an answer that lacks some is not taken for a permission.
+// TestDenied: the rights that policies do not give are named with their resources,
+// those of a session are its role's under whatever path, and what a condition makes
+// depend on something that IAM was not told is neither given nor denied.
 func TestDenied(t *testing.T) {
 	e, c := account(t)
 	policy, err := iam.Parse(iam.Identity, "", []byte(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"ecs:*","Resource":"arn:aws:ecs:::a"},
-		{"Effect":"Allow","Action":"iam:PassRole","Resource":"*","Condition":{"StringEquals":{"iam:PassedToService":"ecs-tasks.amazonaws.com"}}},
-		{"Effect":"Allow","Action":"iam:Simulate*","Resource":"*"}]}`))
+		{"Effect":"Allow","Action":"iam:PassRole","Resource":"*","Condition":{"StringEquals":{"iam:PassedToService":"ecs-tasks.amazonaws.com","aws:RequestedRegion":"eu-west-1"}}},
+		{"Effect":"Allow","Action":"logs:*","Resource":"*","Condition":{"StringEquals":{"aws:PrincipalTag/team":"chat"}}},
+		{"Effect":"Allow","Action":"iam:Simulate*","Resource":"*"},{"Effect":"Allow","Action":"iam:GetRole","Resource":"*"}]}`))
 	if err != nil {
 		t.Fatal(err)
 	}
 	e.Restrict("arn:aws:iam::123456789012:role/deployer", policy)
-	for _, tt := range []struct {
-		resources string
-		want      string
-	}{{"arn:aws:ecs:::a", "ecr:PutImage"}, {"arn:aws:ecs:::b", "ecs:UpdateService ecr:PutImage"}, {"arn:aws:ecs:::a arn:aws:ecs:::b", "ecs:UpdateService ecr:PutImage"}} {
-		denied, err := c.Denied(t.Context(), "arn:aws:sts::123456789012:assumed-role/deployer/run-7", []string{"ecs:UpdateService", "iam:PassRole", "ecr:PutImage"}, strings.Fields(tt.resources))
-		if got := strings.Join(denied, " "); err != nil || got != tt.want {
-			t.Errorf("%s: %s, %v", tt.resources, got, err)
+	ask := func(resources string) (denied, unclear []Right, err error) {
+		return c.Denied(t.Context(), Question{
+			Identity:  "arn:aws:sts::123456789012:assumed-role/deployer/run-7",
+			Actions:   []string{"ecs:UpdateService", "iam:PassRole", "ecr:PutImage", "logs:GetLogEvents"},
+			Resources: strings.Fields(resources), Context: map[string]string{"iam:PassedToService": "ecs-tasks.amazonaws.com"},
+		})
+	}
+	words := func(rights []Right) string {
+		var all []string
+		for _, r := range rights {
+			all = append(all, r.Action+" "+r.Resource)
+		}
+		return strings.Join(all, ", ")
+	}
+	for _, path := range []string{"/", "/ci/azure/"} {
+		e.RolePath("deployer", path)
+		for resources, want := range map[string][2]string{
+			"arn:aws:ecs:::a": {"ecr:PutImage arn:aws:ecs:::a", "logs:GetLogEvents arn:aws:ecs:::a"},
+			"arn:aws:ecs:::b": {"ecs:UpdateService arn:aws:ecs:::b, ecr:PutImage arn:aws:ecs:::b", "logs:GetLogEvents arn:aws:ecs:::b"},
+			"arn:aws:ecs:::a arn:aws:ecs:::b": {"ecs:UpdateService arn:aws:ecs:::b, ecr:PutImage arn:aws:ecs:::a, ecr:PutImage arn:aws:ecs:::b",
+				"logs:GetLogEvents arn:aws:ecs:::a, logs:GetLogEvents arn:aws:ecs:::b"},
+		} {
+			denied, unclear, err := ask(resources)
+			if err != nil || words(denied) != want[0] || words(unclear) != want[1] {
+				t.Errorf("%s, %s: %v, %v, %v", path, resources, denied, unclear, err)
+			}
 		}
 	}
+	e.Fail("iam:GetRole", emulator.Denied())
+	if denied, _, err := ask("*"); err == nil || denied != nil {
+		t.Errorf("the path of the role is not known: %v, %v", denied, err)
+	}
 	e.Fail("iam:SimulatePrincipalPolicy", emulator.Denied())
-	if denied, err := c.Denied(t.Context(), e.User(), []string{"ecs:UpdateService"}, []string{"*"}); err == nil || denied != nil {
+	if denied, _, err := ask("*"); err == nil || denied != nil {
 		t.Errorf("%v, %v", denied, err)
 	}
-	c.cfg.HTTPClient = answers(func(*http.Request) (*http.Response, error) {
-		return &http.Response{StatusCode: 200, Body: io.NopCloser(strings.NewReader("<SimulatePrincipalPolicyResponse/>"))}, nil
-	})
-	if _, err := c.Denied(t.Context(), e.User(), []string{"ecs:UpdateService"}, []string{"*"}); err == nil {
-		t.Error("an empty answer was taken for a permission")
+}
+
+// TestSimulationAnswers: IAM answers with a result for each resource or with one that
+// has them all; an answer that lacks some is not taken for a permission.
+func TestSimulationAnswers(t *testing.T) {
+	const one, rest = "<EvalActionName>ecs:UpdateService</EvalActionName>", "<EvalResourceName>a</EvalResourceName>"
+	for _, tt := range []struct {
+		body            string
+		denied, unclear int
+		known           bool
+	}{
+		{"", 0, 0, false},
+		{"<member>" + one + rest + "<EvalDecision>allowed</EvalDecision></member>", 0, 0, true},
+		{"<member>" + one + "<EvalDecision>allowed</EvalDecision></member>", 0, 0, true},
+		{"<member>" + one + rest + "<EvalDecision>explicitDeny</EvalDecision></member>", 1, 0, true},
+		{"<member>" + one + rest + "<EvalDecision>implicitDeny</EvalDecision><MissingContextValues><member>aws:SourceIp</member></MissingContextValues></member>", 0, 1, true},
+		{"<member>" + one + "<EvalResourceName>*</EvalResourceName><EvalDecision>explicitDeny</EvalDecision><ResourceSpecificResults><member>" + rest + "<EvalResourceDecision>allowed</EvalResourceDecision></member></ResourceSpecificResults></member>", 0, 0, true},
+		{"<member>" + one + "<EvalResourceName>b</EvalResourceName><EvalDecision>allowed</EvalDecision></member>", 0, 0, false},
+		{"<member>" + rest + "<EvalDecision>allowed</EvalDecision></member>", 0, 0, false},
+	} {
+		c := New(aws.Config{
+			Region: "eu-west-1", Credentials: credentials.NewStaticCredentialsProvider("a", "b", ""),
+			HTTPClient: answers(func(*http.Request) (*http.Response, error) {
+				text := "<SimulatePrincipalPolicyResponse><SimulatePrincipalPolicyResult><EvaluationResults>" + tt.body + "</EvaluationResults></SimulatePrincipalPolicyResult></SimulatePrincipalPolicyResponse>"
+				return &http.Response{StatusCode: 200, Body: io.NopCloser(strings.NewReader(text))}, nil
+			}),
+		})
+		denied, unclear, err := c.Denied(t.Context(), Question{Identity: "arn:aws:iam::123456789012:user/a", Actions: []string{"ecs:UpdateService"}, Resources: []string{"a"}})
+		if len(denied) != tt.denied || len(unclear) != tt.unclear || (err == nil) != tt.known {
+			t.Errorf("%s: %v, %v, %v", tt.body, denied, unclear, err)
+		}
 	}
 }

@@ -54,6 +54,9 @@ type codeDeploy struct {
 
 func (c *codeDeploy) Name() string { return "CodeDeploy" }
 
+// Group names the deployment group of the service, and its application.
+func (c *codeDeploy) Group() (application, name string) { return c.group.application, c.group.name }
+
 // Unsupported implements [Controller].
 func (c *codeDeploy) Unsupported(change Change) []error {
 	var all []error

@@ -112,7 +112,7 @@ func (s Snapshot) returned() (ecs.Deployment, bool) {
 // rollbackWords is how ECS announces a rollback, in events ("rolling back to
 // deployment ecs-svc/123.") and in rolloutStateReason ("… rolling back to
 // deploymentId ecs-svc/123.").
-var rollbackWords = regexp.MustCompile(`(?i)rolling back to deployment(?:id)? (ecs-svc/\w+)`)
+var rollbackWords = regexp.MustCompile(`(?i:rolling back to deployment(?:id)?) (ecs-svc/\w+)`)
 
 // RollbackTarget returns the id of the deployment to which a text of ECS says
 // that it rolls back, or "".

@@ -85,6 +85,7 @@ type Result struct {
 	ExitCode  *int            // of the container; nil where it never ran, or its end is not known
 	Cause     diagnosis.Cause // why it ended, with the end of every container; zero where it has not ended
 	Stopping  bool            // it was told to stop, and its end was not seen
+	Unstopped bool            // it could not be told to stop, and may still be running
 	Took      time.Duration
 }
 
@@ -381,6 +382,7 @@ func (t *task) expire(ctx context.Context, arn string) (Result, error) {
 	err := t.ecs.StopTask(ctx, t.request.Service.Cluster, arn, "the time limit of the pipeline step is over")
 	t.show(Stopping{Task: arn, After: t.request.Timeout, Err: err})
 	if err != nil {
+		result.Unstopped = true
 		return result, nil
 	}
 	bounded, cancel := context.WithTimeout(ctx, ending)

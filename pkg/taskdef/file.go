@@ -60,7 +60,11 @@ func ParseFile(name string, data []byte, lookup Lookup) (Definition, error) {
 		return Definition{}, in(err, form)
 	}
 	if doc, err = fromTemplate(doc); err != nil {
-		return Definition{}, in(err, "give the file of one task definition, with plain values")
+		var errs []error
+		for _, one := range mistake.Each(err) {
+			errs = append(errs, in(one, "give the file of one task definition, with plain values"))
+		}
+		return Definition{}, errors.Join(errs...)
 	}
 	if doc = unwrapped(doc).without(readOnly...); doc.kind != object {
 		_, err := newDefinition(doc)
@@ -69,8 +73,12 @@ func ParseFile(name string, data []byte, lookup Lookup) (Definition, error) {
 	doc = tidy(withoutNulls(doc), taskDefinition)
 	doc, wrong := expand("", doc, taskDefinition, lookup)
 	wrong = append(wrong, misspelt("", doc, taskDefinition)...)
-	wrong = append(wrong, mistyped("", doc, taskDefinition)...)
+	strange := mistyped("", doc, taskDefinition)
+	wrong = append(wrong, strange...)
 	wrong = append(wrong, leftover("", doc, taskDefinition)...)
+	if len(strange) == 0 {
+		wrong = append(wrong, inconsistent(doc)...)
+	}
 	if len(wrong) == 0 {
 		d, err := newDefinition(doc)
 		if err != nil {
@@ -167,6 +175,7 @@ func misspelt(at string, v value, r *rule) (found []*mistake.Error) {
 		for _, m := range v.members {
 			if near := mistake.Nearest(m.name, known); near != "" {
 				found = append(found, finding(at+"."+m.name, m.value, "write "+near+"; the names of members are case-sensitive", "is not a member that ECS knows"))
+				found = append(found, misspelt(at+"."+m.name, m.value, r.members[near])...)
 			}
 		}
 	}

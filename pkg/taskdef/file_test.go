@@ -45,11 +45,11 @@ x-defaults: &defaults {essential: false, user: "1"}
 x-more: &more {user: "2", hostname: h}
 family: f
 containerDefinitions:
-  - {<<: *defaults, name: a, user: "0"}
+  - {<<: *defaults, name: a, user: "0", essential: true}
   - {name: b, <<: [*defaults, *more]}
 `,
 			`{"family":"f","containerDefinitions":[` +
-				`{"name":"a","user":"0","essential":false},{"name":"b","essential":false,"user":"1","hostname":"h"}]}`},
+				`{"name":"a","user":"0","essential":true},{"name":"b","essential":false,"user":"1","hostname":"h"}]}`},
 		{"a size is a number or a string", "task.yaml", "family: f\ncpu: 256\nmemory: 0.5 GB\ncontainerDefinitions: [{name: c, cpu: 10}]\n",
 			`{"family":"f","cpu":"256","memory":"0.5 GB","containerDefinitions":[{"name":"c","cpu":10}]}`},
 		{"anchors in containers, and a label of that kind", "task.yaml",
@@ -84,7 +84,7 @@ Properties:
   Cpu: 256
   RequiresCompatibilities: [FARGATE]
   RuntimePlatform: {CpuArchitecture: ARM64}
-  ProxyConfiguration: {ContainerName: envoy, ProxyConfigurationProperties: [{Name: AppPorts, Value: 80}]}
+  ProxyConfiguration: {ContainerName: app, ProxyConfigurationProperties: [{Name: AppPorts, Value: 80}]}
   Volumes:
     - Name: data
       EFSVolumeConfiguration: {FilesystemId: fs-1, AuthorizationConfig: {IAM: ENABLED}}
@@ -98,7 +98,7 @@ Properties:
   Tags: [{Key: team, Value: web}]
 `,
 			`{"family":"app","cpu":"256","requiresCompatibilities":["FARGATE"],"runtimePlatform":{"cpuArchitecture":"ARM64"},` +
-				`"proxyConfiguration":{"containerName":"envoy","properties":[{"name":"AppPorts","value":"80"}]},` +
+				`"proxyConfiguration":{"containerName":"app","properties":[{"name":"AppPorts","value":"80"}]},` +
 				`"volumes":[{"name":"data","efsVolumeConfiguration":{"fileSystemId":"fs-1","authorizationConfig":{"iam":"ENABLED"}}}],` +
 				`"containerDefinitions":[{"name":"app","essential":true,"portMappings":[{"containerPort":8080}],"dockerLabels":{"Team":"Web","version":"1"},` +
 				`"logConfiguration":{"logDriver":"awslogs","options":{"awslogs-group":"/app"}},"newMember":1}],"tags":[{"key":"team","value":"web"}]}`},
@@ -159,6 +159,8 @@ task.yaml: line 14: containerDefinitions[0].command is a string, ECS wants a lis
 "portMapping": [], "environment": [{"Name": "A", "value": "b"}], "logconfiguration": {}, "futureMember": {"Name": 1}}]}`,
 			`task.json: line 1: TaskRoleArn is not a member that ECS knows; write taskRoleArn; the names of members are case-sensitive
 task.json: line 2: containerDefinitions[0].enviroment is not a member that ECS knows; write environment; the names of members are case-sensitive
+task.json: line 2: containerDefinitions[0].enviroment[0].Name is not a member that ECS knows; write name; the names of members are case-sensitive
+task.json: line 2: containerDefinitions[0].enviroment[0].Value is not a member that ECS knows; write value; the names of members are case-sensitive
 task.json: line 3: containerDefinitions[0].portMapping is not a member that ECS knows; write portMappings; the names of members are case-sensitive
 task.json: line 3: containerDefinitions[0].logconfiguration is not a member that ECS knows; write logConfiguration; the names of members are case-sensitive
 task.json: line 3: containerDefinitions[0].environment[0].Name is not a member that ECS knows; write name; the names of members are case-sensitive`},
@@ -173,7 +175,7 @@ task.json: line 2: containerDefinitions[0].logConfiguration is empty; ECS requir
 task.json: line 3: containerDefinitions[0].healthCheck has no command, which ECS requires; add command, or remove the member`},
 		{"what CloudFormation works out", "task.json", `{"Type":"AWS::ECS::TaskDefinition","Properties":{"Family":{"Ref":"Name"},
 "TaskRoleArn":{"Fn::GetAtt":["Role","Arn"]},"ContainerDefinitions":[{"Name":"c"}]}}`,
-			"task.json: line 1: Ref is worked out by CloudFormation alone; expected a plain value\nline 2: Fn::GetAtt is worked out by CloudFormation alone; expected a plain value; give the file of one task definition, with plain values"},
+			"task.json: line 1: Ref is worked out by CloudFormation alone; expected a plain value; give the file of one task definition, with plain values\ntask.json: line 2: Fn::GetAtt is worked out by CloudFormation alone; expected a plain value; give the file of one task definition, with plain values"},
 		{"several in a template", "task.json", `{"Resources":{"A":{"Type":"AWS::ECS::TaskDefinition"},"B":{"Type":"AWS::ECS::TaskDefinition"}}}`,
 			"task.json: line 1: a CloudFormation template with several task definitions: A, B; give the file of one task definition, with plain values"},
 		{"none in a template", "task.json", `{"Resources":{}}`,

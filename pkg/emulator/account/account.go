@@ -23,11 +23,12 @@ import (
 type Account struct {
 	*awsapi.Server
 	lacks   map[string]bool
-	renewed map[string]int // how many versions came after the first, by the name of a parameter or the ARN of a secret
+	renewed map[string]int    // how many versions came after the first, by the name of a parameter or the ARN of a secret
+	paths   map[string]string // of roles, by their names; "/" for those that are not here
 }
 
 func New(server *awsapi.Server) *Account {
-	a := &Account{Server: server, lacks: map[string]bool{}, renewed: map[string]int{}}
+	a := &Account{Server: server, lacks: map[string]bool{}, renewed: map[string]int{}, paths: map[string]string{}}
 	server.HandleQuery(a.iam())
 	server.Handle("AmazonSSM", a.ssm())
 	server.Handle("secretsmanager", a.secretsManager())
@@ -59,6 +60,13 @@ func versionID(arn string, number int) string {
 	return strings.Join([]string{text[:8], text[8:12], text[12:16], text[16:20], text[20:]}, "-")
 }
 
+// Path has a role be under a path, such as /service-role/.
+func (a *Account) Path(role, path string) {
+	a.Mu.Lock()
+	defer a.Mu.Unlock()
+	a.paths[role] = path
+}
+
 type role struct {
 	Path                     string
 	RoleName                 string
@@ -69,8 +77,9 @@ type role struct {
 // trust is the policy by which tasks may assume a role.
 const trust = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"ecs-tasks.amazonaws.com"},"Action":"sts:AssumeRole"}]}`
 
+// roleARN is called with the lock held.
 func (a *Account) roleARN(name string) string {
-	return "arn:aws:iam::" + a.Server.Account() + ":role/" + name
+	return "arn:aws:iam::" + a.Server.Account() + ":role" + cmp.Or(a.paths[name], "/") + name
 }
 
 // https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetRole.html
@@ -78,6 +87,8 @@ func (a *Account) iam() *awsapi.QueryService {
 	return &awsapi.QueryService{
 		Name: "iam", Version: "2010-05-08", Namespace: "https://iam.amazonaws.com/doc/2010-05-08/",
 		Resource: func(form url.Values) string {
+			a.Mu.Lock()
+			defer a.Mu.Unlock()
 			return cmp.Or(form.Get("PolicySourceArn"), a.roleARN(form.Get("RoleName")))
 		},
 		Operations: map[string]func(*http.Request, url.Values) (any, error){
@@ -88,22 +99,44 @@ func (a *Account) iam() *awsapi.QueryService {
 				if a.lacks[name] {
 					return nil, awsapi.Answer(http.StatusNotFound, "NoSuchEntity", "The role with name "+name+" cannot be found.")
 				}
-				return struct{ Role role }{role{"/", name, a.roleARN(name), url.QueryEscape(trust)}}, nil
+				return struct{ Role role }{role{cmp.Or(a.paths[name], "/"), name, a.roleARN(name), url.QueryEscape(trust)}}, nil
 			},
-			"SimulatePrincipalPolicy": func(_ *http.Request, form url.Values) (any, error) { return a.simulate(form), nil },
+			"SimulatePrincipalPolicy": func(_ *http.Request, form url.Values) (any, error) { return a.simulate(form) },
 		},
 	}
 }
 
-type evaluation struct{ EvalActionName, EvalResourceName, EvalDecision string }
+// evaluation is about one action: the strictest decision, and that on each resource.
+// https://docs.aws.amazon.com/IAM/latest/APIReference/API_EvaluationResult.html
+type evaluation struct {
+	EvalActionName, EvalResourceName, EvalDecision string
+	Missing                                        []string       `xml:"MissingContextValues>member,omitempty"`
+	Each                                           []resourceOnly `xml:"ResourceSpecificResults>member,omitempty"`
+}
+
+type resourceOnly struct {
+	EvalResourceName, EvalResourceDecision string
+	Missing                                []string `xml:"MissingContextValues>member,omitempty"`
+}
 
 type simulation struct {
 	Results []evaluation `xml:"EvaluationResults>member"`
 }
 
 // https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.html
-func (a *Account) simulate(form url.Values) simulation {
-	context := map[string][]string{"aws:RequestedRegion": {a.Region()}}
+func (a *Account) simulate(form url.Values) (any, error) {
+	source := form.Get("PolicySourceArn")
+	if _, path, is := strings.Cut(source, ":role"); is {
+		name := path[strings.LastIndex(path, "/")+1:]
+		a.Mu.Lock()
+		known := a.roleARN(name) == source && !a.lacks[name]
+		a.Mu.Unlock()
+		if !known {
+			return nil, awsapi.Answer(http.StatusNotFound, "NoSuchEntity", "Entity "+source+" does not exist.")
+		}
+		source = "arn:aws:iam::" + a.Server.Account() + ":role/" + name // policies belong to the name
+	}
+	context := map[string][]string{}
 	for i := 1; ; i++ {
 		entry := fmt.Sprintf("ContextEntries.member.%d.", i)
 		name := form.Get(entry + "ContextKeyName")
@@ -114,15 +147,20 @@ func (a *Account) simulate(form url.Values) simulation {
 	}
 	var out simulation
 	for _, action := range awsapi.Members(form, "ActionNames") {
+		all := evaluation{EvalActionName: action, EvalResourceName: "*", EvalDecision: "allowed"}
 		for _, resource := range awsapi.Members(form, "ResourceArns") {
-			decision := "allowed"
-			if a.Authorize(form.Get("PolicySourceArn"), []iam.Request{{Action: action, Resource: resource, Context: context}}) != nil {
-				decision = "implicitDeny"
+			one := resourceOnly{EvalResourceName: resource, EvalResourceDecision: "allowed"}
+			request := iam.Request{Action: action, Resource: resource, Context: context}
+			if a.Authorize(source, []iam.Request{request}) != nil {
+				one.EvalResourceDecision, all.EvalDecision = "implicitDeny", "implicitDeny"
 			}
-			out.Results = append(out.Results, evaluation{action, resource, decision})
+			one.Missing = a.Lacking(source, request)
+			all.Missing = append(all.Missing, one.Missing...)
+			all.Each = append(all.Each, one)
 		}
+		out.Results = append(out.Results, all)
 	}
-	return out
+	return out, nil
 }
 
 // https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_DescribeParameters.html

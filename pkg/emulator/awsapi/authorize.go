@@ -29,6 +29,13 @@ func (e *Server) User() string { return "arn:aws:iam::" + e.Account() + ":user/e
 // sessionARN matches a session of a role.
 var sessionARN = regexp.MustCompile(`^arn:aws:sts::(\d+):assumed-role/([^/]+)/`)
 
+// Lacking lists the keys on which the policies of a principal have conditions for a request that says nothing of them.
+func (e *Server) Lacking(principal string, r iam.Request) []string {
+	e.Mu.Lock()
+	defer e.Mu.Unlock()
+	return iam.Lacking(e.policies[principal], r)
+}
+
 // Authorize checks each action that a call needs, and answers as IAM does for the first that is denied.
 func (e *Server) Authorize(principal string, needs []iam.Request) error {
 	e.Mu.Lock()
@@ -68,6 +75,11 @@ func (e *Server) needs(svc *Service, operation string, in Object) []iam.Request 
 	var out []iam.Request
 	for _, resource := range resources {
 		out = append(out, request(svc.Name+":"+operation, resource))
+	}
+	if svc.Implied != nil {
+		for _, need := range svc.Implied(operation, in) {
+			out = append(out, request(need.Action, need.Resource))
+		}
 	}
 	creates := strings.HasPrefix(operation, "Create") || strings.HasPrefix(operation, "Register") || operation == "RunTask"
 	created := svc.Resource

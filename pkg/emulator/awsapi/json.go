@@ -25,12 +25,16 @@ type Service struct {
 	Resource   func(operation string, in Object) string // that IAM would name
 
 	// For authorization, where a service needs more than its action on its one resource: all resources of a call, its condition keys, the resource
-	// that a call creates and tags, and the roles that it passes with the service that they are passed to.
+	// that a call creates and tags, the roles that it passes with the service that they are passed to, and actions that it takes beside its own.
 	Resources func(operation string, in Object) []string
 	Context   func(operation string, in Object, context map[string][]string)
 	Created   func(operation string, in Object) string
 	Passed    func(operation string, in Object) (roles []string, to string)
+	Implied   func(operation string, in Object) []Need // further actions that a call takes
 }
+
+// Need is an action on a resource.
+type Need struct{ Action, Resource string }
 
 // Operation is one API call.
 type Operation struct {

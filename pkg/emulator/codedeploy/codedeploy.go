@@ -108,7 +108,7 @@ func (e *CodeDeploy) Service() *awsapi.Service {
 		return awsapi.Op(m[name+"Request"], out, do)
 	}
 	svc := &awsapi.Service{
-		Name: "codedeploy", Rules: codeDeployRules(), Unknown: "UnknownOperationException", Refuse: refuseCodeDeploy, Resource: e.resource,
+		Name: "codedeploy", Rules: codeDeployRules(), Unknown: "UnknownOperationException", Refuse: refuseCodeDeploy, Resource: e.resource, Implied: e.implied,
 		Operations: map[string]awsapi.Operation{},
 	}
 	for name, do := range map[string]func(*awsapi.Invocation) (awsapi.Object, error){
@@ -162,6 +162,27 @@ func (e *CodeDeploy) resource(_ string, in awsapi.Object) string {
 		return e.ARN("codedeploy", "deploymentconfig:"+in.Str("deploymentConfigName"))
 	}
 	return "*"
+}
+
+// implied are the actions that creating a deployment takes beside its own: its revision is registered, and its configuration read. With either
+// missing, the denial is of that action.
+// https://docs.aws.amazon.com/codedeploy/latest/userguide/auth-and-access-control-permissions-reference.html
+func (e *CodeDeploy) implied(operation string, in awsapi.Object) []awsapi.Need {
+	if operation != "CreateDeployment" {
+		return nil
+	}
+	configuration := in.Str("deploymentConfigName")
+	e.Mu.Lock()
+	if a, err := e.application(in.Str("applicationName")); configuration == "" && err == nil {
+		if g, err := a.group(in.Str("deploymentGroupName")); err == nil {
+			configuration = g.doc.Str("deploymentConfigName")
+		}
+	}
+	e.Mu.Unlock()
+	return []awsapi.Need{
+		{Action: "codedeploy:GetDeploymentConfig", Resource: e.ARN("codedeploy", "deploymentconfig:"+cmp.Or(configuration, "CodeDeployDefault.ECSAllAtOnce"))},
+		{Action: "codedeploy:RegisterApplicationRevision", Resource: e.ARN("codedeploy", "application:"+in.Str("applicationName"))},
+	}
 }
 
 func (e *CodeDeploy) application(name string) (*application, error) {

@@ -68,13 +68,17 @@ func (e *ECS) created(operation string, in awsapi.Object) string {
 	return e.ecsResource(operation, in)
 }
 
-// passedRoles are the roles that the caller hands to the tasks.
+// passedRoles are the roles that the caller hands to the tasks: whoever has tasks started with a revision passes its roles, as whoever registers it.
+// https://docs.aws.amazon.com/AmazonECS/latest/developerguide/security_iam_troubleshoot.html
 func (e *ECS) passedRoles(operation string, in awsapi.Object) (roles []string, to string) {
 	var from []awsapi.Object
 	switch operation {
 	case "RegisterTaskDefinition":
 		from = append(from, in)
-	case "RunTask":
+	case "RunTask", "CreateService", "UpdateService":
+		if in.Str("taskDefinition") == "" {
+			break // the service keeps its own
+		}
 		e.Mu.Lock()
 		td, err := e.findTaskDefinition(in.Str("taskDefinition"))
 		e.Mu.Unlock()

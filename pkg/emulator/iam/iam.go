@@ -75,10 +75,30 @@ func (p Policy) matches(effect string, r Request) bool {
 	return slices.ContainsFunc(p.statements, func(s statement) bool { return s.effect == effect && s.applies(r) })
 }
 
+// Lacking lists, each once, the keys of the conditions under which the policies allow or deny the action on the resource, as far as the request does
+// not have them.
+func Lacking(policies []Policy, r Request) (keys []string) {
+	for _, p := range policies {
+		for _, s := range p.statements {
+			if !s.covers(r) {
+				continue
+			}
+			for _, c := range s.conditions {
+				given := false
+				for key := range r.Context {
+					given = given || strings.EqualFold(key, c.key)
+				}
+				if !given && !slices.Contains(keys, c.key) {
+					keys = append(keys, c.key)
+				}
+			}
+		}
+	}
+	return keys
+}
+
 func (s statement) applies(r Request) bool {
-	action := anyOf(s.actions, func(pattern string) bool { return match(strings.ToLower(pattern), strings.ToLower(r.Action)) })
-	resource := anyOf(s.resources, func(pattern string) bool { return match(pattern, r.Resource) })
-	if action == s.notActions || resource == s.notResources {
+	if !s.covers(r) {
 		return false
 	}
 	for _, c := range s.conditions {
@@ -87,6 +107,13 @@ func (s statement) applies(r Request) bool {
 		}
 	}
 	return true
+}
+
+// covers says whether a statement is about the action and the resource, whatever its conditions.
+func (s statement) covers(r Request) bool {
+	action := anyOf(s.actions, func(pattern string) bool { return match(strings.ToLower(pattern), strings.ToLower(r.Action)) })
+	resource := anyOf(s.resources, func(pattern string) bool { return match(pattern, r.Resource) })
+	return action != s.notActions && resource != s.notResources
 }
 
 func anyOf(patterns []string, f func(string) bool) bool { return slices.ContainsFunc(patterns, f) }

@@ -1,0 +1,103 @@
+package taskdef
+
+import (
+	"strings"
+	"testing"
+
+	"ecsdeploy/pkg/mistake"
+)
+
+// TestParseFileReferences: what a file names within itself is there, and fits. ECS would
+// say so only when the revision is registered.
+func TestParseFileReferences(t *testing.T) {
+	const beside = `,{"name":"db","image":"y","essential":false}`
+	for _, tt := range []struct{ name, top, app, others, want string }{
+		{"nothing wrong", `"networkMode":"awsvpc","volumes":[{"name":"v"}]`, `"mountPoints":[{"sourceVolume":"v","containerPath":"/v"}],"dependsOn":[{"containerName":"db","condition":"SUCCESS"}],
+			"volumesFrom":[{"sourceContainer":"db"}],"portMappings":[{"containerPort":80,"hostPort":80},{"containerPort":81,"hostPort":0},{"containerPort":82}]`, beside, ""},
+		{"depends on nobody", "", `"dependsOn":[{"containerName":"dbb","condition":"START"}]`, beside, "dependsOn[0].containerName names the container dbb"},
+		{"waits for health that is not checked", "", `"dependsOn":[{"containerName":"db","condition":"HEALTHY"}]`, beside, "dependsOn[0].condition is HEALTHY, and container db has no healthCheck"},
+		{"waits for health", "", `"dependsOn":[{"containerName":"db","condition":"HEALTHY"}]`, `,{"name":"db","image":"y","healthCheck":{"command":["CMD","x"]}}`, ""},
+		{"waits for the end of an essential container", "", `"dependsOn":[{"containerName":"db","condition":"COMPLETE"}]`, `,{"name":"db","image":"y"}`, "condition is COMPLETE, and container db is essential"},
+		{"an unknown condition passes", "", `"dependsOn":[{"containerName":"db","condition":"READY"}]`, beside, ""},
+		{"a volume that is not there", `"volumes":[{"name":"v"}]`, `"mountPoints":[{"sourceVolume":"data","containerPath":"/v"}]`, "", "mountPoints[0].sourceVolume names the volume data"},
+		{"no volumes at all", "", `"mountPoints":[{"sourceVolume":"data","containerPath":"/v"}]`, "", "names the volume data"},
+		{"volumes of nobody", "", `"volumesFrom":[{"sourceContainer":"gone"}]`, "", "volumesFrom[0].sourceContainer names the container gone"},
+		{"a proxy that is not there", `"proxyConfiguration":{"containerName":"envoy"}`, "", "", "proxyConfiguration.containerName names the container envoy"},
+		{"no essential container", "", `"essential":false`, beside, "no essential container"},
+		{"links in awsvpc", `"networkMode":"awsvpc"`, `"links":["db"]`, beside, "links is for the network mode bridge"},
+		{"links in bridge", `"networkMode":"bridge"`, `"links":["db"]`, beside, ""},
+		{"another host port in awsvpc", `"networkMode":"awsvpc"`, `"portMappings":[{"containerPort":80,"hostPort":8080}]`, "", "hostPort is 8080 and containerPort is 80"},
+		{"another host port in bridge", `"networkMode":"bridge"`, `"portMappings":[{"containerPort":80,"hostPort":8080}]`, "", ""},
+		{"the wrong type alone", "", `"essential":"false"`, "", "is a string, ECS wants a boolean"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			comma := func(s string) string {
+				if s == "" {
+					return ""
+				}
+				return "," + s
+			}
+			text := `{"family":"f"` + comma(tt.top) + `,"containerDefinitions":[{"name":"app","image":"x"` + comma(tt.app) + `}` + tt.others + `]}`
+			_, err := ParseFile("td.json", []byte(text), nil)
+			all := mistake.Each(err)
+			if tt.want == "" {
+				if err != nil {
+					t.Error(err)
+				}
+				return
+			}
+			if len(all) != 1 || !strings.Contains(all[0].Error(), tt.want) || !strings.Contains(all[0].Error(), "td.json: line 1: ") || all[0].(*mistake.Error).Advice == "" {
+				t.Errorf("%v, want %q", err, tt.want)
+			}
+		})
+	}
+}
+
+// TestParseFileTellsAll: a member in a member that is misspelt itself, and every value
+// that CloudFormation works out, are told in the same run.
+func TestParseFileTellsAll(t *testing.T) {
+	for text, want := range map[string][]string{
+		`{"family":"f","containerDefinitions":[{"name":"a","image":"x","enviroment":[{"Name":"A","Value":"1"}]}]}`:                                        {"enviroment is", "enviroment[0].Name is", "enviroment[0].Value is"},
+		`{"Type":"AWS::ECS::TaskDefinition","Properties":{"Family":"f","Cpu":{"Ref":"C"},"ContainerDefinitions":[{"Name":"a","Image":{"Fn::Sub":"x"}}]}}`: {"Ref", "Fn::Sub"},
+	} {
+		_, err := ParseFile("td.json", []byte(text), nil)
+		all := mistake.Each(err)
+		if len(all) != len(want) {
+			t.Errorf("%d mistakes: %v", len(all), err)
+			continue
+		}
+		for i, one := range all {
+			if !strings.Contains(one.Error(), want[i]) {
+				t.Errorf("%v, want %q", one, want[i])
+			}
+		}
+	}
+}
+
+// TestInconsistent: containers fit into their task, and names of variables are given once.
+func TestInconsistent(t *testing.T) {
+	for _, tt := range []struct{ top, container, want string }{
+		{`"memory":"512"`, `"memory":512`, ""},
+		{`"memory":"0.5 GB"`, `"memoryReservation":256`, ""},
+		{`"memory":"512"`, "", ""},
+		{`"memory":"512"`, `"memory":1024`, "container app has 1024 MiB of memory, and the task 512 MiB"},
+		{`"memory":"1 GB"`, `"memoryReservation":2048`, "has 2048 MiB"},
+		{"", `"memory":128,"memoryReservation":256`, "reserves 256 MiB"},
+		{"", "", "has no memory"},
+		{"", `"memoryReservation":64`, ""},
+		{`"memory":"lots"`, "", ""}, // ECS has the last word on what it means
+		{`"memory":"512"`, `"environment":[{"name":"A","value":"1"}],"secrets":[{"name":"A","valueFrom":"/a"}]`, "has A twice"},
+		{`"memory":"512"`, `"secrets":[{"name":"A","valueFrom":"/a"},{"name":"A","valueFrom":"/b"}]`, "has A twice"},
+		{`"memory":"512"`, `"environment":[{"name":"A","value":"1"},{"name":"A","value":"2"}]`, ""}, // the last one wins
+	} {
+		text := `{"family":"f",` + tt.top + `,"containerDefinitions":[{"name":"app","image":"x",` + tt.container + `}]}`
+		text = strings.NewReplacer(",,", ",", ",}", "}").Replace(text)
+		d, err := Parse([]byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := d.Inconsistent(); (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: %v, want %q", text, err, tt.want)
+		}
+	}
+}
