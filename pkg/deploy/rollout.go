@@ -264,7 +264,7 @@ func interruptions(endings []ending) error {
 // follow watches a deployment to its end.
 func (d *Deployer) follow(ctx context.Context, r Request, l limit, m moved, progress func(rollout.Counts)) ending {
 	if m.err != nil {
-		return ending{verdict: rollout.Verdict{Outcome: rollout.Failed, Reason: rollout.Reason{Code: rollout.NotStarted}}}
+		return ending{verdict: rollout.Verdict{Outcome: rollout.Failed, Reason: notStarted(m.err)}}
 	}
 	if m.Smoke != nil && !m.Back {
 		return d.followTested(ctx, r, l, m, progress)
@@ -284,8 +284,10 @@ func (d *Deployer) watch(ctx context.Context, r Request, l limit, m moved, until
 	e := ending{verdict: m.deployment.Verdict(), err: m.deployment.Err()}
 	if e.verdict.Outcome == rollout.TimedOut {
 		e.verdict.Reason.After, e.verdict.Reason.Kept = l.forward(), l.rollback
-		e.shifted = m.deployment.Snapshot().Shifted()
-		e = e.configured(r, l, m)
+		if e.verdict.Reason.Code == rollout.NotInTime { // and not what was seen long before
+			e.shifted = m.deployment.Snapshot().Shifted()
+			e = e.configured(r, l, m)
+		}
 	}
 	if e.err != nil {
 		return e.interrupted("follow", m, e.err)
@@ -437,7 +439,7 @@ func (e ending) write(m moved) ServiceResult {
 	}
 	r.Err = m.err
 	if m.err != nil {
-		r.Outcome, r.Reason = rollout.Failed, rollout.Reason{Code: rollout.NotStarted}
+		r.Outcome, r.Reason = rollout.Failed, notStarted(m.err)
 		return r
 	}
 	if m.deployment == nil {
@@ -462,6 +464,14 @@ func (e ending) write(m moved) ServiceResult {
 		r.Outcome = rollout.RolledBack
 	}
 	return r
+}
+
+// notStarted is the reason of a deployment whose start ended with an error.
+func notStarted(err error) rollout.Reason {
+	if _, unknown := errors.AsType[*rollout.UnansweredError](err); unknown {
+		return rollout.Reason{Code: rollout.StartUnknown}
+	}
+	return rollout.Reason{Code: rollout.NotStarted}
 }
 
 // meter adds the services' running tasks up to one percentage. The push, where

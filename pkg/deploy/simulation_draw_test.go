@@ -45,12 +45,13 @@ type world struct {
 	cancel    *moment
 }
 
-// moment is the boundary of a call, or a time of the run where operation is empty.
+// moment is the boundary of a call, or some time after it; or a time of the run where
+// operation is empty.
 type moment struct {
 	operation string
 	number    int
-	after     bool // the call has been acted on, and its answer is on its way
-	at        time.Duration
+	after     bool          // the call has been acted on, and its answer is on its way
+	at        time.Duration // after the boundary, or after the beginning of the run
 }
 
 func (m moment) String() string {
@@ -60,6 +61,9 @@ func (m moment) String() string {
 	side := "before"
 	if m.after {
 		side = "after"
+	}
+	if m.at > 0 {
+		side = m.at.String() + " after"
 	}
 	return fmt.Sprintf("%s %s %d", side, m.operation, m.number)
 }
@@ -162,6 +166,9 @@ func (w *world) drawMoment(r *rand.Rand) moment {
 	switch m.operation {
 	case "UpdateService", "StopServiceDeployment", "RegisterTaskDefinition", "CreateDeployment", "StopDeployment", "ContinueDeployment":
 		m.number = often(r, 4)
+		if r.IntN(3) == 0 { // while what was begun is in progress
+			m.at = time.Duration(1+r.IntN(90)) * time.Second
+		}
 	}
 	return m
 }
@@ -273,13 +280,19 @@ func (w *world) drawDisorder(r *rand.Rand) {
 	}
 }
 
+// forGood is how many calls a trouble lasts that does not end.
+const forGood = 1 << 20
+
 func (w *world) drawTrouble(r *rand.Rand) trouble {
 	m := w.drawMoment(r)
 	if m.operation == "" {
 		m.operation, m.number = "", often(r, 100) // of any operation
 	}
-	t := trouble{operation: m.operation, number: m.number, long: pick(r, 1, 1, 1, 2, 3, 12)}
+	t := trouble{operation: m.operation, number: m.number, long: pick(r, 1, 1, 1, 2, 3, 12, forGood)}
 	t.name = pick(r, "throttled", "broken", "reset", "lost", "lost", "late", "delayed", "denied", "refused")
+	if t.long == forGood { // a right is taken away
+		t.name = "denied"
+	}
 	switch t.name {
 	case "throttled":
 		t.fate.fault = &emulator.Fault{Code: "ThrottlingException"}

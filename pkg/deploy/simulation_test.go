@@ -50,6 +50,7 @@ type play struct {
 	seen     map[string]time.Time // when a reading of the service was last acted on
 	stolen   []string             // what our calls did to deployments that are not ours
 	shown    []any
+	told     map[string]time.Time // by service: that it has gone back
 	result   deploy.Result
 	err      error
 	took     time.Duration
@@ -60,7 +61,7 @@ var errCanceled = errors.New("the run is cancelled")
 
 // run plays a world to its end.
 func (w *world) run(t *testing.T, studio *studio) *play {
-	p := &play{world: w, states: map[string]bool{}, done: map[int]bool{}, seen: map[string]time.Time{}}
+	p := &play{world: w, states: map[string]bool{}, done: map[int]bool{}, seen: map[string]time.Time{}, told: map[string]time.Time{}}
 	tags := []string{"1", "2", "4"}
 	if w.command != release || w.pushed {
 		tags = append(tags, released)
@@ -234,12 +235,22 @@ func (p *play) acted(c *seenCall) {
 func (p *play) boundary(c *seenCall, after bool) {
 	for i, d := range p.deeds {
 		if p.due(d.moment, c, after) {
-			p.do(i)
+			p.later(d.at, func() { p.do(i) })
 		}
 	}
 	if p.cancel != nil && p.due(*p.cancel, c, after) {
-		p.interrupt()
+		p.later(p.cancel.at, p.interrupt)
 	}
+}
+
+// later does something now, or after a time.
+func (p *play) later(after time.Duration, do func()) {
+	if after == 0 {
+		do()
+		return
+	}
+	timer := time.AfterFunc(after+time.Microsecond, do)
+	p.Cleanup(func() { timer.Stop() })
 }
 
 func (p *play) do(i int) {
@@ -273,6 +284,9 @@ func (p *play) Progress(int, deploy.Phase) {}
 func (p *play) Show(event any) {
 	p.mu.Lock()
 	p.shown = append(p.shown, event)
+	if back, is := event.(deploy.RollbackEnded); is && back.Rollback.Done {
+		p.told[back.Service.Name] = time.Now()
+	}
 	p.mu.Unlock()
 	p.note("   %s", describe(event))
 }

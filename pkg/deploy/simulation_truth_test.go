@@ -149,7 +149,9 @@ func (p *play) judge() []string {
 		}
 		switch s.Outcome {
 		case rollout.Failed, rollout.RolledBack, rollout.Superseded:
-			failed = s.Name
+			if s.Reason.Code != deploy.OutOfTurn { // its turn did not come, perhaps since another one is paused
+				failed = s.Name
+			}
 		case rollout.TimedOut:
 			if s.Rollback.Code != deploy.TrafficStays {
 				failed = s.Name
@@ -165,6 +167,14 @@ func (p *play) judge() []string {
 	}
 	p.judgeInterrupted(h, say)
 	return wrong
+}
+
+// forwardLimit is how long a run may take until its rollback begins.
+func (p *play) forwardLimit() time.Duration {
+	if p.request.Rollout && p.request.RollbackOnFailure {
+		return p.request.Timeout - min(p.request.Timeout/5, 5*time.Minute)
+	}
+	return p.request.Timeout
 }
 
 // judgeChanges: at most one forward and one backward deployment a service, and no
@@ -248,6 +258,12 @@ func (p *play) judgeService(h emulator.History, s deploy.ServiceResult, say func
 			s.Name, s.Outcome, s.Reason.Code, short(s.Rollback.To), s.Rollback.Done, s.Rollback.Code, s.Rollback.Err, why, d.ID, short(d.TaskDefinition), d.Status, d.Reason, short(d.Caller), d.SupersededBy, d.RolledBackTo)
 	}
 	alive := p.alive(s.Name)
+	if s.Reason.Code == rollout.StartUnknown {
+		if d, ours := p.forward(h, s); ours && p.seen[s.Name].After(d.Created.Add(time.Second)) {
+			say("service %s: told that it is not known whether it was started, but it could be read, and %s was", s.Name, d.ID)
+		}
+		return
+	}
 	if s.Outcome == rollout.Failed && (s.Reason.Code == rollout.NotStarted || s.Reason.Code == deploy.OutOfTurn) {
 		if d, ours := p.forward(h, s); ours {
 			say("service %s: told that it was not started, but %s of %s was, and is %s", s.Name, d.ID, short(d.TaskDefinition), d.Status)
@@ -276,6 +292,7 @@ func (p *play) judgeService(h emulator.History, s deploy.ServiceResult, say func
 		switch {
 		case d.Status == "ROLLBACK_SUCCESSFUL", d.Status == "ROLLBACK_IN_PROGRESS", d.Status == "ROLLBACK_REQUESTED":
 		case moved && (back.Status == "SUCCESSFUL" || back.Status == "IN_PROGRESS"):
+		case moved && !back.Turned.IsZero() && back.Turned.After(p.told[s.Name]): // of that nobody could know
 		default:
 			doubt("it was not rolled back")
 		}
@@ -292,7 +309,13 @@ func (p *play) judgeService(h emulator.History, s deploy.ServiceResult, say func
 			doubt("it has ended")
 		}
 	case rollout.TimedOut:
-		if d.Final() && d.Ended.Before(end.Add(-lag)) && !theirs {
+		// What happens while the service goes back does not change that it was too late.
+		limit := p.began.Add(p.forwardLimit())
+		switch {
+		case s.Reason.Code == rollout.Unread && p.seen[s.Name].After(limit.Add(-time.Minute)):
+			doubt("the service could be read")
+		case s.Reason.Code == rollout.Unread:
+		case d.Final() && d.Ended.Before(limit.Add(-lag)) && d.Ended.Before(end.Add(-lag)) && !theirs:
 			doubt("it ended long before")
 		}
 	case rollout.Failed:

@@ -58,6 +58,10 @@ func reasonText(r rollout.Reason, controller string) string {
 		return "CodeDeploy deployment " + r.By + " is paused and waits to be told to shift the traffic"
 	case rollout.NotInTime:
 		return notInTime(r)
+	case rollout.Unread:
+		return because("whether the deployment completed within "+limitWords(r.After, r.Kept)+" is not known: AWS did not answer at the end", r.Detail)
+	case rollout.StartUnknown:
+		return "it is not known whether the deployment was started: AWS did not answer, and the service could not be read afterwards"
 	case rollout.WrongDigest:
 		return "the deployment completed, but tasks run another image"
 	case rollout.CompletedAnyway:

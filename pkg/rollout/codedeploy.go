@@ -292,6 +292,8 @@ func (c *codeDeploy) create(ctx context.Context, change Change) (Deployment, err
 	switch {
 	case errors.As(err, &limit):
 		return c.busy(ctx, in, change, begin, err)
+	case err != nil && ecs.Classify(err) == ecs.Broken:
+		return c.unanswered(ctx, in, change, begin, err)
 	case err != nil:
 		return nil, ecs.During("create a CodeDeploy deployment of service "+c.first.Name, err)
 	case aws.ToString(out.DeploymentId) == "":
@@ -304,6 +306,26 @@ func (c *codeDeploy) created(id string, change Change, fresh bool) *codeDeployme
 	d := c.deployment(id, change.TaskDefinition)
 	d.snapshot.New = fresh
 	return d
+}
+
+// unanswered looks for the deployment that a call without an answer may have started.
+func (c *codeDeploy) unanswered(ctx context.Context, in *codedeploy.CreateDeploymentInput, change Change, begin time.Time, failure error) (Deployment, error) {
+	failure = ecs.During("create a CodeDeploy deployment of service "+c.first.Name, failure)
+	var found *types.DeploymentInfo
+	unread := untilRead(ctx, func() error {
+		now, err := c.refresh(ctx)
+		if err == nil && now.group.inFlight != "" {
+			found, err = deploymentInfo(ctx, c.api, now.group.inFlight)
+		}
+		return err
+	})
+	switch {
+	case unread != nil:
+		return nil, &UnansweredError{failure, unread}
+	case found != nil && sameRevision(found.Revision, in.Revision):
+		return c.created(aws.ToString(found.DeploymentId), change, aws.ToTime(found.CreateTime).After(begin.Add(-createdSlack))), nil
+	}
+	return nil, failure
 }
 
 // busy answers CodeDeploy's refusal to start a deployment beside another. An

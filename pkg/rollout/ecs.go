@@ -5,7 +5,6 @@ package rollout
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"iter"
 	"slices"
@@ -254,22 +253,22 @@ func (c *ecsController) Start(ctx context.Context, change Change) (Deployment, e
 		if err := c.expected(ctx, before, change); err != nil {
 			return nil, err
 		}
-		d, force, err := c.unneeded(ctx, before, change)
-		if d != nil || err != nil {
-			return d, err
+		need, err := c.needs(ctx, before, change)
+		if need.there != nil || err != nil {
+			return need.there, err
 		}
-		after, err := c.client.Update(ctx, before, ecs.Update{TaskDefinition: change.TaskDefinition, DesiredCount: change.DesiredCount, Force: change.Force || force})
+		after, err := c.client.Update(ctx, before, ecs.Update{TaskDefinition: change.TaskDefinition, DesiredCount: change.DesiredCount, Force: change.Force || need.force})
 		if err == nil {
-			return c.started(before, after, change)
+			return c.started(before, after, change, need)
 		}
-		after, again := c.read(ctx)
+		after, again := c.readAfter(ctx, err)
 		switch {
 		case again != nil && ecs.Ambiguous(err):
-			return nil, errors.Join(err, again)
+			return nil, &UnansweredError{err, again}
 		case again != nil:
 			return nil, err
 		case ecs.Ambiguous(err) && after.Primary().ID != before.Primary().ID && after.Primary().TaskDefinition == change.TaskDefinition:
-			return c.started(before, after, change) // ECS carried it out, and its answer got lost
+			return c.started(before, after, change, need) // ECS carried it out, and its answer got lost
 		case !ecs.Ambiguous(err) || try == updateTries:
 			if moved := c.expected(ctx, after, change); moved != nil {
 				return nil, moved // which explains the refusal
@@ -278,6 +277,16 @@ func (c *ecsController) Start(ctx context.Context, change Change) (Deployment, e
 		}
 		before = after
 	}
+}
+
+// readAfter reads the service after a call that failed. Where ECS may have acted on
+// the call, the service is read for as long as it takes.
+func (c *ecsController) readAfter(ctx context.Context, err error) (s ecs.Service, unread error) {
+	if !ecs.Ambiguous(err) {
+		return c.read(ctx)
+	}
+	unread = untilRead(ctx, func() (err error) { s, err = c.read(ctx); return err })
+	return s, unread
 }
 
 // expected refuses to change a service that is not as the change was decided for.
@@ -306,26 +315,31 @@ func inactive(s ecs.Service) error {
 		Text: fmt.Sprintf("service %s in cluster %s is %s; an ACTIVE service was expected", s.Name, s.Cluster, s.Status)}
 }
 
-// unneeded returns the deployment that is there where the service needs no new
-// one, and whether a new one has to be forced, since ECS itself would see no
-// difference after a failure.
-func (c *ecsController) unneeded(ctx context.Context, s ecs.Service, change Change) (d Deployment, force bool, err error) {
+// need is what a service needs for a change.
+type need struct {
+	there Deployment // that is there already, where nothing has to be done; else nil
+	force bool       // a new deployment is to be forced: ECS would see no difference after a failure
+	joins bool       // a deployment of the same revision is in progress, and goes on
+}
+
+// needs finds out what a service needs for a change.
+func (c *ecsController) needs(ctx context.Context, s ecs.Service, change Change) (need, error) {
 	primary := s.Primary()
 	if change.Force || s.TaskDefinition != change.TaskDefinition || primary.TaskDefinition != change.TaskDefinition {
-		return nil, false, nil
+		return need{}, nil
 	}
 	busy, err := c.inFlight(ctx, s)
 	if err != nil {
-		return nil, false, err
+		return need{}, err
 	}
 	scale := change.DesiredCount != nil && *change.DesiredCount != s.Desired
 	switch {
 	case busy != nil && busy.snapshot.Revision == change.TaskDefinition && !busy.snapshot.RollingBack() && !scale:
-		return busy, false, nil
+		return need{there: busy}, nil
 	case primary.RolloutState == "FAILED":
-		return nil, true, nil
+		return need{force: true}, nil
 	case scale, busy != nil:
-		return nil, false, nil
+		return need{joins: busy != nil && busy.snapshot.ID == primary.ID}, nil
 	}
 	there := c.deployment(s, primary.ID, nil)
 	if primary.Running < primary.Desired {
@@ -334,11 +348,11 @@ func (c *ecsController) unneeded(ctx context.Context, s ecs.Service, change Chan
 		there.snapshot.Reached = true
 	}
 	there.snapshot.Previous = s.TaskDefinition
-	return there, false, nil
+	return need{there: there}, nil
 }
 
 // started is the deployment that an UpdateService call began.
-func (c *ecsController) started(before, after ecs.Service, change Change) (Deployment, error) {
+func (c *ecsController) started(before, after ecs.Service, change Change, need need) (Deployment, error) {
 	primary := after.Primary()
 	if primary.ID == "" {
 		return nil, fmt.Errorf("update service %s: ECS accepted the change, but its answer has no PRIMARY deployment", after.Name)
@@ -348,7 +362,7 @@ func (c *ecsController) started(before, after ecs.Service, change Change) (Deplo
 	s := &d.snapshot
 	s.Revision, s.Previous = change.TaskDefinition, before.TaskDefinition
 	s.New = primary.ID != before.Primary().ID
-	s.Scaling = !s.New && before.Primary().RolloutState != "IN_PROGRESS"
+	s.Scaling = !s.New && !need.joins && before.Primary().RolloutState != "IN_PROGRESS"
 	s.Earlier = nil
 	for _, earlier := range before.Deployments {
 		if earlier.ID != primary.ID {

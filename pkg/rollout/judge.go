@@ -106,6 +106,9 @@ func judgeScaling(s Snapshot) Verdict {
 	if other, replaced := s.replacement(); replaced {
 		return superseded(other)
 	}
+	if primary, back := s.returned(); back {
+		return judgeListedRollback(s, primary)
+	}
 	switch {
 	case s.Listed && s.Own.Desired == 0 && s.Service.Desired == 0:
 		return Verdict{Succeeded, Reason{Code: NothingRuns}}

@@ -131,6 +131,18 @@ func (e *MovedError) Error() string {
 	return "service " + e.Service.Name + " was changed by someone else: its deployment is now " + e.Service.Primary().ID
 }
 
+// UnansweredError says that it is not known whether a deployment was started: the
+// answer got lost, and the service could not be read afterwards.
+type UnansweredError struct {
+	Err    error // of the call that was to start it
+	Unread error // why the service could not be read
+}
+
+func (e *UnansweredError) Error() string { return e.Err.Error() + "; then " + e.Unread.Error() }
+
+// Unwrap returns both errors.
+func (e *UnansweredError) Unwrap() []error { return []error{e.Err, e.Unread} }
+
 // ErrEnded is the refusal to stop a deployment that has ended.
 var ErrEnded = errors.New("the deployment has ended")
 
@@ -186,6 +198,7 @@ const (
 	HookWaits         Code = "hookWaits"
 	ReadyWaits        Code = "readyWaits" // CodeDeploy waits to be told to shift the traffic
 	NotInTime         Code = "notInTime"
+	Unread            Code = "unread"         // AWS could not be asked at the end of the time limit
 	TrafficShifted    Code = "trafficShifted" // success for who waits for the traffic
 	StageReached      Code = "stageReached"
 	WaitsOn           Code = "waitsOn"      // only a configured wait is left, which is longer than the time limit
@@ -194,6 +207,7 @@ const (
 	WrongDigest       Code = "wrongDigest"
 	CompletedAnyway   Code = "completedAnyway" // before it could be stopped
 	NotStarted        Code = "notStarted"      // ECS refused to start it
+	StartUnknown      Code = "startUnknown"    // neither the answer to its start nor the service could be read
 )
 
 // Reason says why a deployment ended as it did, as data. Only the members that

@@ -88,6 +88,9 @@ func (w *watcher) Watch(ctx context.Context, limits Limits) iter.Seq[Event] {
 			if left <= 0 {
 				counts := w.view().Counts()
 				w.verdict = Verdict{TimedOut, Reason{Code: NotInTime, After: limits.Timeout, Running: counts.Running, Desired: counts.Desired}}
+				if err != nil { // what was seen before says nothing of the end
+					w.verdict.Reason = Reason{Code: Unread, After: limits.Timeout, Detail: err.Error()}
+				}
 				return
 			}
 			interval = pause(interval, len(events) > 0, err != nil)
@@ -128,6 +131,22 @@ func pause(last time.Duration, moved, failed bool) time.Duration {
 func aligned(begin time.Time, pause time.Duration) time.Duration {
 	since := time.Since(begin)
 	return (since + pause + quickPoll/2).Truncate(quickPoll) - since
+}
+
+// untilRead repeats a reading without which nothing can be said, until it succeeds or
+// waiting would not help.
+func untilRead(ctx context.Context, read func() error) error {
+	for {
+		err := read()
+		if err == nil || lasting(err) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(calmPoll):
+		}
+	}
 }
 
 // lasting reports whether waiting does not cure an error: access that is denied, a

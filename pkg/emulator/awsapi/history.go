@@ -39,7 +39,8 @@ type DeploymentRecord struct {
 	SupersededBy     string // id of the deployment that took its place
 	RolledBackTo     string // id of the deployment that was revived in its place
 	Created, Ended   time.Time
-	Status, Reason   string // as ECS or CodeDeploy would say it with no delay
+	Turned           time.Time // when its rollback began; zero with CodeDeploy, whose rollbacks are deployments
+	Status, Reason   string    // as ECS or CodeDeploy would say it with no delay
 }
 
 // Final says whether nothing more becomes of the deployment.

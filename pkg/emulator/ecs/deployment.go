@@ -66,7 +66,8 @@ type release struct {
 	target                     *revision
 	configuration              awsapi.Object
 	rollback                   awsapi.Object
-	breaker                    string // its status
+	turned                     time.Time // when the rollback began
+	breaker                    string    // its status
 	failures                   int
 	alarms                     string   // status of their monitoring
 	triggered                  []string // names of alarms that went off
@@ -515,7 +516,7 @@ func (e *ECS) Records() []awsapi.DeploymentRecord {
 		d := awsapi.DeploymentRecord{
 			Cluster: r.service.Cluster.Name, Service: r.service.Name, ID: "ecs-svc/" + r.target.id, ARN: r.arn, TaskDefinition: r.target.Definition.ARN,
 			Digests: maps.Clone(r.target.Digests), Caller: r.caller, StoppedBy: r.stoppedBy, SupersededBy: r.supersededBy,
-			Created: r.created, Ended: r.finished, Status: r.status, Reason: r.reason,
+			Created: r.created, Turned: r.turned, Ended: r.finished, Status: r.status, Reason: r.reason,
 		}
 		if arn := r.rollback.Str("serviceRevisionArn"); arn != "" {
 			d.RolledBackTo = "ecs-svc/" + awsapi.NameOf(arn)

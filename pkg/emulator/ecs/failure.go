@@ -61,7 +61,7 @@ func (e *ECS) failDeployment(s *Service, d *Deployment, now time.Time, why cause
 		return
 	}
 	reason := "Service deployment rolled back because " + why.because
-	r.status, r.reason = "ROLLBACK_IN_PROGRESS", reason
+	r.status, r.reason, r.turned = "ROLLBACK_IN_PROGRESS", reason, now
 	r.rollback = awsapi.Object{"reason": reason, "startedAt": awsapi.Epoch(now), "serviceRevisionArn": target.arn}
 	id := "ecs-svc/" + target.id
 	e.event(s, now, "rolling back to deployment "+id+".")
