@@ -4,7 +4,7 @@ package main
 
 import (
 	"ecsdeploy/pkg/deploy"
-	"ecsdeploy/pkg/image"
+	"ecsdeploy/pkg/image/compress"
 	"ecsdeploy/pkg/input"
 	"ecsdeploy/pkg/rollout"
 	"ecsdeploy/pkg/session"
@@ -53,7 +53,7 @@ func request(config input.Config) deploy.Request {
 		Repository:       in.Repository,
 		Tags:             in.Tags,
 		CreateRepository: in.CreateRepository,
-		Compression:      image.Compression(in.Compression),
+		Compression:      compress.Compression(in.Compression),
 		Referrers:        in.Referrers,
 		Images:           map[string]string{},
 		TaskDefinition:   string(in.TaskDefinition),

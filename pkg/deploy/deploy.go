@@ -21,7 +21,8 @@ import (
 	"ecsdeploy/pkg/diagnosis"
 	"ecsdeploy/pkg/ecr"
 	"ecsdeploy/pkg/ecs"
-	"ecsdeploy/pkg/image"
+	"ecsdeploy/pkg/image/compress"
+	"ecsdeploy/pkg/image/source"
 	"ecsdeploy/pkg/rollout"
 	"ecsdeploy/pkg/taskdef"
 )
@@ -36,8 +37,8 @@ type Request struct {
 	Repository       string
 	Tags             []string // the first is the one that is rolled out
 	CreateRepository bool
-	Compression      image.Compression // of layers that are not compressed yet
-	Referrers        bool              // push what refers to the image as well
+	Compression      compress.Compression // of layers that are not compressed yet
+	Referrers        bool                 // push what refers to the image as well
 
 	Services       []Service
 	Containers     []string          // that get the image; empty leaves the choice to the task definition
@@ -116,7 +117,7 @@ type Deployer struct {
 	Rollouts Rollouts
 	Tasks    Tasks
 	Registry Registry
-	Images   image.Options // how source images are found
+	Images   source.Options // how source images are found
 	View     View
 
 	Variables taskdef.Lookup // of the pipeline, for the files of task definitions; may be nil

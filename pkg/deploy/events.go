@@ -8,6 +8,7 @@ import (
 	"ecsdeploy/pkg/diagnosis"
 	"ecsdeploy/pkg/ecs"
 	"ecsdeploy/pkg/image"
+	"ecsdeploy/pkg/image/push"
 	"ecsdeploy/pkg/rollout"
 )
 
@@ -86,7 +87,7 @@ type (
 	PushProgress struct{ Now image.Progress }
 	// Pushed is the end of a push.
 	Pushed struct {
-		Result image.Result
+		Result push.Result
 		Tags   []string
 	}
 	// Moved says that someone else has moved the service since the plan was made.
