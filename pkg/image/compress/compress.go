@@ -6,6 +6,7 @@ package compress
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"hash/crc32"
@@ -37,7 +38,7 @@ const (
 // codec makes a compressed layer of a raw one: a head, what each block is
 // compressed to by itself, and a tail. The last block may be empty.
 type codec struct {
-	MediaType types.MediaType // empty for gzip: the manifest's decides about it
+	mediaType types.MediaType // empty for gzip: the manifest's decides about it
 	block     int             // bytes of the raw layer
 	head      []byte
 	encoder   func() (encoder, error)
@@ -48,7 +49,7 @@ type codec struct {
 // after the other, of whatever layers.
 type encoder func(dst, block []byte, last bool) ([]byte, error)
 
-func (c Compression) Codec() (codec, error) {
+func (c Compression) codec() (codec, error) {
 	switch c {
 	case Gzip, "":
 		return gzipCodec(gzipLevel, gzipBlock), nil
@@ -112,7 +113,7 @@ func gzipCodec(level, block int) codec {
 // whoever pulls a layer compares two digests of it.
 func zstdCodec(level zstd.EncoderLevel, block int) codec {
 	return codec{
-		MediaType: types.OCILayerZStd,
+		mediaType: types.OCILayerZStd,
 		block:     block,
 		encoder: func() (encoder, error) {
 			// The window stands before the level, which would else cut a frame into
@@ -139,23 +140,33 @@ const (
 // one connection, at a rate of its own, so that the largest one decides when a
 // push ends, and should never wait for a smaller one.
 type Compressor struct {
-	Codec   codec
+	codec   codec
 	workers int
 	coders  free[coder]
 	blocks  free[block]
-	Leads   free[bytes.Buffer]
-	Lead    int64 // bytes of a layer that are waited for before its upload starts
+	leads   free[bytes.Buffer]
+	lead    int64 // bytes of a layer that are waited for before its upload starts
 
 	mu      sync.Mutex
 	busy    int
 	waiting []*turn
 }
 
-func New(to codec) *Compressor {
-	return Workers(min(runtime.GOMAXPROCS(0), maxWorkers), to)
+// New returns a compressor to that format. The upload of a layer starts when lead bytes
+// of it are compressed; 0 is LeadSize.
+func New(to Compression, lead int64) (*Compressor, error) {
+	with, err := to.codec()
+	if err != nil {
+		return nil, err
+	}
+	c := newCompressor(with)
+	c.lead = cmp.Or(lead, LeadSize)
+	return c, nil
 }
 
-func Workers(n int, to codec) *Compressor { return &Compressor{Codec: to, workers: n, Lead: LeadSize} }
+func newCompressor(to codec) *Compressor { return workers(min(runtime.GOMAXPROCS(0), maxWorkers), to) }
+
+func workers(n int, to codec) *Compressor { return &Compressor{codec: to, workers: n, lead: LeadSize} }
 
 // turn is a block's place in the queue for a worker.
 type turn struct {
@@ -243,7 +254,7 @@ func (f *free[T]) get() *T {
 	return x
 }
 
-func (f *free[T]) Put(x *T) {
+func (f *free[T]) put(x *T) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.list = append(f.list, x)
@@ -258,7 +269,7 @@ func (c *Compressor) Compress(raw io.Reader, size int64, diffID v1.Hash, count f
 		compressor: c,
 		queue:      make(chan *block, min(c.workers, maxQueue)),
 		stop:       make(chan struct{}),
-		rest:       c.Codec.head,
+		rest:       c.codec.head,
 	}
 	z.feeding.Go(func() {
 		defer close(z.queue)
@@ -310,7 +321,7 @@ func (z *compressedReader) feed(raw io.Reader, left int64, diffID v1.Hash, count
 				z.feedErr = image.FinalError{Err: &image.DigestError{Want: diffID, Got: got}}
 				return
 			}
-			z.tail = z.compressor.Codec.tail(crc, total)
+			z.tail = z.compressor.codec.tail(crc, total)
 		}
 		last := b.last // b is a worker's from here on
 		if !z.compressor.acquire(left, z.stop) {
@@ -335,24 +346,33 @@ func (c *Compressor) empty() *block {
 	if b == nil {
 		b = &block{bytes: c.buffer()}
 	}
-	b.bytes, b.done = b.bytes[:c.Codec.block], make(chan struct{})
+	b.bytes, b.done = b.bytes[:c.codec.block], make(chan struct{})
 	return b
 }
 
 // buffer is for a block, raw or compressed; what cannot be compressed grows a
 // little.
-func (c *Compressor) buffer() []byte { return make([]byte, 0, c.Codec.block+c.Codec.block>>10) }
+func (c *Compressor) buffer() []byte { return make([]byte, 0, c.codec.block+c.codec.block>>10) }
 
-// Beginning returns an empty buffer for the beginning of a compressed layer. It
-// need not grow.
-func (c *Compressor) Beginning() *bytes.Buffer {
-	b := c.Leads.get()
-	if b == nil {
-		b = bytes.NewBuffer(make([]byte, 0, c.Lead+bytes.MinRead))
+// MediaType is that of the layers it makes; empty for gzip, where the manifest's
+// decides about it.
+func (c *Compressor) MediaType() types.MediaType { return c.codec.mediaType }
+
+// Begin reads the beginning of a layer that Compress gives, and says whether that is
+// all of it. The buffer goes back to Release.
+func (c *Compressor) Begin(z io.Reader) (lead *bytes.Buffer, whole bool, err error) {
+	if lead = c.leads.get(); lead == nil {
+		lead = bytes.NewBuffer(make([]byte, 0, c.lead+bytes.MinRead)) // it need not grow
 	}
-	b.Reset()
-	return b
+	lead.Reset()
+	if _, err = io.CopyN(lead, z, c.lead); err == io.EOF {
+		return lead, true, nil
+	}
+	return lead, false, err
 }
+
+// Release takes back what Begin returned.
+func (c *Compressor) Release(lead *bytes.Buffer) { c.leads.put(lead) }
 
 // work compresses one block. The buffer that was raw is the worker's next one.
 func (c *Compressor) work(b *block) {
@@ -366,7 +386,7 @@ func (c *Compressor) encode(b *block) (err error) {
 	w := c.coders.get()
 	if w == nil {
 		w = &coder{spare: c.buffer()}
-		if w.encode, err = c.Codec.encoder(); err != nil {
+		if w.encode, err = c.codec.encoder(); err != nil {
 			return err
 		}
 	}
@@ -375,7 +395,7 @@ func (c *Compressor) encode(b *block) (err error) {
 		return err
 	}
 	w.spare = raw
-	c.coders.Put(w)
+	c.coders.put(w)
 	return nil
 }
 
@@ -396,7 +416,7 @@ func (z *compressedReader) next() {
 	if b := z.current; b != nil {
 		z.current = nil
 		last := b.last
-		z.compressor.blocks.Put(b)
+		z.compressor.blocks.put(b)
 		if last {
 			z.rest, z.err = z.tail, io.EOF
 			return

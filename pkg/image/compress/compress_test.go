@@ -59,7 +59,7 @@ func unzstd(t testing.TB, b []byte) []byte {
 
 func codecOf(t testing.TB, c Compression) codec {
 	t.Helper()
-	to, err := c.Codec()
+	to, err := c.codec()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +82,7 @@ func TestCompressRoundTrip(t *testing.T) {
 		to := codecOf(t, c.name)
 		for _, size := range []int{0, 1, 32 << 10, to.block - 1, to.block, to.block + 1, 5*to.block + 7} {
 			raw := imagetest.RawLayer(t, byte(size), size)[:size]
-			if got := c.decode(t, compress(t, New(to), raw)); !bytes.Equal(got, raw) {
+			if got := c.decode(t, compress(t, newCompressor(to), raw)); !bytes.Equal(got, raw) {
 				t.Errorf("%s: %d bytes came back as %d", c.name, size, len(got))
 			}
 		}
@@ -90,7 +90,7 @@ func TestCompressRoundTrip(t *testing.T) {
 }
 
 func TestUnknownCompression(t *testing.T) {
-	if _, err := Compression("brotli").Codec(); err == nil || !strings.Contains(err.Error(), `"brotli" is neither gzip nor zstd`) {
+	if _, err := Compression("brotli").codec(); err == nil || !strings.Contains(err.Error(), `"brotli" is neither gzip nor zstd`) {
 		t.Errorf("%v", err)
 	}
 }
@@ -102,11 +102,11 @@ func TestCompressIsDeterministic(t *testing.T) {
 	raw := imagetest.RawLayer(t, 1, 1<<20+7)
 	for _, c := range compressions {
 		to := codecOf(t, c.name)
-		want := image.DigestOf(compress(t, Workers(1, to), raw))
+		want := image.DigestOf(compress(t, workers(1, to), raw))
 		if want.String() != c.golden {
 			t.Errorf("%s: layers compress to other bytes than those of earlier versions: %s, want %s", c.name, want, c.golden)
 		}
-		busy := Workers(7, to)
+		busy := workers(7, to)
 		var wg sync.WaitGroup
 		for i := range 2 {
 			wg.Go(func() {
@@ -183,7 +183,7 @@ func FuzzCompress(f *testing.F) {
 		for _, block := range blocks {
 			to := codecOf(f, c.name)
 			to.block = block
-			all[c.name] = append(all[c.name], pair{Workers(1, to), Workers(3, to)})
+			all[c.name] = append(all[c.name], pair{workers(1, to), workers(3, to)})
 		}
 	}
 	f.Fuzz(func(t *testing.T, raw []byte, block uint8) {
@@ -209,12 +209,12 @@ func TestCompressErrors(t *testing.T) {
 	broken := errors.New("broken disk")
 	for _, c := range compressions {
 		to := codecOf(t, c.name)
-		z := New(to).Compress(io.MultiReader(bytes.NewReader(raw), iotest.ErrReader(broken)), int64(len(raw)), image.DigestOf(raw), func(int) {})
+		z := newCompressor(to).Compress(io.MultiReader(bytes.NewReader(raw), iotest.ErrReader(broken)), int64(len(raw)), image.DigestOf(raw), func(int) {})
 		if _, err := io.Copy(io.Discard, z); !errors.Is(err, broken) {
 			t.Errorf("%s: %v", c.name, err)
 		}
 		z.Close()
-		z = New(to).Compress(bytes.NewReader(raw[1:]), int64(len(raw)), image.DigestOf(raw), func(int) {})
+		z = newCompressor(to).Compress(bytes.NewReader(raw[1:]), int64(len(raw)), image.DigestOf(raw), func(int) {})
 		if _, err := io.Copy(io.Discard, z); err == nil || !strings.Contains(err.Error(), "digest mismatch") {
 			t.Errorf("%s: %v", c.name, err)
 		}
@@ -243,7 +243,7 @@ func TestCompressClosedEarly(t *testing.T) {
 	for _, c := range compressions {
 		for _, read := range []int64{0, 1, 100_000} {
 			w := &watched{Reader: rand.NewChaCha8([32]byte{}), t: t}
-			z := New(codecOf(t, c.name)).Compress(w, 0, v1.Hash{}, func(int) {})
+			z := newCompressor(codecOf(t, c.name)).Compress(w, 0, v1.Hash{}, func(int) {})
 			if _, err := io.CopyN(io.Discard, z, read); err != nil {
 				t.Fatal(err)
 			}
@@ -302,7 +302,7 @@ func BenchmarkCompress(b *testing.B) {
 	}
 	for _, w := range ways {
 		b.Run(w.name, func(b *testing.B) {
-			c := New(w.to)
+			c := newCompressor(w.to)
 			b.SetBytes(int64(len(raw)))
 			var left int64
 			for b.Loop() {

@@ -100,24 +100,24 @@ func (b *bounded) Write(p []byte) (int, error) {
 	return b.sum.Write(p)
 }
 
-// gunzipper reads the members of a gzip file one after the other. NUL bytes behind
+// Gunzip reads the members of a gzip file one after the other. NUL bytes behind
 // the last one are padding, as tapes and some tools leave it (gzip(1) ignores
 // them, too).
-type gunzipper struct {
+type Gunzip struct {
 	from *bufio.Reader
 	z    *gzip.Reader
 }
 
-func NewGunzip(from *bufio.Reader) (*gunzipper, error) {
+func NewGunzip(from *bufio.Reader) (*Gunzip, error) {
 	z, err := gzip.NewReader(from)
 	if err != nil {
 		return nil, err
 	}
 	z.Multistream(false)
-	return &gunzipper{from, z}, nil
+	return &Gunzip{from, z}, nil
 }
 
-func (g *gunzipper) Read(p []byte) (int, error) {
+func (g *Gunzip) Read(p []byte) (int, error) {
 	n, err := g.z.Read(p)
 	if err == io.EOF {
 		err = g.next()
@@ -126,7 +126,7 @@ func (g *gunzipper) Read(p []byte) (int, error) {
 }
 
 // WriteTo saves a copy of all bytes, which is a tenth of the time.
-func (g *gunzipper) WriteTo(w io.Writer) (n int64, err error) {
+func (g *Gunzip) WriteTo(w io.Writer) (n int64, err error) {
 	for {
 		more, err := g.z.WriteTo(w)
 		n += more
@@ -143,7 +143,7 @@ func (g *gunzipper) WriteTo(w io.Writer) (n int64, err error) {
 }
 
 // next goes to the next member; io.EOF where there is none.
-func (g *gunzipper) next() error {
+func (g *Gunzip) next() error {
 	for {
 		b, err := g.from.ReadByte()
 		if err != nil {

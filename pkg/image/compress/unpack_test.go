@@ -17,7 +17,7 @@ import (
 func TestUnpack(t *testing.T) {
 	raw := imagetest.RawLayer(t, 1, 200_000)
 	packed := imagetest.Gzipped(t, raw)
-	frames := compress(t, New(codecOf(t, Zstd)), raw)
+	frames := compress(t, newCompressor(codecOf(t, Zstd)), raw)
 	for _, c := range []struct {
 		name string
 		data []byte
@@ -101,7 +101,7 @@ func FuzzUnpack(f *testing.F) {
 	f.Add(raw)
 	f.Add(imagetest.Gzipped(f, raw))
 	f.Add(append(imagetest.Gzipped(f, raw), 0, 0, 0))
-	f.Add(compress(f, New(codecOf(f, Zstd)), raw))
+	f.Add(compress(f, newCompressor(codecOf(f, Zstd)), raw))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		got, err := unpack(t.Context(), bytes.NewReader(data), int64(len(data)))
 		k := image.LayerCheck{Desc: v1.Descriptor{Digest: image.DigestOf(data), Size: int64(len(data))}, DiffID: got, Number: 1, Count: 1}

@@ -89,9 +89,10 @@ func (o *Outbox) Push(ctx context.Context, c *registry.Client, tag string, p *im
 	if err != nil {
 		return err
 	}
+	one := attempt{o, c, tag, auth, p}
 	tries := 0
 	return registry.Persist(ctx, c.Log, "push by the engine", nil, func(ctx context.Context) error {
-		err := o.once(ctx, c, name, tag, auth, p)
+		err := one.make(ctx)
 		if tries++; err != nil && tries == registry.FewTries {
 			return image.FinalError{Err: err}
 		}
@@ -118,18 +119,27 @@ func (o *Outbox) do(ctx context.Context, method, path string) error {
 	return nil
 }
 
-// once pushes one time. The status is 200 whatever comes of it: an error is a
-// line of the answer, and the digest, in the end, part of another.
-func (o *Outbox) once(ctx context.Context, c *registry.Client, name, tag, auth string, p *image.Meter) error {
+// attempt is one try of the engine to push.
+type attempt struct {
+	*Outbox
+	client    *registry.Client
+	tag, auth string
+	progress  *image.Meter
+}
+
+// make has the engine push one time. The status is 200 whatever comes of it: an error
+// is a line of the answer, and the digest, in the end, part of another.
+func (o attempt) make(ctx context.Context) error {
+	c, tag := o.client, o.tag
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	timer := time.AfterFunc(c.Stall, func() { cancel(registry.ErrStalled) })
 	defer timer.Stop()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, o.engine.Base+imagePath(name, "push")+"?"+url.Values{"tag": {tag}}.Encode(), nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, o.engine.Base+imagePath(c.Repository(), "push")+"?"+url.Values{"tag": {tag}}.Encode(), nil)
 	if err != nil {
 		return err
 	}
-	req.Header.Set("X-Registry-Auth", auth)
+	req.Header.Set("X-Registry-Auth", o.auth)
 	resp, err := o.engine.Http.Do(req)
 	if err == nil && resp.StatusCode != http.StatusOK {
 		err = engineMessage(resp)
@@ -139,7 +149,7 @@ func (o *Outbox) once(ctx context.Context, c *registry.Client, name, tag, auth s
 		return registry.StalledOr(ctx, registry.Redact(err))
 	}
 	defer resp.Body.Close()
-	layers := newProgress(p)
+	layers := newProgress(o.progress)
 	done := false
 	d := json.NewDecoder(resp.Body)
 	for {

@@ -16,7 +16,7 @@ import (
 )
 
 // accompany pushes what refers to the image, and returns how much it was.
-func (p *push) accompany(ctx context.Context) (int, error) {
+func accompany(ctx context.Context, p *push) (int, error) {
 	if !p.options.Referrers {
 		return 0, nil
 	}
@@ -35,7 +35,7 @@ func (p *push) accompany(ctx context.Context) (int, error) {
 	listed := map[v1.Hash][]v1.Descriptor{} // what the registry does not list by itself
 	var subjects []v1.Hash
 	for _, m := range all {
-		if err := p.bring(ctx, m, func(d v1.Descriptor) {
+		if err := bring(ctx, p, m, func(d v1.Descriptor) {
 			if listed[m.Subject] == nil {
 				subjects = append(subjects, m.Subject)
 			}
@@ -53,9 +53,9 @@ func (p *push) accompany(ctx context.Context) (int, error) {
 }
 
 // bring pushes one companion. unlisted is told if the registry does not list it.
-func (p *push) bring(ctx context.Context, m image.Companion, unlisted func(v1.Descriptor)) error {
-	there := newInventory()
-	if _, err := p.transfer(ctx, m.Content, there, nil, true, func(context.Context) map[v1.Hash]v1.Descriptor { return nil }); err != nil {
+func bring(ctx context.Context, p *push, m image.Companion, unlisted func(v1.Descriptor)) error {
+	nothing := func(context.Context) map[v1.Hash]v1.Descriptor { return nil }
+	if _, err := p.transfer(ctx, delivery{content: m.Content, there: newInventory(), proven: nothing}); err != nil {
 		return err
 	}
 	for i, d := range m.Content.Documents {

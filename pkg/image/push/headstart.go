@@ -33,7 +33,8 @@ type headStart struct {
 	taken  atomic.Bool
 }
 
-func (p *push) startEarly(ctx context.Context) *headStart {
+// startEarly starts it.
+func startEarly(ctx context.Context, p *push) *headStart {
 	ctx, cancel := context.WithCancel(ctx)
 	h := &headStart{cancel: cancel, listed: make(chan struct{}), done: make(chan struct{}), content: p.image.Content(), asked: p.options.Available == nil}
 	go func() {
@@ -50,7 +51,7 @@ func (p *push) startEarly(ctx context.Context) *headStart {
 		if !ok {
 			return
 		}
-		if o, err := guard.Value(func() (registry.Opening, error) { return p.client.Begin(ctx, first.Desc, "", h.asked) }); err == nil {
+		if o, err := guard.Value(func() (registry.Opening, error) { return p.client.Uploads().Begin(ctx, first.Desc, "", h.asked) }); err == nil {
 			h.opened = &o
 		}
 	}()

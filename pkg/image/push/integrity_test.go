@@ -38,7 +38,7 @@ func putStored(t *testing.T, g *imagetest.Registry, repository string, s imagete
 			continue
 		}
 		c := registry.NewReader(repo, registry.Access{})
-		if _, err := c.UploadBlob(t.Context(), image.Blob{Desc: v1.Descriptor{Digest: image.DigestOf(b), Size: int64(len(b))}, Open: image.BytesOpener(b)}, false, nil, func() {}, func(int) {}); err != nil {
+		if _, err := c.Uploads().Blob(t.Context(), registry.Upload{Blob: image.Blob{Desc: v1.Descriptor{Digest: image.DigestOf(b), Size: int64(len(b))}, Open: image.BytesOpener(b)}}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -259,7 +259,7 @@ func TestWrongLayerIsNotStored(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, l := range [][]byte{a, b} {
-		if there, err := registry.NewReader(repo, registry.Access{}).Exists(t.Context(), image.DigestOf(l)); there || err != nil {
+		if there, err := registry.NewReader(repo, registry.Access{}).Uploads().Exists(t.Context(), image.DigestOf(l)); there || err != nil {
 			t.Errorf("blob %s is there: %v %v", image.DigestOf(l), there, err)
 		}
 	}

@@ -118,11 +118,11 @@ func (i *inventory) lost(err error) bool {
 // that is none.
 const lookLimit = 20 * time.Second
 
-// known returns how the layers of the push's base are stored in the repository,
+// knownLayers returns how the layers of the push's base are stored in the repository,
 // by diffID, as far as that is proven; without a base, those of another image under
 // one of the tags. d is what is known of the image to be pushed.
 // Nothing that goes wrong here is an error: the layers are sent then.
-func (p *push) known(ctx context.Context, s State, d image.Description) map[v1.Hash]v1.Descriptor {
+func knownLayers(ctx context.Context, p *push, s State, d image.Description) map[v1.Hash]v1.Descriptor {
 	ctx, cancel := context.WithTimeoutCause(ctx, lookLimit, registry.ErrStalled)
 	defer cancel()
 	var base Base
@@ -204,9 +204,9 @@ func storedLayers(ctx context.Context, c *registry.Client, base Base, platform i
 	return layers, nil
 }
 
-// take adds to the inventory what the repository has of the content: of its
+// takeStock adds to the inventory what the repository has of the content: of its
 // blobs, and of its layers where known says how they would be stored.
-func (p *push) take(ctx context.Context, i *inventory, c *image.Content, known map[v1.Hash]v1.Descriptor) {
+func takeStock(ctx context.Context, p *push, i *inventory, c *image.Content, known map[v1.Hash]v1.Descriptor) {
 	var mapped, all []v1.Hash
 	if c.Unbuilt != nil {
 		for _, l := range c.Unbuilt.Layers {
@@ -245,7 +245,7 @@ func (p *push) take(ctx context.Context, i *inventory, c *image.Content, known m
 	g.SetLimit(8)
 	for _, h := range mapped {
 		g.Go(func() error {
-			if has, err := p.client.Exists(gctx, h); err == nil && has {
+			if has, err := p.client.Uploads().Exists(gctx, h); err == nil && has {
 				i.arrived(v1.Descriptor{Digest: h}, v1.Hash{}, true)
 			}
 			return nil // it is sent then

@@ -7,7 +7,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"io"
-	"net/http"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
@@ -17,19 +16,27 @@ import (
 	"ecsdeploy/pkg/image/registry"
 )
 
-// layer makes sure that the repository has a layer of an unbuilt image.
-func (p *push) layer(ctx context.Context, there *inventory, d *compress.Compressor, u *image.Unbuilt, l image.Layer, q *image.Part) (v1.Descriptor, bool, error) {
+// layers sends the layers of an image that came without a manifest.
+type layers struct {
+	push       *push
+	there      *inventory
+	compressor *compress.Compressor
+	unbuilt    *image.Unbuilt
+}
+
+// send makes sure that the repository has a layer.
+func (s layers) send(ctx context.Context, l image.Layer, q *image.Part) (v1.Descriptor, bool, error) {
 	if l.Known != nil {
-		return p.blob(ctx, there, image.Blob{Desc: *l.Known, Open: l.Open}, nil, q)
+		return s.push.blob(ctx, s.there, image.Blob{Desc: *l.Known, Open: l.Open}, nil, q)
 	}
-	if stored, ok := there.layer(l.DiffID); ok {
-		_, sent := there.blob(stored.Digest)
+	if stored, ok := s.there.layer(l.DiffID); ok {
+		_, sent := s.there.blob(stored.Digest)
 		return stored, !sent, nil
 	}
 	if l.Format == image.FormatTar {
-		desc, reused, err := p.uploadRaw(ctx, d, l, q)
+		desc, reused, err := s.raw(ctx, l, q)
 		if wrong, ok := errors.AsType[*image.DigestError](err); ok && wrong.Want == l.DiffID {
-			err = u.Check(l).Differs(wrong.Got)
+			err = s.unbuilt.Check(l).Differs(wrong.Got)
 		}
 		return desc, reused, err
 	}
@@ -49,12 +56,12 @@ func (p *push) layer(ctx context.Context, there *inventory, d *compress.Compress
 	if l.Format == image.FormatZstd {
 		desc.MediaType = types.OCILayerZStd
 	}
-	return p.blob(ctx, there, image.Blob{Desc: desc, Open: l.Open}, nil, q)
+	return s.push.blob(ctx, s.there, image.Blob{Desc: desc, Open: l.Open}, nil, q)
 }
 
-// uploadRaw compresses a layer into the registry and returns what it has become.
-func (p *push) uploadRaw(ctx context.Context, d *compress.Compressor, l image.Layer, q *image.Part) (desc v1.Descriptor, reused bool, err error) {
-	c := p.client
+// raw compresses a layer into the registry and returns what it has become.
+func (s layers) raw(ctx context.Context, l image.Layer, q *image.Part) (desc v1.Descriptor, reused bool, err error) {
+	c, d := s.push.client, s.compressor
 	var known *v1.Descriptor // once the layer was compressed to its end
 	err = c.Persist(ctx, "layer "+l.DiffID.String(), func(ctx context.Context) error {
 		q.Restart()
@@ -66,48 +73,28 @@ func (p *push) uploadRaw(ctx context.Context, d *compress.Compressor, l image.La
 		z := d.Compress(raw, l.Size, l.DiffID, q.Read)
 		defer z.Close()
 
-		lead := d.Beginning()
-		defer d.Leads.Put(lead)
-		if _, err := io.CopyN(lead, z, d.Lead); err == io.EOF {
-			b := image.Blob{Desc: v1.Descriptor{MediaType: d.Codec.MediaType, Digest: image.DigestOf(lead.Bytes()), Size: int64(lead.Len())}, Open: image.BytesOpener(lead.Bytes())}
-			desc = b.Desc
-			reused, err = c.UploadBlob(ctx, b, false, nil, func() {}, q.Sent)
-			if err != nil {
+		lead, whole, err := d.Begin(z)
+		defer d.Release(lead)
+		switch {
+		case err != nil:
+			return err
+		case whole:
+			desc = v1.Descriptor{MediaType: d.MediaType(), Digest: image.DigestOf(lead.Bytes()), Size: int64(lead.Len())}
+			b := image.Blob{Desc: desc, Open: image.BytesOpener(lead.Bytes())}
+			if reused, err = c.Uploads().Blob(ctx, registry.Upload{Blob: b, Count: q.Sent}); err != nil {
 				return image.FinalError{Err: err} // it has had its tries
 			}
 			return nil
-		} else if err != nil {
-			return err
 		}
-
-		if known != nil {
-			if there, err := c.Exists(ctx, known.Digest); err != nil || there {
-				return err
-			}
-		}
-		session, _, err := c.Start(ctx, v1.Hash{}, "")
-		if err != nil {
-			return err
-		}
-		sum := sha256.New()
-		compressed := registry.NewBody(struct {
+		all := struct {
 			io.Reader
 			io.Closer
-		}{io.MultiReader(lead, z), z}, sum, q.Sent)
-		open := func(context.Context) (*registry.Body, error) { return compressed, nil }
-		if known != nil {
-			return c.Put(ctx, session, *known, open)
-		}
-		resp, err := c.Transfer(ctx, http.MethodPatch, session, open, -1)
-		if err != nil {
+		}{io.MultiReader(lead, z), z}
+		if known, err = c.Uploads().Stream(ctx, all, known, q.Sent); err != nil {
 			return err
 		}
-		desc = v1.Descriptor{MediaType: d.Codec.MediaType, Digest: image.HashOf(sum), Size: compressed.Size()}
-		known = &desc
-		if session, err = c.Location(resp); err != nil {
-			return err
-		}
-		return c.Finish(ctx, session, desc)
+		desc = v1.Descriptor{MediaType: d.MediaType(), Digest: known.Digest, Size: known.Size}
+		return nil
 	})
 	return desc, reused, err
 }

@@ -141,7 +141,7 @@ func Push(ctx context.Context, m *source.Image, t Target, o Options) (Result, er
 	if err != nil {
 		return Result{}, err
 	}
-	if r.Referrers, err = one.accompany(ctx); err != nil {
+	if r.Referrers, err = accompany(ctx, one); err != nil {
 		return Result{}, err
 	}
 	r.Duration = time.Since(start)
@@ -177,7 +177,7 @@ func (p *push) run(ctx context.Context) (Result, error) {
 			return r, err
 		}
 	}
-	early := p.startEarly(ctx)
+	early := startEarly(ctx, p)
 	defer early.stop()
 	if !checked {
 		var err error
@@ -191,17 +191,8 @@ func (p *push) run(ctx context.Context) (Result, error) {
 	if r, ok, err := p.byEngine(ctx, s); ok || err != nil {
 		return r, err
 	}
-	// What can be reused is found out while an engine hands the image out.
-	var stored map[v1.Hash]v1.Descriptor
-	var c *image.Content
-	g, gctx := image.NewGroup(ctx)
-	d := p.image.Describe() // changes when it is loaded
-	ahead := d.Kind != image.KindRegistry && (p.image.Content() == nil || p.image.Content().Compresses())
-	if ahead {
-		g.Go(func() error { stored = p.known(gctx, s, d); return nil })
-	}
-	g.Go(func() (err error) { c, err = early.loaded(gctx, p); return err })
-	if err := g.Wait(); err != nil {
+	d, err := p.prepare(ctx, s, early)
+	if err != nil {
 		return Result{}, err
 	}
 	if r, ok, err := p.settled(ctx, &s); ok { // an engine's image is known for sure now
@@ -212,37 +203,69 @@ func (p *push) run(ctx context.Context) (Result, error) {
 		have := s.Tags[i].have
 		return p.publish(ctx, s, []image.Document{{Desc: have.Desc, Raw: have.Raw}})
 	}
-	p.idle(ctx, c)
-	p.foresee(ctx, c)
-	there := newInventory()
-	p.take(ctx, there, c, stored)
-	proven := func(ctx context.Context) map[v1.Hash]v1.Descriptor {
-		if ahead || p.client.Unknown.Load() {
-			return stored
-		}
-		return p.known(ctx, s, d)
+	return p.deliver(ctx, s, d)
+}
+
+// delivery is what a push brings, and what is known of the repository.
+type delivery struct {
+	content *image.Content
+	there   *inventory
+	early   *headStart
+	stored  map[v1.Hash]v1.Descriptor // how layers are stored, as far as that is known
+	// proven says how layers are stored of which it is proven what they unpack to; nil
+	// where nothing is left to be proven.
+	proven func(context.Context) map[v1.Hash]v1.Descriptor
+}
+
+// prepare loads the image. What can be reused is found out while an engine hands it
+// out.
+func (p *push) prepare(ctx context.Context, s State, early *headStart) (delivery, error) {
+	r := delivery{there: newInventory(), early: early}
+	g, gctx := image.NewGroup(ctx)
+	d := p.image.Describe() // changes when it is loaded
+	ahead := d.Kind != image.KindRegistry && (p.image.Content() == nil || p.image.Content().Compresses())
+	if ahead {
+		g.Go(func() error { r.stored = knownLayers(gctx, p, s, d); return nil })
 	}
+	g.Go(func() (err error) { r.content, err = early.loaded(gctx, p); return err })
+	r.proven = func(ctx context.Context) map[v1.Hash]v1.Descriptor {
+		if ahead || p.client.Unknown.Load() {
+			return r.stored
+		}
+		return knownLayers(ctx, p, s, d)
+	}
+	err := g.Wait()
+	return r, err
+}
+
+// deliver uploads the blobs and stores the manifests. Blobs that turn out to have
+// vanished are sent again.
+func (p *push) deliver(ctx context.Context, s State, d delivery) (Result, error) {
+	p.idle(ctx, d.content)
+	p.foresee(ctx, d.content)
+	takeStock(ctx, p, d.there, d.content, d.stored)
 	for repairs := 0; ; repairs++ {
-		documents, err := p.transfer(ctx, c, there, early, repairs == 0, proven)
+		documents, err := p.transfer(ctx, d)
 		if err != nil {
 			return Result{}, p.explain(err)
 		}
 		r, err := p.publish(ctx, s, documents)
-		if err == nil || repairs == maxRepairs || !there.lost(err) {
+		if err == nil || repairs == maxRepairs || !d.there.lost(err) {
 			return r, err
 		}
 		p.log.InfoContext(ctx, "layers are missing from the repository; uploading them again", "error", err)
+		d.proven = nil
 	}
 }
 
 // transfer uploads the blobs, and checks meanwhile that the layers are those of
 // the image.
-func (p *push) transfer(ctx context.Context, c *image.Content, there *inventory, early *headStart, verify bool, proven func(context.Context) map[v1.Hash]v1.Descriptor) (documents []image.Document, err error) {
+func (p *push) transfer(ctx context.Context, d delivery) (documents []image.Document, err error) {
 	g, gctx := image.NewGroup(ctx)
-	if verify {
-		g.Go(func() error { return verifyLayers(gctx, c, proven) })
+	if d.proven != nil {
+		g.Go(func() error { return verifyLayers(gctx, d.content, d.proven) })
 	}
-	g.Go(func() (err error) { documents, err = p.blobs(gctx, c, there, early); return err })
+	g.Go(func() (err error) { documents, err = p.blobs(gctx, d.content, d.there, d.early); return err })
 	return documents, g.Wait()
 }
 
@@ -414,16 +437,13 @@ func (p *push) blobs(ctx context.Context, c *image.Content, there *inventory, ea
 	if u := c.Unbuilt; u != nil {
 		config := v1.Descriptor{Digest: image.DigestOf(u.Config), Size: int64(len(u.Config))}
 		addBlob(image.Blob{Desc: config, Open: image.BytesOpener(u.Config)})
-		to, err := p.options.Compression.Codec()
+		d, err := compress.New(p.options.Compression, p.options.lead)
 		if err != nil {
 			return nil, err
 		}
-		d := compress.New(to)
-		d.Lead = cmp.Or(p.options.lead, compress.LeadSize)
+		sender := layers{p, there, d, u}
 		for _, l := range u.Uploads() {
-			add(l.Size, l.DiffID, func(ctx context.Context, q *image.Part) (v1.Descriptor, bool, error) {
-				return p.layer(ctx, there, d, u, l, q)
-			})
+			add(l.Size, l.DiffID, func(ctx context.Context, q *image.Part) (v1.Descriptor, bool, error) { return sender.send(ctx, l, q) })
 		}
 	}
 	slices.SortStableFunc(jobs, func(a, b job) int { return cmp.Compare(b.size, a.size) })
@@ -450,6 +470,6 @@ func (p *push) blob(ctx context.Context, there *inventory, b image.Blob, early *
 		return b.Desc, !sent, nil
 	}
 	absent := state == missing
-	reused, err := p.client.UploadBlob(ctx, b, absent, early.take(ctx, b.Desc.Digest, absent), q.Restart, q.Moved)
+	reused, err := p.client.Uploads().Blob(ctx, registry.Upload{Blob: b, Absent: absent, Early: early.take(ctx, b.Desc.Digest, absent), Restart: q.Restart, Count: q.Moved})
 	return b.Desc, reused, err
 }

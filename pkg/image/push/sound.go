@@ -4,14 +4,11 @@ package push
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
-	"io"
 	"runtime"
 	"slices"
 
 	"ecsdeploy/pkg/image"
-	"ecsdeploy/pkg/image/compress"
 	"ecsdeploy/pkg/image/registry"
 )
 
@@ -40,37 +37,11 @@ func sound(ctx context.Context, c *registry.Client, have *registry.Manifest) (da
 	g, gctx := image.NewGroup(ctx)
 	g.SetLimit(min(runtime.GOMAXPROCS(0), maxInflaters))
 	for _, k := range checks {
-		g.Go(func() error {
-			return c.Persist(gctx, "layer "+k.Desc.Digest.String(), func(ctx context.Context) error { return inflate(ctx, c, k) })
-		})
+		g.Go(func() error { return c.CheckLayer(gctx, k) })
 	}
 	err = g.Wait()
 	if bad, ok := errors.AsType[*image.LayerError](err); ok {
 		return bad, nil
 	}
 	return nil, err
-}
-
-// inflate reads a layer of the repository and compares it.
-func inflate(ctx context.Context, c *registry.Client, k image.LayerCheck) error {
-	ctx, watch := registry.WatchStall(ctx, c.Stall)
-	defer watch.Stop()
-	r, err := c.OpenBlob(ctx, k.Desc)
-	if err != nil {
-		return err
-	}
-	defer r.Close()
-	sum := sha256.New()
-	body := registry.NewBody(r, sum, watch.Moved)
-	err = compress.Compare(ctx, k, body)
-	switch bad := (*image.LayerError)(nil); {
-	case body.Failed() != nil:
-		return registry.StalledOr(ctx, body.Failed())
-	case errors.As(err, &bad):
-		if _, err := io.Copy(io.Discard, body); err == nil && image.HashOf(sum) != k.Desc.Digest {
-			return &image.DigestError{Want: k.Desc.Digest, Got: image.HashOf(sum)}
-		}
-		return image.FinalError{Err: bad}
-	}
-	return err
 }

@@ -11,9 +11,11 @@ import (
 	"context"
 	"runtime"
 	"slices"
+	"sync"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
+	"ecsdeploy/pkg/guard"
 	"ecsdeploy/pkg/image"
 	"ecsdeploy/pkg/image/compress"
 )
@@ -21,19 +23,20 @@ import (
 // maxInflaters bounds how many layers are inflated at the same time.
 const maxInflaters = 4
 
-// verifyLayers inflates the content's compressed layers that lie on this machine, the
-// largest first, and compares them with the config. Layers of which proven says
-// that they are what they have to be are left out.
-func verifyLayers(ctx context.Context, c *image.Content, proven func(ctx context.Context) map[v1.Hash]v1.Descriptor) error {
+// inflation is a compressed layer on this machine that has to be checked.
+type inflation struct {
+	check image.LayerCheck
+	open  image.Opener
+}
+
+// inflations are the content's, the largest first. Layers that come over the network are
+// checked while they are sent.
+func inflations(c *image.Content) []inflation {
 	opened := map[v1.Hash]image.Opener{}
 	for _, b := range c.Blobs {
 		if b.Layer == nil {
 			opened[b.Desc.Digest] = b.Open
 		}
-	}
-	type inflation struct {
-		check image.LayerCheck
-		open  image.Opener
 	}
 	var layers []inflation
 	for _, k := range c.Checks {
@@ -46,28 +49,58 @@ func verifyLayers(ctx context.Context, c *image.Content, proven func(ctx context
 			layers = append(layers, inflation{k.LayerCheck, k.Open})
 		}
 	}
+	slices.SortStableFunc(layers, func(a, b inflation) int { return cmp.Compare(b.check.Desc.Size, a.check.Desc.Size) })
+	return layers
+}
+
+// verifyLayers inflates the content's compressed layers that lie on this machine and
+// compares them with the config. Layers of which proven says that they are what they
+// have to be are left out: what it says takes some round trips, and nothing waits for
+// that, since the check of the largest layer may decide when the push ends.
+func verifyLayers(ctx context.Context, c *image.Content, proven func(ctx context.Context) map[v1.Hash]v1.Descriptor) error {
+	layers := inflations(c)
 	if len(layers) == 0 {
 		return nil
 	}
-	known := proven(ctx)
-	slices.SortStableFunc(layers, func(a, b inflation) int { return cmp.Compare(b.check.Desc.Size, a.check.Desc.Size) })
+	var known map[v1.Hash]v1.Descriptor
+	looking, looked := context.WithCancel(context.WithoutCancel(ctx)) // ends when known is set
+	seeking, stop := context.WithCancel(ctx)
+	var seeker sync.WaitGroup
+	seeker.Go(func() {
+		defer looked()
+		// A panic counts as knowing nothing: the layers are inflated then.
+		known, _ = guard.Value(func() (map[v1.Hash]v1.Descriptor, error) { return proven(seeking), nil })
+	})
+	defer func() { stop(); seeker.Wait() }()
+
 	g, gctx := image.NewGroup(ctx)
 	g.SetLimit(min(runtime.GOMAXPROCS(0), maxInflaters))
 	for _, t := range layers {
-		if d, ok := known[t.check.DiffID]; ok && d.Digest == t.check.Desc.Digest {
-			continue
-		}
 		g.Go(func() error {
 			if gctx.Err() != nil {
 				return context.Cause(gctx)
 			}
-			r, err := t.open(gctx)
-			if err != nil {
+			lctx, done := context.WithCancel(gctx)
+			defer done()
+			defer context.AfterFunc(looking, func() {
+				if d, ok := known[t.check.DiffID]; ok && d.Digest == t.check.Desc.Digest {
+					done()
+				}
+			})()
+			if err := t.run(lctx); lctx.Err() == nil || gctx.Err() != nil {
 				return err
 			}
-			defer r.Close()
-			return compress.Compare(gctx, t.check, r)
+			return nil // it is proven
 		})
 	}
 	return g.Wait()
+}
+
+func (t inflation) run(ctx context.Context) error {
+	r, err := t.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	return compress.Compare(ctx, t.check, r)
 }

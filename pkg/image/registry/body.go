@@ -13,52 +13,9 @@ import (
 	"ecsdeploy/pkg/image"
 )
 
-// file is the file that a body consists of, if nothing has to see its bytes.
-func (b *Body) file() *os.File {
-	m, ok := b.r.(*image.MarkedReader)
-	if !ok || b.sum != nil {
-		return nil
-	}
-	f, _ := m.ReadCloser.(*os.File)
-	return f
-}
-
-// copyFile has the kernel copy the next limit.N bytes of the body.
-func (b *Body) copyFile(to *net.TCPConn, f *os.File, limit *io.LimitedReader) (int64, error) {
-	sent := int64(0)
-	for limit.N > 0 {
-		n, err := b.copyPiece(to, f, min(limit.N, kernelPiece))
-		sent += n
-		limit.N -= n
-		if err == io.EOF {
-			break // the caller finds that the body is too short
-		}
-		if err != nil {
-			return sent, err
-		}
-	}
-	return sent, nil
-}
-
-func (b *Body) copyPiece(to *net.TCPConn, f *os.File, size int64) (int64, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.closed {
-		return 0, os.ErrClosed
-	}
-	n, err := io.CopyN(to, f, size)
-	b.n += n
-	b.end = err == io.EOF
-	b.count(int(n))
-	if n > 0 || b.end {
-		b.moved(int(n), b.end)
-	}
-	return n, err
-}
-
-// Body is what an upload reads from: it counts, hashes, remembers the source's
+// body is what an upload reads from: it counts, hashes, remembers the source's
 // error, and can be closed while it is read.
-type Body struct {
+type body struct {
 	mu     sync.Mutex
 	r      io.ReadCloser
 	sum    hash.Hash // may be nil
@@ -70,11 +27,14 @@ type Body struct {
 	closed bool
 }
 
-func NewBody(r io.ReadCloser, sum hash.Hash, count func(int)) *Body {
-	return &Body{r: r, sum: sum, count: count, moved: func(int, bool) {}}
+func newBody(r io.ReadCloser, sum hash.Hash, count func(int)) *body {
+	if count == nil {
+		count = func(int) {}
+	}
+	return &body{r: r, sum: sum, count: count, moved: func(int, bool) {}}
 }
 
-func (b *Body) Read(p []byte) (int, error) {
+func (b *body) Read(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.closed {
@@ -102,7 +62,7 @@ func (b *Body) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func (b *Body) Close() error {
+func (b *body) Close() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.closed {
@@ -112,23 +72,66 @@ func (b *Body) Close() error {
 	return b.r.Close()
 }
 
-// Failed is the error of the source, if there was one.
-func (b *Body) Failed() error {
+// failed is the error of the source, if there was one.
+func (b *body) failed() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.err
 }
 
-// Size is how many bytes were read.
-func (b *Body) Size() int64 {
+// read is how many bytes were read.
+func (b *body) read() int64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.n
 }
 
 // ended says whether the bytes were read to their end.
-func (b *Body) ended() bool {
+func (b *body) ended() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.end
+}
+
+// file is the file that a body consists of, if nothing has to see its bytes.
+func (b *body) file() *os.File {
+	m, ok := b.r.(*image.MarkedReader)
+	if !ok || b.sum != nil {
+		return nil
+	}
+	f, _ := m.ReadCloser.(*os.File)
+	return f
+}
+
+// copyFile has the kernel copy the next limit.N bytes of the body.
+func (b *body) copyFile(to *net.TCPConn, f *os.File, limit *io.LimitedReader) (int64, error) {
+	sent := int64(0)
+	for limit.N > 0 {
+		n, err := b.copyPiece(to, f, min(limit.N, kernelPiece))
+		sent += n
+		limit.N -= n
+		if err == io.EOF {
+			break // the caller finds that the body is too short
+		}
+		if err != nil {
+			return sent, err
+		}
+	}
+	return sent, nil
+}
+
+func (b *body) copyPiece(to *net.TCPConn, f *os.File, size int64) (int64, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return 0, os.ErrClosed
+	}
+	n, err := io.CopyN(to, f, size)
+	b.n += n
+	b.end = err == io.EOF
+	b.count(int(n))
+	if n > 0 || b.end {
+		b.moved(int(n), b.end)
+	}
+	return n, err
 }

@@ -7,6 +7,7 @@ package registry
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -26,6 +27,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"ecsdeploy/pkg/image"
+	"ecsdeploy/pkg/image/compress"
 )
 
 // Client speaks to one repository.
@@ -429,6 +431,46 @@ func (c *Client) OpenBlob(ctx context.Context, d v1.Descriptor) (io.ReadCloser, 
 	}
 	return resp.Body, nil
 }
+
+// OpenRenewed is OpenBlob, with new credentials where those at hand are refused.
+func (c *Client) OpenRenewed(ctx context.Context, d v1.Descriptor) (io.ReadCloser, error) {
+	r, err := c.OpenBlob(ctx, d)
+	if err != nil && judge(err).action == renew {
+		c.Renew()
+		r, err = c.OpenBlob(ctx, d)
+	}
+	return r, err
+}
+
+// CheckLayer reads a layer of the repository and compares it with what it has to unpack
+// to. What is wrong with it is a *image.LayerError.
+func (c *Client) CheckLayer(ctx context.Context, k image.LayerCheck) error {
+	return c.Persist(ctx, "layer "+k.Desc.Digest.String(), func(ctx context.Context) error {
+		ctx, watch := WatchStall(ctx, c.Stall)
+		defer watch.Stop()
+		r, err := c.OpenBlob(ctx, k.Desc)
+		if err != nil {
+			return err
+		}
+		defer r.Close()
+		sum := sha256.New()
+		from := newBody(r, sum, watch.Moved)
+		err = compress.Compare(ctx, k, from)
+		switch bad := (*image.LayerError)(nil); {
+		case from.failed() != nil:
+			return StalledOr(ctx, from.failed())
+		case errors.As(err, &bad):
+			if _, err := io.Copy(io.Discard, from); err == nil && image.HashOf(sum) != k.Desc.Digest {
+				return &image.DigestError{Want: k.Desc.Digest, Got: image.HashOf(sum)}
+			}
+			return image.FinalError{Err: bad}
+		}
+		return err
+	})
+}
+
+// Uploads send blobs to the repository.
+func (c *Client) Uploads() Uploads { return Uploads{c} }
 
 // Read reads a small blob of the repository whole and verifies it.
 func (c *Client) Read(ctx context.Context, d v1.Descriptor, limit int64) ([]byte, error) {

@@ -33,21 +33,21 @@ func TestUploadsStayAtHome(t *testing.T) {
 		if err == nil && u.Scheme != "https" {
 			t.Errorf("%s: goes to %s", location, u)
 		}
-		if err != nil && Judge(err).Action != giveUp {
+		if err != nil && judge(err).action != giveUp {
 			t.Errorf("%s: is tried again", location)
 		}
 	}
 }
 
-func locationFrom(t testing.TB, at, location string) (*url.URL, error) {
+func locationFrom(t testing.TB, at, to string) (*url.URL, error) {
 	t.Helper()
 	req, err := http.NewRequest(http.MethodPost, at, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	h := http.Header{}
-	h.Set("Location", location)
-	return (&Client{}).Location(&http.Response{Request: req, Header: h})
+	h.Set("Location", to)
+	return location(&http.Response{Request: req, Header: h})
 }
 
 func FuzzLocation(f *testing.F) {
@@ -90,5 +90,12 @@ func TestRefusalsHaveHints(t *testing.T) {
 		if _, ok := errors.AsType[*RefusedError](Explain(err, other, other)); ok {
 			t.Errorf("%s %s: another registry's refusal has a hint of ECR", c.code, c.message)
 		}
+	}
+}
+
+// No name leads to where a cloud hands out credentials.
+func TestMetadataIsNotDialled(t *testing.T) {
+	if _, err := dialer().DialContext(t.Context(), "tcp", "169.254.169.254:80"); err == nil || !strings.Contains(err.Error(), "link-local") {
+		t.Errorf("dialled: %v", err)
 	}
 }

@@ -127,9 +127,9 @@ func isMetadata(host string) bool {
 	return false
 }
 
-// Dialer makes the connections of NewTransport: as the standard library's, but
+// dialer makes the connections of NewTransport: as the standard library's, but
 // not to a metadata service, whatever name leads there.
-func Dialer() *net.Dialer {
+func dialer() *net.Dialer {
 	return &net.Dialer{
 		Timeout:   30 * time.Second,
 		KeepAlive: 30 * time.Second,

@@ -39,20 +39,20 @@ type action int
 const (
 	giveUp   action = iota
 	tryAgain        // from the start: an upload begins with a new session
-	Renew           // with new credentials, once
+	renew           // with new credentials, once
 )
 
 // verdict is the judgement on an error.
 type verdict struct {
-	Action action
+	action action
 	tries  int           // how often at most, in all
 	after  time.Duration // what the registry asked for; 0 when it did not
 }
 
-// Judge decides what an error means, whatever the request was.
-func Judge(err error) verdict {
-	again := verdict{Action: tryAgain, tries: maxTries}
-	few := verdict{Action: tryAgain, tries: FewTries}
+// judge decides what an error means, whatever the request was.
+func judge(err error) verdict {
+	again := verdict{action: tryAgain, tries: maxTries}
+	few := verdict{action: tryAgain, tries: FewTries}
 	var (
 		status    *StatusError
 		handshake *transport.Error
@@ -69,7 +69,7 @@ func Judge(err error) verdict {
 	case errors.As(err, &source), errors.As(err, &end), errors.As(err, &insecure):
 		return verdict{}
 	case errors.As(err, &digest):
-		return verdict{Action: tryAgain, tries: 2}
+		return verdict{action: tryAgain, tries: 2}
 	case errors.As(err, &status):
 		v := judgeStatus(status.Status, status.codes())
 		v.after = status.RetryAfter
@@ -100,7 +100,7 @@ func isCut(err error) bool {
 // judgeStatus decides by status and error codes (OCI distribution
 // specification, "Error Codes").
 func judgeStatus(status int, codes []string) verdict {
-	again := verdict{Action: tryAgain, tries: maxTries}
+	again := verdict{action: tryAgain, tries: maxTries}
 	for _, c := range codes {
 		switch c {
 		case "TOOMANYREQUESTS", "UNAVAILABLE":
@@ -112,7 +112,7 @@ func judgeStatus(status int, codes []string) verdict {
 	}
 	switch status {
 	case http.StatusUnauthorized, http.StatusForbidden:
-		return verdict{Action: Renew, tries: maxTries}
+		return verdict{action: renew, tries: maxTries}
 	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests, http.StatusRequestedRangeNotSatisfiable,
 		499: // nginx: the client closed the request
 		return again
@@ -183,14 +183,14 @@ func Persist(ctx context.Context, log *slog.Logger, what string, renewAuth func(
 		if ctx.Err() != nil {
 			return ended(ctx, err)
 		}
-		v := Judge(err)
+		v := judge(err)
 		switch {
-		case v.Action == Renew && !renewed && renewAuth != nil:
+		case v.action == renew && !renewed && renewAuth != nil:
 			renewed = true
 			log.DebugContext(ctx, "credentials refused, asking for new ones", "what", what, "error", err)
 			renewAuth()
 			continue
-		case v.Action != tryAgain || try >= v.tries:
+		case v.action != tryAgain || try >= v.tries:
 			return err
 		}
 		d := pause(try, v.after)

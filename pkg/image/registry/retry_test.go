@@ -41,20 +41,20 @@ func TestJudge(t *testing.T) {
 		{"session gone", status(404, "BLOB_UPLOAD_UNKNOWN"), tryAgain},
 		{"session broken", status(416), tryAgain},
 		{"bytes changed on the way", status(400, "DIGEST_INVALID"), tryAgain},
-		{"token expired", status(401), Renew},
-		{"denied", status(403, "DENIED"), Renew},
+		{"token expired", status(401), renew},
+		{"denied", status(403, "DENIED"), renew},
 		{"repository missing", status(404, "NAME_UNKNOWN"), giveUp},
 		{"bad request", status(400), giveUp},
 		{"layer missing", status(404, "MANIFEST_BLOB_UNKNOWN"), giveUp},
 		{"handshake unavailable", &transport.Error{StatusCode: 503}, tryAgain},
-		{"handshake refused", &transport.Error{StatusCode: 401}, Renew},
+		{"handshake refused", &transport.Error{StatusCode: 401}, renew},
 		{"file gone", &image.SourceError{Name: "layer.tar", Err: io.ErrUnexpectedEOF}, giveUp},
 		{"damaged", image.Final("damaged"), giveUp},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			if got := Judge(c.err); got.Action != c.want {
-				t.Errorf("judged %d, want %d", got.Action, c.want)
+			if got := judge(c.err); got.action != c.want {
+				t.Errorf("judged %d, want %d", got.action, c.want)
 			}
 		})
 	}

@@ -68,7 +68,7 @@ func NewTransport(roots *x509.CertPool) *Transport {
 	t.ReadBufferSize = 64 << 10
 	t.MaxIdleConnsPerHost = 16
 	t.TLSHandshakeTimeout = 20 * time.Second
-	t.DialContext = largePieces(Dialer().DialContext)
+	t.DialContext = largePieces(dialer().DialContext)
 	return &Transport{Transport: t}
 }
 
@@ -99,7 +99,7 @@ func largePieces(dial func(ctx context.Context, network, address string) (net.Co
 // known in an io.LimitedReader (net/http, transfer.go).
 func (c conn) ReadFrom(r io.Reader) (int64, error) {
 	if l, ok := r.(*io.LimitedReader); ok {
-		if b, ok := l.R.(*Body); ok {
+		if b, ok := l.R.(*body); ok {
 			if f := b.file(); f != nil {
 				return b.copyFile(c.TCPConn, f, l)
 			}

@@ -15,7 +15,7 @@ import (
 )
 
 // fileBody is the body of an upload from a file, and the pieces it is counted in.
-func fileBody(t *testing.T, content []byte) (*Body, *[]int) {
+func fileBody(t *testing.T, content []byte) (*body, *[]int) {
 	t.Helper()
 	path := imagetest.Write(t, "layer", content)
 	f, err := os.Open(path)
@@ -24,7 +24,7 @@ func fileBody(t *testing.T, content []byte) (*Body, *[]int) {
 	}
 	r := &image.MarkedReader{ReadCloser: f, Mark: func(err error) error { return err }}
 	pieces := new([]int)
-	b := NewBody(r, nil, func(n int) { *pieces = append(*pieces, n) })
+	b := newBody(r, nil, func(n int) { *pieces = append(*pieces, n) })
 	t.Cleanup(func() { b.Close() })
 	return b, pieces
 }
@@ -82,8 +82,8 @@ func TestConnCopiesFiles(t *testing.T) {
 			m, err := io.Copy(from, limited)
 			from.Close()
 			all := <-got
-			if n+m != c.arrives || int64(len(all)) != c.arrives || b.Size() != c.arrives || err != nil {
-				t.Errorf("copied %d + %d, arrived %d, read %d: %v", n, m, len(all), b.Size(), err)
+			if n+m != c.arrives || int64(len(all)) != c.arrives || b.read() != c.arrives || err != nil {
+				t.Errorf("copied %d + %d, arrived %d, read %d: %v", n, m, len(all), b.read(), err)
 			}
 			if c.arrives == size && sha256.Sum256(all) != want {
 				t.Error("other bytes arrived")
@@ -120,8 +120,8 @@ func TestConnEnds(t *testing.T) {
 		}()
 		<-moved
 		from.Close()
-		if err := <-done; err == nil || b.Failed() != nil {
-			t.Errorf("%v, and of the source %v", err, b.Failed())
+		if err := <-done; err == nil || b.failed() != nil {
+			t.Errorf("%v, and of the source %v", err, b.failed())
 		}
 	})
 	t.Run("not a file", func(t *testing.T) {

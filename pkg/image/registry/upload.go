@@ -29,9 +29,12 @@ import (
 // put away an upload once it has it all.
 const settleRate = 20 << 20
 
+// Uploads send blobs to a client's repository.
+type Uploads struct{ c *Client }
+
 // Exists asks whether the registry has a blob. A redirect means that it has.
-func (c *Client) Exists(ctx context.Context, h v1.Hash) (bool, error) {
-	resp, _, err := c.Ask(ctx, opCheckBlob, http.MethodHead, c.URL("blobs/"+h.String()),
+func (u Uploads) Exists(ctx context.Context, h v1.Hash) (bool, error) {
+	resp, _, err := u.c.Ask(ctx, opCheckBlob, http.MethodHead, u.c.URL("blobs/"+h.String()),
 		http.StatusOK, http.StatusNotFound, http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect)
 	var refused *StatusError
 	if errors.As(err, &refused) && refused.Status == http.StatusForbidden {
@@ -43,23 +46,23 @@ func (c *Client) Exists(ctx context.Context, h v1.Hash) (bool, error) {
 	return resp.StatusCode != http.StatusNotFound, nil
 }
 
-// Start opens an upload session and returns its address. from names a
+// start opens an upload session and returns its address. from names a
 // repository of the same registry to take the blob h from; if the registry does
 // so, there is no session and mounted is true.
-func (c *Client) Start(ctx context.Context, h v1.Hash, from string) (session *url.URL, mounted bool, err error) {
-	address := c.URL("blobs/uploads/")
+func (u Uploads) start(ctx context.Context, h v1.Hash, from string) (session *url.URL, mounted bool, err error) {
+	address := u.c.URL("blobs/uploads/")
 	if from != "" {
 		address += "?" + url.Values{"mount": {h.String()}, "from": {from}}.Encode()
 	}
-	resp, _, err := c.Ask(ctx, opStartUpload, http.MethodPost, address, http.StatusAccepted, http.StatusCreated)
+	resp, _, err := u.c.Ask(ctx, opStartUpload, http.MethodPost, address, http.StatusAccepted, http.StatusCreated)
 	if err != nil {
 		return nil, false, err
 	}
-	c.Unknown.Store(false)
+	u.c.Unknown.Store(false)
 	if from != "" && resp.StatusCode == http.StatusCreated {
 		return nil, true, nil
 	}
-	session, err = c.Location(resp)
+	session, err = location(resp)
 	return session, false, err
 }
 
@@ -76,9 +79,9 @@ type Opening struct {
 
 // Begin asks for a blob, if it is to be asked for, and opens a session for one
 // that is not there; for a large blob both at the same time.
-func (c *Client) Begin(ctx context.Context, d v1.Descriptor, from string, ask bool) (o Opening, err error) {
+func (u Uploads) Begin(ctx context.Context, d v1.Descriptor, from string, ask bool) (o Opening, err error) {
 	if ask && (d.Size < EagerSize || from != "") {
-		if o.there, err = c.Exists(ctx, d.Digest); o.there || err != nil {
+		if o.there, err = u.Exists(ctx, d.Digest); o.there || err != nil {
 			return o, err
 		}
 		ask = false
@@ -87,14 +90,14 @@ func (c *Client) Begin(ctx context.Context, d v1.Descriptor, from string, ask bo
 	var asking error
 	if ask {
 		wg.Go(func() {
-			o.there, asking = guard.Value(func() (bool, error) { return c.Exists(ctx, d.Digest) })
+			o.there, asking = guard.Value(func() (bool, error) { return u.Exists(ctx, d.Digest) })
 		})
 	}
-	o.session, o.mounted, err = c.Start(ctx, d.Digest, from)
+	o.session, o.mounted, err = u.start(ctx, d.Digest, from)
 	var refused *StatusError
 	if from != "" && errors.As(err, &refused) && (refused.Status == http.StatusForbidden || refused.Status == http.StatusNotFound) {
 		// Taking a blob from a repository can need rights that sending it does not.
-		o.session, o.mounted, err = c.Start(ctx, v1.Hash{}, "")
+		o.session, o.mounted, err = u.start(ctx, v1.Hash{}, "")
 	}
 	wg.Wait()
 	if o.there {
@@ -103,10 +106,10 @@ func (c *Client) Begin(ctx context.Context, d v1.Descriptor, from string, ask bo
 	return o, errors.Join(asking, err)
 }
 
-// Location is the address of a session after an answer to POST or PATCH. Layers and
+// location is the address of a session after an answer to POST or PATCH. Layers and
 // credentials go to the registry's own host only. A registry behind a proxy that
 // ends TLS may give addresses of plain HTTP; HTTPS is meant.
-func (c *Client) Location(resp *http.Response) (*url.URL, error) {
+func location(resp *http.Response) (*url.URL, error) {
 	l := resp.Header.Get("Location")
 	if l == "" {
 		return nil, image.Final("the registry opened an upload without saying where")
@@ -137,26 +140,26 @@ func sameHost(a, b *url.URL) bool {
 	return strings.EqualFold(a.Hostname(), b.Hostname()) && port(a) == port(b)
 }
 
-// Transfer sends what open gives to a session. size is -1 when it is not known
+// transfer sends what open gives to a session. size is -1 when it is not known
 // yet. Both ends, the registry and a source that is one, are given up when no
 // byte moves for c.stall.
-func (c *Client) Transfer(ctx context.Context, method string, session *url.URL, open func(context.Context) (*Body, error), size int64) (*http.Response, error) {
-	ctx, watch := WatchStall(ctx, c.Stall)
+func (u Uploads) transfer(ctx context.Context, method string, session *url.URL, open func(context.Context) (*body, error), size int64) (*http.Response, error) {
+	ctx, watch := WatchStall(ctx, u.c.Stall)
 	defer watch.Stop()
 
-	body, err := open(ctx)
+	from, err := open(ctx)
 	if err != nil {
 		return nil, err
 	}
 	sent := int64(0)
-	body.moved = func(n int, end bool) {
+	from.moved = func(n int, end bool) {
 		sent += int64(n)
 		watch.Moved(n)
 		if end || sent == size {
 			watch.settle(time.Duration(sent/settleRate) * time.Second)
 		}
 	}
-	req, err := http.NewRequest(method, session.String(), body)
+	req, err := http.NewRequest(method, session.String(), from)
 	if err != nil {
 		return nil, err
 	}
@@ -165,41 +168,41 @@ func (c *Client) Transfer(ctx context.Context, method string, session *url.URL, 
 		req.Body = http.NoBody
 	}
 	req.Header.Set("Content-Type", "application/octet-stream")
-	resp, err := c.send(ctx, opSendBlob, req, http.StatusCreated, http.StatusAccepted, http.StatusNoContent, http.StatusOK)
+	resp, err := u.c.send(ctx, opSendBlob, req, http.StatusCreated, http.StatusAccepted, http.StatusNoContent, http.StatusOK)
 	if resp != nil {
 		Discard(resp)
 	}
 	// The transport may still be reading the body when it returns. No more.
 	watch.cancel(nil)
-	body.Close()
-	switch source := body.Failed(); {
+	from.Close()
+	switch source := from.failed(); {
 	case source != nil && !errors.Is(source, context.Canceled): // which is what has just been done
 		return nil, source
 	case context.Cause(ctx) == ErrStalled:
 		return nil, fmt.Errorf("%s: %w", opSendBlob.Name, ErrStalled)
 	case err != nil:
 		return nil, err
-	case !body.ended() && size != 0 && body.Size() != size:
+	case !from.ended() && size != 0 && from.read() != size:
 		return nil, errors.New("the registry answered before it had the whole layer")
 	}
 	return resp, nil
 }
 
-// Put sends a blob of known digest to a session.
-func (c *Client) Put(ctx context.Context, session *url.URL, d v1.Descriptor, open func(context.Context) (*Body, error)) error {
-	_, err := c.Transfer(ctx, http.MethodPut, withDigest(session, d.Digest), open, d.Size)
+// put sends a blob of known digest to a session.
+func (u Uploads) put(ctx context.Context, session *url.URL, d v1.Descriptor, open func(context.Context) (*body, error)) error {
+	_, err := u.transfer(ctx, http.MethodPut, withDigest(session, d.Digest), open, d.Size)
 	return err
 }
 
-// Finish tells a session which digest the bytes that were sent have.
-func (c *Client) Finish(ctx context.Context, session *url.URL, d v1.Descriptor) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, c.Stall+time.Duration(d.Size/settleRate)*time.Second, ErrStalled)
+// finish tells a session which digest the bytes that were sent have.
+func (u Uploads) finish(ctx context.Context, session *url.URL, d v1.Descriptor) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, u.c.Stall+time.Duration(d.Size/settleRate)*time.Second, ErrStalled)
 	defer cancel()
 	req, err := http.NewRequest(http.MethodPut, withDigest(session, d.Digest).String(), http.NoBody)
 	if err != nil {
 		return err
 	}
-	resp, err := c.send(ctx, opFinishUpload, req, http.StatusCreated, http.StatusAccepted, http.StatusNoContent, http.StatusOK)
+	resp, err := u.c.send(ctx, opFinishUpload, req, http.StatusCreated, http.StatusAccepted, http.StatusNoContent, http.StatusOK)
 	if err != nil {
 		return err
 	}
@@ -215,55 +218,55 @@ func withDigest(session *url.URL, h v1.Hash) *url.URL {
 	return &u
 }
 
-// UploadBlob makes sure that the registry has a blob whose digest is known. It
-// returns whether it was there already, or was taken from another repository.
-// absent says that it is known not to be there, so that the first try need not
-// ask; early is how the first try has begun already, or nil. restart is called
-// before every try, count for bytes that are sent.
-func (c *Client) UploadBlob(ctx context.Context, b image.Blob, absent bool, early *Opening, restart func(), count func(int)) (reused bool, err error) {
-	first := true
+// Upload is a blob of known digest to be sent, and what is known of it.
+type Upload struct {
+	Blob image.Blob
+	// Absent says that the registry is known not to have the blob, so that the first
+	// try need not ask.
+	Absent bool
+	// Early is how the first try has begun already, or nil.
+	Early *Opening
+	// Restart is called before every try, Count for bytes that are sent; either may be
+	// nil.
+	Restart func()
+	Count   func(int)
+}
+
+// Blob makes sure that the registry has a blob. It returns whether it was there
+// already, or was taken from another repository.
+func (u Uploads) Blob(ctx context.Context, what Upload) (reused bool, err error) {
+	b, first := what.Blob, true
 	if b.Foreign {
-		if err := c.verify(ctx, b); err != nil {
+		if err := u.verify(ctx, b); err != nil {
 			return false, err
 		}
 	}
-	err = c.Persist(ctx, "layer "+b.Desc.Digest.String(), func(ctx context.Context) error {
-		restart()
+	err = u.c.Persist(ctx, "layer "+b.Desc.Digest.String(), func(ctx context.Context) error {
+		if what.Restart != nil {
+			what.Restart()
+		}
 		from := b.From
-		if b.Host != c.Repo.RegistryStr() || !first {
+		if b.Host != u.c.Repo.RegistryStr() || !first {
 			from = ""
 		}
-		o := early
-		if early = nil; o == nil {
-			begun, err := c.Begin(ctx, b.Desc, from, !absent || !first)
+		o := what.Early
+		if what.Early = nil; o == nil {
+			begun, err := u.Begin(ctx, b.Desc, from, !what.Absent || !first)
 			if err != nil {
 				return err
 			}
 			o = &begun
 		}
-		switch {
-		case o.there:
-			// At a later try it is an upload whose answer was lost.
-			reused = first
-			return nil
-		case o.mounted:
-			reused = true
+		if o.there || o.mounted {
+			// What is there at a later try is an upload whose answer was lost.
+			reused = o.mounted || first
 			return nil
 		}
 		first = false
-		err := c.Put(ctx, o.session, b.Desc, func(ctx context.Context) (*Body, error) {
-			r, err := b.Open(ctx)
-			if err != nil {
-				return nil, err
-			}
-			if b.Layer != nil {
-				r = compress.Checked(ctx, *b.Layer, r)
-			}
-			return NewBody(r, nil, count), nil
-		})
+		err := u.put(ctx, o.session, b.Desc, func(ctx context.Context) (*body, error) { return opened(ctx, b, what.Count) })
 		var status *StatusError
 		if errors.As(err, &status) && status.Has("DIGEST_INVALID") {
-			if bad := c.verify(ctx, b); bad != nil {
+			if bad := u.verify(ctx, b); bad != nil {
 				return bad
 			}
 		}
@@ -272,17 +275,59 @@ func (c *Client) UploadBlob(ctx context.Context, b image.Blob, absent bool, earl
 	return reused, err
 }
 
+// opened is a blob to be sent, checked on the way where it has to be.
+func opened(ctx context.Context, b image.Blob, count func(int)) (*body, error) {
+	r, err := b.Open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if b.Layer != nil {
+		r = compress.Checked(ctx, *b.Layer, r)
+	}
+	return newBody(r, nil, count), nil
+}
+
+// Stream sends bytes whose digest is known only once they have been read, in one try.
+// known is what they have been found to be at an earlier try, or nil. What is returned
+// is known also where only the end of the upload has failed.
+func (u Uploads) Stream(ctx context.Context, r io.ReadCloser, known *v1.Descriptor, count func(int)) (*v1.Descriptor, error) {
+	if known != nil {
+		if there, err := u.Exists(ctx, known.Digest); err != nil || there {
+			return known, err
+		}
+	}
+	session, _, err := u.start(ctx, v1.Hash{}, "")
+	if err != nil {
+		return known, err
+	}
+	sum := sha256.New()
+	all := newBody(r, sum, count)
+	open := func(context.Context) (*body, error) { return all, nil }
+	if known != nil {
+		return known, u.put(ctx, session, *known, open)
+	}
+	resp, err := u.transfer(ctx, http.MethodPatch, session, open, -1)
+	if err != nil {
+		return nil, err
+	}
+	known = &v1.Descriptor{Digest: image.HashOf(sum), Size: all.read()}
+	if session, err = location(resp); err != nil {
+		return known, err
+	}
+	return known, u.finish(ctx, session, *known)
+}
+
 // verify says whether it is the source's fault that a blob's bytes do not have
 // its digest.
-func (c *Client) verify(ctx context.Context, b image.Blob) error {
-	ctx, watch := WatchStall(ctx, c.Stall)
+func (u Uploads) verify(ctx context.Context, b image.Blob) error {
+	ctx, watch := WatchStall(ctx, u.c.Stall)
 	defer watch.Stop()
 	r, err := b.Open(ctx)
 	if err != nil {
 		return err
 	}
 	sum := sha256.New()
-	watched := NewBody(r, sum, watch.Moved)
+	watched := newBody(r, sum, watch.Moved)
 	defer watched.Close()
 	if _, err := io.Copy(io.Discard, &image.Interruptible{Ctx: ctx, R: watched}); err != nil {
 		return err

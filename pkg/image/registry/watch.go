@@ -23,8 +23,8 @@ func StalledOr(ctx context.Context, err error) error {
 // stall: whoever sends one byte at a time could hold a run for ever.
 const leastProgress = 16 << 10
 
-// watch ends what moves too little.
-type watch struct {
+// Watch ends what moves too little.
+type Watch struct {
 	stall  time.Duration
 	timer  *time.Timer
 	cancel context.CancelCauseFunc
@@ -33,15 +33,15 @@ type watch struct {
 
 // WatchStall returns a context that ends with ErrStalled when fewer than
 // leastProgress bytes move within stall. The watch has to be stopped.
-func WatchStall(ctx context.Context, stall time.Duration) (context.Context, *watch) {
+func WatchStall(ctx context.Context, stall time.Duration) (context.Context, *Watch) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	w := &watch{stall: stall, cancel: cancel}
+	w := &Watch{stall: stall, cancel: cancel}
 	w.timer = time.AfterFunc(stall, func() { cancel(ErrStalled) })
 	return ctx, w
 }
 
 // Moved counts bytes; never twice at the same time.
-func (w *watch) Moved(n int) {
+func (w *Watch) Moved(n int) {
 	if w.recent += n; w.recent >= leastProgress {
 		w.recent = 0
 		w.timer.Reset(w.stall)
@@ -49,9 +49,9 @@ func (w *watch) Moved(n int) {
 }
 
 // settle gives the other side time for what it has now.
-func (w *watch) settle(d time.Duration) { w.timer.Reset(w.stall + d) }
+func (w *Watch) settle(d time.Duration) { w.timer.Reset(w.stall + d) }
 
-func (w *watch) Stop() {
+func (w *Watch) Stop() {
 	w.timer.Stop()
 	w.cancel(nil)
 }

@@ -71,8 +71,8 @@ type CompanionDesc struct {
 	tag  string
 }
 
-// companions lists those that a layout has of the content.
-func (l layout) companions(ctx context.Context, images []named, c *image.Content) ([]image.Companion, error) {
+// layoutCompanions lists those that a layout has of the content.
+func layoutCompanions(ctx context.Context, l layout, images []named, c *image.Content) ([]image.Companion, error) {
 	bySubject := map[v1.Hash][]CompanionDesc{}
 	add := func(subject v1.Hash, d CompanionDesc) {
 		if !slices.ContainsFunc(bySubject[subject], func(o CompanionDesc) bool { return o.Desc.Digest == d.Desc.Digest }) {
@@ -117,8 +117,8 @@ func (l layout) companions(ctx context.Context, images []named, c *image.Content
 	return gather(ctx, l, c.Subjects(), func(_ context.Context, h v1.Hash) ([]CompanionDesc, error) { return bySubject[h], nil })
 }
 
-// companions lists those that a repository has of the content.
-func (s *remoteStore) companions(ctx context.Context, c *image.Content) ([]image.Companion, error) {
+// remoteCompanions lists those that a repository has of the content.
+func remoteCompanions(ctx context.Context, s *remoteStore, c *image.Content) ([]image.Companion, error) {
 	all, err := gather(ctx, s, c.Subjects(), func(ctx context.Context, h v1.Hash) ([]CompanionDesc, error) {
 		listed, err := ReferrersOf(ctx, s.client, h)
 		if err != nil {

@@ -75,33 +75,9 @@ func readDockerArchive(ctx context.Context, a *archive, manifestJSON []byte, sel
 		return unbuild(ctx, c)
 	}
 
-	var images []named
-	byConfig := map[v1.Hash]savedImage{}
-	left := image.NewBudget()
-	for i, s := range saved {
-		if s.Config == "" {
-			return nil, fmt.Errorf("manifest.json: image %d has no config", i+1)
-		}
-		raw, err := readFile(a, s.Config, image.MaxConfig)
-		if err != nil {
-			return nil, incomplete(fmt.Errorf("config %s: %w", s.Config, err))
-		}
-		summary, err := image.ReadConfig(raw)
-		if err != nil {
-			return nil, fmt.Errorf("config %s %w", s.Config, err)
-		}
-		h := summary.Digest
-		if err := left.Take(h, len(raw)); err != nil {
-			return nil, err
-		}
-		if _, ok := byConfig[h]; ok {
-			j := slices.IndexFunc(images, func(n named) bool { return n.desc.Digest == h })
-			images[j].names = append(images[j].names, s.RepoTags...)
-			continue
-		}
-		byConfig[h] = s
-		p := summary.Platform
-		images = append(images, named{v1.Descriptor{Digest: h, Platform: &v1.Platform{OS: p.OS, Architecture: p.Architecture, Variant: p.Variant, OSVersion: p.OSVersion}}, s.RepoTags})
+	images, byConfig, err := savedImages(a, saved)
+	if err != nil {
+		return nil, err
 	}
 	if len(images) == 0 {
 		return nil, errors.New("manifest.json lists no image")
@@ -119,6 +95,40 @@ func readDockerArchive(ctx context.Context, a *archive, manifestJSON []byte, sel
 		return nil, incomplete(fmt.Errorf("config %s: %w", s.Config, err))
 	}
 	return readSaved(a, s, config)
+}
+
+// savedImages are the distinct images of manifest.json, and their entries by the digest
+// of the config.
+func savedImages(a *archive, saved []savedImage) ([]named, map[v1.Hash]savedImage, error) {
+	var images []named
+	byConfig := map[v1.Hash]savedImage{}
+	left := image.NewBudget()
+	for i, s := range saved {
+		if s.Config == "" {
+			return nil, nil, fmt.Errorf("manifest.json: image %d has no config", i+1)
+		}
+		raw, err := readFile(a, s.Config, image.MaxConfig)
+		if err != nil {
+			return nil, nil, incomplete(fmt.Errorf("config %s: %w", s.Config, err))
+		}
+		summary, err := image.ReadConfig(raw)
+		if err != nil {
+			return nil, nil, fmt.Errorf("config %s %w", s.Config, err)
+		}
+		h := summary.Digest
+		if err := left.Take(h, len(raw)); err != nil {
+			return nil, nil, err
+		}
+		if _, ok := byConfig[h]; ok {
+			j := slices.IndexFunc(images, func(n named) bool { return n.desc.Digest == h })
+			images[j].names = append(images[j].names, s.RepoTags...)
+			continue
+		}
+		byConfig[h] = s
+		p := summary.Platform
+		images = append(images, named{v1.Descriptor{Digest: h, Platform: &v1.Platform{OS: p.OS, Architecture: p.Architecture, Variant: p.Variant, OSVersion: p.OSVersion}}, s.RepoTags})
+	}
+	return images, byConfig, nil
 }
 
 // readSaved makes content of one entry of manifest.json.

@@ -42,7 +42,7 @@ func inspectEngine(ctx context.Context, ref, name string, want image.Platform, o
 	m.load = func(ctx context.Context, p *image.Meter) (*image.Content, error) {
 		// By its ID: a name without a tag would hand out all tags of the
 		// repository, and a tag may have moved since it was looked at.
-		c, err := m.export(ctx, e, in, want, p)
+		c, err := handedOut{m, e, in}.content(ctx, want, p)
 		if err != nil && ctx.Err() == nil {
 			err = fmt.Errorf("image %q: %w", ref, err)
 		}
@@ -53,11 +53,19 @@ func inspectEngine(ctx context.Context, ref, name string, want image.Platform, o
 	return m, nil
 }
 
-// export has the engine hand out the image and spools it. Layers are read when
+// handedOut is an image that its engine hands out.
+type handedOut struct {
+	image  *Image
+	engine *engine.Engine
+	in     engine.Inspected
+}
+
+// content has the engine hand out the image and spools it. Layers are read when
 // all is there: the classic store takes five times as long to prepare the
 // archive as to send it, so that little is left to be gained by compressing
 // them while they come.
-func (m *Image) export(ctx context.Context, e *engine.Engine, in engine.Inspected, want image.Platform, p *image.Meter) (*image.Content, error) {
+func (h handedOut) content(ctx context.Context, want image.Platform, p *image.Meter) (*image.Content, error) {
+	m, e, in := h.image, h.engine, h.in
 	p.Stage(image.StageExport, in.Size, 0)
 	t, err := newSpool(m.temporary)
 	if err != nil {

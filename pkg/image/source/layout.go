@@ -252,7 +252,7 @@ func readLayout(ctx context.Context, f files, selector string, want image.Platfo
 		return nil, fmt.Errorf("is incomplete: %w", err)
 	}
 	if err == nil {
-		c.Companions = func(ctx context.Context) ([]image.Companion, error) { return l.companions(ctx, all, c) }
+		c.Companions = func(ctx context.Context) ([]image.Companion, error) { return layoutCompanions(ctx, l, all, c) }
 	}
 	return c, err
 }

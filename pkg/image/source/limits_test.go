@@ -147,9 +147,9 @@ func TestGzipBomb(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	m := &Image{}
+	m := &Image{temporary: t.TempDir()}
 	defer m.Close()
-	_, err = m.plain(t.Context(), f, Options{TempDirectory: t.TempDir()}, 1<<20)
+	_, err = plain(t.Context(), m, f, 1<<20)
 	if err == nil || !strings.Contains(err.Error(), "100 times its size") {
 		t.Errorf("%v", err)
 	}

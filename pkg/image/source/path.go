@@ -18,7 +18,7 @@ import (
 
 // openPath opens an archive or a layout directory.
 func openPath(ctx context.Context, ref string, at reference, want image.Platform, o Options) (_ *Image, err error) {
-	m := &Image{describe: image.Description{Ref: ref}}
+	m := &Image{describe: image.Description{Ref: ref}, temporary: o.TempDirectory}
 	defer func() {
 		if err != nil {
 			m.Close()
@@ -36,7 +36,7 @@ func openPath(ctx context.Context, ref string, at reference, want image.Platform
 			return nil, err
 		}
 		m.keep(f)
-		if f, err = m.plain(ctx, f, o, compress.SpoolFloor); err != nil {
+		if f, err = plain(ctx, m, f, compress.SpoolFloor); err != nil {
 			return nil, err
 		}
 		c, m.describe.Kind, err = openArchive(ctx, f, at.selector, want)
@@ -50,7 +50,7 @@ func openPath(ctx context.Context, ref string, at reference, want image.Platform
 
 // plain returns f, or what it holds if it is gzipped.
 // What it holds may be larger than it by floor bytes and maxRatio times.
-func (m *Image) plain(ctx context.Context, f *os.File, o Options, floor int64) (*os.File, error) {
+func plain(ctx context.Context, m *Image, f *os.File, floor int64) (*os.File, error) {
 	head := make([]byte, image.TarBlock)
 	n, _ := f.ReadAt(head, 0)
 	switch is := image.Sniff(head[:n]); is {
@@ -68,7 +68,7 @@ func (m *Image) plain(ctx context.Context, f *os.File, o Options, floor int64) (
 	if err != nil {
 		return nil, fmt.Errorf("the gzipped archive is corrupt: %w", err)
 	}
-	t, err := newSpool(o.TempDirectory)
+	t, err := newSpool(m.temporary)
 	if err != nil {
 		return nil, err
 	}

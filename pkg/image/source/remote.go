@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"path/filepath"
 	"slices"
@@ -35,7 +34,7 @@ func Inspect(ctx context.Context, ref string, auth authn.Authenticator, transpor
 	if err != nil {
 		return image.Description{}, err
 	}
-	s, root, err := findRemote(ctx, r, auth, transport, nil, false)
+	s, root, err := findRemote(ctx, r, registry.Access{Auth: auth, Transport: transport})
 	if err != nil {
 		return image.Description{}, err
 	}
@@ -69,7 +68,7 @@ func openRegistry(ctx context.Context, ref, rest string, want image.Platform, o 
 		}
 		return err
 	}
-	s, root, err := findRemote(ctx, r, auth, o.Transport, o.Logger, insecure)
+	s, root, err := findRemote(ctx, r, registry.Access{Auth: auth, Transport: o.Transport, Log: o.Logger, Insecure: insecure})
 	if err != nil {
 		return nil, fmt.Errorf("image %q: %w", ref, anonymous(err))
 	}
@@ -85,7 +84,7 @@ func openRegistry(ctx context.Context, ref, rest string, want image.Platform, o 
 			return nil, fmt.Errorf("image %q: %w", ref, anonymous(registry.Explain(err, s.client.Repository(), rest)))
 		}
 		c.Streamed()
-		c.Companions = func(ctx context.Context) ([]image.Companion, error) { return s.companions(ctx, c) }
+		c.Companions = func(ctx context.Context) ([]image.Companion, error) { return remoteCompanions(ctx, s, c) }
 		return c, nil
 	}
 	return m, nil
@@ -104,8 +103,8 @@ type remoteStore struct {
 const ReadLimit = 2 * time.Minute
 
 // findRemote reads the manifest or index that r names.
-func findRemote(ctx context.Context, r name.Reference, auth authn.Authenticator, transport http.RoundTripper, log *slog.Logger, insecure bool) (*remoteStore, v1.Descriptor, error) {
-	s := &remoteStore{client: registry.NewReader(r.Context(), registry.Access{Auth: auth, Transport: transport, Log: log, Insecure: insecure}), small: map[v1.Hash][]byte{}, budget: image.NewBudget()}
+func findRemote(ctx context.Context, r name.Reference, a registry.Access) (*remoteStore, v1.Descriptor, error) {
+	s := &remoteStore{client: registry.NewReader(r.Context(), a), small: map[v1.Hash][]byte{}, budget: image.NewBudget()}
 	ctx, cancel := context.WithTimeoutCause(ctx, ReadLimit, registry.ErrStalled)
 	defer cancel()
 	found, err := s.manifest(ctx, r.Identifier())
@@ -270,11 +269,7 @@ func (s *remoteStore) document(ctx context.Context, d v1.Descriptor, limit int64
 // open opens a blob to be uploaded elsewhere. Its digest is not verified here:
 // the registry that it goes to does that, and hashing costs more than copying.
 func (s *remoteStore) open(ctx context.Context, d v1.Descriptor) (io.ReadCloser, error) {
-	r, err := s.client.OpenBlob(ctx, d)
-	if err != nil && registry.Judge(err).Action == registry.Renew {
-		s.client.Renew()
-		r, err = s.client.OpenBlob(ctx, d)
-	}
+	r, err := s.client.OpenRenewed(ctx, d)
 	if err != nil {
 		return nil, &image.OriginError{Repository: s.client.Repository(), Err: err}
 	}
