@@ -304,7 +304,7 @@ cmd_tools() {
   GOBIN="$TOOLS/bin" go install "github.com/regclient/regclient/cmd/regctl@$REGCTL_VERSION"
   GOBIN="$TOOLS/bin" go install "oras.land/oras/cmd/oras@$ORAS_VERSION"
   test_environment
-  go test ./pkg/image -run '^TestTools$' -v
+  go test ./pkg/image/push -run '^TestTools$' -v
 }
 
 cmd_bench() {

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"ecsdeploy/pkg/guard"
-	"ecsdeploy/pkg/image"
+	"ecsdeploy/pkg/image/engine"
 	"ecsdeploy/pkg/mistake"
 )
 
@@ -72,7 +72,7 @@ func (j job) socketHint(err error) error {
 	}
 	all := mistake.Each(err)
 	for i, one := range all {
-		if _, is := errors.AsType[*image.EngineError](one); is {
+		if _, is := errors.AsType[*engine.Error](one); is {
 			all[i] = &socketError{one}
 		}
 	}

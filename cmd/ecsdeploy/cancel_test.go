@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"ecsdeploy/pkg/emulator/azdo"
-	"ecsdeploy/pkg/image"
+	"ecsdeploy/pkg/image/engine"
 	"ecsdeploy/pkg/input"
 	"ecsdeploy/pkg/mistake"
 )
@@ -77,13 +77,13 @@ func TestCancelledInContainer(t *testing.T) {
 // TestSocketHint: in a container the hint is about the container.
 func TestSocketHint(t *testing.T) {
 	j := job{config: input.Config{Pipeline: input.Pipeline{ContainerMapping: `{"job":{}}`}}}
-	engine := &image.EngineError{Host: "unix:///var/run/docker.sock", Source: "the default", Err: errors.New("no such file")}
-	err := j.socketHint(errors.Join(mistake.New(mistake.Service, "", "no such service"), engine))
+	unreachable := &engine.Error{Host: "unix:///var/run/docker.sock", Source: "the default", Err: errors.New("no such file")}
+	err := j.socketHint(errors.Join(mistake.New(mistake.Service, "", "no such service"), unreachable))
 	all := mistakes(t.Context(), err)
-	if len(all) != 2 || !strings.Contains(all[1].Hint, "mapDockerSocket") || all[1].Text != engine.Error() {
+	if len(all) != 2 || !strings.Contains(all[1].Hint, "mapDockerSocket") || all[1].Text != unreachable.Error() {
 		t.Errorf("%+v", all)
 	}
-	if err := (job{}).socketHint(engine); err != error(engine) {
+	if err := (job{}).socketHint(unreachable); err != error(unreachable) {
 		t.Error(err)
 	}
 }

@@ -16,9 +16,9 @@ import (
 // whom among our own packages.
 func TestImports(t *testing.T) {
 	allowed := map[string][]string{
-		"cmd/ecsdeploy":           {"pkg/deploy", "pkg/vso", "pkg/guard", "pkg/input", "pkg/session", "pkg/network", "pkg/azdo", "pkg/report", "pkg/image", "pkg/ecr", "pkg/ecs", "pkg/rollout", "pkg/runtask", "pkg/probe", "pkg/schedule", "pkg/taskdef", "pkg/placeholder", "pkg/mistake", "pkg/resource"},
-		"pkg/report":              {"pkg/deploy", "pkg/azdo", "pkg/ecr", "pkg/probe", "pkg/rollout", "pkg/runtask", "pkg/schedule", "pkg/diagnosis", "pkg/ecs", "pkg/image", "pkg/taskdef", "pkg/mistake", "pkg/guard"},
-		"pkg/deploy":              {"pkg/resource", "pkg/image", "pkg/ecr", "pkg/ecs", "pkg/rollout", "pkg/runtask", "pkg/probe", "pkg/schedule", "pkg/diagnosis", "pkg/taskdef", "pkg/mistake", "pkg/guard"},
+		"cmd/ecsdeploy":           {"pkg/deploy", "pkg/vso", "pkg/guard", "pkg/input", "pkg/session", "pkg/network", "pkg/azdo", "pkg/report", "pkg/image/compress", "pkg/image/engine", "pkg/image/registry", "pkg/image/source", "pkg/ecr", "pkg/ecs", "pkg/rollout", "pkg/runtask", "pkg/probe", "pkg/schedule", "pkg/taskdef", "pkg/placeholder", "pkg/mistake", "pkg/resource"},
+		"pkg/report":              {"pkg/deploy", "pkg/azdo", "pkg/ecr", "pkg/probe", "pkg/rollout", "pkg/runtask", "pkg/schedule", "pkg/diagnosis", "pkg/ecs", "pkg/image", "pkg/image/push", "pkg/taskdef", "pkg/mistake", "pkg/guard"},
+		"pkg/deploy":              {"pkg/image", "pkg/image/compress", "pkg/image/push", "pkg/image/registry", "pkg/image/source", "pkg/ecr", "pkg/ecs", "pkg/rollout", "pkg/runtask", "pkg/probe", "pkg/schedule", "pkg/resource", "pkg/diagnosis", "pkg/taskdef", "pkg/mistake", "pkg/guard"},
 		"pkg/schedule":            {"pkg/ecs", "pkg/mistake"},
 		"pkg/runtask":             {"pkg/ecs", "pkg/diagnosis", "pkg/taskdef"},
 		"pkg/rollout":             {"pkg/ecs", "pkg/diagnosis", "pkg/mistake"},
@@ -30,6 +30,12 @@ func TestImports(t *testing.T) {
 		"pkg/azdo":                {"pkg/mistake"},
 		"pkg/network":             {},
 		"pkg/image":               {"pkg/mistake", "pkg/guard"},
+		"pkg/image/compress":      {"pkg/image", "pkg/mistake", "pkg/guard"},
+		"pkg/image/registry":      {"pkg/image", "pkg/image/compress", "pkg/guard"},
+		"pkg/image/engine":        {"pkg/image", "pkg/image/registry"},
+		"pkg/image/source":        {"pkg/image", "pkg/image/compress", "pkg/image/registry", "pkg/image/engine", "pkg/mistake"},
+		"pkg/image/push":          {"pkg/image", "pkg/image/compress", "pkg/image/registry", "pkg/image/source", "pkg/guard"},
+		"pkg/image/imagetest":     {"pkg/image"}, // for tests and cmd/pushbench
 		"pkg/ecr":                 {"pkg/mistake"},
 		"pkg/taskdef":             {"pkg/mistake"},
 		"pkg/mistake":             {},
@@ -38,7 +44,7 @@ func TestImports(t *testing.T) {
 		"pkg/probe":               {},
 		"task":                    {}, // tests of the shim
 		"cmd/emulator":            {"pkg/emulator", "pkg/emulator/agent", "pkg/emulator/azdo"},
-		"cmd/pushbench":           {"pkg/image"},
+		"cmd/pushbench":           {"pkg/image/compress", "pkg/image/push", "pkg/image/source", "pkg/image/imagetest"},
 		"cmd/inventory":           {},
 		"pkg/emulator":            {"pkg/emulator/account", "pkg/emulator/awsapi", "pkg/emulator/codedeploy", "pkg/emulator/ecr", "pkg/emulator/ecs", "pkg/emulator/elb", "pkg/emulator/events", "pkg/emulator/iam", "pkg/emulator/logs", "pkg/emulator/scenario", "pkg/emulator/scheduler", "pkg/emulator/sts"},
 		"pkg/emulator/iam":        {},

@@ -7,7 +7,7 @@ import (
 
 	"ecsdeploy/pkg/deploy"
 	"ecsdeploy/pkg/ecr"
-	"ecsdeploy/pkg/image"
+	"ecsdeploy/pkg/image/compress"
 	"ecsdeploy/pkg/input"
 	"ecsdeploy/pkg/probe"
 	"ecsdeploy/pkg/rollout"
@@ -58,7 +58,7 @@ func request(config input.Config) deploy.Request {
 		Repository:       in.Repository,
 		Tags:             in.Tags,
 		CreateRepository: in.CreateRepository,
-		Compression:      image.Compression(in.Compression),
+		Compression:      compress.Compression(in.Compression),
 		Referrers:        in.Referrers,
 		FailOn:           ecr.Severity(strings.ToUpper(string(in.FailOn))),
 		Images:           map[string]string{},

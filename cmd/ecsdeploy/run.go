@@ -19,7 +19,8 @@ import (
 	"ecsdeploy/pkg/deploy"
 	"ecsdeploy/pkg/ecr"
 	"ecsdeploy/pkg/ecs"
-	"ecsdeploy/pkg/image"
+	"ecsdeploy/pkg/image/registry"
+	"ecsdeploy/pkg/image/source"
 	"ecsdeploy/pkg/input"
 	"ecsdeploy/pkg/network"
 	"ecsdeploy/pkg/placeholder"
@@ -204,7 +205,7 @@ const taskFolder = "ECSDEPLOY_TASK_FOLDER"
 func (j job) deployer(cfg aws.Config) *deploy.Deployer {
 	transport := j.transport
 	if transport == nil {
-		registries := image.NewTransport(nil)
+		registries := registry.NewTransport(nil)
 		j.network.Apply(registries.Transport)
 		registries.Mask = j.console.Mask
 		transport = registries
@@ -220,7 +221,7 @@ func (j job) deployer(cfg aws.Config) *deploy.Deployer {
 		Tasks:     runtask.New(client, client.Config()),
 		Probes:    j.prober(),
 		Secrets:   resource.New(cfg),
-		Images: image.Options{
+		Images: source.Options{
 			Platform:         j.config.Inputs.Platform,
 			WorkingDirectory: j.config.Pipeline.WorkingDirectory,
 			Environ:          func(key string) (string, bool) { v, ok := j.variables[key]; return v, ok },

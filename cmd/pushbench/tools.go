@@ -20,7 +20,9 @@ import (
 
 	"github.com/klauspost/compress/flate"
 
-	"ecsdeploy/pkg/image"
+	"ecsdeploy/pkg/image/compress"
+	"ecsdeploy/pkg/image/push"
+	"ecsdeploy/pkg/image/source"
 )
 
 // pushImage pushes: SOURCE REPOSITORY TAG [BASE [COMPRESSION]].
@@ -28,20 +30,20 @@ func pushImage(ctx context.Context, args []string, stdout io.Writer) (err error)
 	if len(args) < 3 {
 		return errors.New("want SOURCE REPOSITORY TAG [BASE [COMPRESSION]]")
 	}
-	m, err := image.Open(ctx, args[0], image.Options{Environ: os.LookupEnv})
+	m, err := source.Open(ctx, args[0], source.Options{Environ: os.LookupEnv})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, m.Close()) }()
-	var o image.PushOptions
+	var o push.Options
 	if len(args) > 3 && args[3] != "" {
 		// The base is the image that runs, as the deployments of ECS name it.
-		o.Base = func(context.Context) (image.Base, error) { return image.Base{Reference: args[3], Proven: true}, nil }
+		o.Base = func(context.Context) (push.Base, error) { return push.Base{Reference: args[3], Proven: true}, nil }
 	}
 	if len(args) > 4 {
-		o.Compression = image.Compression(args[4])
+		o.Compression = compress.Compression(args[4])
 	}
-	r, err := image.Push(ctx, m, image.Target{Repository: args[1], Tags: []string{args[2]}}, o)
+	r, err := push.Push(ctx, m, push.Target{Repository: args[1], Tags: []string{args[2]}}, o)
 	if err == nil {
 		fmt.Fprintf(stdout, "%+v\n", r)
 	}

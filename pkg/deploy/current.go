@@ -10,7 +10,7 @@ import (
 
 	"ecsdeploy/pkg/ecr"
 	"ecsdeploy/pkg/ecs"
-	"ecsdeploy/pkg/image"
+	"ecsdeploy/pkg/image/push"
 	"ecsdeploy/pkg/mistake"
 	"ecsdeploy/pkg/taskdef"
 )
@@ -45,7 +45,7 @@ func (d *Deployer) PushPlaceholder(ctx context.Context, r Request, path string) 
 	if err == nil {
 		there, err := d.ECR.Image(ctx, repository, PlaceholderTag)
 		if err == nil {
-			d.View.Show(Pushed{Result: image.Result{AlreadyThere: true, Digest: there.Digest}, Tags: r.Tags})
+			d.View.Show(Pushed{Result: push.Result{AlreadyThere: true, Digest: there.Digest}, Tags: r.Tags})
 			return Result{DryRun: r.DryRun, Image: Image{URI: repository.URI + ":" + PlaceholderTag, Digest: there.Digest}}, nil
 		}
 		if _, missing := errors.AsType[*ecr.ImageNotFoundError](err); !missing {

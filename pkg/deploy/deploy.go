@@ -21,7 +21,8 @@ import (
 	"ecsdeploy/pkg/diagnosis"
 	"ecsdeploy/pkg/ecr"
 	"ecsdeploy/pkg/ecs"
-	"ecsdeploy/pkg/image"
+	"ecsdeploy/pkg/image/compress"
+	"ecsdeploy/pkg/image/source"
 	"ecsdeploy/pkg/rollout"
 	"ecsdeploy/pkg/schedule"
 	"ecsdeploy/pkg/taskdef"
@@ -37,9 +38,9 @@ type Request struct {
 	Repository       string
 	Tags             []string // the first is the one that is rolled out
 	CreateRepository bool
-	Compression      image.Compression // of layers that are not compressed yet
-	Referrers        bool              // push what refers to the image as well
-	FailOn           ecr.Severity      // the gate on the image: from which severity on a finding ends the run; empty is no gate
+	Compression      compress.Compression // of layers that are not compressed yet
+	Referrers        bool                 // push what refers to the image as well
+	FailOn           ecr.Severity         // the gate on the image: from which severity on a finding ends the run; empty is no gate
 
 	Services       []Service
 	Containers     []string          // that get the image; empty leaves the choice to the task definition
@@ -130,7 +131,7 @@ type Deployer struct {
 	Registry Registry
 	// Schedules is needed where the request names some, or has revisions deregistered.
 	Schedules Schedules
-	Images    image.Options // how source images are found
+	Images    source.Options // how source images are found
 	View      View
 	Secrets   Secrets // nil: whether secrets changed is not known
 

@@ -9,6 +9,7 @@ import (
 	"ecsdeploy/pkg/ecr"
 	"ecsdeploy/pkg/ecs"
 	"ecsdeploy/pkg/image"
+	"ecsdeploy/pkg/image/push"
 	"ecsdeploy/pkg/probe"
 	"ecsdeploy/pkg/rollout"
 	"ecsdeploy/pkg/schedule"
@@ -92,7 +93,7 @@ type (
 	PushProgress struct{ Now image.Progress }
 	// Pushed is the end of a push.
 	Pushed struct {
-		Result image.Result
+		Result push.Result
 		Tags   []string
 	}
 	// ScanWaits says that the scan of an image is waited for.

@@ -16,6 +16,9 @@ import (
 
 	"ecsdeploy/pkg/ecr"
 	"ecsdeploy/pkg/image"
+	"ecsdeploy/pkg/image/push"
+	"ecsdeploy/pkg/image/registry"
+	"ecsdeploy/pkg/image/source"
 	"ecsdeploy/pkg/mistake"
 	"ecsdeploy/pkg/taskdef"
 )
@@ -120,12 +123,12 @@ func (d *Deployer) current(ctx context.Context, s ServicePlan) (ServicePlan, err
 // looked at, so that a mistake in each is reported at once.
 func (d *Deployer) planPush(ctx context.Context, p *Plan) error {
 	r := p.Request
-	source, sourceErr := image.Open(ctx, r.Image, d.Images)
-	if sourceErr == nil {
-		p.Source = source
-		p.Image.Platforms = platforms(source.Describe().Platforms)
+	opened, openErr := source.Open(ctx, r.Image, d.Images)
+	if openErr == nil {
+		p.Source = opened
+		p.Image.Platforms = platforms(opened.Describe().Platforms)
 	}
-	sourceErr = about(mistake.Image, sourceErr)
+	openErr = about(mistake.Image, openErr)
 	repository, err := d.ECR.Repository(ctx, r.Repository)
 	_, missing := errors.AsType[*ecr.NotFoundError](err)
 	switch {
@@ -134,14 +137,14 @@ func (d *Deployer) planPush(ctx context.Context, p *Plan) error {
 		p.Image.URI = repository.URI + ":" + r.Tags[0]
 	case missing && r.CreateRepository:
 		p.Image.URI = r.Repository + ":" + r.Tags[0]
-		return sourceErr
+		return openErr
 	default:
-		return errors.Join(sourceErr, about(mistake.Repository, err))
+		return errors.Join(openErr, about(mistake.Repository, err))
 	}
-	if sourceErr != nil {
-		return sourceErr
+	if openErr != nil {
+		return openErr
 	}
-	state, err := image.Check(ctx, source, d.target(ctx, repository, r.Tags))
+	state, err := push.Check(ctx, opened, d.target(ctx, repository, r.Tags))
 	if err != nil {
 		return about(mistake.Tag, err)
 	}
@@ -150,8 +153,8 @@ func (d *Deployer) planPush(ctx context.Context, p *Plan) error {
 }
 
 // target is the repository as package image pushes to it.
-func (d *Deployer) target(ctx context.Context, repository ecr.Repository, tags []string) image.Target {
-	return image.Target{
+func (d *Deployer) target(ctx context.Context, repository ecr.Repository, tags []string) push.Target {
+	return push.Target{
 		Repository: repository.URI,
 		Tags:       tags,
 		Auth:       d.ECR.Authenticator(ctx, repository),
@@ -169,9 +172,9 @@ func (d *Deployer) push(ctx context.Context, p *Plan) (Candidate, Image, error) 
 	if err != nil {
 		return p.Image, Image{Source: ref}, err
 	}
-	pushed, err := image.Push(ctx, p.Source, d.target(ctx, repository, r.Tags), image.PushOptions{
+	pushed, err := push.Push(ctx, p.Source, d.target(ctx, repository, r.Tags), push.Options{
 		State: p.State,
-		Base:  func(ctx context.Context) (image.Base, error) { return d.base(ctx, p, repository), nil },
+		Base:  func(ctx context.Context) (push.Base, error) { return d.base(ctx, p, repository), nil },
 		Available: func(ctx context.Context, digests []string) (map[string]bool, error) {
 			return d.ECR.CheckLayers(ctx, repository, digests)
 		},
@@ -220,7 +223,7 @@ func (d *Deployer) repositoryFor(ctx context.Context, p *Plan) (ecr.Repository, 
 // base is the image in the repository that the pushed one probably shares layers
 // with: the one that runs now, else the one that was pushed last. It is proven where
 // the pipeline deployed it by a digest that it wrote down, and that succeeded.
-func (d *Deployer) base(ctx context.Context, p *Plan, repository ecr.Repository) image.Base {
+func (d *Deployer) base(ctx context.Context, p *Plan, repository ecr.Repository) push.Base {
 	for _, s := range p.Services {
 		running := s.Running.Image(s.Container)
 		in, tag := taskdef.SplitImage(running)
@@ -228,11 +231,11 @@ func (d *Deployer) base(ctx context.Context, p *Plan, repository ecr.Repository)
 			continue
 		}
 		if origin, ours := s.Running.Provenance(); ours && origin.Digest != "" && s.Good == s.Running.ARN() {
-			return image.Base{Reference: origin.Digest, Proven: true}
+			return push.Base{Reference: origin.Digest, Proven: true}
 		}
-		return image.Base{Reference: cmp.Or(tag, untagged)}
+		return push.Base{Reference: cmp.Or(tag, untagged)}
 	}
-	return image.Base{Reference: d.ECR.Newest(ctx, repository)}
+	return push.Base{Reference: d.ECR.Newest(ctx, repository)}
 }
 
 // pushProgress shows a push as a percentage, of the whole step when a rollout
@@ -271,7 +274,7 @@ func (d *Deployer) inspect(ctx context.Context, kind mistake.Kind, ref string) (
 	}
 	c := Candidate{URI: ref}
 	description, err := d.look(ctx, ref)
-	if _, missing := errors.AsType[*image.NotFoundError](err); missing {
+	if _, missing := errors.AsType[*registry.NotFoundError](err); missing {
 		return c, about(kind, err)
 	}
 	if err != nil {
@@ -293,7 +296,7 @@ func (d *Deployer) look(ctx context.Context, ref string) (image.Description, err
 	if err != nil {
 		return image.Description{}, err
 	}
-	return image.Inspect(ctx, ref, auth, d.Images.Transport)
+	return source.Inspect(ctx, ref, auth, d.Images.Transport)
 }
 
 // inECR returns the image under a tag or digest, with every digest that stands for
@@ -304,7 +307,7 @@ func (d *Deployer) inECR(ctx context.Context, repository ecr.Repository, tag str
 		return Candidate{}, err
 	}
 	c := Candidate{URI: repository.URI + ":" + tag, Digests: digests(found), Stored: &Stored{repository, single(found)}}
-	description, err := image.Inspect(ctx, repository.URI+"@"+found.Digest, d.ECR.Authenticator(ctx, repository), d.Images.Transport)
+	description, err := source.Inspect(ctx, repository.URI+"@"+found.Digest, d.ECR.Authenticator(ctx, repository), d.Images.Transport)
 	if err != nil {
 		// Reading the config takes a right that a deploy stage may lack.
 		d.View.Show(ImageUnchecked{c.URI, err})

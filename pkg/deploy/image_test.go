@@ -13,7 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
-	"github.com/google/go-containerregistry/pkg/registry"
+	ggcr "github.com/google/go-containerregistry/pkg/registry"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
@@ -21,7 +21,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"ecsdeploy/pkg/ecr"
-	"ecsdeploy/pkg/image"
+	"ecsdeploy/pkg/image/registry"
+	"ecsdeploy/pkg/image/source"
 	"ecsdeploy/pkg/mistake"
 	"ecsdeploy/pkg/rollout"
 )
@@ -30,8 +31,8 @@ import (
 // The two packages do not know each other, so only this test would notice.
 func TestTokensAreRenewed(t *testing.T) {
 	client := ecr.New(aws.Config{Region: "eu-west-1"}, ecr.Options{})
-	if _, ok := client.Authenticator(t.Context(), ecr.Repository{Region: "eu-west-1", URI: "host/name"}).(image.Renewer); !ok {
-		t.Error("the authenticator is no image.Renewer: an expired token would be used for ever")
+	if _, ok := client.Authenticator(t.Context(), ecr.Repository{Region: "eu-west-1", URI: "host/name"}).(registry.Renewer); !ok {
+		t.Error("the authenticator is no registry.Renewer: an expired token would be used for ever")
 	}
 }
 
@@ -59,7 +60,7 @@ func TestTagOf(t *testing.T) {
 func TestInspectShortReference(t *testing.T) {
 	var asked string
 	view := &screen{}
-	d := &Deployer{View: view, Images: image.Options{
+	d := &Deployer{View: view, Images: source.Options{
 		Keychain: authn.NewMultiKeychain(),
 		Transport: transport(func(r *http.Request) (*http.Response, error) {
 			asked = r.URL.Host
@@ -80,9 +81,9 @@ func (f transport) RoundTrip(r *http.Request) (*http.Response, error) { return f
 // cloud's revisions name, all of which are there.
 func (c *cloud) withRegistry(t *testing.T) (*Deployer, *screen) {
 	t.Helper()
-	handler := registry.New(registry.Logger(log.New(io.Discard, "", 0)))
+	handler := ggcr.New(ggcr.Logger(log.New(io.Discard, "", 0)))
 	d, view := c.deployer()
-	d.Images = image.Options{Keychain: authn.NewMultiKeychain(), Transport: transport(func(r *http.Request) (*http.Response, error) {
+	d.Images = source.Options{Keychain: authn.NewMultiKeychain(), Transport: transport(func(r *http.Request) (*http.Response, error) {
 		answer := httptest.NewRecorder()
 		if r.Body == nil {
 			r.Body = http.NoBody

@@ -15,7 +15,8 @@ import (
 
 	"ecsdeploy/pkg/ecr"
 	"ecsdeploy/pkg/ecs"
-	"ecsdeploy/pkg/image"
+	"ecsdeploy/pkg/image/push"
+	"ecsdeploy/pkg/image/source"
 	"ecsdeploy/pkg/mistake"
 	"ecsdeploy/pkg/rollout"
 	"ecsdeploy/pkg/schedule"
@@ -26,8 +27,8 @@ import (
 type Plan struct {
 	Request    Request
 	Repository *ecr.Repository      // nil when the request names none, or it is to be created
-	Source     *image.Image         // what is to be pushed, or nil
-	State      *image.State         // what the tags hold already; nil where that is not known
+	Source     *source.Image        // what is to be pushed, or nil
+	State      *push.State          // what the tags hold already; nil where that is not known
 	Image      Candidate            // what the chosen containers will run
 	Further    map[string]Candidate // by container: the images of the input images
 	Services   []ServicePlan

@@ -46,7 +46,7 @@ import (
 	"ecsdeploy/pkg/ecr"
 	"ecsdeploy/pkg/ecs"
 	"ecsdeploy/pkg/emulator"
-	"ecsdeploy/pkg/image"
+	"ecsdeploy/pkg/image/source"
 	"ecsdeploy/pkg/rollout"
 )
 
@@ -269,7 +269,7 @@ func (a *account) deployer(view deploy.View) *deploy.Deployer {
 	client, repositories := ecs.New(config), ecr.New(config, ecr.Options{})
 	return &deploy.Deployer{
 		ECR: repositories, ECS: client, Rollouts: rollout.NewAWS(client), View: view,
-		Images: image.Options{Keychain: authn.NewMultiKeychain(repositories.Keychain()), Transport: a.line},
+		Images: source.Options{Keychain: authn.NewMultiKeychain(repositories.Keychain()), Transport: a.line},
 	}
 }
 

@@ -15,7 +15,7 @@ import (
 
 	"ecsdeploy/pkg/ecr"
 	"ecsdeploy/pkg/ecs"
-	"ecsdeploy/pkg/image"
+	"ecsdeploy/pkg/image/source"
 	"ecsdeploy/pkg/mistake"
 	"ecsdeploy/pkg/resource"
 	"ecsdeploy/pkg/rollout"
@@ -273,13 +273,13 @@ var noLayer = "sha256:" + strings.Repeat("0", 64)
 
 // source checks the image to push. One that is not there yet is built later.
 func (v *verifier) source(ctx context.Context, p *Plan) {
-	source, err := image.Open(ctx, p.Request.Image, v.Images)
+	opened, err := source.Open(ctx, p.Request.Image, v.Images)
 	if err != nil {
 		v.open(Service{}, SourceCheck, p.Request.Image, about(mistake.Image, err))
 		return
 	}
-	p.Source = source
-	p.Image.Platforms = platforms(source.Describe().Platforms)
+	p.Source = opened
+	p.Image.Platforms = platforms(opened.Describe().Platforms)
 	v.add(Service{}, SourceCheck, p.Request.Image, nil)
 }
 

@@ -1,167 +1,110 @@
 package image
 
-// What the wanted tags hold before anything is uploaded.
+// What a manifest and its config say of the same layers has to agree, and layers
+// have to unpack to what the config lists: what of that needs no layer to be read,
+// and the error for what does not agree.
 
 import (
-	"cmp"
-	"context"
 	"fmt"
 	"slices"
-	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
-// TagStatus is what a tag holds, compared with the image to be pushed.
-type TagStatus int
-
-const (
-	// TagFree means that the tag, or the whole repository, is not there yet.
-	TagFree TagStatus = iota
-	// TagSame means that the tag has the same image: the same digest, or, where
-	// the image has no manifest yet, the same config and layers that are proven to
-	// be what it lists, compressed by whatever tool.
-	TagSame
-	// TagOther means that it has another image, which a push replaces if the
-	// tag may change.
-	TagOther
-)
-
-func (s TagStatus) String() string { return [...]string{"free", "same", "other"}[s] }
-
-// TagState is one tag's state.
-type TagState struct {
-	Tag    string
-	Status TagStatus
-	// Digest and MediaType are of what the tag points to; empty for TagFree.
-	Digest, MediaType string
-
-	have   *remoteManifest
-	damage error // of an image of the same config
+// LayerCheck is a layer and what it has to unpack to.
+type LayerCheck struct {
+	Desc          v1.Descriptor
+	DiffID        v1.Hash
+	Number, Count int // which of the image's layers it is, from 1
+	diffIDs       []v1.Hash
 }
 
-// State is what the wanted tags hold, in the order of Target.Tags.
-type State struct {
-	Tags []TagState
-
-	unknown bool // the registry knows no such repository
+// LayerError says that a layer is not the one that the image's config lists, so
+// that no engine could unpack the image.
+type LayerError struct {
+	Number, Count int    // which of the image's layers it is, from 1; 0 if it is all of them
+	Digest        string // of the layer as it is stored, or unpacked where it has no other yet
+	Want, Got     string // what it has to unpack to and what it unpacks to, or ""
+	Problem       string // what is wrong, where it does not unpack at all
+	Advice        string
 }
 
-// AlreadyThere says that every tag has the image, so that there is nothing to
-// push.
-func (s State) AlreadyThere() bool {
-	return len(s.Tags) > 0 && !slices.ContainsFunc(s.Tags, func(t TagState) bool { return t.Status != TagSame })
+func (e *LayerError) Error() string {
+	s := ""
+	if e.Number > 0 {
+		s = fmt.Sprintf("layer %d of %d (%s): ", e.Number, e.Count, e.Digest)
+	}
+	if e.Problem != "" {
+		return s + e.Problem
+	}
+	return s + fmt.Sprintf("unpacks to %s, but the image's config lists %s", e.Got, e.Want)
 }
 
-// Check reads what the target's tags hold. The error is a *TagTakenError when
-// an immutable one has another image; the state is returned with it.
-//
-// An engine that cannot say under which digest it would hand an image out
-// (podman) is made to hand it out when an immutable tag turns on it.
-func Check(ctx context.Context, m *Image, t Target) (State, error) {
-	c, err := newClient(t, defaultStall, nil)
-	if err != nil {
-		return State{}, err
-	}
-	s, err := readTags(ctx, c, t.Tags)
-	if err != nil {
-		return State{}, err
-	}
-	if err := compare(ctx, c, &s, t, m); err != nil {
-		return s, err
-	}
-	if taken(s, t, m) != nil && !m.certain {
-		p := newProgress(nil, time.Hour)
-		defer p.close()
-		if _, err := m.loaded(ctx, p); err != nil {
-			return s, err
-		}
-		if err := compare(ctx, c, &s, t, m); err != nil {
-			return s, err
-		}
-	}
-	return s, taken(s, t, m)
+// Hint says what probably built the image wrong and what to do.
+func (e *LayerError) Hint() string { return e.Advice }
+
+const Rebuild = "no engine can unpack this image; build or copy it again"
+
+// unpackable are the media types of layers that an engine unpacks.
+var unpackable = []types.MediaType{
+	types.DockerLayer, types.OCILayer, types.OCILayerZStd, types.DockerUncompressedLayer, types.OCIUncompressedLayer,
+	types.DockerForeignLayer, types.OCIRestrictedLayer, types.OCIUncompressedRestrictedLayer,
 }
 
-// examine says whether the image's layers are sound, once for all tags that have
-// it.
-func (m *remoteManifest) examine(ctx context.Context, c *client) (damage, err error) {
-	if !m.examined {
-		m.damage, err = c.sound(ctx, m)
-		m.examined = err == nil
+// CheckLayers compares a manifest with its config as far as that needs no layer,
+// and returns the layers that remain to be inflated. A manifest without any layer
+// that an engine could unpack is an artifact: its config says nothing of layers.
+func CheckLayers(m Manifest, c ConfigSummary) ([]LayerCheck, error) {
+	if !slices.ContainsFunc(m.Layers, func(d v1.Descriptor) bool { return slices.Contains(unpackable, d.MediaType) }) && (len(m.Layers) > 0 || len(c.DiffIDs) == 0) {
+		return nil, nil
 	}
-	return m.damage, err
-}
-
-// readTags asks the registry for every tag.
-func readTags(ctx context.Context, c *client, tags []string) (State, error) {
-	s := State{Tags: make([]TagState, len(tags))}
-	g, gctx := newGroup(ctx)
-	g.SetLimit(4)
-	for i, tag := range tags {
-		g.Go(func() error {
-			have, err := c.manifest(gctx, tag)
-			if err != nil {
-				return explain(err, c.repository(), c.repository()+":"+tag)
-			}
-			s.Tags[i] = TagState{Tag: tag, have: have}
-			if have != nil {
-				s.Tags[i].Digest, s.Tags[i].MediaType = have.desc.Digest.String(), string(have.desc.MediaType)
-			}
-			return nil
-		})
+	if len(m.Layers) != len(c.DiffIDs) {
+		return nil, &LayerError{Problem: fmt.Sprintf("number of layers: %d in the manifest, %d in the config", len(m.Layers), len(c.DiffIDs)), Advice: Rebuild}
 	}
-	err := g.Wait()
-	s.unknown = c.unknown.Load()
-	return s, err
-}
-
-// compare decides each tag's status. An image of the same config is the same one
-// only where its layers are those that the config lists, which is found out here;
-// the error says that this was not possible for a tag that can never change.
-func compare(ctx context.Context, c *client, s *State, t Target, m *Image) error {
-	for i := range s.Tags {
-		tag := &s.Tags[i]
+	var checks []LayerCheck
+	unpacked := map[v1.Hash]v1.Hash{}
+	for i, d := range m.Layers {
+		k := LayerCheck{Desc: d, DiffID: c.DiffIDs[i], Number: i + 1, Count: len(m.Layers), diffIDs: c.DiffIDs}
+		before, seen := unpacked[d.Digest]
+		unpacked[d.Digest] = k.DiffID
 		switch {
-		case tag.have == nil:
-			tag.Status = TagFree
-		case m.identity.root == tag.have.desc.Digest:
-			tag.Status = TagSame
-		case m.identity.config == (v1.Hash{}) || m.identity.config != tag.have.config:
-			tag.Status = TagOther
-		default:
-			damage, err := tag.have.examine(ctx, c)
-			fixed := t.Immutable != nil && t.Immutable(tag.Tag)
-			switch {
-			case err != nil && fixed:
-				return explain(fmt.Errorf("could not check the layers of the image under tag %s: %w", tag.Tag, err), c.repository(), c.repository()+":"+tag.Tag)
-			case err != nil || damage != nil:
-				c.log.InfoContext(ctx, "pushing again: the image under the tag has the same config, but its layers are not proven to be right", "tag", tag.Tag, "error", cmp.Or(damage, err))
-				tag.Status, tag.damage = TagOther, damage
-			default:
-				tag.Status = TagSame
-			}
+		case seen && before != k.DiffID:
+			e := k.Failed("is listed twice in the manifest, and as two different layers in the config")
+			e.Advice = "one of the image's layers stands in the place of another; " + Rebuild
+			return nil, e
+		case IsRawLayer(d) && d.Digest != k.DiffID:
+			return nil, k.Differs(d.Digest)
+		case !IsRawLayer(d) && d.Digest == k.DiffID && slices.Contains(unpackable, d.MediaType):
+			e := k.Failed("the config lists the digest of the compressed layer instead of that of the layer unpacked")
+			e.Advice = "diff_ids are digests of uncompressed layers; the tool that wrote the config got them wrong, " + Rebuild
+			return nil, e
+		}
+		if !seen && !IsForeign(d) && !IsRawLayer(d) && slices.Contains(unpackable, d.MediaType) && k.DiffID.Algorithm == "sha256" {
+			checks = append(checks, k)
 		}
 	}
-	return nil
+	return checks, nil
 }
 
-// taken is a *TagTakenError for the first immutable tag with another image.
-func taken(s State, t Target, m *Image) error {
-	for _, tag := range s.Tags {
-		if tag.Status == TagOther && t.Immutable != nil && t.Immutable(tag.Tag) {
-			return &TagTakenError{Repository: t.Repository, Tag: tag.Tag, Have: tag.Digest, Want: m.name(), Damage: tag.damage}
-		}
+// name is the digest that a message calls the layer by.
+func (k LayerCheck) name() string {
+	if k.Desc.Digest == (v1.Hash{}) {
+		return k.DiffID.String()
 	}
-	return nil
+	return k.Desc.Digest.String()
 }
 
-// name is the digest that a message calls the image by.
-func (m *Image) name() string {
-	for _, s := range []string{m.describe.Digest, m.describe.ImageID} {
-		if s != "" {
-			return s
-		}
+// Failed is an error of the layer.
+func (k LayerCheck) Failed(problem string) *LayerError {
+	return &LayerError{Number: k.Number, Count: k.Count, Digest: k.name(), Want: k.DiffID.String(), Problem: problem, Advice: Rebuild}
+}
+
+// Differs is the error of a layer that unpacks to something else.
+func (k LayerCheck) Differs(got v1.Hash) *LayerError {
+	e := &LayerError{Number: k.Number, Count: k.Count, Digest: k.name(), Want: k.DiffID.String(), Got: got.String(), Advice: Rebuild}
+	if i := slices.Index(k.diffIDs, got); i >= 0 {
+		e.Advice = fmt.Sprintf("that is what the config lists for layer %d: the layers stand in another order than in the config; %s", i+1, Rebuild)
 	}
-	return m.describe.Ref
+	return e
 }

@@ -1,23 +1,20 @@
-// Package image moves a container image into a registry and says under which
-// digest it can be pulled.
+// Package image holds what all rooms of moving an image share: what an image
+// consists of ([Content], [Blob], [Document], [Layer]), how manifests and configs
+// are read, platforms and the choice between them, what a layer has to unpack to
+// ([LayerCheck]), how far a push is ([Progress]), and errors by whose fault they are.
 //
-// [Open] finds out what a reference is (an image of the local engine, a docker
-// or OCI archive, an OCI layout directory, or an image in another registry),
-// [Check] says before any upload what the wanted tags hold already, and [Push]
-// uploads what is missing. [Inspect] looks at an image in a registry.
+// The rooms below it, each of which imports only those named before it:
 //
-// What is already compressed or has a digest is moved byte for byte; layers
-// that a "docker save" archive holds as plain tar files are compressed on the
-// way, with gzip or zstd, in one pass, on all cores, unless an image in the
-// repository proves that they are there already. An engine that has them ready
-// for a registry pushes by itself. Memory does not grow with the image.
+//   - compress: layers compressed in one pass on all cores, and unpacked to be checked;
+//   - registry: requests to one repository, tried again, watched and kept where they belong;
+//   - engine: the local engine, Docker or podman: asked, read from, and told to push;
+//   - source: a reference becomes an image: of an engine, an archive, a layout, a registry;
+//   - push: layers, manifests, tags; what is there already is neither sent nor compressed.
 //
-// An image that no engine could unpack is refused: layers are compared with the
-// image's config while they are uploaded. What comes from outside, archives and
-// registries, is bounded in memory, disk and time, and leads no request to where
-// it does not belong.
+// Package imagetest has samples and stand-ins for tests.
 //
-// The package does not build, unpack, run or scan images, does not know AWS (the
-// registry's credentials come as an [authn.Authenticator]), reads no environment
-// of its own, and prints nothing.
+// Together they move a container image into a registry and say under which digest it
+// can be pulled. They do not build, run or scan images, do not know AWS (credentials
+// come as an authn.Authenticator), read no environment of their own, and print nothing.
+// This package makes no request and opens no file.
 package image

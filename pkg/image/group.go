@@ -11,15 +11,15 @@ import (
 	"ecsdeploy/pkg/guard"
 )
 
-// group is an [errgroup.Group] for which a panic is an error like any other.
-type group struct{ *errgroup.Group }
+// Group is an [errgroup.Group] for which a panic is an error like any other.
+type Group struct{ *errgroup.Group }
 
-func newGroup(ctx context.Context) (group, context.Context) {
+func NewGroup(ctx context.Context) (Group, context.Context) {
 	g, ctx := errgroup.WithContext(ctx)
-	return group{g}, ctx
+	return Group{g}, ctx
 }
 
 // Go runs f in a goroutine of its own.
-func (g group) Go(f func() error) {
+func (g Group) Go(f func() error) {
 	g.Group.Go(func() error { return guard.Run(f) })
 }

@@ -151,21 +151,21 @@ func (p Platform) normal() Platform {
 	return p
 }
 
-func platformOf(p *v1.Platform) Platform {
+func PlatformOf(p *v1.Platform) Platform {
 	if p == nil {
 		return Platform{}
 	}
 	return Platform{OS: p.OS, Architecture: p.Architecture, Variant: p.Variant, OSVersion: p.OSVersion}
 }
 
-// known says whether the platform names a system at all: the descriptors of
+// Known says whether the platform names a system at all: the descriptors of
 // attestations say "unknown/unknown".
-func (p Platform) known() bool {
+func (p Platform) Known() bool {
 	return p.OS != "" && p.OS != "unknown" && p.Architecture != "unknown"
 }
 
-// platformList joins platforms for a message.
-func platformList(ps []Platform) string {
+// PlatformList joins platforms for a message.
+func PlatformList(ps []Platform) string {
 	if len(ps) == 0 {
 		return "none"
 	}

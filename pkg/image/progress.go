@@ -44,8 +44,8 @@ type LayerDone struct {
 	Duration time.Duration
 }
 
-// progress gathers the counts of all parts.
-type progress struct {
+// Meter gathers the counts of all parts.
+type Meter struct {
 	report func(Progress) // serialised by telling; may be nil
 
 	mu      sync.Mutex
@@ -57,9 +57,9 @@ type progress struct {
 	ticking sync.WaitGroup
 }
 
-// newProgress starts reporting to report every interval; close ends it.
-func newProgress(report func(Progress), interval time.Duration) *progress {
-	p := &progress{report: report, started: time.Now(), stop: make(chan struct{})}
+// NewMeter starts reporting to report every interval; close ends it.
+func NewMeter(report func(Progress), interval time.Duration) *Meter {
+	p := &Meter{report: report, started: time.Now(), stop: make(chan struct{})}
 	if report == nil {
 		return p
 	}
@@ -78,14 +78,14 @@ func newProgress(report func(Progress), interval time.Duration) *progress {
 	return p
 }
 
-func (p *progress) close() {
+func (p *Meter) Close() {
 	close(p.stop)
 	p.ticking.Wait()
 }
 
-// stage begins a stage of so many bytes and parts, or begins it anew: what was
+// Stage begins a stage of so many bytes and parts, or begins it anew: what was
 // sent before counts.
-func (p *progress) stage(s Stage, total int64, layers int) {
+func (p *Meter) Stage(s Stage, total int64, layers int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.now.Stage != s {
@@ -94,16 +94,16 @@ func (p *progress) stage(s Stage, total int64, layers int) {
 	p.now = Progress{Stage: s, Total: total, Layers: layers, Sent: p.now.Sent}
 }
 
-// grow adds bytes and parts that were not known when the stage began.
-func (p *progress) grow(total int64, layers int) {
+// Grow adds bytes and parts that were not known when the stage began.
+func (p *Meter) Grow(total int64, layers int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.now.Total += total
 	p.now.Layers += layers
 }
 
-// soFar is how far the stage is.
-func (p *progress) soFar() Progress {
+// SoFar is how far the stage is.
+func (p *Meter) SoFar() Progress {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := p.now
@@ -112,13 +112,13 @@ func (p *progress) soFar() Progress {
 }
 
 // tell reports; layer is what has just been done, or nil.
-func (p *progress) tell(layer *LayerDone) {
+func (p *Meter) tell(layer *LayerDone) {
 	if p.report == nil {
 		return
 	}
 	p.telling.Lock()
 	defer p.telling.Unlock()
-	now := p.soFar()
+	now := p.SoFar()
 	if now.Stage == "" {
 		return
 	}
@@ -126,52 +126,52 @@ func (p *progress) tell(layer *LayerDone) {
 	p.report(now)
 }
 
-// add counts bytes done and sent.
-func (p *progress) add(done, sent int64) {
+// Add counts bytes done and sent.
+func (p *Meter) Add(done, sent int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.now.Done += done
 	p.now.Sent += sent
 }
 
-// part is one blob's or layer's share of the progress.
-type part struct {
-	p       *progress
+// Part is one blob's or layer's share of the progress.
+type Part struct {
+	p       *Meter
 	started time.Time
 
 	mu   sync.Mutex
-	done int64 // bytes of the source counted so far
+	Done int64 // bytes of the source counted so far
 }
 
-func (p *progress) part() *part { return &part{p: p, started: time.Now()} }
+func (p *Meter) Part() *Part { return &Part{p: p, started: time.Now()} }
 
-// restart takes back what was counted: the source is read anew.
-func (q *part) restart() {
+// Restart takes back what was counted: the source is read anew.
+func (q *Part) Restart() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.p.add(-q.done, 0)
-	q.done = 0
+	q.p.Add(-q.Done, 0)
+	q.Done = 0
 }
 
-// read counts bytes read from the source.
-func (q *part) read(n int) {
+// Read counts bytes read from the source.
+func (q *Part) Read(n int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.done += int64(n)
-	q.p.add(int64(n), 0)
+	q.Done += int64(n)
+	q.p.Add(int64(n), 0)
 }
 
-// sent counts bytes given to the network.
-func (q *part) sent(n int) { q.p.add(0, int64(n)) }
+// Sent counts bytes given to the network.
+func (q *Part) Sent(n int) { q.p.Add(0, int64(n)) }
 
-// moved counts bytes that are sent as they are read.
-func (q *part) moved(n int) { q.read(n); q.sent(n) }
+// Moved counts bytes that are sent as they are read.
+func (q *Part) Moved(n int) { q.Read(n); q.Sent(n) }
 
-// finish ends the part, which has size bytes in the source.
-func (q *part) finish(size int64, l LayerDone) {
+// Finish ends the part, which has size bytes in the source.
+func (q *Part) Finish(size int64, l LayerDone) {
 	q.mu.Lock()
-	rest := size - q.done
-	q.done = size
+	rest := size - q.Done
+	q.Done = size
 	q.mu.Unlock()
 	q.p.mu.Lock()
 	q.p.now.Done += rest

@@ -19,6 +19,7 @@ import (
 	"ecsdeploy/pkg/ecs"
 	"ecsdeploy/pkg/guard"
 	"ecsdeploy/pkg/image"
+	"ecsdeploy/pkg/image/push"
 	"ecsdeploy/pkg/rollout"
 	"ecsdeploy/pkg/taskdef"
 )
@@ -137,7 +138,7 @@ func told(t *testing.T) []struct {
 		{deploy.HistoryUnread{Service: web, Err: errDenied}, "web: WARN could not read which of the service's deployments succeeded (" + errDenied.Error() + "); building on the pipeline's newest revision"},
 		{deploy.RepositoryCreated{URI: "host/web"}, "created repository host/web"},
 		{deploy.PushProgress{Now: image.Progress{Stage: image.StageUpload, Total: 100, Done: 50, Elapsed: 10 * time.Second, Layers: 2, LayersDone: 1}}, "pushing: 50 %, 50 B of 100 B, 1 of 2 blobs, 0 B/s sent, about 10s left"},
-		{deploy.Pushed{Result: image.Result{Digest: digest, AlreadyThere: true}, Tags: []string{"2"}}, "already in ECR as 2, nothing to push: " + digest},
+		{deploy.Pushed{Result: push.Result{Digest: digest, AlreadyThere: true}, Tags: []string{"2"}}, "already in ECR as 2, nothing to push: " + digest},
 		{deploy.Moved{Service: web, From: definitions + "web:1", To: definitions + "web:3"}, "web: WARN someone else moved the service from web:1 to web:3 since the plan was made"},
 		{deploy.BusyWith{Service: web, Other: now, Do: deploy.Wait}, "web: deployment ecs-svc/2, revision web:2 is in progress: waiting for it to end (whenBusy: wait)"},
 		{deploy.BusyWith{Service: web, Other: back, Do: deploy.Wait}, "web: deployment ecs-svc/2, revision web:2 is being rolled back: waiting for it to end (whenBusy: wait)"},
@@ -386,10 +387,10 @@ func TestPace(t *testing.T) {
 }
 
 func TestPushText(t *testing.T) {
-	r := image.Result{Digest: "sha256:e3b0", Layers: 7, Reused: 6, SentBytes: 4_500_000, ReusedBytes: 185_000_000, Duration: 4 * time.Second}
+	r := push.Result{Digest: "sha256:e3b0", Layers: 7, Reused: 6, SentBytes: 4_500_000, ReusedBytes: 185_000_000, Duration: 4 * time.Second}
 	tests := []struct{ got, want string }{
 		{pushText(r, []string{"17", "main"}), "pushed as 17, main in 4.0s: 4.5 MB sent, 185 MB (6 of 7 blobs) in ECR already, sha256:e3b0"},
-		{pushText(image.Result{Digest: "sha256:e3b0", AlreadyThere: true}, []string{"17"}), "already in ECR as 17, nothing to push: sha256:e3b0"},
+		{pushText(push.Result{Digest: "sha256:e3b0", AlreadyThere: true}, []string{"17"}), "already in ECR as 17, nothing to push: sha256:e3b0"},
 	}
 	for _, tt := range tests {
 		if tt.got != tt.want {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"ecsdeploy/pkg/image"
+	"ecsdeploy/pkg/image/push"
 )
 
 // push shows how far a push is, where that is worth a line.
@@ -77,7 +78,7 @@ func (p *pace) next(now image.Progress) string {
 var stageWords = map[image.Stage]string{image.StageExport: "reading from the engine", image.StageUpload: "pushing"}
 
 // pushText is what a push did, in one line.
-func pushText(r image.Result, tags []string) string {
+func pushText(r push.Result, tags []string) string {
 	as := strings.Join(tags, ", ")
 	if r.AlreadyThere {
 		return fmt.Sprintf("already in ECR as %s, nothing to push: %s", as, r.Digest)

@@ -18,12 +18,14 @@ import (
 	"testing"
 
 	"github.com/google/go-containerregistry/pkg/name"
-	"github.com/google/go-containerregistry/pkg/registry"
+	ggcr "github.com/google/go-containerregistry/pkg/registry"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/validate"
 
 	"ecsdeploy/pkg/image"
+	"ecsdeploy/pkg/image/push"
+	"ecsdeploy/pkg/image/source"
 	"ecsdeploy/pkg/placeholder"
 )
 
@@ -150,14 +152,14 @@ func TestRun(t *testing.T) {
 // The image is valid, is pushed by package image, is found there by a second
 // push, and is recognised by whatever a registry has of it.
 func TestPushed(t *testing.T) {
-	server := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
+	server := httptest.NewServer(ggcr.New(ggcr.Logger(log.New(io.Discard, "", 0))))
 	defer server.Close()
 	repository := strings.TrimPrefix(server.URL, "http://") + "/chat-app"
 	path := archiveFile(t)
 
 	var digest string
 	for _, again := range []bool{false, true} {
-		m, err := image.Open(t.Context(), path, image.Options{TempDirectory: t.TempDir()})
+		m, err := source.Open(t.Context(), path, source.Options{TempDirectory: t.TempDir()})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -165,7 +167,7 @@ func TestPushed(t *testing.T) {
 		if d.Kind != image.KindOCIArchive || len(d.Platforms) != 2 || d.Platforms[0].String() != "linux/amd64" || d.Platforms[1].String() != "linux/arm64" {
 			t.Errorf("opened as %+v", d)
 		}
-		result, err := image.Push(t.Context(), m, image.Target{Repository: repository, Tags: []string{placeholder.Tag}}, image.PushOptions{})
+		result, err := push.Push(t.Context(), m, push.Target{Repository: repository, Tags: []string{placeholder.Tag}}, push.Options{})
 		if err = errors.Join(err, m.Close()); err != nil {
 			t.Fatal(err)
 		}

@@ -1,0 +1,83 @@
+package source
+
+// Images of the local engine: asked about when they are opened, and handed out as an
+// archive only when something has to be pushed.
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"ecsdeploy/pkg/image"
+	"ecsdeploy/pkg/image/engine"
+)
+
+// openEngine is Open for a name in the local engine.
+func openEngine(ctx context.Context, ref, name string, want image.Platform, o Options) (*Image, error) {
+	m, err := inspectEngine(ctx, ref, name, want, o)
+	if err != nil {
+		if ctx.Err() == nil {
+			err = elsewhere(name, fmt.Errorf("image %q: %w", ref, err))
+		}
+		return nil, err
+	}
+	return m, nil
+}
+
+func inspectEngine(ctx context.Context, ref, name string, want image.Platform, o Options) (*Image, error) {
+	e, err := engine.Connect(ctx, o.Getenv)
+	if err != nil {
+		return nil, err
+	}
+	o.Logger.DebugContext(ctx, "engine", "api", e.Version.String(), "podman", e.Podman)
+	in, err := e.Inspect(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	m := &Image{describe: image.Description{Kind: image.KindEngine, Ref: ref}, temporary: o.TempDirectory}
+	m.identity, m.certain, err = in.Describe(&m.describe, want, e.Podman)
+	if err != nil {
+		return nil, err
+	}
+	m.load = func(ctx context.Context, p *image.Meter) (*image.Content, error) {
+		// By its ID: a name without a tag would hand out all tags of the
+		// repository, and a tag may have moved since it was looked at.
+		c, err := handedOut{m, e, in}.content(ctx, want, p)
+		if err != nil && ctx.Err() == nil {
+			err = fmt.Errorf("image %q: %w", ref, err)
+		}
+		return c, err
+	}
+	m.outbox = engine.NewOutbox(e, in, m.describe.Digest)
+	m.keep(e)
+	return m, nil
+}
+
+// handedOut is an image that its engine hands out.
+type handedOut struct {
+	image  *Image
+	engine *engine.Engine
+	in     engine.Inspected
+}
+
+// content has the engine hand out the image and spools it. Layers are read when
+// all is there: the classic store takes five times as long to prepare the
+// archive as to send it, so that little is left to be gained by compressing
+// them while they come.
+func (h handedOut) content(ctx context.Context, want image.Platform, p *image.Meter) (*image.Content, error) {
+	m, e, in := h.image, h.engine, h.in
+	p.Stage(image.StageExport, in.Size, 0)
+	t, err := newSpool(m.temporary)
+	if err != nil {
+		return nil, err
+	}
+	m.keep(t)
+	if err := e.Export(ctx, in.ID, t, p); err != nil {
+		return nil, err
+	}
+	c, _, err := openArchive(ctx, t.File, "", want)
+	if errors.Is(err, errTruncated) {
+		return nil, fmt.Errorf("the engine stopped after %d MB of the image", t.written>>20)
+	}
+	return c, err
+}

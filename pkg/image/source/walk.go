@@ -1,0 +1,208 @@
+package source
+
+// Walking a manifest or index in a store of blobs down to the last blob, and
+// choosing one platform on the way. The stores are an OCI layout, on disk or in
+// an archive, and a registry.
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"ecsdeploy/pkg/image"
+)
+
+// store gives access to content by digest.
+type store interface {
+	// document reads a manifest, an index or a config of at most limit bytes
+	// and verifies its digest; fs.ErrNotExist when the store lacks it.
+	document(ctx context.Context, d v1.Descriptor, limit int64) ([]byte, error)
+	// blob returns a blob to be moved, having checked its size where that is
+	// cheap; fs.ErrNotExist when the store is known to lack it.
+	blob(d v1.Descriptor) (image.Blob, error)
+}
+
+// walk reads the tree under root. want chooses one image where root is an
+// index.
+func walk(ctx context.Context, s store, root v1.Descriptor, want image.Platform) (*image.Content, error) {
+	w := walker{store: s, content: &image.Content{}, seen: map[v1.Hash]bool{}, complete: map[v1.Hash]error{}}
+	raw, err := s.document(ctx, root, image.MaxDocument)
+	if err != nil {
+		return nil, fmt.Errorf("manifest %s: %w", root.Digest, err)
+	}
+	m, mediaType, err := image.ParseManifest(raw, root.MediaType)
+	if err != nil {
+		return nil, fmt.Errorf("manifest %s %w", root.Digest, err)
+	}
+	if mediaType.IsIndex() {
+		children, err := w.candidates(ctx, m.Manifests, 1)
+		if err != nil {
+			return nil, err
+		}
+		child, err := image.Choose(children, want)
+		if err != nil {
+			return nil, err
+		}
+		if child != nil {
+			return walk(ctx, s, child.Desc, image.Platform{})
+		}
+	}
+	if err := w.document(ctx, root, raw, 0); err != nil {
+		return nil, err
+	}
+	if want != (image.Platform{}) && !mediaType.IsIndex() && len(w.content.Configs) == 1 {
+		if have := w.content.Configs[0].Platform; !want.Matches(have) {
+			return nil, &image.PlatformError{Want: want, Have: []image.Platform{have}}
+		}
+	}
+	return w.content, nil
+}
+
+type walker struct {
+	store    store
+	content  *image.Content
+	seen     map[v1.Hash]bool
+	complete map[v1.Hash]error // whether a tree is in the store, by its root
+}
+
+// candidates looks at an index's children, of which a nested index is one.
+func (w *walker) candidates(ctx context.Context, descs []v1.Descriptor, depth int) ([]image.Candidate, error) {
+	cs := make([]image.Candidate, 0, len(descs))
+	for _, d := range descs {
+		c := image.Candidate{Desc: d, Platform: image.PlatformOf(d.Platform), Available: true, Auxiliary: image.IsAttestation(d)}
+		err := w.check(ctx, d, &c.Platform, depth)
+		if errors.Is(err, fs.ErrNotExist) {
+			c.Available = false
+		} else if err != nil {
+			return nil, err
+		}
+		if c.Available && !c.Auxiliary && !c.Platform.Known() {
+			_, m, _, err := w.read(ctx, d, depth)
+			if err != nil {
+				return nil, err
+			}
+			if c.Nested, err = w.candidates(ctx, m.Manifests, depth+1); err != nil {
+				return nil, err
+			}
+		}
+		cs = append(cs, c)
+	}
+	return cs, nil
+}
+
+// check says with fs.ErrNotExist that part of the tree under d is not in the
+// store, and finds out the platform where the descriptor did not say. Every tree
+// is looked at once, however many indexes name it.
+func (w *walker) check(ctx context.Context, d v1.Descriptor, p *image.Platform, depth int) error {
+	err, known := w.complete[d.Digest]
+	if !known {
+		err = w.look(ctx, d, p, depth)
+		w.complete[d.Digest] = err
+	}
+	return err
+}
+
+func (w *walker) look(ctx context.Context, d v1.Descriptor, p *image.Platform, depth int) error {
+	_, m, _, err := w.read(ctx, d, depth)
+	if err != nil {
+		return err
+	}
+	for _, child := range m.Manifests {
+		if err := w.check(ctx, child, nil, depth+1); err != nil {
+			return err
+		}
+	}
+	if m.Config != nil {
+		if p != nil && !p.Known() && image.IsConfig(*m.Config) {
+			raw, err := w.store.document(ctx, *m.Config, image.MaxConfig)
+			if err != nil {
+				return err
+			}
+			if c, err := image.ReadConfig(raw); err == nil {
+				*p = c.Platform
+			}
+		}
+	}
+	for _, b := range image.References(m) {
+		if _, err := w.store.blob(b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *walker) read(ctx context.Context, d v1.Descriptor, depth int) ([]byte, image.Manifest, types.MediaType, error) {
+	if depth > image.MaxDepth {
+		return nil, image.Manifest{}, "", fmt.Errorf("index %s: indexes are nested more than %d deep", d.Digest, image.MaxDepth)
+	}
+	raw, err := w.store.document(ctx, d, image.MaxDocument)
+	if err != nil {
+		return nil, image.Manifest{}, "", fmt.Errorf("manifest %s: %w", d.Digest, err)
+	}
+	m, mediaType, err := image.ParseManifest(raw, d.MediaType)
+	if err != nil {
+		return nil, m, "", fmt.Errorf("manifest %s %w", d.Digest, err)
+	}
+	return raw, m, mediaType, nil
+}
+
+// document adds a document after everything it refers to.
+func (w *walker) document(ctx context.Context, d v1.Descriptor, raw []byte, depth int) error {
+	if w.seen[d.Digest] {
+		return nil
+	}
+	w.seen[d.Digest] = true
+	if len(w.seen) > image.MaxChildren*4 {
+		return errors.New("the index refers to too many manifests and blobs")
+	}
+	m, mediaType, err := image.ParseManifest(raw, d.MediaType)
+	if err != nil {
+		return fmt.Errorf("manifest %s %w", d.Digest, err)
+	}
+	for _, child := range m.Manifests {
+		raw, _, _, err := w.read(ctx, child, depth+1)
+		if err != nil {
+			return err
+		}
+		if err := w.document(ctx, child, raw, depth+1); err != nil {
+			return err
+		}
+	}
+	for _, ref := range image.References(m) {
+		if w.seen[ref.Digest] {
+			continue
+		}
+		w.seen[ref.Digest] = true
+		b, err := w.store.blob(ref)
+		if err != nil {
+			return fmt.Errorf("blob %s: %w", ref.Digest, err)
+		}
+		w.content.Blobs = append(w.content.Blobs, b)
+	}
+	if m.Config != nil && image.IsConfig(*m.Config) && !image.IsAttestation(d) && m.Subject == nil {
+		raw, err := w.store.document(ctx, *m.Config, image.MaxConfig)
+		if err != nil {
+			return fmt.Errorf("config %s: %w", m.Config.Digest, err)
+		}
+		c, err := image.ReadConfig(raw)
+		if err != nil {
+			return fmt.Errorf("config %s %w", m.Config.Digest, err)
+		}
+		if !c.Platform.Known() && d.Platform != nil {
+			c.Platform = image.PlatformOf(d.Platform)
+		}
+		checks, err := image.CheckLayers(m, c)
+		if err != nil {
+			return err
+		}
+		w.content.Checks = append(w.content.Checks, checks...)
+		w.content.Configs = append(w.content.Configs, c)
+	}
+	d.MediaType, d.Size = mediaType, int64(len(raw))
+	w.content.Documents = append(w.content.Documents, image.Document{Desc: d, Raw: raw})
+	return nil
+}
