@@ -19,6 +19,7 @@ import (
 	"ecsdeploy/pkg/image"
 	"ecsdeploy/pkg/mistake"
 	"ecsdeploy/pkg/rollout"
+	"ecsdeploy/pkg/schedule"
 	"ecsdeploy/pkg/taskdef"
 )
 
@@ -59,6 +60,7 @@ const (
 	RoleCheck       CheckKind = "role"       // of the task
 	SecretCheck     CheckKind = "secret"     // of a container
 	LogGroupCheck   CheckKind = "logGroup"   // of a container
+	ScheduleCheck   CheckKind = "schedule"   // or rule, that follows
 	PermissionCheck CheckKind = "permission" // to change something
 )
 
@@ -81,8 +83,9 @@ type Resources interface {
 	Secret(ctx context.Context, valueFrom string) error
 	LogGroup(ctx context.Context, region, name string) error
 	// Denied names those actions on resources that an identity, given by its ARN,
-	// may not take. The error says that this is not known.
-	Denied(ctx context.Context, identity string, actions, resources []string) ([]string, error)
+	// may not take; a role is passed to the service passedTo. The error says that this
+	// is not known.
+	Denied(ctx context.Context, identity, passedTo string, actions, resources []string) ([]string, error)
 }
 
 // checks collects what was found. It is the view of the parts of the plan that
@@ -149,6 +152,7 @@ func (d *Deployer) Verify(ctx context.Context, r Request, resources Resources, i
 	if r.alone() {
 		v.alone(ctx, p, imageKnown)
 	}
+	v.schedules(ctx, p)
 	v.permissions(ctx, p, identity)
 	if ctx.Err() != nil {
 		return Result{}, context.Cause(ctx)
@@ -306,6 +310,23 @@ func (v *verifier) alone(ctx context.Context, p *Plan, imageKnown bool) {
 	p.Services = []ServicePlan{s}
 }
 
+// schedules checks the rules and schedules that are to follow, each on its own.
+func (v *verifier) schedules(ctx context.Context, p *Plan) {
+	if p.Request.AllSchedules {
+		found, err := v.planSchedules(ctx, p)
+		v.add(Service{}, ScheduleCheck, "all", err)
+		p.Schedules = found
+		return
+	}
+	for _, r := range p.Request.Schedules {
+		one := *p
+		one.Request.Schedules = []schedule.Ref{r}
+		found, err := v.planSchedules(ctx, &one)
+		v.add(Service{}, ScheduleCheck, r.String(), err)
+		p.Schedules = append(p.Schedules, found...)
+	}
+}
+
 // revision notes what was found of the revision that would be registered, and looks
 // for what it names.
 func (v *verifier) revision(ctx context.Context, s ServicePlan, err error) {
@@ -358,12 +379,13 @@ func (v *verifier) exists(s Service, kind CheckKind, name string, ask func() err
 
 // permissions checks the rights by which a run changes something, as far as IAM tells.
 func (v *verifier) permissions(ctx context.Context, p *Plan, identity string) {
+	passedTo := "ecs-tasks.amazonaws.com"
 	note := func(s Service, resources []string, optional bool, actions ...string) {
 		if len(resources) == 0 {
 			return
 		}
 		name := strings.Join(actions, ", ")
-		denied, err := v.resources.Denied(ctx, identity, actions, resources)
+		denied, err := v.resources.Denied(ctx, identity, passedTo, actions, resources)
 		switch {
 		case err != nil:
 			v.open(s, PermissionCheck, name, &Permission{actions, resources, false})
@@ -405,6 +427,32 @@ func (v *verifier) permissions(ctx context.Context, p *Plan, identity string) {
 	}
 	note(Service{}, families, true, "ecs:TagResource") // without it a revision has no tags
 	note(Service{}, roles, false, "iam:PassRole")
+	for _, of := range []struct {
+		kind           schedule.Kind
+		action, passed string
+	}{{schedule.Rule, "events:PutTargets", "events.amazonaws.com"}, {schedule.Schedule, "scheduler:UpdateSchedule", "scheduler.amazonaws.com"}} {
+		changed, passed := changes(p.Schedules, of.kind)
+		note(Service{}, changed, false, of.action)
+		passedTo = of.passed
+		note(Service{}, passed, false, "iam:PassRole")
+	}
+}
+
+// changes are the rules, or the schedules, that a run changes, by their ARNs, and the
+// roles that it passes with them.
+func changes(planned []schedule.Entry, kind schedule.Kind) (changed, roles []string) {
+	for _, e := range planned {
+		if e.Kind != kind || !e.Pinned() || e.Over {
+			continue
+		}
+		if arn := e.ARN(); !slices.Contains(changed, arn) {
+			changed = append(changed, arn)
+		}
+		if e.Role != "" && !slices.Contains(roles, e.Role) {
+			roles = append(roles, e.Role)
+		}
+	}
+	return changed, roles
 }
 
 // regional is the beginning of the ARNs of ECS in the partition, region and account of

@@ -172,19 +172,19 @@ func TestDenied(t *testing.T) {
 		resources string
 		want      string
 	}{{"arn:aws:ecs:::a", "ecr:PutImage"}, {"arn:aws:ecs:::b", "ecs:UpdateService ecr:PutImage"}, {"arn:aws:ecs:::a arn:aws:ecs:::b", "ecs:UpdateService ecr:PutImage"}} {
-		denied, err := c.Denied(t.Context(), "arn:aws:sts::123456789012:assumed-role/deployer/run-7", []string{"ecs:UpdateService", "iam:PassRole", "ecr:PutImage"}, strings.Fields(tt.resources))
+		denied, err := c.Denied(t.Context(), "arn:aws:sts::123456789012:assumed-role/deployer/run-7", "ecs-tasks.amazonaws.com", []string{"ecs:UpdateService", "iam:PassRole", "ecr:PutImage"}, strings.Fields(tt.resources))
 		if got := strings.Join(denied, " "); err != nil || got != tt.want {
 			t.Errorf("%s: %s, %v", tt.resources, got, err)
 		}
 	}
 	e.Fail("iam:SimulatePrincipalPolicy", emulator.Denied())
-	if denied, err := c.Denied(t.Context(), e.User(), []string{"ecs:UpdateService"}, []string{"*"}); err == nil || denied != nil {
+	if denied, err := c.Denied(t.Context(), e.User(), "ecs-tasks.amazonaws.com", []string{"ecs:UpdateService"}, []string{"*"}); err == nil || denied != nil {
 		t.Errorf("%v, %v", denied, err)
 	}
 	c.cfg.HTTPClient = answers(func(*http.Request) (*http.Response, error) {
 		return &http.Response{StatusCode: 200, Body: io.NopCloser(strings.NewReader("<SimulatePrincipalPolicyResponse/>"))}, nil
 	})
-	if _, err := c.Denied(t.Context(), e.User(), []string{"ecs:UpdateService"}, []string{"*"}); err == nil {
+	if _, err := c.Denied(t.Context(), e.User(), "ecs-tasks.amazonaws.com", []string{"ecs:UpdateService"}, []string{"*"}); err == nil {
 		t.Error("an empty answer was taken for a permission")
 	}
 }

@@ -12,11 +12,11 @@ import (
 var sessionOf = regexp.MustCompile(`^arn:([\w-]+):sts::(\d+):assumed-role/([^/]+)/`)
 
 // Denied asks IAM which actions on resources the policies of an identity, given by
-// its ARN, do not allow. What the policies of the resources themselves say is not
+// its ARN, do not allow. A role is passed to the service passedTo. What the policies of the resources themselves say is not
 // among it. Nothing is carried out.
 //
 // https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.html
-func (c *Client) Denied(ctx context.Context, identity string, actions, resources []string) ([]string, error) {
+func (c *Client) Denied(ctx context.Context, identity, passedTo string, actions, resources []string) ([]string, error) {
 	if m := sessionOf.FindStringSubmatch(identity); m != nil {
 		identity = "arn:" + m[1] + ":iam::" + m[2] + ":role/" + m[3]
 	}
@@ -28,7 +28,7 @@ func (c *Client) Denied(ctx context.Context, identity string, actions, resources
 	}
 	list("ActionNames", actions)
 	list("ResourceArns", resources)
-	for i, context := range [][2]string{{"iam:PassedToService", "ecs-tasks.amazonaws.com"}, {"ecs:CreateAction", "RegisterTaskDefinition"}} {
+	for i, context := range [][2]string{{"iam:PassedToService", passedTo}, {"ecs:CreateAction", "RegisterTaskDefinition"}} {
 		entry := fmt.Sprintf("ContextEntries.member.%d.", i+1)
 		form.Set(entry+"ContextKeyName", context[0])
 		form.Set(entry+"ContextKeyType", "string")
