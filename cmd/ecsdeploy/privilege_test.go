@@ -111,13 +111,13 @@ var further = regexp.MustCompile(`(?m)^(service|repository)(?: |: *another)`)
 
 // granted are the documents for a transcript.
 func granted(archive *txtar.Archive, documents map[string]string) []string {
-	command, addition, more := strings.Cut(policyName(archive), " with ")
-	all := []string{documents[command], others}
-	if command == "verify" { // it tells what its identity may change, as for the deployment that it is about
-		all = append(all, documents["deploy"])
+	names := headings(policyName(archive))
+	all := []string{others}
+	for _, name := range names {
+		all = append(all, documents[name])
 	}
-	if more {
-		all = append(all, documents[addition])
+	if names[0] == "verify" { // it tells what its identity may change, as for the deployment that it is about
+		all = append(all, documents["deploy"])
 	}
 	return all
 }
@@ -217,11 +217,10 @@ func TestMissingAction(t *testing.T) {
 	}
 	users := map[string][]string{} // the transcripts that use an action of a policy, by "policy action"
 	for _, name := range slices.Sorted(maps.Keys(archives)) {
-		command, addition, _ := strings.Cut(policyName(archives[name]), " with ")
 		synctest.Test(t, func(t *testing.T) {
 			for _, action := range actions(t, archives[name]) {
 				for _, action := range append(strings.Fields(implied[action]), action) {
-					for _, policy := range []string{command, addition} {
+					for _, policy := range headings(policyName(archives[name])) {
 						users[policy+" "+action] = append(users[policy+" "+action], name)
 					}
 				}

@@ -113,7 +113,7 @@ func (l *Log) Show(event any) {
 		}
 	case deploy.Compared:
 		l.compared(e.Deviation)
-	case deploy.TaskPlanned, deploy.TaskHappened, deploy.TaskEnded, deploy.MigrationSkipped, deploy.Untouched, deploy.Tidied:
+	case deploy.TaskPlanned, deploy.TaskHappened, deploy.TaskEnded, deploy.MigrationSkipped, deploy.MigrationUnnoted, deploy.Untouched, deploy.Tidied:
 		l.showTask(event)
 	default:
 		if !l.showSchedule(event) {
