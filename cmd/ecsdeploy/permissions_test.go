@@ -159,7 +159,8 @@ archive app.tar 17
 // policyName is the heading in docs/permissions.md of the policy for a transcript, with those of the additional ones.
 func policyName(archive *txtar.Archive) string {
 	name := "deploy"
-	if m := commandInput.FindStringSubmatch(section(archive, "inputs")); m != nil {
+	inputs := section(archive, "inputs")
+	if m := commandInput.FindStringSubmatch(inputs); m != nil {
 		name = m[1]
 	}
 	var additions []string
@@ -168,13 +169,13 @@ func policyName(archive *txtar.Archive) string {
 		used bool
 	}{
 		{"CodeDeploy", byCodeDeploy.MatchString(section(archive, "script"))},
-		{"createRepository", strings.Contains(section(archive, "inputs"), "createRepository: true")},
-		{"failOnVulnerabilities", strings.Contains(section(archive, "inputs"), "failOnVulnerabilities:")},
-		{"whenSecretsChange", strings.Contains(section(archive, "inputs"), "whenSecretsChange:")},
-		{"keepRevisions", strings.Contains(section(archive, "inputs"), "keepRevisions:")},
-		{"schedules", strings.Contains(section(archive, "inputs"), "schedules:")},
-		{"migrationCommand", strings.Contains(section(archive, "inputs"), "migrationCommand:")},
-		{"smokeTest", strings.Contains(section(archive, "inputs"), "smokeTest:")},
+		{"createRepository", strings.Contains(inputs, "createRepository: true")},
+		{"failOnVulnerabilities", strings.Contains(inputs, "failOnVulnerabilities:")},
+		{"whenSecretsChange", strings.Contains(inputs, "whenSecretsChange:")},
+		{"keepRevisions", strings.Contains(inputs, "keepRevisions:")},
+		{"schedules", strings.Contains(inputs, "schedules:")},
+		{"migrationCommand", strings.Contains(inputs, "migrationCommand:")},
+		{"smokeTest", strings.Contains(inputs, "smokeTest:")},
 	} {
 		if addition.used {
 			additions = append(additions, addition.name)

@@ -239,7 +239,7 @@ var (
 	stamps  = regexp.MustCompile(`\d\d:\d\d:\d\d|\d+ s\b`)
 	// The result file, which each run has: TestResultFile is about it.
 	resultFile = regexp.MustCompile(`(?m)^##vso\[task\.setvariable variable=resultFile;isoutput=true\]TEMP.ecsdeploy-\d+\.json\n`)
-	ids        = regexp.MustCompile(`(?:\(task |task |task <code>|task/\S+?/|ecs-svc/|service-deployment/[\w-]+/[\w-]+/|: )([0-9a-f]{32}|\d{19}|[\w-]{21})\b|\bd-([0-9A-Z]{9})\b|\becs-pause-(\w{20,})`)
+	ids        = regexp.MustCompile(`(?:\(task |task |task <code>|Task \| <code>|task/\S+?/|ecs-svc/|service-deployment/[\w-]+/[\w-]+/|: )([0-9a-f]{32}|\d{19}|[\w-]{21})\b|\bd-([0-9A-Z]{9})\b|\becs-pause-(\w{20,})`)
 )
 
 // named gives ids names in the order in which they come up, so that a

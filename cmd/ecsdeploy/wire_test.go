@@ -44,6 +44,7 @@ var dramas = []drama{
 	{name: "crash", tag: "17", before: "16", back: true},
 	{name: "back", tag: "15", before: "16"},
 	{name: "resume", tag: "17", before: "16"},
+	{name: "schedules", tag: "17", before: "16"},
 	{name: "current-image"},
 	{name: "placeholder-again"},
 	{name: "push"},
@@ -87,7 +88,7 @@ func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // targets are the services by the prefix of X-Amz-Target.
 var targets = map[string]string{
-	"AmazonEC2ContainerServiceV20141113": "ecs", "AmazonEC2ContainerRegistry_V20150921": "ecr", "Logs_20140328": "logs", "CodeDeploy_20141006": "codedeploy",
+	"AWSEvents": "events", "AmazonEC2ContainerServiceV20141113": "ecs", "AmazonEC2ContainerRegistry_V20150921": "ecr", "Logs_20140328": "logs", "CodeDeploy_20141006": "codedeploy",
 	"AmazonSSM": "ssm", "secretsmanager": "secretsmanager",
 }
 
@@ -95,6 +96,15 @@ var targets = map[string]string{
 func operationOf(r *http.Request) string {
 	if prefix, operation, ok := strings.Cut(r.Header.Get("X-Amz-Target"), "."); ok {
 		return targets[prefix] + ":" + operation
+	}
+	if name, is := strings.CutPrefix(r.URL.Path, "/schedules"); is {
+		switch {
+		case name == "":
+			return "scheduler:ListSchedules"
+		case r.Method == http.MethodGet:
+			return "scheduler:GetSchedule"
+		}
+		return "scheduler:UpdateSchedule"
 	}
 	if path, is := strings.CutPrefix(r.URL.Path, "/v2/"); is {
 		switch kind := r.Method; {
@@ -154,6 +164,7 @@ type performance struct {
 	acted      bool     // the service was changed
 	runs       string   // tag of the image that the service's PRIMARY deployment runs, half an hour later
 	rests      bool     // that deployment has completed
+	scheduled  int      // targets of rules and schedules that start tasks of the new revision
 	pushed     string   // digest under the tag of the build
 }
 
@@ -220,6 +231,11 @@ func (p *performance) look(t *testing.T, w *world, begin time.Time) {
 			p.runs, p.rests = image(aws.ToString(d.TaskDefinition)), d.RolloutState == "COMPLETED"
 		}
 	}
+	for _, m := range regexp.MustCompile(`"TaskDefinitionArn":"([^"]+)"`).FindAllStringSubmatch(w.started(t), -1) {
+		if strings.Contains(m[1], "/chat-app:") && image(m[1]) == "17" {
+			p.scheduled++
+		}
+	}
 	images, err := awsecr.NewFromConfig(w.config).DescribeImages(t.Context(), &awsecr.DescribeImagesInput{
 		RepositoryName: aws.String("chat-app"), ImageIds: []ecrtypes.ImageIdentifier{{ImageTag: aws.String("17")}},
 	})
@@ -280,9 +296,13 @@ func (d drama) judge(p, undisturbed performance) (problems []string) {
 		switch outcome := p.output("outcome"); {
 		case d.tag != "" && (p.runs != d.tag || !p.rests) && outcome != "paused":
 			say("green with outcome %q, and the service runs %s (completed: %t)", outcome, p.runs, p.rests)
+		case p.scheduled < undisturbed.scheduled && p.output("outcome") != "paused":
+			say("green, and %d of %d rules and schedules start the new revision", p.scheduled, undisturbed.scheduled)
 		case undisturbed.pushed != "" && p.pushed != undisturbed.pushed:
 			say("green, and the image under the tag is %q", p.pushed)
 		}
+	} else if p.scheduled > 0 && p.runs == d.before && !strings.Contains(p.log, "could not be moved") {
+		say("rolled back, and %d rules and schedules start the new revision", p.scheduled)
 	} else if p.acted && p.output("outcome") == "" && !strings.Contains(p.log, "the service is set to") && !strings.Contains(p.log, "could not read the service") {
 		say("failed without a word about the service")
 	}

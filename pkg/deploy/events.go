@@ -289,9 +289,15 @@ type (
 		Removed []string // ARNs
 		Err     error
 	}
-	// MigrationSkipped says that no migration runs, since every service runs its
-	// revision already.
-	MigrationSkipped struct{}
+	// MigrationSkipped says that no migration runs, since the same one has succeeded
+	// for the revision before.
+	MigrationSkipped struct{ Revision string }
+	// MigrationUnnoted says that it could not be noted on a revision that its migration
+	// has succeeded.
+	MigrationUnnoted struct {
+		Revision string
+		Err      error
+	}
 	// ScheduleEnded says what became of a rule or schedule.
 	ScheduleEnded struct{ Schedule ScheduleResult }
 	// ScheduleChanged says that someone else has changed a rule or schedule since the

@@ -6,6 +6,9 @@ package deploy
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -196,16 +199,20 @@ func (p *Plan) checkMigration() error {
 
 // migrate runs the migration once for all services, in the network of the first,
 // before any of them is changed. The services of the result say where it failed.
-// Where every service runs its revision already, and this run has not pushed the image,
-// there is nothing to migrate for.
+// One that has succeeded for the revision and its image is not run again; a tag of the
+// revision says so, and not that services run it: they may without any migration.
 func (d *Deployer) migrate(ctx context.Context, p *Plan, l limit, targets []target, result Result) (Result, error) {
-	if !slices.ContainsFunc(targets, func(t target) bool {
-		return t.Service.TaskDefinition != t.Revision || t.Other != nil || t.Pushed || p.Request.Force
-	}) {
-		d.View.Show(MigrationSkipped{})
+	t := targets[0]
+	record := migrationRecord(p.Request.Migration, t.Image)
+	now, err := d.ECS.Fresh(ctx, t.Revision) // its tags change
+	if err != nil {
+		d.View.Show(Untouched{})
+		return result, err
+	}
+	if now.Migrated() == record {
+		d.View.Show(MigrationSkipped{t.Revision})
 		return result, nil
 	}
-	t := targets[0]
 	if t.Container == "" {
 		container, err := t.Target.ChooseContainer("", "")
 		if err != nil {
@@ -214,7 +221,6 @@ func (d *Deployer) migrate(ctx context.Context, p *Plan, l limit, targets []targ
 		t.Container = container
 	}
 	task := TaskPlan{ServicePlan: t.ServicePlan, Overrides: runtask.Overrides{Command: p.Request.Migration}, Migration: true}
-	var err error
 	result.Task, err = d.carryOut(ctx, l, t, task, true)
 	switch {
 	case err != nil:
@@ -229,8 +235,31 @@ func (d *Deployer) migrate(ctx context.Context, p *Plan, l limit, targets []targ
 		for i := range result.Services {
 			result.Services[i].Outcome, result.Services[i].Reason = outcome, rollout.Reason{Code: NotMigrated}
 		}
+	default:
+		d.noteMigration(ctx, now, record)
 	}
 	return result, nil
+}
+
+// migrationRecord stands for a migration: its command, and the image that it ran with,
+// as far as its digest is known.
+func migrationRecord(command []string, im Candidate) string {
+	text, _ := json.Marshal(append([]string{first(im.Digests)}, command...)) // strings always marshal
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:16])
+}
+
+// noteMigration notes on a revision that its migration has succeeded, so that a further
+// run of the step does not repeat it. Revisions of infrastructure are not touched. What
+// fails is shown, and changes nothing about the outcome.
+func (d *Deployer) noteMigration(ctx context.Context, revision taskdef.Definition, record string) {
+	tagger, able := d.ECS.(Tagger)
+	if _, ours := revision.Provenance(); !able || !ours {
+		return
+	}
+	if err := tagger.Tag(ctx, revision.ARN(), taskdef.MigratedTag, record); err != nil {
+		d.View.Show(MigrationUnnoted{revision.ARN(), err})
+	}
 }
 
 // ofTask is the outcome of a run that ran a task and rolled nothing out.

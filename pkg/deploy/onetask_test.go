@@ -1,6 +1,7 @@
 package deploy
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"slices"
@@ -79,25 +80,81 @@ func TestMigration(t *testing.T) {
 	}
 }
 
-// TestNothingToMigrateFor: a service that runs its revision already needs none.
-func TestNothingToMigrateFor(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c := world(t, "web")
-		d, v := c.deployer()
-		one := &oneTask{result: runtask.Result{Outcome: runtask.Succeeded}}
-		d.Tasks = one
-		r := asking("web")
-		r.Migration = []string{"migrate"}
-		for range 2 {
-			if _, err := d.Run(t.Context(), r); err != nil {
-				t.Fatal(err)
-			}
-			time.Sleep(time.Hour)
-		}
-		if len(one.asked) != 1 || len(shown[MigrationSkipped](v)) != 1 {
-			t.Errorf("it ran %d times", len(one.asked))
-		}
-	})
+// taggable is a cloud that keeps tags which are put on revisions later.
+type taggable struct {
+	*cloud
+	tags map[string]string // by ARN: the value of MigratedTag
+	err  error
+}
+
+func (c taggable) Tag(_ context.Context, revision, key, value string) error {
+	if c.err == nil && key == taskdef.MigratedTag {
+		c.tags[revision] = value
+	}
+	return c.err
+}
+
+func (c taggable) Untag(context.Context, string, string) error { return nil }
+
+func (c taggable) Fresh(ctx context.Context, ref string) (taskdef.Definition, error) {
+	d, err := c.cloud.Fresh(ctx, ref)
+	if value := c.tags[ref]; err == nil && value != "" {
+		return taskdef.Parse(bytes.Replace(d.RegisterInput(), []byte(`"tags":[`), []byte(`"tags":[{"key":"`+taskdef.MigratedTag+`","value":"`+value+`"},`), 1))
+	}
+	return d, err
+}
+
+// TestMigrationAgain: a further run of the step migrates unless the same migration has
+// succeeded for the same revision, whatever the services run by then.
+func TestMigrationAgain(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		fates   []fate
+		first   runtask.Outcome
+		change  func(*Request)
+		denied  error
+		ran     int
+		skipped int
+	}{
+		{"after a success", nil, runtask.Succeeded, nil, nil, 1, 1},
+		{"after a rollout that failed", []fate{{what: fails, after: time.Second}}, runtask.Succeeded, nil, nil, 1, 1},
+		{"after a migration that failed", nil, runtask.Failed, nil, nil, 2, 0},
+		{"with another command", nil, runtask.Succeeded, func(r *Request) { r.Migration = []string{"migrate", "all"} }, nil, 2, 0},
+		{"of another revision", nil, runtask.Succeeded, func(r *Request) { r.Change.Environment[0].Value = "other" }, nil, 2, 0},
+		{"when the first run had none, and the services run the revision", nil, "", func(r *Request) { r.Migration = []string{"migrate"} }, nil, 1, 0},
+		{"without the right to tag", nil, runtask.Succeeded, nil, errDenied, 2, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := world(t, "web", "worker")
+				c.services["web"].fates = tt.fates
+				d, v := c.deployer()
+				d.ECS = taggable{c, map[string]string{}, tt.denied}
+				one := &oneTask{result: runtask.Result{Outcome: tt.first}}
+				d.Tasks = one
+				r := asking("web", "worker")
+				r.RollbackOnFailure, r.Origin = true, taskdef.Provenance{BuildID: "7", Pipeline: "p"}
+				if r.Migration = []string{"migrate"}; tt.first == "" {
+					r.Migration = nil
+				}
+				if _, err := d.Run(t.Context(), r); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(time.Hour)
+				c.services["web"].fates, one.result.Outcome = nil, runtask.Succeeded
+				if tt.change != nil {
+					tt.change(&r)
+				}
+				got, err := d.Run(t.Context(), r)
+				if err != nil || !got.Outcome().Good() || len(one.asked) != tt.ran || len(shown[MigrationSkipped](v)) != tt.skipped {
+					t.Errorf("%s: ran %d times, skipped %d times, %v", outcomes(got), len(one.asked), len(shown[MigrationSkipped](v)), err)
+				}
+				if told := len(shown[MigrationUnnoted](v)) > 0; told != (tt.denied != nil) {
+					t.Errorf("told of the tag: %v", told)
+				}
+			})
+		})
+	}
 }
 
 // TestRunTask: image and secrets are registered, everything else is an override.

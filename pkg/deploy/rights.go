@@ -12,6 +12,7 @@ import (
 
 	"ecsdeploy/pkg/ecr"
 	"ecsdeploy/pkg/resource"
+	"ecsdeploy/pkg/schedule"
 	"ecsdeploy/pkg/taskdef"
 )
 
@@ -96,6 +97,7 @@ func (v *verifier) rights(p *Plan) []right {
 		right{actions: []string{"ecs:UntagResource"}, resources: families, optional: true},
 		right{actions: []string{"iam:PassRole"}, resources: roles, context: map[string]string{"iam:PassedToService": "ecs-tasks.amazonaws.com"}},
 	)
+	all = append(all, scheduleRights(p.Schedules)...)
 	if p.Request.KeepRevisions > 0 {
 		all = append(all, right{actions: []string{"ecs:DeregisterTaskDefinition"}, resources: []string{"*"}, optional: true})
 	}
@@ -210,4 +212,36 @@ func regional(arn, service, region string) string {
 		return "arn:*:" + service + ":*:*"
 	}
 	return strings.Join([]string{parts[0], parts[1], service, cmp.Or(parts[3], region), parts[4]}, ":")
+}
+
+// scheduleRights are for the rules and schedules that follow the services.
+func scheduleRights(planned []schedule.Entry) (all []right) {
+	for _, of := range []struct {
+		kind           schedule.Kind
+		action, passed string
+	}{{schedule.Rule, "events:PutTargets", "events.amazonaws.com"}, {schedule.Schedule, "scheduler:UpdateSchedule", "scheduler.amazonaws.com"}} {
+		changed, roles := changes(planned, of.kind)
+		all = append(all,
+			right{actions: []string{of.action}, resources: changed},
+			right{actions: []string{"iam:PassRole"}, resources: roles, context: map[string]string{"iam:PassedToService": of.passed}},
+		)
+	}
+	return all
+}
+
+// changes are the rules, or the schedules, that a run changes, by their ARNs, and the
+// roles that it passes with them.
+func changes(planned []schedule.Entry, kind schedule.Kind) (changed, roles []string) {
+	for _, e := range planned {
+		if e.Kind != kind || !e.Pinned() || e.Over {
+			continue
+		}
+		if arn := e.ARN(); !slices.Contains(changed, arn) {
+			changed = append(changed, arn)
+		}
+		if e.Role != "" && !slices.Contains(roles, e.Role) {
+			roles = append(roles, e.Role)
+		}
+	}
+	return changed, roles
 }

@@ -247,6 +247,8 @@ func (d *movement) move(ctx context.Context, s ScheduleResult, ours bool) Schedu
 		switch {
 		case err != nil:
 			return s.refused(cmp.Or(changing, err))
+		case now.Family() != s.Family():
+			return s.refused(mistake.New(mistake.Schedule, "see who changed it", "%s was changed since the plan was made: it starts tasks of %s now, and not of %s", s, now.Family(), s.Family()))
 		case now.TaskDefinition == s.To && changing != nil: // the answer was lost
 			s.State = ScheduleMoved
 			return s
@@ -259,8 +261,6 @@ func (d *movement) move(ctx context.Context, s ScheduleResult, ours bool) Schedu
 		case now.Over:
 			s.State = ScheduleOver
 			return s
-		case now.Family() != s.Family():
-			return s.refused(mistake.New(mistake.Schedule, "see who changed it", "%s was changed since the plan was made: it starts tasks of %s now, and not of %s", s, now.Family(), s.Family()))
 		case try > moveTries:
 			return s.refused(changing)
 		case now.TaskDefinition != s.From && ours:

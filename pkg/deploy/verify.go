@@ -19,6 +19,7 @@ import (
 	"ecsdeploy/pkg/mistake"
 	"ecsdeploy/pkg/resource"
 	"ecsdeploy/pkg/rollout"
+	"ecsdeploy/pkg/schedule"
 	"ecsdeploy/pkg/taskdef"
 )
 
@@ -62,6 +63,7 @@ const (
 	LogGroupCheck   CheckKind = "logGroup"   // of a container
 	ScanCheck       CheckKind = "scan"       // of the image, by the gate on it
 	NetworkCheck    CheckKind = "network"    // by which tasks pull images and read secrets
+	ScheduleCheck   CheckKind = "schedule"   // or rule, that follows
 	PermissionCheck CheckKind = "permission" // to change something
 )
 
@@ -164,6 +166,7 @@ func (d *Deployer) Verify(ctx context.Context, r Request, resources Resources, i
 	if r.alone() {
 		v.alone(ctx, p, imageKnown)
 	}
+	v.schedules(ctx, p)
 	v.permissions(ctx, p)
 	if ctx.Err() != nil {
 		return Result{}, context.Cause(ctx)
@@ -374,6 +377,23 @@ func (v *verifier) alone(ctx context.Context, p *Plan, imageKnown bool) {
 	s, err = p.prepareAlone(s, imageKnown)
 	v.revision(ctx, s, err)
 	p.Services = []ServicePlan{s}
+}
+
+// schedules checks the rules and schedules that are to follow, each on its own.
+func (v *verifier) schedules(ctx context.Context, p *Plan) {
+	if p.Request.AllSchedules {
+		found, err := v.planSchedules(ctx, p)
+		v.add(Service{}, ScheduleCheck, "all", err)
+		p.Schedules = found
+		return
+	}
+	for _, r := range p.Request.Schedules {
+		one := *p
+		one.Request.Schedules = []schedule.Ref{r}
+		found, err := v.planSchedules(ctx, &one)
+		v.add(Service{}, ScheduleCheck, r.String(), err)
+		p.Schedules = append(p.Schedules, found...)
+	}
 }
 
 // revision notes what was found of the revision that would be registered, and looks

@@ -116,7 +116,7 @@ func (l *Log) Show(event any) {
 		}
 	case deploy.Compared:
 		l.compared(e.Deviation)
-	case deploy.TaskPlanned, deploy.TaskHappened, deploy.TaskEnded, deploy.MigrationSkipped, deploy.Untouched, deploy.Tidied:
+	case deploy.TaskPlanned, deploy.TaskHappened, deploy.TaskEnded, deploy.MigrationSkipped, deploy.MigrationUnnoted, deploy.Untouched, deploy.Tidied:
 		l.showTask(event)
 	case deploy.SmokeTesting, deploy.SmokeAttempt, deploy.SmokeTested:
 		l.showSmoke(event)

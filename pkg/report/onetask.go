@@ -38,7 +38,10 @@ func (l *Log) showTask(event any) {
 	case deploy.Tidied:
 		l.tidied(e)
 	case deploy.MigrationSkipped:
-		l.info("", "no migration: every service already runs its revision")
+		l.info("", "no migration: it has already succeeded for %s", ecs.ShortARN(e.Revision))
+	case deploy.MigrationUnnoted:
+		l.info("", "could not put the tag %s on %s, by which a further run of this step knows that the migration has succeeded; it would run it again: %s",
+			taskdef.MigratedTag, ecs.ShortARN(e.Revision), e.Err)
 	case deploy.Untouched:
 		l.info("", "no service was changed")
 	}

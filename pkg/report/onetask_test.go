@@ -59,7 +59,8 @@ func taskEvents(t *testing.T) []struct {
 		{deploy.TaskEnded{Result: task(runtask.Started, nil)}, "not waiting for the task (wait: false); its exit code is not known"},
 		{deploy.Tidied{Family: "web", Keep: 2, Removed: []string{definitions + "web:1", definitions + "web:2"}, Err: errDenied}, "deregistered 2 older revisions (keepRevisions: 2): web:1, web:2\nWARN older revisions of web stay registered (keepRevisions: 2): " + errDenied.Error()},
 		{deploy.Compared{Deviation: deploy.Deviation{Service: web, Running: definitions + "web:1", Deployed: definitions + "web:1"}}, "web: runs web:1, as this task deployed it"},
-		{deploy.MigrationSkipped{}, "no migration: every service already runs its revision"},
+		{deploy.MigrationSkipped{Revision: definitions + "web:2"}, "no migration: it has already succeeded for web:2"},
+		{deploy.MigrationUnnoted{Revision: definitions + "web:2", Err: errDenied}, "could not put the tag ecs-deploy:migrated on web:2, by which a further run of this step knows that the migration has succeeded; it would run it again: " + errDenied.Error()},
 		{deploy.Untouched{}, "no service was changed"},
 	}
 }

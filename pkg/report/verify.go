@@ -24,7 +24,7 @@ var marks = map[deploy.CheckState]string{deploy.Right: "✔", deploy.Wrong: "✘
 var checkWords = map[deploy.CheckKind]string{
 	deploy.IdentityCheck: "identity", deploy.RepositoryCheck: "repository", deploy.LayersCheck: "registry", deploy.SourceCheck: "image to push",
 	deploy.ImageCheck: "image", deploy.ServiceCheck: "service", deploy.HistoryCheck: "deployments", deploy.TasksCheck: "tasks", deploy.BaseCheck: "task definition",
-	deploy.RevisionCheck: "new revision", deploy.RoleCheck: "role", deploy.SecretCheck: "secret", deploy.LogGroupCheck: "log group", deploy.ScanCheck: "scan", deploy.PermissionCheck: "permissions",
+	deploy.RevisionCheck: "new revision", deploy.RoleCheck: "role", deploy.SecretCheck: "secret", deploy.LogGroupCheck: "log group", deploy.ScheduleCheck: "schedule", deploy.ScanCheck: "scan", deploy.PermissionCheck: "permissions",
 	deploy.NetworkCheck: "network",
 }
 

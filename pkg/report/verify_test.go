@@ -15,7 +15,7 @@ func TestEveryCheckHasWords(t *testing.T) {
 	explain := func(err error) (string, string) { return err.Error(), "do this" }
 	for _, kind := range []deploy.CheckKind{
 		deploy.IdentityCheck, deploy.RepositoryCheck, deploy.LayersCheck, deploy.SourceCheck, deploy.ImageCheck, deploy.ServiceCheck, deploy.HistoryCheck,
-		deploy.TasksCheck, deploy.BaseCheck, deploy.RevisionCheck, deploy.RoleCheck, deploy.SecretCheck, deploy.LogGroupCheck, deploy.PermissionCheck,
+		deploy.TasksCheck, deploy.BaseCheck, deploy.RevisionCheck, deploy.RoleCheck, deploy.SecretCheck, deploy.LogGroupCheck, deploy.ScheduleCheck, deploy.PermissionCheck,
 		deploy.NetworkCheck,
 	} {
 		for state, mark := range map[deploy.CheckState]string{deploy.Right: "✔", deploy.Wrong: "✘", deploy.Open: "–", deploy.Noted: "⚠"} {

@@ -261,6 +261,7 @@ func (c *Client) events(ctx context.Context, what, operation string, in object, 
 func (c *Client) Put(ctx context.Context, e Entry) (Adjustment, error) {
 	what := "change " + e.String()
 	if e.Kind == Rule {
+		what = "change target " + e.ID + " of " + e.Ref.String()
 		in := object{{"Rule", quote(e.Name)}, {"EventBusName", quote(e.Group)}, {"Targets", append(append(json.RawMessage{'['}, e.doc.encode()...), ']')}}
 		out, err := c.events(ctx, what, "PutTargets", in, true)
 		if err == nil {

@@ -72,6 +72,23 @@ func (e Entry) String() string {
 	return e.Ref.String()
 }
 
+// ARN is that of the rule or schedule, in the account and region of its cluster; with *
+// for what that does not say.
+func (e Entry) ARN() string {
+	parts := strings.SplitN(e.Cluster, ":", 6)
+	if len(parts) < 6 {
+		parts = []string{"arn", "*", "ecs", "*", "*", ""}
+	}
+	service, path := "scheduler", "schedule/"+e.Group+"/"+e.Name
+	if e.Kind == Rule {
+		service, path = "events", "rule/"+e.Name
+		if e.Group != Default {
+			path = "rule/" + e.Group + "/" + e.Name
+		}
+	}
+	return strings.Join([]string{parts[0], parts[1], service, parts[3], parts[4], path}, ":")
+}
+
 // Family is that of the task definition.
 func (e Entry) Family() string {
 	family, _, _ := strings.Cut(ecs.ShortARN(e.TaskDefinition), ":")

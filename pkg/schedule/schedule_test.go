@@ -43,6 +43,19 @@ func TestLossless(t *testing.T) {
 	}
 }
 
+func TestARN(t *testing.T) {
+	for want, e := range map[string]Entry{
+		"arn:aws-cn:events:cn-north-1:123456789012:rule/nightly":        {Ref: Ref{Rule, Default, "nightly"}, Cluster: "arn:aws-cn:ecs:cn-north-1:123456789012:cluster/c"},
+		"arn:aws:events:eu-west-1:123456789012:rule/orders/placed":      {Ref: Ref{Rule, "orders", "placed"}, Cluster: "arn:aws:ecs:eu-west-1:123456789012:cluster/c"},
+		"arn:aws:scheduler:eu-west-1:123456789012:schedule/jobs/hourly": {Ref: Ref{Schedule, "jobs", "hourly"}, Cluster: "arn:aws:ecs:eu-west-1:123456789012:cluster/c"},
+		"arn:*:scheduler:*:*:schedule/default/x":                        {Ref: Ref{Schedule, Default, "x"}},
+	} {
+		if got := e.ARN(); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
 func TestNames(t *testing.T) {
 	for want, e := range map[string]Entry{
 		"rule nightly":                    {Ref: Ref{Rule, Default, "nightly"}, ID: "x"},

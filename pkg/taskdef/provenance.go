@@ -39,6 +39,15 @@ type Provenance struct {
 // since the service's desired count was 0: that proves nothing of it.
 const UnprovenTag = "ecs-deploy:unproven"
 
+// MigratedTag marks a revision for which a migration has succeeded. Its value says
+// which: one that is not the same has yet to run.
+const MigratedTag = "ecs-deploy:migrated"
+
+// Migrated is the value of that tag; "" where there is none.
+func (d Definition) Migrated() string {
+	return d.doc.get("tags").find("key", MigratedTag).get("value").str()
+}
+
 // Unproven reports whether the revision is marked as one of which no task has run.
 func (d Definition) Unproven() bool {
 	return d.doc.get("tags").find("key", UnprovenTag).get("value").str() != ""
@@ -125,7 +134,7 @@ func (d Definition) Provenance() (Provenance, bool) {
 // It is an error if ECS would not take so many tags. Then nothing is added, for
 // half of a provenance says little.
 func (d Definition) WithProvenance(p Provenance) (Definition, error) {
-	doc, added := d.doc.dropItem("tags", "key", UnprovenTag), 0
+	doc, added := d.doc.dropItem("tags", "key", UnprovenTag).dropItem("tags", "key", MigratedTag), 0
 	for _, t := range p.tags() {
 		if *t.value == "" {
 			doc = doc.dropItem("tags", "key", t.key)
@@ -143,7 +152,7 @@ func (d Definition) WithProvenance(p Provenance) (Definition, error) {
 // WithoutProvenance returns the definition without the tags of its provenance:
 // for identities that may not tag, and for what is to belong to infrastructure.
 func (d Definition) WithoutProvenance() Definition {
-	doc, p := d.doc.dropItem("tags", "key", UnprovenTag), Provenance{}
+	doc, p := d.doc.dropItem("tags", "key", UnprovenTag).dropItem("tags", "key", MigratedTag), Provenance{}
 	for _, t := range p.tags() {
 		doc = doc.dropItem("tags", "key", t.key)
 	}
