@@ -216,7 +216,7 @@ func checkMissingActions(t *testing.T, archives map[string]*txtar.Archive, calle
 // them fails after the service was changed; docs/permissions.md says so. What deploy
 // needs after a failure is shown by rollout.
 func unused(policy, action string) bool {
-	after := []string{"logs:GetLogEvents", "elasticloadbalancing:DescribeTargetHealth", "ecs:StopServiceDeployment"}
+	after := []string{"logs:GetLogEvents", "elasticloadbalancing:DescribeTargetHealth", "elasticloadbalancing:DescribeTargetGroups", "elasticloadbalancing:DescribeTargetGroupAttributes", "ecs:StopServiceDeployment"}
 	switch policy {
 	case "deploy", "placeholder": // the actions of rollout and push, see checkPolicies
 		return true

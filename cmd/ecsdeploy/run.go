@@ -212,15 +212,17 @@ func (j job) deployer(cfg aws.Config) *deploy.Deployer {
 	}
 	repositories := ecr.New(cfg, ecr.Options{Logger: j.log, Mask: j.console.Mask})
 	client := ecs.New(cfg)
+	rollouts := rollout.NewAWS(client)
 	return &deploy.Deployer{
 		ECR:       repositories,
 		ECS:       client,
-		Rollouts:  rollout.NewAWS(client),
+		Rollouts:  rollouts,
 		Registry:  client,
 		Schedules: schedule.New(client),
 		Tasks:     runtask.New(client, client.Config()),
 		Probes:    j.prober(),
 		Secrets:   resource.New(cfg),
+		Balancers: rollouts,
 		Images: source.Options{
 			Platform:         j.config.Inputs.Platform,
 			WorkingDirectory: j.config.Pipeline.WorkingDirectory,

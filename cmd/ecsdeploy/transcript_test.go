@@ -11,7 +11,6 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -279,7 +278,11 @@ func (w *world) perform(t *testing.T, fields []string) {
 		time.Sleep(10 * time.Minute)
 	case "rolled": // rolled BUILD [INPUT…]: this pipeline has rolled it out just now, however that ended
 		environ := environment(t, w, t.TempDir(), "command: rollout\nrepository: chat-app\ncluster: "+cluster+"\nservices: "+service+"\ntags: "+args[0]+"\n"+strings.Join(args[1:], " "))
-		run(t.Context(), environ, io.Discard, w.Transport())
+		var log bytes.Buffer
+		run(t.Context(), environ, &log, w.Transport())
+		if _, hook, paused := strings.Cut(log.String(), "variable=hookId;isoutput=true]"); paused {
+			w.hook, _, _ = strings.Cut(hook, "\n")
+		}
 	case "service": // service NAME: another service on the same task definition
 		w.addService(t, args[0])
 	case "ungrouped": // the service is to be deployed by CodeDeploy, and nobody has told that
@@ -371,6 +374,9 @@ func environment(t *testing.T, w *world, temp, inputs string) []string {
 		"SYSTEM_DEFAULTWORKINGDIRECTORY=" + w.directory, "AGENT_TEMPDIRECTORY=" + temp,
 		taskFolder + "=" + w.directory, // where the script may put the placeholder
 		"SYSTEM_COLLECTIONURI=https://dev.azure.com/example/", "SYSTEM_TEAMPROJECT=chat", "BUILD_DEFINITIONNAME=chat-app", "BUILD_SOURCEVERSION=5f2d0c1",
+	}
+	if given["hookId"] == "PAUSED" { // the output of the run before
+		given["hookId"] = w.hook
 	}
 	for name, value := range given {
 		environ = append(environ, "INPUT_"+strings.ToUpper(name)+"="+value)

@@ -42,6 +42,7 @@ type world struct {
 	config     aws.Config
 	ecs        *ecs.Client
 	codeDeploy *codedeploy.Client // nil where ECS itself deploys the service
+	hook       string             // at which the run before has paused
 	hooks      []string           // of the AppSpec by which people deploy there
 	repository ecr.Repository
 	fates      []scenario.Fate // of one-off tasks

@@ -35,7 +35,7 @@ function rolloutStatements({ repository, cluster, service, logGroup, taskRole, e
       [ofService('service-deployment'), ofService('service-revision')]),
     allow(['ecs:ListTasks', 'ecs:DescribeTasks'], ['*'], { ArnEquals: { 'ecs:cluster': cluster.clusterArn } }),
     allow(['logs:GetLogEvents'], [logGroup.logGroupArn]),
-    allow(['elasticloadbalancing:DescribeTargetHealth'], ['*']),
+    allow(['elasticloadbalancing:DescribeTargetHealth', 'elasticloadbalancing:DescribeTargetGroups', 'elasticloadbalancing:DescribeTargetGroupAttributes'], ['*']),
     allow(['iam:PassRole'], [taskRole.roleArn, executionRole.roleArn], { StringEquals: { 'iam:PassedToService': 'ecs-tasks.amazonaws.com' } }),
   ];
 }

@@ -460,6 +460,9 @@ func (c *cloud) Route(_ context.Context, listener string) (rollout.Route, error)
 	return rollout.Route{URL: "http://" + listener + ".example:9000"}, nil
 }
 
+// Balancing are no settings.
+func (c *cloud) Balancing(context.Context, string) rollout.Balancing { return rollout.Balancing{} }
+
 // TestListener is the service's test listener.
 func (c *controller) TestListener() string { return c.listener }
 

@@ -118,7 +118,6 @@ type Rollouts interface {
 	Controller(ctx context.Context, s ecs.Service) (rollout.Controller, error)
 	Diagnose(ctx context.Context, s diagnosis.Subject) diagnosis.Diagnosis
 	Prove(ctx context.Context, s rollout.Snapshot, want map[string][]string) rollout.Proof
-	Route(ctx context.Context, listener string) (rollout.Route, error)
 }
 
 // Deployer carries out requests with one AWS identity.
@@ -128,7 +127,10 @@ type Deployer struct {
 	Rollouts Rollouts
 	Tasks    Tasks
 	Probes   Prober
-	Registry Registry
+	// Balancers may be nil: then no rollout is explained by its load balancer, and no
+	// smoke test has a path.
+	Balancers Balancers
+	Registry  Registry
 	// Schedules is needed where the request names some, or has revisions deregistered.
 	Schedules Schedules
 	Images    source.Options // how source images are found

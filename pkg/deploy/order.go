@@ -131,6 +131,7 @@ func (d *Deployer) concludeRanks(ctx context.Context, r Request, l limit, all []
 	}
 	err := d.concludeAll(ctx, r, l, some, ends)
 	d.addresses(ctx, some, ends)
+	d.explain(ctx, some, ends)
 	out := results(all, endings)
 	for i := range out {
 		out[i].Outcome, out[i].Reason = rollout.Failed, rollout.Reason{Code: OutOfTurn, Detail: culprit}

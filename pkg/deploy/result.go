@@ -52,23 +52,25 @@ type ServiceResult struct {
 	Changes       []taskdef.Difference
 	// Secrets are the sources of secrets that have another version than when the
 	// revision before was registered.
-	Secrets    []string
-	Deployment string // ARN of the service deployment
-	CodeDeploy string // id of the CodeDeploy deployment
-	HookID     string // of the lifecycle hook at which it is paused
-	URL        string // public address of an Express service
-	Outcome    rollout.Outcome
-	Reason     rollout.Reason
-	Err        error // why the deployment could not be started
-	Scaled     bool  // no deployment was started: only the count of tasks changed
-	Asked      bool  // command resume asked for it to be rolled back
-	Rollback   Rollback
-	Diagnosis  diagnosis.Diagnosis // of a rollout that did not end well
-	Proof      rollout.Proof
-	Smoke      []SmokeResult // of the latest run of the smoke tests, as far as it came
-	Running    int           // tasks at the end
-	Desired    int
-	Took       time.Duration
+	Secrets      []string
+	Deployment   string   // ARN of the service deployment
+	CodeDeploy   string   // id of the CodeDeploy deployment
+	HookID       string   // of the lifecycle hook at which it is paused
+	TargetGroups []string // ARNs
+	Balancing    rollout.Balancing
+	URL          string // public address of an Express service
+	Outcome      rollout.Outcome
+	Reason       rollout.Reason
+	Err          error // why the deployment could not be started
+	Scaled       bool  // no deployment was started: only the count of tasks changed
+	Asked        bool  // command resume asked for it to be rolled back
+	Rollback     Rollback
+	Diagnosis    diagnosis.Diagnosis // of a rollout that did not end well
+	Proof        rollout.Proof
+	Smoke        []SmokeResult // of the latest run of the smoke tests, as far as it came
+	Running      int           // tasks at the end
+	Desired      int
+	Took         time.Duration
 }
 
 // Rollback is what this run did to bring a service back after a failure.

@@ -48,6 +48,7 @@ type ending struct {
 	proof     rollout.Proof
 	rollback  Rollback
 	smoke     []SmokeResult
+	balancing rollout.Balancing
 	unchanged bool // the smoke test of a service that ran the revision already failed
 }
 
@@ -208,6 +209,7 @@ func (d *movement) followAll(ctx context.Context, r Request, l limit, all []move
 	}
 	broken := d.concludeAll(ctx, r, l, all, endings)
 	d.addresses(ctx, all, endings)
+	d.explain(ctx, all, endings)
 	return results(all, endings), broken
 }
 
@@ -454,6 +456,7 @@ func (e ending) write(m moved) ServiceResult {
 	r.Running, r.Desired = now.Own.Running, now.Service.Desired
 	r.Outcome, r.Reason = e.verdict.Outcome, e.verdict.Reason
 	r.Diagnosis, r.Proof, r.Rollback, r.Smoke = e.diagnosis, e.proof, e.rollback, e.smoke
+	r.TargetGroups, r.Balancing = now.Service.TargetGroups, e.balancing
 	if len(r.Proof.Endpoints) > 0 {
 		r.URL = r.Proof.Endpoints[0]
 	}

@@ -39,7 +39,7 @@ func world(t *testing.T, services ...string) *cloud {
 
 func (c *cloud) deployer() (*Deployer, *screen) {
 	view := &screen{}
-	return &Deployer{ECS: c, Rollouts: c, View: view}, view
+	return &Deployer{ECS: c, Rollouts: c, Balancers: c, View: view}, view
 }
 
 // outcomes are the services' outcomes, in order.

@@ -139,7 +139,7 @@ func (d *Deployer) addressed(ctx context.Context, plan *SmokePlan, s ServicePlan
 				"service %s has no listener for test traffic, so that the path %s leads nowhere", s.Name.Name, probe.Shown(path))
 		}
 		if plan.Route.URL == "" {
-			route, err := d.Rollouts.Route(ctx, listener)
+			route, err := d.Balancers.Route(ctx, listener)
 			if err != nil {
 				return nil, errors.Join(s.Name.mistakes(err)...)
 			}

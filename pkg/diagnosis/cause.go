@@ -276,7 +276,7 @@ func unhealthyEvents(events []ecs.Message, since time.Time, ours func(task strin
 			continue
 		}
 		port, _ := strconv.Atoi(m[2]) // 0 where the event names none
-		groups = addTarget(groups, UnhealthyTargets{Group: targetGroupName(m[3]), Port: port, Reason: normalise(m[4])})
+		groups = addTarget(groups, UnhealthyTargets{Group: targetGroupName(m[3]), ARN: m[3], Port: port, Reason: normalise(m[4])})
 	}
 	return groups
 }

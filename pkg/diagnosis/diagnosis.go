@@ -78,6 +78,7 @@ type Cause struct {
 	Ran        time.Duration  // how long the longest-lived of the tasks ran; 0: none of them ran
 	Log        []string       // last lines of the container that failed, of one of the tasks
 	LogTask    string         // id of that task
+	LogStream  LogStream      // that they are from; zero where that is not known
 	Hint       string         // what it means and what to check; may be empty
 }
 
@@ -115,6 +116,7 @@ type ContainerEnd struct {
 type UnhealthyTargets struct {
 	Count  int
 	Group  string // the target group's name
+	ARN    string // of the target group; may be empty
 	Port   int    // 0 where it is not known
 	State  string // unhealthy, unused, initial …; empty when only an event reported it
 	Reason string // code and description as ELB words them

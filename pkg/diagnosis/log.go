@@ -53,9 +53,10 @@ func (x *examination) readLog(ctx context.Context, cause *group) (notes []Note) 
 			return unread
 		}
 		id := ecs.ShortARN(aws.ToString(t.TaskArn))
-		lines, err := x.lastLines(ctx, source, source.stream(failed.Name, id, aws.ToString(t.Containers[i].RuntimeId)))
+		stream := source.stream(failed.Name, id, aws.ToString(t.Containers[i].RuntimeId))
+		lines, err := x.lastLines(ctx, source, stream)
 		if len(lines) > 0 {
-			cause.Log, cause.LogTask = lines, id
+			cause.Log, cause.LogTask, cause.LogStream = lines, id, LogStream{failed.Name, source.group, source.region, stream}
 			return nil
 		}
 		note := Note{What: ContainerLog, Name: failed.Name, Detail: source.group, Why: Empty}

@@ -19,6 +19,7 @@ import (
 // target is one registered target of a target group.
 type target struct {
 	group string // name
+	arn   string // of the group
 	elbtypes.TargetHealthDescription
 }
 
@@ -54,7 +55,7 @@ func readGroup(ctx context.Context, elb *elasticloadbalancingv2.Client, arn stri
 	var targets []target
 	for _, t := range out.TargetHealthDescriptions {
 		if t.Target != nil && t.TargetHealth != nil {
-			targets = append(targets, target{name, t})
+			targets = append(targets, target{name, arn, t})
 		}
 	}
 	return targets, nil
@@ -82,6 +83,7 @@ func (x *examination) unhealthyTargets() []UnhealthyTargets {
 		shown[t.group] = true
 		groups = addTarget(groups, UnhealthyTargets{
 			Group:  t.group,
+			ARN:    t.arn,
 			Port:   int(aws.ToInt32(t.Target.Port)),
 			State:  string(t.TargetHealth.State),
 			Reason: normalise(strings.Trim(string(t.TargetHealth.Reason)+": "+aws.ToString(t.TargetHealth.Description), ": ")),

@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
+
+	"ecsdeploy/pkg/diagnosis"
 )
 
 // consoleHost is the host of a region's console, "" where the partition's is not
@@ -70,6 +72,58 @@ func repositoryURL(image string) string {
 		return ""
 	}
 	return fmt.Sprintf("https://%s/ecr/repositories/private/%s/%s?region=%s", host, m[1], inLink.Replace(m[3]), m[2])
+}
+
+// logStreamURL is the page of a stream of a group in CloudWatch Logs.
+func logStreamURL(s diagnosis.LogStream) string {
+	group := logGroupURL(s.Region, s.Group)
+	if group == "" || s.Name == "" {
+		return ""
+	}
+	return group + "/log-events/" + inLink.Replace(strings.ReplaceAll(url.QueryEscape(url.QueryEscape(s.Name)), "%", "$"))
+}
+
+// targetGroupURL is the page of a target group.
+func targetGroupURL(group string) string {
+	a, err := arn.Parse(group)
+	if err != nil || a.Service != "elasticloadbalancing" || !strings.HasPrefix(a.Resource, "targetgroup/") {
+		return ""
+	}
+	host := consoleHost(a.Partition, a.Region)
+	if host == "" {
+		return ""
+	}
+	return fmt.Sprintf("https://%s/ec2/home?region=%s#TargetGroup:targetGroupArn=%s", host, a.Region, inLink.Replace(withoutControls(group)))
+}
+
+// targetGroupName is the name in the ARN of a target group; of another text all of it.
+func targetGroupName(group string) string {
+	if parts := strings.Split(group, "/"); len(parts) == 3 {
+		return parts[1]
+	}
+	return group
+}
+
+// targetGroupLinks are the target groups of a service, linked.
+func targetGroupLinks(groups []string) string {
+	links := make([]string, len(groups))
+	for i, g := range groups {
+		links[i] = link(code(targetGroupName(g)), targetGroupURL(g))
+	}
+	return strings.Join(links, ", ")
+}
+
+// alarmURL is the page of a CloudWatch alarm that watches a service.
+func alarmURL(serviceARN, alarm string) string {
+	a, err := arn.Parse(serviceARN)
+	if err != nil || alarm == "" {
+		return ""
+	}
+	host := consoleHost(a.Partition, a.Region)
+	if host == "" {
+		return ""
+	}
+	return fmt.Sprintf("https://%s/cloudwatch/home?region=%s#alarmsV2:alarm/%s", host, a.Region, pathPart(withoutControls(alarm)))
 }
 
 // logGroupURL is the page of a group in CloudWatch Logs. What follows the # is

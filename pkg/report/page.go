@@ -42,7 +42,7 @@ func Summary(r deploy.Result, p Page, explain Explain) string {
 	}
 	scanMarkdown(&b, r.Scan)
 	if p.Timeline != nil {
-		b.WriteString(p.Timeline.Markdown())
+		b.WriteString(p.Timeline.Markdown(r.Services...))
 	}
 	b.WriteString(ContentsMarkdown(p.Contents))
 	return b.String()

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"ecsdeploy/pkg/deploy"
+	"ecsdeploy/pkg/diagnosis"
 	"ecsdeploy/pkg/ecs"
 	"ecsdeploy/pkg/rollout"
 )
@@ -17,13 +18,19 @@ import (
 func TestConsolePages(t *testing.T) {
 	const image = "123456789012.dkr.ecr.%s/team/chat-app:17"
 	for got, want := range map[string]string{
-		revisionURL("arn:aws:ecs:eu-west-1:123456789012:task-definition/chat_app:42"):       "https://eu-west-1.console.aws.amazon.com/ecs/v2/task-definitions/chat%5Fapp/42/containers?region=eu-west-1",
-		revisionURL("arn:aws-cn:ecs:cn-north-1:123456789012:task-definition/chat:42"):       "https://cn-north-1.console.amazonaws.cn/ecs/v2/task-definitions/chat/42/containers?region=cn-north-1",
-		revisionURL("arn:aws-us-gov:ecs:us-gov-west-1:123456789012:task-definition/chat:4"): "https://us-gov-west-1.console.amazonaws-us-gov.com/ecs/v2/task-definitions/chat/4/containers?region=us-gov-west-1",
-		repositoryURL(fmt.Sprintf(image, "eu-west-1.amazonaws.com")):                        "https://eu-west-1.console.aws.amazon.com/ecr/repositories/private/123456789012/team/chat-app?region=eu-west-1",
-		repositoryURL(fmt.Sprintf(image, "cn-north-1.amazonaws.com.cn")):                    "https://cn-north-1.console.amazonaws.cn/ecr/repositories/private/123456789012/team/chat-app?region=cn-north-1",
-		logGroupURL("us-gov-east-1", "/ecs/chat-app"):                                       "https://us-gov-east-1.console.amazonaws-us-gov.com/cloudwatch/home?region=us-gov-east-1#logsV2:log-groups/log-group/$252Fecs$252Fchat-app",
-		repositoryURL("123456789012.dkr.ecr.eu-west-1.amazonaws.com/a@sha256:0"):            "https://eu-west-1.console.aws.amazon.com/ecr/repositories/private/123456789012/a?region=eu-west-1",
+		revisionURL("arn:aws:ecs:eu-west-1:123456789012:task-definition/chat_app:42"):                                  "https://eu-west-1.console.aws.amazon.com/ecs/v2/task-definitions/chat%5Fapp/42/containers?region=eu-west-1",
+		revisionURL("arn:aws-cn:ecs:cn-north-1:123456789012:task-definition/chat:42"):                                  "https://cn-north-1.console.amazonaws.cn/ecs/v2/task-definitions/chat/42/containers?region=cn-north-1",
+		revisionURL("arn:aws-us-gov:ecs:us-gov-west-1:123456789012:task-definition/chat:4"):                            "https://us-gov-west-1.console.amazonaws-us-gov.com/ecs/v2/task-definitions/chat/4/containers?region=us-gov-west-1",
+		repositoryURL(fmt.Sprintf(image, "eu-west-1.amazonaws.com")):                                                   "https://eu-west-1.console.aws.amazon.com/ecr/repositories/private/123456789012/team/chat-app?region=eu-west-1",
+		repositoryURL(fmt.Sprintf(image, "cn-north-1.amazonaws.com.cn")):                                               "https://cn-north-1.console.amazonaws.cn/ecr/repositories/private/123456789012/team/chat-app?region=cn-north-1",
+		logGroupURL("us-gov-east-1", "/ecs/chat-app"):                                                                  "https://us-gov-east-1.console.amazonaws-us-gov.com/cloudwatch/home?region=us-gov-east-1#logsV2:log-groups/log-group/$252Fecs$252Fchat-app",
+		logStreamURL(diagnosis.LogStream{Group: "/ecs/chat", Region: "eu-west-1", Name: "app/app/0a1b"}):               "https://eu-west-1.console.aws.amazon.com/cloudwatch/home?region=eu-west-1#logsV2:log-groups/log-group/$252Fecs$252Fchat/log-events/app$252Fapp$252F0a1b",
+		logStreamURL(diagnosis.LogStream{Group: "a", Region: "cn-north-1", Name: "b"}):                                 "https://cn-north-1.console.amazonaws.cn/cloudwatch/home?region=cn-north-1#logsV2:log-groups/log-group/a/log-events/b",
+		targetGroupURL("arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/chat/0123456789abcdef"):        "https://eu-west-1.console.aws.amazon.com/ec2/home?region=eu-west-1#TargetGroup:targetGroupArn=arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/chat/0123456789abcdef",
+		targetGroupURL("arn:aws-us-gov:elasticloadbalancing:us-gov-west-1:123456789012:targetgroup/chat/0123456789ab"): "https://us-gov-west-1.console.amazonaws-us-gov.com/ec2/home?region=us-gov-west-1#TargetGroup:targetGroupArn=arn:aws-us-gov:elasticloadbalancing:us-gov-west-1:123456789012:targetgroup/chat/0123456789ab",
+		alarmURL("arn:aws:ecs:eu-west-1:123456789012:service/a/b", "5xx of chat"):                                      "https://eu-west-1.console.aws.amazon.com/cloudwatch/home?region=eu-west-1#alarmsV2:alarm/5xx%20of%20chat",
+		alarmURL("arn:aws-cn:ecs:cn-north-1:123456789012:service/a/b", "5xx"):                                          "https://cn-north-1.console.amazonaws.cn/cloudwatch/home?region=cn-north-1#alarmsV2:alarm/5xx",
+		repositoryURL("123456789012.dkr.ecr.eu-west-1.amazonaws.com/a@sha256:0"):                                       "https://eu-west-1.console.aws.amazon.com/ecr/repositories/private/123456789012/a?region=eu-west-1",
 	} {
 		if got != want {
 			t.Errorf("%s, want %s", got, want)
@@ -32,6 +39,8 @@ func TestConsolePages(t *testing.T) {
 	for _, none := range []string{
 		revisionURL("chat:42"), revisionURL("arn:aws-iso:ecs:us-iso-east-1:123456789012:task-definition/chat:42"), revisionURL("arn:aws:ecs:eu-west-1:1:service/a/b"),
 		repositoryURL("docker.io/library/nginx:1"), repositoryURL("123456789012.dkr.ecr.us-iso-east-1.amazonaws.com/a:1"), logGroupURL("", "a"), logGroupURL("eu-west-1", ""),
+		logStreamURL(diagnosis.LogStream{Group: "a", Region: "eu-west-1"}), logStreamURL(diagnosis.LogStream{Group: "a", Region: "us-iso-east-1", Name: "b"}), targetGroupURL("chat"), targetGroupURL("arn:aws:ecs:eu-west-1:1:targetgroup/a/b"),
+		targetGroupURL("arn:aws-iso:elasticloadbalancing:us-iso-east-1:1:targetgroup/a/b"), alarmURL("", "a"), alarmURL("arn:aws:ecs:eu-west-1:123456789012:service/a/b", ""),
 	} {
 		if none != "" {
 			t.Errorf("a link: %s", none)
@@ -128,6 +137,7 @@ func TestTimeline(t *testing.T) {
 		counts(1, 2)
 		time.Sleep(10 * time.Second)
 		counts(2, 2)
+		line.Show(deploy.Happened{Service: web, Event: rollout.Event{Time: time.Now(), What: rollout.Said{Text: "(service web) has begun draining connections on 2 tasks."}}})
 		time.Sleep(5 * time.Minute)
 		counts(2, 0)
 		line.Show(deploy.Verified{Service: web})
@@ -147,6 +157,15 @@ func TestTimeline(t *testing.T) {
 `
 		if got := line.Markdown(); got != want {
 			t.Errorf("got\n%s\nwant\n%s", got, want)
+		}
+		known := deploy.ServiceResult{Service: web, Balancing: rollout.Balancing{Group: "arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/web/1", Delay: 5 * time.Minute, Interval: 30 * time.Second, Healthy: 5}}
+		const settings = "5m of it were deregistration delay, which target group web sets to 300 s; the health check of target group web needs 5 × 30 s."
+		if got := line.Markdown(known); !strings.Contains(got, settings) {
+			t.Errorf("got\n%s\nwant\n%s", got, settings)
+		}
+		known.Balancing.Delay = 30 * time.Second
+		if got := line.Markdown(known); !strings.Contains(got, "30s of it were deregistration delay, which target group web sets to 30 s") {
+			t.Error(got)
 		}
 	})
 }

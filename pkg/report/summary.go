@@ -101,11 +101,12 @@ func service(b *strings.Builder, r deploy.Result, s deploy.ServiceResult, explai
 		{"Revision", revisionText(s)},
 		{"Tasks", tasksText(s)},
 		{"Smoke test", smokeRow(s)},
+		{"Target group", targetGroupLinks(s.TargetGroups)},
 		{"Logs", link(code(s.LogGroup), logGroupURL(s.LogRegion, s.LogGroup))},
 		{"Time", durationText(s.Took)},
 	})
 	answer(b, s)
-	causes(b, s.Diagnosis)
+	causes(b, s)
 	if len(s.Changes)+len(s.Secrets) > 0 && !s.Asked {
 		b.WriteString("\n<details><summary>What changed</summary>\n\n")
 		for _, source := range s.Secrets {
@@ -232,7 +233,8 @@ var inLink = strings.NewReplacer("(", "%28", ")", "%29", " ", "%20", "<", "%3C",
 
 // causes writes a diagnosis: its causes with hints first in what is seen, the last
 // lines of the log folded.
-func causes(b *strings.Builder, d diagnosis.Diagnosis) {
+func causes(b *strings.Builder, s deploy.ServiceResult) {
+	d := s.Diagnosis
 	if len(d.Causes)+len(d.Targets)+len(d.Alarms)+len(d.Notes) == 0 {
 		return
 	}
@@ -250,13 +252,13 @@ func causes(b *strings.Builder, d diagnosis.Diagnosis) {
 		fmt.Fprintf(b, "- %s\n", text(rest))
 	}
 	for _, t := range d.Targets {
-		fmt.Fprintf(b, "- %s\n", text(fmt.Sprintf("%d × target in %s: %s", t.Count, t.Group, strings.TrimSpace(t.State+" "+t.Reason))))
+		fmt.Fprintf(b, "- %d × target in %s%s\n", t.Count, link(inline(t.Group), targetGroupURL(t.ARN)), inline(": "+strings.TrimSpace(t.State+" "+t.Reason)))
 		if t.Hint != "" {
 			fmt.Fprintf(b, "  - 💡 %s\n", text(t.Hint))
 		}
 	}
 	for _, alarm := range d.Alarms {
-		fmt.Fprintf(b, "- alarm %s\n", code(alarm))
+		fmt.Fprintf(b, "- alarm %s\n", link(code(alarm), alarmURL(s.ARN, alarm)))
 	}
 	for _, note := range d.Notes {
 		fmt.Fprintf(b, "- %s\n", text(note.String()))
@@ -269,7 +271,11 @@ func causes(b *strings.Builder, d diagnosis.Diagnosis) {
 		for _, line := range c.Log {
 			fmt.Fprintf(b, "%s\n", pre(line))
 		}
-		b.WriteString("</pre>\n\n</details>\n")
+		b.WriteString("</pre>\n\n")
+		if address := logStreamURL(c.LogStream); address != "" {
+			fmt.Fprintf(b, "%s\n\n", link("all of the log stream", address))
+		}
+		b.WriteString("</details>\n")
 	}
 }
 

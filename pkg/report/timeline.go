@@ -36,7 +36,8 @@ type serviceTime struct {
 	name   string
 	phases []phase
 	ended  bool
-	all    bool // all tasks ran
+	all    bool      // all tasks ran
+	drains time.Time // when ECS last began to take targets from the load balancer
 }
 
 // Begin marks the beginning of a section of a run, and returns its end.
@@ -86,6 +87,10 @@ func (t *Timeline) happened(s *serviceTime, e rollout.Event) {
 	}
 	last := &s.phases[len(s.phases)-1]
 	switch what := e.What.(type) {
+	case rollout.Said:
+		if strings.Contains(what.Text, "begun draining connections") {
+			s.drains = e.Time
+		}
 	case rollout.Stage:
 		s.all = true // the stages tell the rest
 		s.next(e.Time, plain(what.Name), what.Name)
@@ -152,19 +157,49 @@ var slowness = map[string]string{
 	"POST_PRODUCTION_TRAFFIC_SHIFT": "lifecycle hooks run",
 }
 
-// Below this a rollout is not slow, and nothing explains it.
-const slow = 2 * time.Minute
+// settingsText says which settings of the target group a phase took its time for; ""
+// where they are not known or have nothing to do with it.
+func (s *serviceTime) settingsText(p phase, b rollout.Balancing) string {
+	group, check := targetGroupName(b.Group), ""
+	if b.Interval > 0 && b.Healthy > 0 {
+		check = fmt.Sprintf("the health check of target group %s needs %d × %.0f s", group, b.Healthy, b.Interval.Seconds())
+	}
+	switch p.kind {
+	case "complete", "CLEAN_UP":
+		if b.Delay == 0 {
+			return check
+		}
+		text := fmt.Sprintf("the deregistration delay of target group %s is %.0f s", group, b.Delay.Seconds())
+		if !s.drains.Before(p.begin) && s.drains.Before(p.end) {
+			text = fmt.Sprintf("%s of it were deregistration delay, which target group %s sets to %.0f s", Duration(min(p.end.Sub(s.drains), b.Delay)), group, b.Delay.Seconds())
+		}
+		return strings.TrimSuffix(text+"; "+check, "; ")
+	case "first", "tasks", "SCALE_UP":
+		return check
+	}
+	return ""
+}
+
+// balancingOf are the settings of the target group of a service.
+func balancingOf(services []deploy.ServiceResult, name string) rollout.Balancing {
+	for _, s := range services {
+		if s.String() == name {
+			return s.Balancing
+		}
+	}
+	return rollout.Balancing{}
+}
 
 // barLength is that of the longest bar, in characters.
 const barLength = 20
 
-// Markdown is the timeline as a table; "" where there is too little to tell.
-func (t *Timeline) Markdown() string {
+// Markdown is the timeline as a table; "" where there is too little to tell. What is
+// known of the services explains where the time went.
+func (t *Timeline) Markdown(services ...deploy.ServiceResult) string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	now := time.Now()
-	var rows []phase
-	rows = append(rows, t.phases...)
+	rows := slices.Clone(t.phases)
 	var why []string
 	for _, s := range t.services {
 		if !s.ended {
@@ -174,26 +209,47 @@ func (t *Timeline) Markdown() string {
 		if len(t.services) > 1 {
 			prefix = s.name + ": "
 		}
-		var total, longest time.Duration
-		kind, name := "", ""
 		for _, p := range s.phases {
-			if total += p.took(); p.took() > longest {
-				longest, kind, name = p.took(), p.kind, p.name
-			}
 			p.name = prefix + p.name
 			rows = append(rows, p)
 		}
-		if reason := slowness[kind]; total >= slow && longest*2 >= total && reason != "" {
-			why = append(why, fmt.Sprintf("%s%s of %s: %s. In that time %s.", prefix, Duration(longest), Duration(total), name, reason))
+		if reason := s.slowness(balancingOf(services, s.name)); reason != "" {
+			why = append(why, prefix+reason)
 		}
 	}
 	rows = slices.DeleteFunc(rows, func(p phase) bool { return p.took() < time.Second/2 })
+	if len(rows) < 2 {
+		return ""
+	}
+	return phaseTable(rows, why)
+}
+
+// slowness says why the longest phase of a slow rollout took as long as it did; ""
+// where the rollout was not slow, or none of its phases stands out.
+func (s *serviceTime) slowness(b rollout.Balancing) string {
+	var total time.Duration
+	var longest phase
+	for _, p := range s.phases {
+		if total += p.took(); p.took() > longest.took() {
+			longest = p
+		}
+	}
+	reason := slowness[longest.kind]
+	if total < deploy.Slow || longest.took()*2 < total || reason == "" {
+		return ""
+	}
+	text := fmt.Sprintf("%s of %s: %s. In that time %s.", Duration(longest.took()), Duration(total), longest.name, reason)
+	if settings := s.settingsText(longest, b); settings != "" {
+		text += " " + strings.ToUpper(settings[:1]) + settings[1:] + "."
+	}
+	return text
+}
+
+// phaseTable is the table of a timeline, with what explains it below.
+func phaseTable(rows []phase, why []string) string {
 	var longest time.Duration
 	for _, p := range rows {
 		longest = max(longest, p.took())
-	}
-	if len(rows) < 2 {
-		return ""
 	}
 	var b strings.Builder
 	b.WriteString("#### Timeline\n\n| phase | time | |\n|---|---|---|\n")

@@ -224,7 +224,7 @@ func (e *ECS) stop(t *Task, now time.Time, code, reason string) {
 			e.event(t.service(), now, "deregistered 1 targets in (target-group "+group+")")
 		}
 		e.eventOf(t.service(), ", taskSet "+t.startedBy, now, "has begun draining connections on 1 tasks.")
-		at = at.Add(e.Scaled(drain))
+		at = at.Add(e.Scaled(t.service().Drain()))
 	}
 	t.after(at, func(t *Task, now time.Time) {
 		t.become("STOPPING")

@@ -76,6 +76,9 @@ func (e *ECS) configure(s *Service, sc scenario.Scenario) {
 	if s.Controller() != "ECS" {
 		return
 	}
+	if sc.Drain > 0 {
+		s.drain = sc.Drain
+	}
 	change := awsapi.Object{}
 	if b := sc.Breaker; b != nil {
 		change["deploymentCircuitBreaker"] = breakerConfiguration(b)

@@ -36,7 +36,11 @@ type Service struct {
 	steady      bool            // has said that it is
 	Proven      map[string]bool
 	express     *Express // nil is a service whose resources the customer manages
+	drain       time.Duration
 }
+
+// Drain is the deregistration delay of the service's target groups.
+func (s *Service) Drain() time.Duration { return cmp.Or(s.drain, drain) }
 
 // described are the members of a service's description that requests set and nothing else does.
 var described = []string{

@@ -46,11 +46,12 @@ func (e *ELB) service() *awsapi.QueryService {
 		Name: "elasticloadbalancing", Version: "2015-12-01", Namespace: "http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/",
 		Resource: func(url.Values) string { return "*" }, // none of these takes a resource in IAM
 		Operations: map[string]func(*http.Request, url.Values) (any, error){
-			"DescribeTargetHealth":  e.describeTargetHealth,
-			"DescribeTargetGroups":  e.describeTargetGroups,
-			"DescribeRules":         e.describeRules,
-			"DescribeListeners":     e.describeListeners,
-			"DescribeLoadBalancers": e.describeLoadBalancers,
+			"DescribeTargetHealth":          e.describeTargetHealth,
+			"DescribeTargetGroups":          e.describeTargetGroups,
+			"DescribeTargetGroupAttributes": e.describeTargetGroupAttributes,
+			"DescribeRules":                 e.describeRules,
+			"DescribeListeners":             e.describeListeners,
+			"DescribeLoadBalancers":         e.describeLoadBalancers,
 		},
 	}
 }
@@ -73,6 +74,8 @@ type targetGroup struct {
 	arn  string
 	port int
 	kind string // ip, instance
+	// delay is how long a target that leaves keeps its connections.
+	delay time.Duration
 }
 
 // targetGroups lists the target groups of all services, in the order of their ARNs.
@@ -86,7 +89,7 @@ func (e *ELB) targetGroups() []targetGroup {
 		if s.Doc.Has("networkConfiguration") {
 			kind = "ip"
 		}
-		out = append(out, targetGroup{arn, lb.Number("containerPort", 80), kind})
+		out = append(out, targetGroup{arn, lb.Number("containerPort", 80), kind, s.Drain()})
 	}
 	for _, cl := range e.ecs.Clusters {
 		for _, s := range cl.Services {
@@ -253,4 +256,25 @@ func (e *ELB) describeTargetGroups(_ *http.Request, form url.Values) (any, error
 	return struct {
 		Groups []elbGroup `xml:"TargetGroups>member"`
 	}{out}, nil
+}
+
+type elbAttribute struct{ Key, Value string }
+
+// describeTargetGroupAttributes answers with the attribute that decides how long a deployment takes.
+// https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_DescribeTargetGroupAttributes.html
+func (e *ELB) describeTargetGroupAttributes(_ *http.Request, form url.Values) (any, error) {
+	if err := elbParameters(form, "TargetGroupArn"); err != nil {
+		return nil, err
+	}
+	e.Mu.Lock()
+	defer e.Mu.Unlock()
+	e.Advance(time.Now())
+	for _, g := range e.targetGroups() {
+		if g.arn == form.Get("TargetGroupArn") {
+			return struct {
+				Attributes []elbAttribute `xml:"Attributes>member"`
+			}{[]elbAttribute{{"stickiness.enabled", "false"}, {"deregistration_delay.timeout_seconds", strconv.Itoa(int(g.delay.Seconds()))}}}, nil
+		}
+	}
+	return nil, targetGroupNotFound
 }

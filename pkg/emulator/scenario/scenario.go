@@ -50,6 +50,9 @@ type Scenario struct {
 	// after the last. Nil means seconds that grow to five minutes; tasks whose image cannot be pulled have been seen to come minutes apart.
 	Attempts []time.Duration
 
+	// Drain, where given, is the deregistration delay of the service's target groups from when the scenario is set.
+	Drain time.Duration
+
 	// Answer, where given, is how the application of the new revision answers behind its load balancer; nil is 200 with the name of its image.
 	Answer *Answer
 
