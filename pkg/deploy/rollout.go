@@ -8,7 +8,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"sync"
 	"time"
 
@@ -477,33 +476,34 @@ func notStarted(err error) rollout.Reason {
 	return rollout.Reason{Code: rollout.NotStarted}
 }
 
-// meter adds the services' running tasks up to one percentage. The push, where
-// there is one, took the first half.
+// meter adds the services' shares of running tasks up to one percentage, to which
+// each service adds the same. The push, where there is one, took the first half.
 type meter struct {
 	view   View
 	mu     sync.Mutex
-	counts map[int]rollout.Counts
+	shares []float64 // by service: of its desired tasks, those that run
 	shown  int
 }
 
 func newMeter(view View, services int) *meter {
-	return &meter{view: view, counts: make(map[int]rollout.Counts, services)}
+	return &meter{view: view, shares: make([]float64, services)}
 }
 
 // of is where the counts of one service are handed in.
 func (m *meter) of(i int) func(rollout.Counts) {
 	return func(counts rollout.Counts) {
-		m.mu.Lock()
-		defer m.mu.Unlock()
-		m.counts[i] = counts
-		var have, want int
-		for c := range maps.Values(m.counts) {
-			have, want = have+min(c.Running, c.Desired), want+c.Desired
-		}
-		if want == 0 {
+		if counts.Desired == 0 {
 			return
 		}
-		if percent := 50 + 45*have/want; percent > m.shown { // it only moves forward
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		// A service that begins to lose tasks has had them.
+		m.shares[i] = max(m.shares[i], float64(min(counts.Running, counts.Desired))/float64(counts.Desired))
+		sum := 0.0
+		for _, share := range m.shares {
+			sum += share
+		}
+		if percent := 50 + int(45*sum/float64(len(m.shares))+1e-9); percent > m.shown { // it only moves forward
 			m.shown = percent
 			m.view.Progress(percent, RollingOut)
 		}

@@ -78,11 +78,13 @@ func (c *Console) Group(title string) (end func()) {
 }
 
 // Progress shows how far the step is, when the percentage or the operation
-// differs from what was shown last. percent is held between 0 and 100.
+// differs from what was shown last. percent is held between 0 and 100, and never
+// falls: what is tried again does not undo what was done.
 func (c *Console) Progress(percent int, operation string) {
 	percent = min(max(percent, 0), 100)
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	percent = max(percent, c.percent)
 	if percent == c.percent && operation == c.operation {
 		return
 	}

@@ -94,6 +94,7 @@ func TestProgressIsShownWhenItChanges(t *testing.T) {
 	c.Progress(0, "starting")
 	c.Progress(0, "starting")
 	c.Progress(50, "pushing")
+	c.Progress(10, "pushing") // again, from the beginning
 	c.Progress(50, "registering")
 	c.Progress(200, "done")
 	c.Progress(100, "done")
