@@ -50,6 +50,7 @@ type TaskPlan struct {
 	Overrides runtask.Overrides
 	Migration bool
 	DryRun    bool
+	Parting   time.Duration // see [Request]
 }
 
 // RunTask runs one task in the network of the service of the request and returns how
@@ -117,7 +118,7 @@ func (d *Deployer) planTask(ctx context.Context, r Request) (*Plan, TaskPlan, er
 	if err := errors.Join(problems...); err != nil {
 		return nil, TaskPlan{}, err
 	}
-	task := TaskPlan{Overrides: overrides(r.Change, s, all), DryRun: r.DryRun}
+	task := TaskPlan{Overrides: overrides(r.Change, s, all), DryRun: r.DryRun, Parting: r.Parting}
 	p.Request.Change = taskdef.Change{Secrets: r.Change.Secrets}
 	if s.Target, err = p.revise(s, p.imageFor(s)); err != nil {
 		return nil, TaskPlan{}, errors.Join(s.Name.mistakes(err)...)
@@ -173,7 +174,7 @@ func (d *Deployer) carryOut(ctx context.Context, l limit, t target, task TaskPla
 	}
 	q := runtask.Request{
 		Service: t.Service, Definition: definition, Container: t.Container, Overrides: task.Overrides,
-		Name: "ecs-deploy", Timeout: l.left(false), Wait: wait,
+		Name: "ecs-deploy", Timeout: l.left(false), Wait: wait, Parting: task.Parting,
 	}
 	result := &TaskResult{Service: t.Name, ARN: t.Service.ARN, Revision: t.Revision, Migration: task.Migration, Limit: l.forward()}
 	result.Result, err = d.Tasks.Run(ctx, q, func(event any) { d.View.Show(TaskHappened{t.Container, event}) })
@@ -220,7 +221,7 @@ func (d *Deployer) migrate(ctx context.Context, p *Plan, l limit, targets []targ
 		}
 		t.Container = container
 	}
-	task := TaskPlan{ServicePlan: t.ServicePlan, Overrides: runtask.Overrides{Command: p.Request.Migration}, Migration: true}
+	task := TaskPlan{ServicePlan: t.ServicePlan, Overrides: runtask.Overrides{Command: p.Request.Migration}, Migration: true, Parting: p.Request.Parting}
 	result.Task, err = d.carryOut(ctx, l, t, task, true)
 	switch {
 	case err != nil:

@@ -5,6 +5,7 @@ package deploy
 // that is a failed rollout like any other.
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -168,14 +169,14 @@ func (p *SmokePlan) until(until rollout.Until) rollout.Until {
 
 // runSmoke runs the tests one after the other until one does not pass. The error is
 // why ctx ended, or why a task could not be run.
-func (d *Deployer) runSmoke(ctx context.Context, l limit, m moved) (results []SmokeResult, passed bool, err error) {
+func (d *Deployer) runSmoke(ctx context.Context, r Request, l limit, m moved) (results []SmokeResult, passed bool, err error) {
 	left := l.left(false)
 	bounded, cancel := context.WithTimeout(ctx, left)
 	defer cancel()
 	for _, test := range m.Smoke.Tests {
 		result := SmokeResult{Test: test, Internal: m.Smoke.Route.Internal}
 		if test.Command != nil {
-			result.Task, err = d.smokeTask(ctx, l, m, test)
+			result.Task, err = d.smokeTask(ctx, r, l, m, test)
 			result.Passed = err == nil && !result.Task.Failed()
 		} else {
 			result.Attempt, err = d.Probes.Run(bounded, test.Check, func(a probe.Attempt) { d.View.Show(SmokeAttempt{m.Name, test, a}) })
@@ -194,7 +195,7 @@ func (d *Deployer) runSmoke(ctx context.Context, l limit, m moved) (results []Sm
 
 // smokeTask runs a command as a task of the new revision, in the network of the
 // service.
-func (d *Deployer) smokeTask(ctx context.Context, l limit, m moved, test SmokeTest) (*TaskResult, error) {
+func (d *Deployer) smokeTask(ctx context.Context, r Request, l limit, m moved, test SmokeTest) (*TaskResult, error) {
 	definition, err := d.ECS.Definition(ctx, m.Revision)
 	if err != nil {
 		return nil, err
@@ -203,6 +204,7 @@ func (d *Deployer) smokeTask(ctx context.Context, l limit, m moved, test SmokeTe
 	result.Result, err = d.Tasks.Run(ctx, runtask.Request{
 		Service: m.deployment.Snapshot().Service, Definition: definition, Container: m.Smoke.Container,
 		Overrides: runtask.Overrides{Command: test.Command}, Name: "ecs-deploy-smoke", Timeout: result.Limit, Wait: true,
+		Parting: cmp.Or(r.Parting, parting) / 2, // the service has to be left as promised, too
 	}, func(event any) { d.View.Show(TaskHappened{m.Smoke.Container, event}) })
 	if err == nil {
 		d.View.Show(TaskEnded{result})
@@ -231,7 +233,7 @@ func (d *Deployer) followTested(ctx context.Context, r Request, l limit, m moved
 			return e
 		}
 		d.View.Show(SmokeTesting{Service: m.Name, Tests: len(m.Smoke.Tests), Time: m.Smoke.Time, Paused: paused, Stage: e.verdict.Reason.Stage})
-		found, passed, err := d.runSmoke(ctx, l, m)
+		found, passed, err := d.runSmoke(ctx, r, l, m)
 		results, tested = found, true
 		e.smoke = found
 		if err != nil {

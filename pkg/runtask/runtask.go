@@ -14,6 +14,7 @@
 package runtask
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -55,7 +56,10 @@ type Request struct {
 	Overrides  Overrides
 	Name       string        // says in ECS who started the task; letters, digits, - and / are kept, at most 64 of them
 	Timeout    time.Duration // from the call until the task is stopped
-	Wait       bool          // for the end of the task; without it the task is only started
+	// Parting is how long it may take to stop the task of a cancelled run; 0 is 5
+	// seconds.
+	Parting time.Duration
+	Wait    bool // for the end of the task; without it the task is only started
 }
 
 // Overrides are what the task has otherwise than its definition.
@@ -347,7 +351,7 @@ func (t *task) byItself(stopped ecs.Task) bool {
 // abandon stops the task of a run that was cancelled.
 func (t *task) abandon(ctx context.Context, arn string) (Result, error) {
 	cause := context.Cause(ctx)
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), parting)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cmp.Or(t.request.Parting, parting))
 	defer cancel()
 	if arn == "" {
 		// The answer to the call may have been lost.
@@ -364,7 +368,7 @@ func (t *task) abandon(ctx context.Context, arn string) (Result, error) {
 // sweep stops the tasks of this run whose start was not confirmed, and returns their
 // ARNs.
 func (t *task) sweep(ctx context.Context) (stopped []string) {
-	ctx, cancel := context.WithTimeout(ctx, parting)
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(t.request.Parting, parting))
 	defer cancel()
 	tasks, _, _ := t.ecs.Tasks(ctx, t.request.Service.Cluster, t.startedBy, string(types.DesiredStatusRunning), 10)
 	for _, one := range tasks {

@@ -155,6 +155,23 @@ func TestCancelled(t *testing.T) {
 	})
 }
 
+// TestParting: a cancelled run waits no longer for ECS than it may, as where the
+// pipeline sets how long its steps have.
+func TestParting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var cancelled time.Time
+		_, _, _, err := play(t, []scenario.Fate{{Starting: true}}, func(q *Request) { q.Parting = 2 * time.Second }, func(ctx context.Context, e *emulator.Emulator) context.Context {
+			e.Fail("ecs:StopTask", emulator.Fault{Delay: time.Minute, Times: 100})
+			ctx, cancel := context.WithCancel(ctx)
+			time.AfterFunc(45*time.Second, func() { cancelled = time.Now(); cancel() })
+			return ctx
+		})
+		if took := time.Since(cancelled); !errors.Is(err, context.Canceled) || took != 2*time.Second {
+			t.Errorf("%v after %v", err, took)
+		}
+	})
+}
+
 // TestManyLines: a task that logs without end does not fill the log of the run, whose
 // end shows.
 func TestManyLines(t *testing.T) {
