@@ -29,22 +29,37 @@ header { font-size: 18px; font-weight: 600; border-bottom: 1px solid #d0d0d0; pa
 func TestSummaries(t *testing.T) {
 	clearAWS(t)
 	rollout := "{command: rollout, repository: chat-app, cluster: " + cluster + ", services: " + service + ", tags: '20'}"
-	for _, tt := range []struct{ name, scenario, inputs, services string }{
-		{"succeeded", "complete", rollout, ""},
-		{"failed", "crash", rollout, ""},
-		{"paused", "paused", rollout, ""},
-		{"several", "crash", strings.Replace(rollout, service, "'"+service+"\n\n  chat-worker'", 1), "chat-worker"},
-		{"mistake", "complete", strings.Replace(rollout, cluster, "product-dev", 1), ""},
+	task := "{command: runTask, cluster: " + cluster + ", services: " + service + `, containerCommand: '["npm", "run", "migrate"]'}`
+	for _, tt := range []struct {
+		name, scenario, inputs, services string
+		further                          []string // lines of a script
+	}{
+		{"succeeded", "complete", rollout, "", nil},
+		{"failed", "crash", rollout, "", nil},
+		{"paused", "paused", rollout, "", nil},
+		{"several", "crash", strings.Replace(rollout, service, "'"+service+"\n\n  chat-worker'", 1), "chat-worker", nil},
+		{"mistake", "complete", strings.Replace(rollout, cluster, "product-dev", 1), "", nil},
+		{"slow", "draining", rollout, "", []string{"balanced"}},
+		{"smoke", "paused", strings.Replace(rollout, "{", "{smokeTest: /health retries=2, ", 1), "", []string{"balanced", "scenario paused", "answers 500 the database is locked"}},
+		{"task", "complete", task, "", []string{"task exit 3 20s applying 0001|duplicate column"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w, devops := newWorld(t), history()
+				if len(tt.further) > 0 && tt.further[0] == "balanced" { // before there is a deployment of the pipeline
+					w.perform(t, []string{"balanced"})
+				}
 				w.perform(t, []string{"running", "17"})
 				if tt.services != "" {
 					w.addService(t, tt.services)
 				}
 				w.push(t, "20", "amd64")
 				w.perform(t, []string{"scenario", tt.scenario})
+				for _, line := range tt.further {
+					if line != "balanced" {
+						w.perform(t, strings.Fields(line))
+					}
+				}
 				temp := t.TempDir()
 				var log bytes.Buffer
 				run(t.Context(), inPipeline(devops, environment(t, w, temp, tt.inputs)...), &log, clouds{devops, w.Transport()})

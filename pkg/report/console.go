@@ -113,6 +113,20 @@ func targetGroupLinks(groups []string) string {
 	return strings.Join(links, ", ")
 }
 
+// taskURL is the page of a task.
+func taskURL(task string) string {
+	a, err := arn.Parse(task)
+	if err != nil || a.Service != "ecs" {
+		return ""
+	}
+	host := consoleHost(a.Partition, a.Region)
+	parts := strings.Split(a.Resource, "/")
+	if host == "" || len(parts) != 3 || parts[0] != "task" {
+		return ""
+	}
+	return fmt.Sprintf("https://%s/ecs/v2/clusters/%s/tasks/%s/configuration?region=%s", host, pathPart(parts[1]), pathPart(parts[2]), a.Region)
+}
+
 // alarmURL is the page of a CloudWatch alarm that watches a service.
 func alarmURL(serviceARN, alarm string) string {
 	a, err := arn.Parse(serviceARN)

@@ -104,7 +104,7 @@ func brief(s deploy.ServiceResult, explain Explain) string {
 	}
 	why, _ := s.Diagnosis.Why()
 	if smoke, is := failedSmoke(s); is {
-		return shorten(reasonText(s.Reason, s.Controller)+": "+smokeText(smoke), briefLength)
+		return shorten(reasonText(s.Reason, s.Controller)+": "+smokeBrief(smoke), briefLength)
 	}
 	if why == "" || s.Reason.Code == rollout.ReplacedByOther {
 		why = reasonText(s.Reason, s.Controller)
@@ -157,11 +157,10 @@ func Line(r deploy.Result, explain Explain) string {
 	case len(r.Services) == 1:
 		return fmt.Sprintf("%s (%s)", serviceLine(r.Services[0], explain), took)
 	default:
-		text := outcomeWords(r.Outcome())
-		for _, s := range r.Services {
-			if s.Outcome == r.Outcome() && failed(s) {
-				text = serviceLine(s, explain)
-				break
+		text, rank := outcomeWords(r.Outcome()), 2
+		for _, s := range r.Services { // one that failed by itself, where there is one
+			if s.Outcome == r.Outcome() && tableRank(s) < rank {
+				text, rank = serviceLine(s, explain), tableRank(s)
 			}
 		}
 		return fmt.Sprintf("%d services: %s (%s)", len(r.Services), text, took)

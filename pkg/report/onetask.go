@@ -234,12 +234,12 @@ func taskFailure(t *deploy.TaskResult) string {
 		}
 		return fmt.Sprintf("was not started within %s, there was no capacity: %s", limitText(t), because)
 	case runtask.TimedOut:
-		text := "timed out after " + limitText(t)
-		switch {
-		case t.Unstopped:
-			return text + " and could not be stopped; it may still be running"
-		case t.Stopping:
-			return text + " and was stopped; it has not ended yet"
+		if t.Unstopped != nil {
+			return "timed out after " + limitText(t) + " and could not be stopped, so that it may still be running: " + t.Unstopped.Error()
+		}
+		text := "timed out after " + limitText(t) + " and was stopped"
+		if t.Stopping {
+			text += "; it has not ended yet"
 		}
 		return text + " and was stopped"
 	}
@@ -289,9 +289,10 @@ func taskSummary(b *strings.Builder, r deploy.Result) {
 	}
 	table(b, [][2]string{
 		{"Network of", link(text(t.Service.Cluster+" / "+t.Service.Name), ConsoleURL(t.ARN))},
-		{"Revision", code(ecs.ShortARN(t.Revision))},
-		{"Task", code(ecs.ShortARN(t.Task))},
+		{"Revision", revisionLink(t.Revision)},
+		{"Task", link(code(ecs.ShortARN(t.Task)), taskURL(t.Task))},
 		{"Exit code", exitCode(t)},
+		{"Log", link(code(t.Log.Name), logStreamURL(t.Log))},
 		{"Time", durationText(t.Took)},
 	})
 	b.WriteString("\n")
@@ -301,5 +302,12 @@ func taskSummary(b *strings.Builder, r deploy.Result) {
 			fmt.Fprintf(b, "- %s\n", text(endText(c)))
 		}
 		b.WriteString("\n")
+	}
+	if t.Failed() && len(t.Cause.Log) > 0 {
+		b.WriteString("**Last lines of its log**\n\n<pre>\n")
+		for _, line := range t.Cause.Log {
+			fmt.Fprintf(b, "%s\n", pre(line))
+		}
+		b.WriteString("</pre>\n\n")
 	}
 }

@@ -80,7 +80,7 @@ func TestTaskFailures(t *testing.T) {
 	late := task(runtask.TimedOut, nil)
 	late.Stopping = true
 	unstopped := task(runtask.TimedOut, nil)
-	unstopped.Unstopped = true
+	unstopped.Unstopped = errors.New("no answer")
 	beside := task(runtask.Failed, aws.Int(143))
 	beside.Cause.Containers = []diagnosis.ContainerEnd{{Name: "app", ExitCode: aws.Int(143)}, {Name: "proxy", ExitCode: aws.Int(2), Failed: true}}
 	for _, tt := range []struct {
@@ -90,7 +90,7 @@ func TestTaskFailures(t *testing.T) {
 		{task(runtask.Failed, aws.Int(3)), "task of web:2 failed: container app exited with code 3"},
 		{beside, "task of web:2 failed: container app exited with code 143; container proxy exited with code 2"},
 		{none, "task of web:2 was not started within 30 minutes (timeoutMinutes), there was no capacity: RESOURCE:MEMORY"},
-		{unstopped, "task of web:2 timed out after 30 minutes (timeoutMinutes) and could not be stopped; it may still be running"},
+		{unstopped, "task of web:2 timed out after 30 minutes (timeoutMinutes) and could not be stopped, so that it may still be running: no answer"},
 		{late, "task of web:2 timed out after 30 minutes (timeoutMinutes) and was stopped; it has not ended yet"},
 	} {
 		r := deploy.Result{Task: tt.task}

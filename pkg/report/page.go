@@ -63,8 +63,20 @@ func problems(b *strings.Builder, all []Issue) {
 }
 
 func imageTable(b *strings.Builder, image deploy.Image) {
-	table(b, [][2]string{{"Image", imageLink(image.URI)}, {"Digest", code(image.Digest)}, {"Taken from", code(image.Source)}})
+	table(b, [][2]string{{"Image", imageLink(image.URI)}, {"Digest", code(image.Digest)}, {"Taken from", code(image.Source)}, {"Sent", sentText(image)}, {"Time", durationText(image.Took)}})
 	b.WriteString("\n")
+}
+
+// sentText says what a push had to send; "" where there was none.
+func sentText(image deploy.Image) string {
+	if !image.Pushed {
+		return ""
+	}
+	sent := size(image.SentBytes)
+	if image.Layers > 0 {
+		sent += fmt.Sprintf(", %d of %s in ECR already", image.Reused, count(image.Layers, "blob"))
+	}
+	return sent
 }
 
 func imageLink(uri string) string { return link(code(uri), repositoryURL(uri)) }
@@ -91,6 +103,8 @@ func answer(b *strings.Builder, s deploy.ServiceResult) {
 func SectionName(r deploy.Result) string {
 	var name string
 	switch {
+	case len(r.Services) == 0 && r.Task != nil:
+		name = r.Task.Service.String() + " - task"
 	case len(r.Services) == 1 && r.Services[0].Alone(), len(r.Services) == 0 && r.Image.URI == "":
 		name = "Amazon ECS"
 	case len(r.Services) == 0:

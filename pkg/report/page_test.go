@@ -28,6 +28,8 @@ func TestConsolePages(t *testing.T) {
 		logStreamURL(diagnosis.LogStream{Group: "a", Region: "cn-north-1", Name: "b"}):                                 "https://cn-north-1.console.amazonaws.cn/cloudwatch/home?region=cn-north-1#logsV2:log-groups/log-group/a/log-events/b",
 		targetGroupURL("arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/chat/0123456789abcdef"):        "https://eu-west-1.console.aws.amazon.com/ec2/home?region=eu-west-1#TargetGroup:targetGroupArn=arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/chat/0123456789abcdef",
 		targetGroupURL("arn:aws-us-gov:elasticloadbalancing:us-gov-west-1:123456789012:targetgroup/chat/0123456789ab"): "https://us-gov-west-1.console.amazonaws-us-gov.com/ec2/home?region=us-gov-west-1#TargetGroup:targetGroupArn=arn:aws-us-gov:elasticloadbalancing:us-gov-west-1:123456789012:targetgroup/chat/0123456789ab",
+		taskURL("arn:aws:ecs:eu-west-1:123456789012:task/a/0a1b"):                                                      "https://eu-west-1.console.aws.amazon.com/ecs/v2/clusters/a/tasks/0a1b/configuration?region=eu-west-1",
+		taskURL("arn:aws-cn:ecs:cn-north-1:123456789012:task/a/0a1b"):                                                  "https://cn-north-1.console.amazonaws.cn/ecs/v2/clusters/a/tasks/0a1b/configuration?region=cn-north-1",
 		alarmURL("arn:aws:ecs:eu-west-1:123456789012:service/a/b", "5xx of chat"):                                      "https://eu-west-1.console.aws.amazon.com/cloudwatch/home?region=eu-west-1#alarmsV2:alarm/5xx%20of%20chat",
 		alarmURL("arn:aws-cn:ecs:cn-north-1:123456789012:service/a/b", "5xx"):                                          "https://cn-north-1.console.amazonaws.cn/cloudwatch/home?region=cn-north-1#alarmsV2:alarm/5xx",
 		repositoryURL("123456789012.dkr.ecr.eu-west-1.amazonaws.com/a@sha256:0"):                                       "https://eu-west-1.console.aws.amazon.com/ecr/repositories/private/123456789012/a?region=eu-west-1",
@@ -40,7 +42,7 @@ func TestConsolePages(t *testing.T) {
 		revisionURL("chat:42"), revisionURL("arn:aws-iso:ecs:us-iso-east-1:123456789012:task-definition/chat:42"), revisionURL("arn:aws:ecs:eu-west-1:1:service/a/b"),
 		repositoryURL("docker.io/library/nginx:1"), repositoryURL("123456789012.dkr.ecr.us-iso-east-1.amazonaws.com/a:1"), logGroupURL("", "a"), logGroupURL("eu-west-1", ""),
 		logStreamURL(diagnosis.LogStream{Group: "a", Region: "eu-west-1"}), logStreamURL(diagnosis.LogStream{Group: "a", Region: "us-iso-east-1", Name: "b"}), targetGroupURL("chat"), targetGroupURL("arn:aws:ecs:eu-west-1:1:targetgroup/a/b"),
-		targetGroupURL("arn:aws-iso:elasticloadbalancing:us-iso-east-1:1:targetgroup/a/b"), alarmURL("", "a"), alarmURL("arn:aws:ecs:eu-west-1:123456789012:service/a/b", ""),
+		targetGroupURL("arn:aws-iso:elasticloadbalancing:us-iso-east-1:1:targetgroup/a/b"), alarmURL("", "a"), taskURL("0a1b"), taskURL("arn:aws:ecs:eu-west-1:1:task/a"), alarmURL("arn:aws:ecs:eu-west-1:123456789012:service/a/b", ""),
 	} {
 		if none != "" {
 			t.Errorf("a link: %s", none)
@@ -59,6 +61,7 @@ func TestSectionName(t *testing.T) {
 		{result(to("chat-app", rollout.Succeeded), to("worker", rollout.Failed)), "product-dev-cluster - 2 services"},
 		{push, "team - chat-app - 17"},
 		{deploy.Result{}, "Amazon ECS"},
+		{deploy.Result{Task: &deploy.TaskResult{Service: deploy.Service{Cluster: "main", Name: "web"}}}, "main - web - task"},
 		{result(to("<*?>", rollout.Succeeded)), "product-dev-cluster -"},
 	} {
 		if got := SectionName(tt.result); got != tt.want {

@@ -118,6 +118,14 @@ func smokeText(r deploy.SmokeResult) string {
 	return text
 }
 
+// smokeBrief is why a smoke test did not pass, for a title: without its address.
+func smokeBrief(r deploy.SmokeResult) string {
+	if r.Task == nil && !r.Late {
+		return attemptText(r.Test.Check, r.Attempt)
+	}
+	return smokeText(r)
+}
+
 // smokeHint is what to do about a smoke test that did not pass; "" where that is not
 // known.
 func smokeHint(r deploy.SmokeResult) string {

@@ -56,14 +56,26 @@ func overview(b *strings.Builder, r deploy.Result, explain Explain) {
 		fmt.Fprintf(b, "| %s | %s %s | %s | %s | %s |\n", link(text(s.Cluster+" / "+s.Name), ConsoleURL(s.ARN)), mark(s), text(outcomeWords(s.Outcome)),
 			revisionText(s), fmt.Sprintf("%d of %d", s.Running, s.Desired), durationText(s.Took))
 	}
-	for _, first := range []bool{true, false} {
+	for rank := range 3 {
 		for _, s := range r.Services {
-			if failed(s) == first {
+			if tableRank(s) == rank {
 				row(s)
 			}
 		}
 	}
 	b.WriteString("\n")
+}
+
+// tableRank is where a service stands in the table: one that failed by itself before
+// those that did because of it, and these before the others.
+func tableRank(s deploy.ServiceResult) int {
+	switch {
+	case !failed(s):
+		return 2
+	case s.Reason.Code == deploy.SiblingFailed, s.Reason.Code == deploy.OutOfTurn:
+		return 1
+	}
+	return 0
 }
 
 // overallMark is that of the services which ended worst; a success with a warning
@@ -238,6 +250,10 @@ func causes(b *strings.Builder, s deploy.ServiceResult) {
 	if len(d.Causes)+len(d.Targets)+len(d.Alarms)+len(d.Notes) == 0 {
 		return
 	}
+	if _, is := failedSmoke(s); is { // the tasks run, and what they have logged may tell
+		logTails(b, d)
+		return
+	}
 	b.WriteString("\n**Why**\n\n")
 	for _, c := range d.Causes {
 		fmt.Fprintf(b, "- %s\n", text(fmt.Sprintf("%d × %s", c.Count, c.Reason)))
@@ -263,6 +279,11 @@ func causes(b *strings.Builder, s deploy.ServiceResult) {
 	for _, note := range d.Notes {
 		fmt.Fprintf(b, "- %s\n", text(note.String()))
 	}
+	logTails(b, d)
+}
+
+// logTails writes the last lines of logs, folded.
+func logTails(b *strings.Builder, d diagnosis.Diagnosis) {
 	for _, c := range d.Causes {
 		if len(c.Log) == 0 {
 			continue

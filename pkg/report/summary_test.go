@@ -164,6 +164,12 @@ func TestSeveralInSummary(t *testing.T) {
 	if !strings.HasPrefix(summary, "### ❌ 2 services: bad: timed out: ") || strings.Index(summary, " / bad](") > strings.Index(summary, " / good](") {
 		t.Error(summary)
 	}
+	because := to("because", rollout.TimedOut)
+	because.Reason = rollout.Reason{Code: deploy.SiblingFailed, Detail: "bad"}
+	summary = Markdown(result(because, bad), explain)
+	if !strings.HasPrefix(summary, "### ❌ 2 services: bad: timed out: ") || strings.Index(summary, " / bad](") > strings.Index(summary, " / because](") {
+		t.Error(summary)
+	}
 }
 
 func TestConsoleURL(t *testing.T) {

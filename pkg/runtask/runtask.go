@@ -89,8 +89,10 @@ type Result struct {
 	ExitCode  *int            // of the container; nil where it never ran, or its end is not known
 	Cause     diagnosis.Cause // why it ended, with the end of every container; zero where it has not ended
 	Stopping  bool            // it was told to stop, and its end was not seen
-	Unstopped bool            // it could not be told to stop, and may still be running
-	Took      time.Duration
+	Unstopped error           // why it could not be told to stop; it may still be running
+	// Log is where the container logs; zero where it does not, or that is not known.
+	Log  diagnosis.LogStream
+	Took time.Duration
 }
 
 const (
@@ -113,6 +115,9 @@ func (r *Runner) Run(ctx context.Context, q Request, show func(event any)) (Resu
 	t := &task{Runner: r, request: q, show: show, begin: begin, token: token()}
 	t.startedBy = name(q.Name) + "-" + t.token[:8]
 	result, err := t.run(ctx)
+	if f := t.follower(q.Container); f != nil && !f.broken {
+		result.Log = f.stream
+	}
 	result.Container, result.Took = q.Container, time.Since(begin)
 	return result, err
 }
@@ -385,8 +390,7 @@ func (t *task) expire(ctx context.Context, arn string) (Result, error) {
 	result := Result{Task: arn, Outcome: TimedOut}
 	err := t.ecs.StopTask(ctx, t.request.Service.Cluster, arn, "the time limit of the pipeline step is over")
 	t.show(Stopping{Task: arn, After: t.request.Timeout, Err: err})
-	if err != nil {
-		result.Unstopped = true
+	if result.Unstopped = err; err != nil {
 		return result, nil
 	}
 	bounded, cancel := context.WithTimeout(ctx, ending)
