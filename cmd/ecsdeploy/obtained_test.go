@@ -21,7 +21,7 @@ import (
 
 	"ecsdeploy/pkg/emulator"
 	"ecsdeploy/pkg/emulator/azdo"
-	"ecsdeploy/pkg/image"
+	"ecsdeploy/pkg/image/registry"
 )
 
 // eavesdropper notes every secret of the requests and replies that it carries.
@@ -54,7 +54,7 @@ func (e *eavesdropper) note(what string, secrets ...string) {
 }
 
 func (e *eavesdropper) RoundTrip(r *http.Request) (*http.Response, error) {
-	e.note("credentials of a request", image.Credentials(r.Header)...)
+	e.note("credentials of a request", registry.Credentials(r.Header)...)
 	e.note("the session of a request", r.Header.Get("X-Amz-Security-Token"))
 	if _, signature, signed := strings.Cut(r.Header.Get("Authorization"), "Signature="); signed {
 		e.note("the signature of a request", signature)

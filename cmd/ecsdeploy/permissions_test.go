@@ -92,7 +92,8 @@ func checkPolicies(t *testing.T, archives map[string]*txtar.Archive, calls map[s
 }
 
 // withoutPolicy need no permission, or are called to suggest a name and denied without harm.
-var withoutPolicy = map[string]bool{"sts:GetCallerIdentity": true, "ecs:ListClusters": true, "ecs:ListServices": true, "ecr:DescribeRepositoryCreationTemplates": true}
+var withoutPolicy = map[string]bool{"sts:GetCallerIdentity": true, "ecs:ListClusters": true, "ecs:ListServices": true, "ecr:DescribeRepositoryCreationTemplates": true,
+	"iam:SimulatePrincipalPolicy": true}
 
 // unmeasured are checked by AWS as part of other calls, and by the emulator not at all.
 var unmeasured = map[string]bool{

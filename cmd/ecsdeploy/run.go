@@ -121,14 +121,16 @@ func (j job) execute(ctx context.Context, began time.Time) (result deploy.Result
 	r := request(j.config)
 	r.Parting, r.Began = j.parting(), began
 	var cfg aws.Config
+	var who session.Identity
 	err = deploy.Within(ctx, r, func(ctx context.Context) (err error) {
-		cfg, err = j.connect(ctx)
+		cfg, who, err = j.connect(ctx)
 		return err
 	})
 	if err != nil {
 		return deploy.Result{}, err
 	}
 	deployer := j.deployer(cfg)
+	deployer.Identity = &deploy.Identity{ARN: who.ARN, Region: cfg.Region, Rights: resource.New(cfg)}
 	switch j.config.Inputs.Command {
 	case input.Placeholder, input.Verify, input.CurrentImage, input.Drift:
 		err = deploy.Within(ctx, r, func(ctx context.Context) (err error) {
@@ -171,7 +173,7 @@ func (j job) look(ctx context.Context, deployer *deploy.Deployer, cfg aws.Config
 
 // connect finds the AWS identity of the run, and refuses inputs that name another
 // account or region.
-func (j job) connect(ctx context.Context) (aws.Config, error) {
+func (j job) connect(ctx context.Context) (aws.Config, session.Identity, error) {
 	options := sessionOptions(j.config)
 	options.Logger, options.Network = j.log, j.network
 	options.Mask = func(secret string) { j.console.Mask(secret) }
@@ -183,18 +185,18 @@ func (j job) connect(ctx context.Context) (aws.Config, error) {
 	}
 	cfg, err := session.New(ctx, options)
 	if err != nil {
-		return cfg, err
+		return cfg, session.Identity{}, err
 	}
 	cfg.APIOptions = append(cfg.APIOptions, ecs.Survive)
 	if err := j.config.Inputs.Conflicts(cfg.Region, ""); err != nil {
-		return cfg, err
+		return cfg, session.Identity{}, err
 	}
 	who, err := session.Whoami(ctx, cfg)
 	if err != nil {
-		return cfg, err
+		return cfg, session.Identity{}, err
 	}
 	j.log.Info(fmt.Sprintf("%s in %s (times are UTC)", who.ARN, cfg.Region))
-	return cfg, j.config.Inputs.Conflicts(cfg.Region, who.Account)
+	return cfg, who, j.config.Inputs.Conflicts(cfg.Region, who.Account)
 }
 
 // taskFolder is the variable by which task/index.js says where the task lies: the

@@ -12,6 +12,7 @@ import (
 
 	"ecsdeploy/pkg/ecs"
 	"ecsdeploy/pkg/mistake"
+	"ecsdeploy/pkg/resource"
 	"ecsdeploy/pkg/rollout"
 	"ecsdeploy/pkg/taskdef"
 )
@@ -247,4 +248,67 @@ func ptr(text string) *string { return &text }
 
 func described(subnets ...string) types.Service {
 	return types.Service{NetworkConfiguration: &types.NetworkConfiguration{AwsvpcConfiguration: &types.AwsVpcConfiguration{Subnets: subnets, AssignPublicIp: types.AssignPublicIpDisabled}}}
+}
+
+// policy is an IAM that gives all rights but some.
+type policy struct {
+	lacks  []string // actions
+	err    error
+	asked  int
+	unlike bool // it cannot tell
+}
+
+func (p *policy) Denied(_ context.Context, q resource.Question) (denied, unclear []resource.Right, err error) {
+	p.asked++
+	for _, action := range q.Actions {
+		switch {
+		case !slices.Contains(p.lacks, action):
+		case p.unlike:
+			unclear = append(unclear, resource.Right{Action: action, Resource: q.Resources[0]})
+		default:
+			denied = append(denied, resource.Right{Action: action, Resource: q.Resources[0]})
+		}
+	}
+	return denied, unclear, p.err
+}
+
+// TestWithMissing: a denial is followed by what else is missing, where IAM tells, and by
+// nothing that is only supposed.
+func TestWithMissing(t *testing.T) {
+	refused := &smithy.GenericAPIError{Code: "AccessDeniedException",
+		Message: "User: arn:aws:iam::123456789012:user/a is not authorized to perform: ecs:RegisterTaskDefinition on resource: * because no identity-based policy allows the ecs:RegisterTaskDefinition action"}
+	plan := &Plan{Request: Request{Rollout: true, Services: []Service{{"main", "a"}}}, Services: []ServicePlan{{
+		Name: Service{"main", "a"}, Service: ecs.Service{Name: "a", ARN: arnPrefix + "service/main/a"},
+		Lineage: Lineage{Base: path(t, `{"family":"web","taskRoleArn":"web","containerDefinitions":[{"name":"app","image":"x"}]}`)},
+	}}}
+	for _, tt := range []struct {
+		name  string
+		err   error
+		iam   policy
+		plan  *Plan
+		want  string // actions that are named beside the error
+		asked bool
+	}{
+		{"others are missing", refused, policy{lacks: []string{"ecs:RegisterTaskDefinition", "ecs:UpdateService", "iam:PassRole", "ecs:StopServiceDeployment"}}, plan, "ecs:UpdateService iam:PassRole", true},
+		{"nothing else is", refused, policy{lacks: []string{"ecs:RegisterTaskDefinition"}}, plan, "", true},
+		{"IAM may not be asked", refused, policy{err: deniedTo("iam:SimulatePrincipalPolicy")}, plan, "", true},
+		{"IAM cannot tell", refused, policy{lacks: []string{"ecs:UpdateService"}, unlike: true}, plan, "", true},
+		{"nothing was planned", refused, policy{lacks: []string{"ecs:UpdateService"}}, nil, "", false},
+		{"no denial", errors.New("connection refused"), policy{lacks: []string{"ecs:UpdateService"}}, plan, "", false},
+		{"a success", nil, policy{}, plan, "", false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			d := &Deployer{Identity: &Identity{ARN: "arn:aws:iam::123456789012:user/a", Region: "eu-west-1", Rights: &tt.iam}}
+			all := mistake.Each(d.withMissing(t.Context(), tt.plan, tt.err))
+			var actions []string
+			for _, one := range all {
+				if p, is := errors.AsType[*Permission](one); is {
+					actions = append(actions, p.Actions...)
+				}
+			}
+			if got := strings.Join(actions, " "); got != tt.want || (tt.iam.asked > 0) != tt.asked || tt.err != nil && all[0] != tt.err {
+				t.Errorf("named %q after %d questions: %v", got, tt.iam.asked, all)
+			}
+		})
+	}
 }

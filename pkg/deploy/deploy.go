@@ -138,6 +138,7 @@ type Deployer struct {
 	Secrets   Secrets // nil: whether secrets changed is not known
 
 	Variables taskdef.Lookup // of the pipeline, for the files of task definitions; may be nil
+	Identity  *Identity      // who is asked about after a denial, for what else is missing; may be nil
 }
 
 // Run carries out r. The result is meaningful beside an error too: it holds what
@@ -151,10 +152,11 @@ func (d *Deployer) Run(ctx context.Context, r Request) (Result, error) {
 
 func (d *Deployer) run(ctx context.Context, r Request, begin time.Time) (result Result, err error) {
 	limit := newLimit(r, begin)
-	defer func() { err = limit.late(ctx, err) }()
+	var plan *Plan
+	defer func() { err = limit.late(ctx, d.withMissing(ctx, plan, err)) }()
 	reading, cancel := limit.context(ctx)
 	defer cancel()
-	plan, err := d.plan(reading, r)
+	plan, err = d.plan(reading, r)
 	if err != nil {
 		return Result{}, err
 	}

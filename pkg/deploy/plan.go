@@ -72,7 +72,7 @@ type ServicePlan struct {
 }
 
 // plan reads what the request names and checks that it fits together. All that is
-// wrong is reported at once.
+// wrong is reported at once; the plan is then as far as it came.
 func (d *Deployer) plan(ctx context.Context, r Request) (*Plan, error) {
 	p := &Plan{Request: r, Services: make([]ServicePlan, len(r.Services)), Further: map[string]Candidate{}}
 	var (
@@ -125,7 +125,7 @@ func (d *Deployer) plan(ctx context.Context, r Request) (*Plan, error) {
 		p.Schedules, unread = d.planSchedules(ctx, p)
 		if err = distinct(append(problems, err, unread)...); err != nil {
 			p.close()
-			return nil, err
+			return p, err
 		}
 		return p, p.checkGate()
 	}
@@ -144,7 +144,7 @@ func (d *Deployer) plan(ctx context.Context, r Request) (*Plan, error) {
 	p.Schedules, unread = d.planSchedules(ctx, p)
 	if err := distinct(append(append(problems, prepared...), unread)...); err != nil {
 		p.close()
-		return nil, err
+		return p, err
 	}
 	if err := p.checkGate(); err != nil {
 		return nil, err

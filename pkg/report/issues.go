@@ -224,6 +224,10 @@ func Named(err error) error {
 		}
 		return fmt.Errorf("%s: %w", text, Named(late.Err))
 	}
+	if p, is := errors.AsType[*deploy.Permission](err); is {
+		text, hint := checkText(deploy.Check{Err: p}, nil)
+		return &mistake.Error{Text: text, Advice: hint}
+	}
 	if m, is := errors.AsType[*mistake.Error](err); is {
 		return m.In(inputs[m.Kind])
 	}
