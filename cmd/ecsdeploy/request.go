@@ -30,14 +30,18 @@ func sessionOptions(config input.Config) session.Options {
 	}
 	o.Variables.MaxDuration = config.AWS.MaxDuration
 	if c := config.Inputs.Connection; c != nil {
-		o.Connection = &session.Connection{
-			ID:      c.ID,
-			Keys:    keys(c.AccessKeyID, c.SecretAccessKey, c.SessionToken),
-			Role:    role(c.AssumeRoleARN, c.RoleSessionName, c.ExternalID),
-			UseOIDC: c.UseOIDC,
-		}
+		o.Connection = sessionConnection(c)
 	}
 	return o
+}
+
+func sessionConnection(c *input.Connection) *session.Connection {
+	return &session.Connection{
+		ID:      c.ID,
+		Keys:    keys(c.AccessKeyID, c.SecretAccessKey, c.SessionToken),
+		Role:    role(c.AssumeRoleARN, c.RoleSessionName, c.ExternalID),
+		UseOIDC: c.UseOIDC,
+	}
 }
 
 func keys(id string, secret, token input.Secret) session.Keys {

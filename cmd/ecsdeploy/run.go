@@ -122,14 +122,17 @@ func (j job) execute(ctx context.Context, began time.Time) (result deploy.Result
 	r.Parting, r.Began = j.parting(), began
 	var cfg aws.Config
 	var who session.Identity
+	var sources authn.Keychain // of the input sourceCredentials
 	err = deploy.Within(ctx, r, func(ctx context.Context) (err error) {
-		cfg, who, err = j.connect(ctx)
+		if cfg, who, err = j.connect(ctx); err == nil {
+			sources, err = j.sourceKeychain(ctx)
+		}
 		return err
 	})
 	if err != nil {
 		return deploy.Result{}, err
 	}
-	deployer := j.deployer(cfg)
+	deployer := j.deployer(cfg, sources)
 	deployer.Identity = &deploy.Identity{ARN: who.ARN, Region: cfg.Region, Rights: resource.New(cfg)}
 	switch j.config.Inputs.Command {
 	case input.Placeholder, input.Verify, input.CurrentImage, input.Drift:
@@ -175,14 +178,7 @@ func (j job) look(ctx context.Context, deployer *deploy.Deployer, cfg aws.Config
 // account or region.
 func (j job) connect(ctx context.Context) (aws.Config, session.Identity, error) {
 	options := sessionOptions(j.config)
-	options.Logger, options.Network = j.log, j.network
-	options.Mask = func(secret string) { j.console.Mask(secret) }
-	if j.devops != nil && j.devops.HasOIDC() {
-		options.IDToken = j.devops.IDToken
-	}
-	if j.transport != nil {
-		options.HTTPClient = &http.Client{Transport: j.transport}
-	}
+	j.equip(&options)
 	cfg, err := session.New(ctx, options)
 	if err != nil {
 		return cfg, session.Identity{}, err
@@ -203,8 +199,9 @@ func (j job) connect(ctx context.Context) (aws.Config, session.Identity, error) 
 // executable itself may have been unpacked elsewhere.
 const taskFolder = "ECSDEPLOY_TASK_FOLDER"
 
-// deployer connects the packages that do the work.
-func (j job) deployer(cfg aws.Config) *deploy.Deployer {
+// deployer connects the packages that do the work. source has the credentials for the
+// image to push where these are not the run's own, or is nil.
+func (j job) deployer(cfg aws.Config, sources authn.Keychain) *deploy.Deployer {
 	transport := j.transport
 	if transport == nil {
 		registries := registry.NewTransport(nil)
@@ -214,6 +211,10 @@ func (j job) deployer(cfg aws.Config) *deploy.Deployer {
 	}
 	repositories := ecr.New(cfg, ecr.Options{Logger: j.log, Mask: j.console.Mask})
 	client := ecs.New(cfg)
+	keychains := []authn.Keychain{repositories.Keychain(), maskedKeychain{authn.DefaultKeychain, j.console.Mask}}
+	if sources != nil {
+		keychains = append([]authn.Keychain{sources}, keychains...)
+	}
 	rollouts := rollout.NewAWS(client)
 	return &deploy.Deployer{
 		ECR:       repositories,
@@ -229,7 +230,7 @@ func (j job) deployer(cfg aws.Config) *deploy.Deployer {
 			Platform:         j.config.Inputs.Platform,
 			WorkingDirectory: j.config.Pipeline.WorkingDirectory,
 			Environ:          func(key string) (string, bool) { v, ok := j.variables[key]; return v, ok },
-			Keychain:         authn.NewMultiKeychain(repositories.Keychain(), maskedKeychain{authn.DefaultKeychain, j.console.Mask}),
+			Keychain:         authn.NewMultiKeychain(keychains...),
 			Transport:        transport,
 			Insecure:         j.config.Inputs.InsecureRegistries,
 			TempDirectory:    j.config.Pipeline.TempDirectory,

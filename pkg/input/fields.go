@@ -30,6 +30,7 @@ type fields struct {
 	Platform           string `env:"INPUT_PLATFORM" input:"platform" for:"deploy push verify"`
 	Compression        string `env:"INPUT_COMPRESSION, default=gzip" input:"compression" for:"deploy push verify"`
 	Referrers          string `env:"INPUT_REFERRERS, default=false" input:"referrers" for:"deploy push verify"`
+	SourceCredentials  string `env:"INPUT_SOURCECREDENTIALS" input:"sourceCredentials" for:"deploy push verify"`
 	FailOn             string `env:"INPUT_FAILONVULNERABILITIES" input:"failOnVulnerabilities" for:"deploy push rollout verify"`
 	InsecureRegistries string `env:"INPUT_INSECUREREGISTRIES" input:"insecureRegistries" for:"deploy push verify"`
 	Cluster            string `env:"INPUT_CLUSTER" input:"cluster" for:"deploy rollout verify currentImage rollback resume runTask drift"`

@@ -55,6 +55,10 @@ type Inputs struct {
 	Region     string      // only the input; may be empty
 	Role       Role
 
+	// SourceConnection reads a docker:// image of another account; nil where the run's
+	// own identity does (input sourceCredentials).
+	SourceConnection *Connection
+
 	Image       string // reference, path, or docker:// reference; may be empty for Rollout
 	Platform    string // os/arch[/variant], or empty
 	Compression Compression

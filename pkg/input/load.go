@@ -164,6 +164,10 @@ func (l *loader) inputs(in *Inputs, f, defaults *fields) {
 	}
 
 	in.Image = one(l, "image", f.Image, parseImageFor(imageOf(in.Command, f)))
+	in.SourceConnection = one(l, "sourceCredentials", f.SourceCredentials, l.connection)
+	if f.SourceCredentials != "" && in.Image != "" && !strings.HasPrefix(in.Image, registryScheme) {
+		l.fail("sourceCredentials", 0, wrong("leave it empty, or set image to docker://host/repository:tag", "is for an image of another registry, and %s is none", shown(in.Image)))
+	}
 	in.Platform = one(l, "platform", f.Platform, parsePlatform)
 	in.Compression = one(l, "compression", f.Compression, oneOf(Gzip, Zstd))
 	in.Referrers = one(l, "referrers", f.Referrers, parseBool)

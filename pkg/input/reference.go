@@ -25,6 +25,9 @@ var (
 
 const referenceExample = "for instance 123456789012.dkr.ecr.eu-west-1.amazonaws.com/chat-app:1234"
 
+// registryScheme begins the reference of an image in another registry.
+const registryScheme = "docker://"
+
 // checkReference reports what is malformed in a reference, be its registry named
 // or not. It does not ask for one.
 func checkReference(text string) error {
@@ -103,7 +106,7 @@ func parseImageFor(command Command) func(string) (string, error) {
 		case command == Rollout, command == RunTask:
 			return parseReference(text)
 		}
-		name, remote := strings.CutPrefix(text, "docker://")
+		name, remote := strings.CutPrefix(text, registryScheme)
 		if !remote && looksLikePath(text) {
 			return text, nil
 		}
