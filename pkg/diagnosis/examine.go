@@ -46,13 +46,18 @@ type Source interface {
 
 // Examiner finds out why tasks do not stay up. It is safe for concurrent use.
 type Examiner struct {
-	source Source
-	config aws.Config // for CloudWatch Logs and the load balancers
+	source   Source
+	config   aws.Config // for CloudWatch Logs and the load balancers
+	observer Observer   // nil for none
 }
 
 // New returns an examiner that reads tasks from source, and logs and load
 // balancers with the identity and the region of cfg.
-func New(source Source, cfg aws.Config) *Examiner { return &Examiner{source, cfg} }
+func New(source Source, cfg aws.Config) *Examiner { return &Examiner{source: source, config: cfg} }
+
+// Observe has an observer hear of everything that is examined from now on. It is
+// called before the examiner is used.
+func (e *Examiner) Observe(o Observer) { e.observer = o }
 
 // Diagnose finds out why tasks of the subject did not stay up. It never fails:
 // what cannot be read, for want of a permission or of time, is one of the Notes.
@@ -86,6 +91,9 @@ func (e *Examiner) Diagnose(ctx context.Context, s Subject) (d Diagnosis) {
 	x.notes = slices.Concat(x.notes, failed, unread, balancer)
 	failed = guard(func() { d = x.diagnosis() })
 	d.Notes = append(d.Notes, failed...)
+	if e.observer != nil {
+		guard(func() { e.observer.Examined(x.evidence(), d) })
+	}
 	return d
 }
 
@@ -97,6 +105,9 @@ func (e *Examiner) Stops(ctx context.Context, s Subject) (causes []Cause) {
 		x := &examination{source: e.source, config: e.config, subject: s}
 		stopped, _, _ := x.tasks(ctx, types.DesiredStatusStopped, maxStopped)
 		causes = StopCauses(stopped)
+		if e.observer != nil {
+			e.observer.Stopped(s, stopped, causes)
+		}
 	})
 	return causes
 }

@@ -45,11 +45,12 @@ func New(ctx context.Context, client *ecs.Client, doctor Doctor, s ecs.Service) 
 }
 
 type codeDeploy struct {
-	client *ecs.Client
-	api    *codedeploy.Client
-	doctor Doctor
-	first  ecs.Service
-	group  group
+	client   *ecs.Client
+	api      *codedeploy.Client
+	doctor   Doctor
+	first    ecs.Service
+	group    group
+	observer Observer // nil for none
 }
 
 func (c *codeDeploy) Name() string { return "CodeDeploy" }
@@ -150,7 +151,7 @@ func (c *codeDeploy) deployment(id, revision string) *codeDeployment {
 		ID: id, Revision: revision, Previous: c.first.TaskDefinition,
 		Service: c.first, Own: own, Listed: listed, CodeDeploy: &CodeDeployRecord{},
 	}}
-	d.watcher = watcher{source: d}
+	d.watcher = watcher{source: d, observer: c.observer}
 	return d
 }
 

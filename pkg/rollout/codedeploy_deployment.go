@@ -307,7 +307,7 @@ func (d *codeDeployment) over(ctx context.Context) (bool, error) {
 	}
 	s := d.snapshot
 	s.Hopeless, s.Until = nil, UntilEnded
-	if v := Judge(s); v.Final() && v.Outcome != Paused {
+	if v := d.judge(s); v.Final() && v.Outcome != Paused {
 		d.verdict = v
 		return true, ErrEnded
 	}

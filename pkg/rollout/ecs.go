@@ -27,13 +27,14 @@ type Doctor interface {
 // NewECS returns the controller of a service that ECS itself deploys. s is the
 // service as it was first read.
 func NewECS(client *ecs.Client, doctor Doctor, s ecs.Service) Controller {
-	return &ecsController{client, doctor, s}
+	return &ecsController{client: client, doctor: doctor, first: s}
 }
 
 type ecsController struct {
-	client *ecs.Client
-	doctor Doctor
-	first  ecs.Service
+	client   *ecs.Client
+	doctor   Doctor
+	first    ecs.Service
+	observer Observer // nil for none
 }
 
 func (c *ecsController) Name() string { return "ECS" }
@@ -145,7 +146,7 @@ func (c *ecsController) deployment(s ecs.Service, id string, record *ecs.Service
 	d := &ecsDeployment{controller: c, news: newNews(s), snapshot: Snapshot{
 		ID: id, Revision: own.TaskDefinition, Service: s, Own: own, Listed: listed, Record: record,
 	}}
-	d.watcher = watcher{source: d}
+	d.watcher = watcher{source: d, observer: c.observer}
 	if record != nil {
 		d.arn = record.ARN
 		for _, source := range record.Sources {

@@ -284,18 +284,31 @@ func (d *ecsDeployment) readTasks(ctx context.Context) []Event {
 // hopeless looks at the stopped tasks of a deployment and returns the reason to
 // give it up, or nil. What it waits for, since that passes by itself, is told once.
 func hopeless(ctx context.Context, doctor Doctor, news *news, s Snapshot, most int) (*Reason, []Event) {
-	subject := s.Subject()
-	if cause, is := diagnosis.Unlaunchable(subject.Events, subject.Since, s.Own.Running+s.Own.Pending, most); is {
-		return &Reason{Code: TasksNotStarted, Cause: &cause, Count: cause.Count, Limit: most}, nil
+	if reason := GiveUp(s, nil, most); reason != nil {
+		return reason, nil
 	}
-	causes := doctor.Stops(ctx, subject)
-	if cause, is := diagnosis.Hopeless(causes, most); is {
-		return &Reason{Code: TasksFail, Cause: &cause, Count: cause.Count, Limit: most}, nil
+	causes := doctor.Stops(ctx, s.Subject())
+	if reason := GiveUp(s, causes, most); reason != nil {
+		return reason, nil
 	}
 	if cause, is := diagnosis.Awaited(causes); is {
 		return nil, news.waits(cause)
 	}
 	return nil, nil
+}
+
+// GiveUp is the reason to give a deployment up whose tasks stopped for the causes,
+// or nil: too many of them failed for the same one, or none could be started. most
+// is [Limits.MaxFailedTasks].
+func GiveUp(s Snapshot, causes []diagnosis.Cause, most int) *Reason {
+	subject := s.Subject()
+	if cause, is := diagnosis.Unlaunchable(subject.Events, subject.Since, s.Own.Running+s.Own.Pending, most); is {
+		return &Reason{Code: TasksNotStarted, Cause: &cause, Count: cause.Count, Limit: most}
+	}
+	if cause, is := diagnosis.Hopeless(causes, most); is {
+		return &Reason{Code: TasksFail, Cause: &cause, Count: cause.Count, Limit: most}
+	}
+	return nil
 }
 
 // progress tells what differs from what was told last.
@@ -397,7 +410,7 @@ func (d *ecsDeployment) Stop(ctx context.Context) error {
 	// ECS refuses to stop what has ended, which the list may show first.
 	listed := *s
 	listed.Record, listed.Hopeless, listed.Until = nil, nil, UntilEnded
-	if v := Judge(listed); v.Final() {
+	if v := d.judge(listed); v.Final() {
 		d.verdict = v
 		return ErrEnded
 	}
@@ -413,7 +426,7 @@ func (d *ecsDeployment) look(ctx context.Context) error {
 	}
 	s := d.snapshot
 	s.Hopeless, s.Until = nil, UntilEnded
-	if v := Judge(s); v.Final() && v.Outcome != Paused {
+	if v := d.judge(s); v.Final() && v.Outcome != Paused {
 		d.verdict = v
 		if v.Outcome == Superseded {
 			return ErrNotOurs
@@ -426,7 +439,7 @@ func (d *ecsDeployment) look(ctx context.Context) error {
 	}
 	if s.Record != nil && s.Record.Final() { // STOPPED just now, and nothing has taken its place
 		s.Ended = grace
-		d.verdict = Judge(s)
+		d.verdict = d.judge(s)
 		return ErrEnded
 	}
 	return nil

@@ -39,9 +39,19 @@ type source interface {
 type watcher struct {
 	unread error // why the last poll could not be read; nil where it could
 	source
-	verdict Verdict
-	err     error
-	silent  bool // the last poll failed: told once
+	observer Observer // nil for none
+	verdict  Verdict
+	err      error
+	silent   bool // the last poll failed: told once
+}
+
+// judge is the verdict on what was seen, of which the observer hears.
+func (w *watcher) judge(s Snapshot) Verdict {
+	v := Judge(s)
+	if w.observer != nil {
+		w.observer.Judged(s, v)
+	}
+	return v
 }
 
 func (w *watcher) Snapshot() Snapshot { return *w.view() }
@@ -81,7 +91,7 @@ func (w *watcher) Watch(ctx context.Context, limits Limits) iter.Seq[Event] {
 				}
 			}
 			if err == nil {
-				if w.verdict = Judge(*w.view()); w.verdict.Final() {
+				if w.verdict = w.judge(*w.view()); w.verdict.Final() {
 					return
 				}
 			}
