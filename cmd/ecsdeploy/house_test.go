@@ -20,6 +20,7 @@ func TestImports(t *testing.T) {
 		"pkg/report":              {"pkg/deploy", "pkg/azdo", "pkg/ecr", "pkg/probe", "pkg/rollout", "pkg/runtask", "pkg/schedule", "pkg/diagnosis", "pkg/ecs", "pkg/image", "pkg/image/push", "pkg/taskdef", "pkg/mistake", "pkg/guard"},
 		"pkg/deploy":              {"pkg/image", "pkg/image/compress", "pkg/image/push", "pkg/image/registry", "pkg/image/source", "pkg/ecr", "pkg/ecs", "pkg/rollout", "pkg/runtask", "pkg/probe", "pkg/schedule", "pkg/resource", "pkg/diagnosis", "pkg/taskdef", "pkg/mistake", "pkg/guard"},
 		"pkg/schedule":            {"pkg/ecs", "pkg/mistake"},
+		"pkg/recording":           {"pkg/deploy", "pkg/rollout", "pkg/diagnosis", "pkg/ecs", "pkg/mistake", "pkg/guard"},
 		"pkg/runtask":             {"pkg/ecs", "pkg/diagnosis", "pkg/taskdef"},
 		"pkg/rollout":             {"pkg/ecs", "pkg/diagnosis", "pkg/mistake"},
 		"pkg/diagnosis":           {"pkg/ecs", "pkg/taskdef"},
@@ -43,7 +44,7 @@ func TestImports(t *testing.T) {
 		"pkg/guard":               {},
 		"pkg/probe":               {},
 		"task":                    {}, // tests of the shim
-		"cmd/emulator":            {"pkg/emulator", "pkg/emulator/agent", "pkg/emulator/azdo"},
+		"cmd/emulator":            {"pkg/recording", "pkg/emulator", "pkg/emulator/agent", "pkg/emulator/azdo"},
 		"cmd/pushbench":           {"pkg/image/compress", "pkg/image/push", "pkg/image/source", "pkg/image/imagetest"},
 		"cmd/inventory":           {},
 		"pkg/emulator":            {"pkg/emulator/account", "pkg/emulator/awsapi", "pkg/emulator/codedeploy", "pkg/emulator/ecr", "pkg/emulator/ecs", "pkg/emulator/elb", "pkg/emulator/events", "pkg/emulator/iam", "pkg/emulator/logs", "pkg/emulator/scenario", "pkg/emulator/scheduler", "pkg/emulator/sts"},
