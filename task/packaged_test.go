@@ -86,7 +86,7 @@ func ended(t *testing.T, result agent.Result, message string) {
 		case name == "task.complete" && c.Properties["result"] == "Failed":
 			completed++
 		case name == "task.setvariable" && c.Properties["variable"] == "resultFile":
-		case slices.Contains([]string{"task.logissue", "task.setsecret", "task.debug", "task.setprogress", "task.addattachment"}, name):
+		case slices.Contains([]string{"task.logissue", "task.setsecret", "task.debug", "task.setprogress", "task.addattachment", "task.uploadfile"}, name):
 		default:
 			t.Errorf("a foreign command: %v", c)
 		}

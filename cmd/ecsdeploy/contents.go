@@ -39,6 +39,7 @@ type contents struct {
 func (c *contents) Show(event any) {
 	c.View.Show(event)
 	c.timeline.Show(event)
+	c.job.recording.Show(event)
 	if made, is := event.(deploy.PlanMade); is {
 		c.begin(made.Plan)
 	}

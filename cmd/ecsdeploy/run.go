@@ -25,6 +25,7 @@ import (
 	"ecsdeploy/pkg/network"
 	"ecsdeploy/pkg/placeholder"
 	"ecsdeploy/pkg/probe"
+	"ecsdeploy/pkg/recording"
 	"ecsdeploy/pkg/report"
 	"ecsdeploy/pkg/resource"
 	"ecsdeploy/pkg/rollout"
@@ -49,6 +50,7 @@ type job struct {
 	log       *slog.Logger
 	devops    *azdo.Client // nil where the agent does not say how it is reached
 	contents  *contents
+	recording *recording.Recorder // nil where none is wanted
 }
 
 // runOn is [run] on a console. Requests to AWS, to registries and to Azure DevOps
@@ -72,6 +74,7 @@ func runOn(ctx context.Context, environ []string, console *vso.Console, transpor
 	}
 	begin := time.Now()
 	j.remark()
+	j.recording = j.recorder()
 	if j.devops, err = j.azureDevOps(); err != nil {
 		j.log.Debug("Azure DevOps is not asked for anything: " + err.Error())
 	}
@@ -88,6 +91,7 @@ func runOn(ctx context.Context, environ []string, console *vso.Console, transpor
 	}
 	j.tagBuilds(ctx, result)
 	j.record(ctx, result, report.Run{Command: string(config.Inputs.Command), Began: begin, Contents: found, Err: err})
+	j.keepRecording(ctx, result, err)
 	if config.Inputs.Summary && !config.Inputs.DryRun && (err == nil || ctx.Err() == nil) {
 		if err := j.summarise(ctx, result, found, err); err != nil {
 			j.log.Warn("could not write the summary: " + err.Error())
@@ -183,7 +187,7 @@ func (j job) connect(ctx context.Context) (aws.Config, session.Identity, error) 
 	if err != nil {
 		return cfg, session.Identity{}, err
 	}
-	cfg.APIOptions = append(cfg.APIOptions, ecs.Survive)
+	cfg.APIOptions = append(cfg.APIOptions, ecs.Survive, j.recording.Calls)
 	if err := j.config.Inputs.Conflicts(cfg.Region, ""); err != nil {
 		return cfg, session.Identity{}, err
 	}
@@ -215,7 +219,7 @@ func (j job) deployer(cfg aws.Config, sources authn.Keychain) *deploy.Deployer {
 	if sources != nil {
 		keychains = append([]authn.Keychain{sources}, keychains...)
 	}
-	rollouts := rollout.NewAWS(client)
+	rollouts := j.rollouts(client)
 	return &deploy.Deployer{
 		ECR:       repositories,
 		ECS:       client,
@@ -248,6 +252,14 @@ func (j job) prober() *probe.Prober {
 		return probe.New(j.transport)
 	}
 	return probe.New(probe.NewTransport(j.network.Apply))
+}
+
+// rollouts is who carries rollouts out, and has them recorded.
+func (j job) rollouts(client *ecs.Client) rollout.AWS {
+	if j.recording == nil {
+		return rollout.NewAWS(client)
+	}
+	return rollout.NewAWS(client).Observed(j.recording)
 }
 
 // lookup turns the environment into a map; of a name given twice the last counts.

@@ -173,7 +173,7 @@ func play(t *testing.T, archive *txtar.Archive, restrict func(*world)) []string 
 		text = strings.ReplaceAll(text, temp, "TEMP")
 	}
 	text = tokens.ReplaceAllString(text, "")
-	text = resultFile.ReplaceAllString(text, "")
+	text = ofRecording.ReplaceAllString(resultFile.ReplaceAllString(text, ""), "")
 	text = named(vary.ReplaceAllString(unnamed.ReplaceAllString(text, "ecsdeploy-N.md"), ""))
 	if untimed {
 		text = stamps.ReplaceAllString(seen.ReplaceAllString(text, ""), "HH:MM:SS")
@@ -211,6 +211,8 @@ func left(t *testing.T, temps []string) map[string]string {
 			text, err := os.ReadFile(path)
 			if rel, _ := filepath.Rel(temp, path); filepath.Ext(rel) == ".md" {
 				found["summary"] += string(text)
+			} else if strings.HasPrefix(rel, "ecsdeploy-recording-") {
+				return checkRecording(text)
 			} else if filepath.Ext(rel) == ".json" && filepath.Dir(rel) == "." {
 				return checkResultFile(text)
 			} else if filepath.ToSlash(filepath.Dir(rel)) == "ecs-deploy" {
@@ -238,7 +240,9 @@ var (
 	stamps  = regexp.MustCompile(`\d\d:\d\d:\d\d|\d+ s\b`)
 	// The result file, which each run has: TestResultFile is about it.
 	resultFile = regexp.MustCompile(`(?m)^##vso\[task\.setvariable variable=resultFile;isoutput=true\]TEMP.ecsdeploy-\d+\.json\n`)
-	ids        = regexp.MustCompile(`(?:\(task |task |task <code>|Task \| <code>|task/\S+?/|ecs-svc/|service-deployment/[\w-]+/[\w-]+/|: )([0-9a-f]{32}|\d{19}|[\w-]{21})\b|\bd-([0-9A-Z]{9})\b|\becs-pause-(\w{20,})`)
+	// The recording, which each run has that failed: TestRecording is about it.
+	ofRecording = regexp.MustCompile(`(?m)^\S+  attached a recording of this run to its logs.*\n##vso\[task\.uploadfile\].+\n`)
+	ids         = regexp.MustCompile(`(?:\(task |task |task <code>|Task \| <code>|task/\S+?/|ecs-svc/|service-deployment/[\w-]+/[\w-]+/|: )([0-9a-f]{32}|\d{19}|[\w-]{21})\b|\bd-([0-9A-Z]{9})\b|\becs-pause-(\w{20,})`)
 )
 
 // named gives ids names in the order in which they come up, so that a

@@ -319,7 +319,7 @@ func count(all []string, one string) (n int) {
 }
 
 var (
-	commands  = []string{"task.setsecret", "task.setvariable", "task.logissue", "task.complete", "task.uploadsummary", "task.addattachment", "task.setprogress", "task.debug"}
+	commands  = []string{"task.setsecret", "task.setvariable", "task.logissue", "task.complete", "task.uploadsummary", "task.addattachment", "task.uploadfile", "task.setprogress", "task.debug"}
 	variables = []string{"imageUri", "imageDigest", "taskDefinitionArn", "previousTaskDefinitionArn", "previousImage", "serviceDeploymentArn", "codeDeployDeploymentId", "outcome", "hookId", "url", "serviceUrl", "images", "resultFile", "exitCode"}
 	variable  = regexp.MustCompile(`^variable=(\w+);isoutput=true$`)
 )

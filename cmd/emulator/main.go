@@ -2,6 +2,7 @@
 //
 //	emulator [serve] [-addr 127.0.0.1:0] [-scenario NAME] [-speed N] [-dir DIR] [-region NAME] [-demo] [-v]
 //	emulator try [-release] [-speed N] [SCENARIO]
+//	emulator replay FILE
 //	emulator platforms [-bin DIR] [-vsix FILE] [-node FILE] [-windows-node FILE]
 //
 // It prints the variables under which the AWS CLI and SDKs find it.

@@ -22,6 +22,7 @@ func commands() []command {
 	return []command{
 		{"serve", "serve the emulated services on loopback", serve},
 		{"try", "run the packaged task against the emulated services and watch it", try},
+		{"replay", "play the recording of a run back, and show its decisions beside those made now", replay},
 		{"platforms", "run the executables of other platforms as well, as far as this machine can", platforms},
 	}
 }

@@ -67,7 +67,7 @@ func Conclude(e Evidence) Diagnosis {
 		if t.Port > 0 {
 			described.Target.Port = aws.Int32(int32(t.Port))
 		}
-		x.targets = append(x.targets, target{t.Group, described})
+		x.targets = append(x.targets, target{group: t.Group, TargetHealthDescription: described})
 	}
 	return x.diagnosis()
 }

@@ -89,6 +89,16 @@ const (
 	ActionRollback Action = "rollback"
 )
 
+// Recording says of which runs a recording is kept.
+type Recording string
+
+// Of which runs a recording is kept.
+const (
+	RecordOnFailure Recording = "onFailure"
+	RecordAlways    Recording = "always"
+	RecordNever     Recording = "never"
+)
+
 // oneOf gives the parser for one of a few words.
 func oneOf[T ~string](words ...T) func(string) (T, error) {
 	return func(text string) (T, error) {

@@ -93,6 +93,7 @@ type Inputs struct {
 	DryRun             bool
 	Summary            bool
 	TagBuild           bool
+	Recording          Recording // empty for commands that are not recorded
 
 	Schedules         []Schedule
 	AllSchedules      bool         // every rule and schedule of the services; Schedules is empty then

@@ -82,6 +82,7 @@ func TestDeployWithItsDefaults(t *testing.T) {
 		Wait:           true,
 		Timeout:        30 * time.Minute,
 		Summary:        true,
+		Recording:      input.RecordOnFailure,
 
 		WhenSecretsChange: input.SecretsDeploy,
 		WhenBusy:          input.BusyWait,
@@ -139,7 +140,7 @@ func TestEveryInput(t *testing.T) {
 		RemoveEnvironment: []input.VariableName{{"", "OLD"}, {"proxy", "OLD"}},
 		Secrets:           []input.Variable{{"", "DB", "arn:aws:secretsmanager:eu-west-1:123456789012:secret:db-AbCdEf:key::"}},
 		CPU:               "1 vCPU", Memory: "2048", ContainerCommand: []string{"sh", "-c", "a=b"},
-		DesiredCount: new(0), ForceNewDeployment: true, PinDigest: true, Wait: false, Timeout: 5 * time.Minute, TimeoutGiven: true, DryRun: true, Summary: false,
+		DesiredCount: new(0), ForceNewDeployment: true, PinDigest: true, Wait: false, Timeout: 5 * time.Minute, TimeoutGiven: true, DryRun: true, Summary: false, Recording: "onFailure",
 		WhenSecretsChange: "ignore", FailOn: "medium",
 		WhenBusy: "supersede", OlderBuild: "allow", WaitUntil: "traffic", OnFailure: "leave", OnCancel: "leave",
 	}

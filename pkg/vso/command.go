@@ -97,6 +97,19 @@ func AddSummary(name, path string) Command {
 	return Command{"task", "addattachment", []property{{"type", "Distributedtask.Core.Summary"}, {"name", name}}, path, exact}
 }
 
+// UploadFile adds a file to the logs of the run, as which people download it. The
+// agent uploads it later, so the path must be absolute and the file must stay; its
+// name is that of the attachment.
+func UploadFile(path string) Command {
+	return Command{"task", "uploadfile", nil, path, exact}
+}
+
+// Attach keeps a file with the run under a type and a name, by which programs ask
+// Azure DevOps for it; no page shows it. Path and name are as for [AddSummary].
+func Attach(kind, name, path string) Command {
+	return Command{"task", "addattachment", []property{{"type", kind}, {"name", name}}, path, exact}
+}
+
 // Debug prints a message that is shown only when System.Debug is true.
 func Debug(message string) Command {
 	return text("task", "debug", message)

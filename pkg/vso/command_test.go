@@ -24,6 +24,8 @@ func TestCommandString(t *testing.T) {
 		"value kept exactly":  {vso.SetVariable("x", " 100%\r\n]; "), "##vso[task.setvariable variable=x;isoutput=true] 100%AZP25%0D%0A]; "},
 		"property escaped":    {vso.SetVariable("a];b=%\r\n", ""), "##vso[task.setvariable variable=a%5D%3Bb=%AZP25%0D%0A;isoutput=true]"},
 		"property empty":      {vso.SetVariable("", "x"), "##vso[task.setvariable isoutput=true]x"},
+		"file":                {vso.UploadFile(`C:\agent\_temp\a.json`), `##vso[task.uploadfile]C:\agent\_temp\a.json`},
+		"attachment":          {vso.Attach("EcsDeploy.Result", "result 1", "/tmp/a.json"), "##vso[task.addattachment type=EcsDeploy.Result;name=result 1]/tmp/a.json"},
 		"summary":             {vso.AddSummary("dev - web", `C:\agent\_temp\summary.md`), `##vso[task.addattachment type=Distributedtask.Core.Summary;name=dev - web]C:\agent\_temp\summary.md`},
 		"debug":               {vso.Debug("polling"), "##vso[task.debug]polling"},
 		"message cleaned":     {vso.LogIssue(vso.Error, "said ##vso[task.complete]"), "##vso[task.logissue type=error]said **vso[task.complete]"},
