@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"time"
 
 	"ecsdeploy/pkg/deploy"
 	"ecsdeploy/pkg/mistake"
@@ -36,14 +37,37 @@ func (j job) handOver(images []deploy.CurrentImage) error {
 	return nil
 }
 
-// summarise writes the summary where the agent can upload it from after the
+// refuse ends a run whose inputs, or whose network, cannot be used. What could be
+// read of them says where its files belong.
+func (j job) refuse(ctx context.Context, begin time.Time, err error) int {
+	if j.config.Pipeline.TempDirectory != "" {
+		j.record(ctx, deploy.Result{DryRun: j.config.Inputs.DryRun}, report.Run{Command: string(j.config.Inputs.Command), Began: begin, Err: err})
+		j.summarise(ctx, deploy.Result{}, nil, err)
+	}
+	return j.fail(ctx, err)
+}
+
+// summarise puts the summary on the run's page, unless the run was cancelled.
+func (j job) summarise(ctx context.Context, result deploy.Result, found []report.Contents, failure error) {
+	if !j.config.Inputs.Summary || failure != nil && ctx.Err() != nil {
+		return
+	}
+	if err := j.writeSummary(ctx, result, found, failure); err != nil {
+		j.log.Warn("could not write the summary: " + err.Error())
+	}
+}
+
+// writeSummary writes the summary where the agent can upload it from after the
 // step has ended.
-func (j job) summarise(ctx context.Context, result deploy.Result, found []report.Contents, failure error) error {
+func (j job) writeSummary(ctx context.Context, result deploy.Result, found []report.Contents, failure error) error {
 	file, err := os.CreateTemp(j.config.Pipeline.TempDirectory, "ecsdeploy-*.md")
 	if err != nil {
 		return err
 	}
-	page := report.Page{Issues: mistakes(ctx, failure), Timeline: j.contents.timeline, Contents: found}
+	page := report.Page{Issues: mistakes(ctx, failure), Contents: found}
+	if j.contents != nil {
+		page.Timeline = j.contents.timeline
+	}
 	_, err = file.WriteString(j.console.Redact(report.Summary(result, page, session.Explain)))
 	if err = errors.Join(err, file.Close()); err != nil {
 		return err
@@ -81,6 +105,10 @@ func stepResult(err error, failures, warnings []report.Issue) vso.Result {
 	return vso.Succeeded
 }
 
+// resultType is the type of the attachment that is the result file, as docs/result.md
+// has it.
+const resultType = "EcsDeploy.Result"
+
 // record writes the result file, and says where it is. What scripts read there is
 // complete before the step has ended.
 func (j job) record(ctx context.Context, result deploy.Result, run report.Run) {
@@ -96,7 +124,7 @@ func (j job) record(ctx context.Context, result deploy.Result, run report.Run) {
 		j.log.Warn("could not write the result file: " + err.Error())
 		return
 	}
-	j.console.Send(vso.SetVariable("resultFile", file.Name()))
+	j.console.Send(vso.SetVariable("resultFile", file.Name()), vso.Attach(resultType, "result.json", file.Name()))
 }
 
 // fail ends a run that could not be carried out, with one issue for each thing

@@ -41,7 +41,7 @@ func checkResultFile(data []byte) error {
 	if err := json.Unmarshal(data, &r); err != nil {
 		return fmt.Errorf("result file: %w", err)
 	}
-	if r.Version != 1 || r.Command == "" || r.Result == "" {
+	if r.Version != 1 || r.Command == "" && len(r.Errors) == 0 || r.Result == "" {
 		return fmt.Errorf("result file: %+v", r)
 	}
 	return nil
@@ -93,6 +93,55 @@ func TestResultFile(t *testing.T) {
 				var r resultOf
 				if err := json.Unmarshal(data, &r); err != nil || checkResultFile(data) != nil || !tt.check(r) {
 					t.Errorf("%v\n%s", err, data)
+				}
+			})
+		})
+	}
+}
+
+// TestRefused: a run whose inputs are wrong leaves its result file and its summary
+// too, and so does a dry run that fails.
+func TestRefused(t *testing.T) {
+	clearAWS(t)
+	for name, tt := range map[string]struct {
+		inputs, variable string
+		command, input   string
+		errors           int
+		summary          string
+	}{
+		"mistakes":          {inputs: "{command: rollout, repository: Chat_App, cluster: " + cluster + ", services: " + service + ", timeoutMinutes: soon}", command: "rollout", input: "repository", errors: 2, summary: "input timeoutMinutes"},
+		"no such command":   {inputs: "{command: launch}", input: "command", errors: 1, summary: "input command"},
+		"no summary wanted": {inputs: "{command: rollout, cluster: " + cluster + ", services: " + service + ", timeoutMinutes: soon, summary: false, repository: chat-app}", command: "rollout", input: "timeoutMinutes", errors: 1},
+		"variable":          {inputs: "{command: drift, summary: false}", variable: `VSTS_PUBLIC_VARIABLES=["input.services"]`, errors: 1, summary: "can replace what the step was given"},
+		"dry run":           {inputs: "{command: rollout, repository: chat-app, cluster: " + cluster + ", services: none-such, dryRun: true}", command: "rollout", input: "services", errors: 1, summary: "there is no service"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w, temp := newWorld(t), t.TempDir()
+				w.push(t, "17", "amd64")
+				var log bytes.Buffer
+				run(t.Context(), append(environment(t, w, temp, tt.inputs), tt.variable), &log, w.Transport())
+				m := regexp.MustCompile(`variable=resultFile;isoutput=true\](.+\.json)\n##vso\[task\.addattachment type=EcsDeploy\.Result;name=result\.json\](.+)\n`).FindStringSubmatch(log.String())
+				if m == nil || m[1] != m[2] || filepath.Dir(m[1]) != temp {
+					t.Fatalf("no result file:\n%s", log.String())
+				}
+				data, err := os.ReadFile(m[1])
+				if err != nil {
+					t.Fatal(err)
+				}
+				var r resultOf
+				if err := json.Unmarshal(data, &r); err != nil || checkResultFile(data) != nil || r.Command != tt.command || r.Result != "Failed" || len(r.Errors) != tt.errors || r.Errors[0].Input != tt.input {
+					t.Errorf("%v\n%s", err, data)
+				}
+				summaries, err := filepath.Glob(filepath.Join(temp, "*.md"))
+				if err != nil || len(summaries) > 1 || (len(summaries) == 0) != (tt.summary == "") {
+					t.Fatalf("summaries %v, %v:\n%s", summaries, err, log.String())
+				}
+				if len(summaries) == 1 {
+					page, err := os.ReadFile(summaries[0])
+					if err != nil || !strings.Contains(string(page), tt.summary) {
+						t.Errorf("%v:\n%s", err, page)
+					}
 				}
 			})
 		})

@@ -64,15 +64,15 @@ func runOn(ctx context.Context, environ []string, console *vso.Console, transpor
 	if settings != nil {
 		console.Mask(settings.Secrets...)
 	}
+	begin := time.Now()
 	config, err := input.Load(ctx, j.variables)
-	if err = errors.Join(err, unusable); err != nil {
-		return j.fail(ctx, err)
-	}
 	j.config, j.network = config, settings
+	if err = errors.Join(err, unusable); err != nil {
+		return j.refuse(ctx, begin, err)
+	}
 	if config.Pipeline.Debug {
 		level.Set(slog.LevelDebug)
 	}
-	begin := time.Now()
 	j.remark()
 	j.recording = j.recorder()
 	if j.devops, err = j.azureDevOps(); err != nil {
@@ -92,10 +92,8 @@ func runOn(ctx context.Context, environ []string, console *vso.Console, transpor
 	j.tagBuilds(ctx, result)
 	j.record(ctx, result, report.Run{Command: string(config.Inputs.Command), Began: begin, Contents: found, Err: err})
 	j.keepRecording(ctx, result, err)
-	if config.Inputs.Summary && !config.Inputs.DryRun && (err == nil || ctx.Err() == nil) {
-		if err := j.summarise(ctx, result, found, err); err != nil {
-			j.log.Warn("could not write the summary: " + err.Error())
-		}
+	if !config.Inputs.DryRun || err != nil {
+		j.summarise(ctx, result, found, err)
 	}
 	j.trace(err, result)
 	if err != nil {

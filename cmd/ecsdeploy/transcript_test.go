@@ -239,7 +239,7 @@ var (
 	seen    = regexp.MustCompile(`(?m)^(\S+  \S+  (\d+ of|has |\(deployment).*|##vso\[task\.setprogress value=\d+\]Rolling out)\n`)
 	stamps  = regexp.MustCompile(`\d\d:\d\d:\d\d|\d+ s\b`)
 	// The result file, which each run has: TestResultFile is about it.
-	resultFile = regexp.MustCompile(`(?m)^##vso\[task\.setvariable variable=resultFile;isoutput=true\]TEMP.ecsdeploy-\d+\.json\n`)
+	resultFile = regexp.MustCompile(`(?m)^##vso\[task\.setvariable variable=resultFile;isoutput=true\]TEMP.ecsdeploy-\d+\.json\n##vso\[task\.addattachment type=EcsDeploy\.Result;name=result\.json\]TEMP.ecsdeploy-\d+\.json\n`)
 	// The recording, which each run has that failed: TestRecording is about it.
 	ofRecording = regexp.MustCompile(`(?m)^\S+  attached a recording of this run to its logs.*\n##vso\[task\.uploadfile\].+\n`)
 	ids         = regexp.MustCompile(`(?:\(task |task |task <code>|Task \| <code>|task/\S+?/|ecs-svc/|service-deployment/[\w-]+/[\w-]+/|: )([0-9a-f]{32}|\d{19}|[\w-]{21})\b|\bd-([0-9A-Z]{9})\b|\becs-pause-(\w{20,})`)

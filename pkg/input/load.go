@@ -20,9 +20,6 @@ import (
 // in which run the mistakes were made, and for nothing else.
 func Load(ctx context.Context, variables map[string]string) (Config, error) {
 	set := onlySet(envconfig.MapLookuper(variables))
-	if err := overridden(set); err != nil {
-		return Config{}, err
-	}
 	decode := func(target any, from envconfig.Lookuper) error {
 		return envconfig.ProcessWith(ctx, &envconfig.Config{Target: target, Lookuper: from})
 	}
@@ -30,6 +27,10 @@ func Load(ctx context.Context, variables map[string]string) (Config, error) {
 		given, defaults fields
 		cfg             Config
 	)
+	if err := overridden(set); err != nil {
+		cfg.Inputs.Summary = true // the default: nothing that the step was given is certain
+		return cfg, errors.Join(err, decode(&cfg.Pipeline, set))
+	}
 	if err := errors.Join(
 		decode(&given, set),
 		decode(&defaults, noInputs(set)),
