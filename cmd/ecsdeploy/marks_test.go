@@ -2,12 +2,17 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"ecsdeploy/pkg/deploy"
+	"ecsdeploy/pkg/emulator/azdo"
 	"ecsdeploy/pkg/rollout"
 )
 
@@ -80,5 +85,169 @@ func TestTagBuild(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+func TestState(t *testing.T) {
+	for _, tt := range []struct {
+		outcomes []rollout.Outcome
+		failure  error
+		want     string
+	}{
+		{[]rollout.Outcome{rollout.Succeeded, rollout.Unchanged}, nil, "succeeded"},
+		{[]rollout.Outcome{rollout.Succeeded, rollout.Paused}, nil, "pending"},
+		{[]rollout.Outcome{""}, nil, "pending"},
+		{[]rollout.Outcome{rollout.Paused, rollout.RolledBack}, nil, "failed"},
+		{[]rollout.Outcome{rollout.TimedOut}, errors.New("x"), "failed"},
+		{nil, errors.New("x"), "error"},
+	} {
+		var services []deploy.ServiceResult
+		for _, o := range tt.outcomes {
+			services = append(services, deploy.ServiceResult{Outcome: o})
+		}
+		if got := state(services, tt.failure); string(got) != tt.want {
+			t.Errorf("%v, %v: %s, want %s", tt.outcomes, tt.failure, got, tt.want)
+		}
+	}
+}
+
+// TestMarks: each mark is on what now runs, or on what failed; what Azure DevOps
+// refuses is one warning that names the right; nothing is marked that was not asked for.
+func TestMarks(t *testing.T) {
+	clearAWS(t)
+	const all = "properties\nretain\ncommitStatus\npullRequestStatus\nreleaseName"
+	name := cluster + "/" + service
+	prefix := "EcsDeploy." + cluster + "-" + service + "."
+	for _, tt := range []struct {
+		name, marks, scenario string
+		back                  bool
+		change                func(*azdo.Server) []string // further variables
+		properties            string                      // of build 20
+		leased                int                         // the build
+		statuses              string
+		log                   []string // each once
+	}{
+		{name: "nothing asked for", leased: 0},
+		{name: "succeeded", marks: "properties\nretain\ncommitStatus", leased: 20, properties: "outcome=succeeded revision=chat-app:4",
+			statuses: "commit c20 succeeded ecs-deploy " + name + " (" + service + " succeeded)",
+			log:      []string{"set 3 properties of build 20", "build 20 is kept from deletion as long as service " + service + " runs it", "set the status " + name + " of commit c20 to succeeded"}},
+		{name: "failed", marks: "properties\nretain\ncommitStatus", scenario: "crash", leased: 18, properties: "outcome=rolledBack revision=chat-app:4",
+			statuses: "commit c20 failed ecs-deploy " + name + " (" + service + " rolled back)"},
+		{name: "paused", marks: "commitStatus", scenario: "paused", leased: 0, statuses: "commit c20 pending ecs-deploy " + name + " (" + service + " paused)"},
+		{name: "a pull request", marks: "pullRequestStatus\ncommitStatus", statuses: "commit c20 succeeded ecs-deploy staging (" + service + " succeeded); pull request 5 succeeded ecs-deploy staging (" + service + " succeeded)",
+			change: func(s *azdo.Server) []string {
+				s.AddPullRequest(azdo.PullRequest{ID: 5})
+				return []string{"SYSTEM_PULLREQUEST_PULLREQUESTID=5", "BUILD_REPOSITORY_ID=chat", "BUILD_REPOSITORY_PROVIDER=TfsGit", "ENVIRONMENT_NAME=staging"}
+			}},
+		{name: "another host's repository", marks: "pullRequestStatus\ncommitStatus\nreleaseName",
+			change: func(s *azdo.Server) []string {
+				s.AddBuild(azdo.Build{ID: 20, DefinitionID: 7, Repository: "org/chat", RepositoryType: "GitHub", Commit: "c20"})
+				return []string{"SYSTEM_PULLREQUEST_PULLREQUESTID=5", "BUILD_REPOSITORY_PROVIDER=GitHub"}
+			},
+			log: []string{"whose commit is not in Azure Repos", "does not belong to a pull request of Azure Repos", "this is no classic release"}},
+		{name: "a release", marks: "releaseName\nretain", leased: 20,
+			change: func(s *azdo.Server) []string {
+				s.AddRelease(azdo.Release{ID: 3, Name: "Release-3", EnvironmentID: 31})
+				return []string{"SYSTEM_HOSTTYPE=release", "RELEASE_RELEASEID=3", "RELEASE_RELEASENAME=Release-3", "RELEASE_ENVIRONMENTNAME=Production", "ENDPOINT_URL_SYSTEMVSSCONNECTION=" + s.ReleaseURL()}
+			},
+			log: []string{`renamed the release to "Release-3 (build 20)"`}},
+		{name: "back", marks: "retain\nproperties", back: true, leased: 17},
+		{name: "denied", marks: all, change: func(s *azdo.Server) []string {
+			for _, right := range []string{"Update build information", "Retain indefinitely", "Contribute", "Contribute to pull requests", "Manage releases"} {
+				s.Deny(right)
+			}
+			s.AddPullRequest(azdo.PullRequest{ID: 5})
+			s.AddRelease(azdo.Release{ID: 3, Name: "Release-3", EnvironmentID: 31})
+			return []string{"SYSTEM_PULLREQUEST_PULLREQUESTID=5", "BUILD_REPOSITORY_ID=chat", "BUILD_REPOSITORY_PROVIDER=TfsGit",
+				"RELEASE_RELEASEID=3", "RELEASE_RELEASENAME=Release-3", "ENDPOINT_URL_SYSTEMVSSCONNECTION=" + s.ReleaseURL()}
+		}, log: []string{`(requires "Update build information")`, `(requires "Retain indefinitely")`, `(requires "Contribute")`, `(requires "Contribute to pull requests")`, `(requires "Manage releases")`}},
+		{name: "no answer", marks: all, change: func(s *azdo.Server) []string { s.Fail(azdo.Fault{Path: "/_apis", Hang: true}); return nil }, log: []string{"no answer in time"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w, devops := newWorld(t), history()
+				for _, id := range []int{17, 18, 20} {
+					b := devops.Build(id)
+					b.Commit = fmt.Sprintf("c%d", id)
+					devops.AddBuild(b)
+				}
+				w.perform(t, []string{"running", "17"})
+				w.push(t, "18", "amd64")
+				w.push(t, "20", "amd64")
+				inputs := func(build, marks string) string {
+					text := "command: rollout\nrepository: chat-app\ncluster: " + cluster + "\nservices: " + service + "\ntags: '" + build + "'\nsummary: false"
+					if marks != "" {
+						text += "\nmarks: " + fmt.Sprintf("%q", marks)
+					}
+					return text
+				}
+				var log bytes.Buffer
+				earlier := inputs("18", "")
+				if strings.Contains(tt.marks, "retain") {
+					earlier = inputs("18", "retain")
+				}
+				run(t.Context(), inPipeline(devops, environment(t, w, t.TempDir(), earlier)...), &log, clouds{devops, w.Transport()})
+				time.Sleep(10 * time.Minute)
+				if got := devops.Leases(); strings.Contains(tt.marks, "retain") && (len(got) != 1 || got[0].RunID != 18) {
+					t.Fatalf("leases %+v:\n%s", got, log.String())
+				}
+				if tt.scenario != "" {
+					w.perform(t, []string{"scenario", tt.scenario})
+				}
+				log.Reset()
+				given := inputs("20", tt.marks)
+				if tt.back {
+					given = "command: rollback\ncluster: " + cluster + "\nservices: " + service + "\nmarks: " + fmt.Sprintf("%q", tt.marks)
+				}
+				environ := inPipeline(devops, environment(t, w, t.TempDir(), given)...)
+				if tt.change != nil {
+					environ = append(environ, tt.change(devops)...)
+				}
+				begin := time.Now()
+				run(t.Context(), environ, &log, clouds{devops, w.Transport()})
+				if tt.name == "no answer" && time.Since(begin) > 80*time.Second {
+					t.Errorf("it took %s", time.Since(begin))
+				}
+				for _, want := range tt.log {
+					if strings.Count(log.String(), want) != 1 {
+						t.Errorf("%d times %q:\n%s", strings.Count(log.String(), want), want, log.String())
+					}
+				}
+				checkMarks(t, devops, prefix, tt.properties, tt.statuses)
+				leased := 0
+				if got := devops.Leases(); len(got) == 1 {
+					leased = got[0].RunID
+				}
+				if tt.leased != 0 && leased != tt.leased || tt.leased == 0 && !strings.Contains(tt.marks, "retain") && len(devops.Leases()) > 0 {
+					t.Errorf("leases %+v:\n%s", devops.Leases(), log.String())
+				}
+			})
+		})
+	}
+}
+
+// checkMarks compares the properties of build 20 and all statuses.
+func checkMarks(t *testing.T, devops *azdo.Server, prefix, properties, statuses string) {
+	t.Helper()
+	var have []string
+	all := devops.Build(20).Properties
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		if name != prefix+"digest" {
+			have = append(have, fmt.Sprintf("%s=%v", strings.TrimPrefix(name, prefix), all[name]))
+		}
+	}
+	if got := strings.Join(have, " "); got != properties {
+		t.Errorf("properties %q, want %q", got, properties)
+	}
+	have = nil
+	for _, s := range devops.Statuses() {
+		of := "commit " + s.Commit
+		if s.PullRequest > 0 {
+			of = fmt.Sprintf("pull request %d", s.PullRequest)
+		}
+		have = append(have, fmt.Sprintf("%s %s %s %s (%s)", of, s.State, s.Genre, s.Name, s.Description))
+	}
+	if got := strings.Join(have, "; "); got != statuses {
+		t.Errorf("statuses %q, want %q", got, statuses)
 	}
 }

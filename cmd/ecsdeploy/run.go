@@ -90,6 +90,7 @@ func runOn(ctx context.Context, environ []string, console *vso.Console, transpor
 		console.Send(vso.SetVariable(o.Name, o.Value))
 	}
 	j.tagBuilds(ctx, result)
+	j.mark(ctx, result, err)
 	j.record(ctx, result, report.Run{Command: string(config.Inputs.Command), Began: begin, Contents: found, Err: err})
 	j.keepRecording(ctx, result, err)
 	if !config.Inputs.DryRun || err != nil {

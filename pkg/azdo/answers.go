@@ -6,6 +6,7 @@ package azdo
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"io"
@@ -92,7 +93,8 @@ type resource struct {
 	project string
 	route   map[string]string // beside the project
 	query   url.Values
-	body    any // nil: GET; else POST
+	body    any    // nil: GET
+	method  string // of a call with a body; empty is POST
 }
 
 // ask makes a call and decodes its answer.
@@ -107,7 +109,7 @@ func (c *Client) ask(ctx context.Context, r resource, answer any) error {
 		if err != nil {
 			return err
 		}
-		method, mediaType, body = http.MethodPost, "application/json", bytes.NewReader(text)
+		method, mediaType, body = cmp.Or(r.method, http.MethodPost), "application/json", bytes.NewReader(text)
 	}
 	client := c.client(r.base)
 	response, err := client.Send(ctx, method, r.id, r.version, route, r.query, body, mediaType, "application/json", nil)
@@ -148,6 +150,15 @@ func (c *Client) askPulls(ctx context.Context, project, repository string, commi
 	err := c.ask(ctx, resource{base: c.base, id: pullsID, version: "7.1-preview.1", project: project, route: map[string]string{"repositoryId": repository},
 		body: pullQuery{Queries: []pullInput{{"lastMergeCommit", commits}, {"commit", commits}}}}, &answer)
 	return answer.Results, err
+}
+
+// renameRelease gives the release of this run another name.
+//
+// https://learn.microsoft.com/rest/api/azure/devops/release/releases/update-release-resource
+func (c *Client) renameRelease(ctx context.Context, base, name string) error {
+	var answer struct{}
+	return c.ask(ctx, resource{base: base, id: releasesID, version: "7.1-preview.8", project: c.o.Project, route: map[string]string{"releaseId": strconv.Itoa(c.o.Release)},
+		method: http.MethodPatch, body: map[string]string{"name": name}}, &answer)
 }
 
 func (c *Client) askRelease(ctx context.Context, base string) (r release, err error) {

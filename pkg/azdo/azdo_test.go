@@ -23,6 +23,9 @@ import (
 // of a URL for as long as the process lives.
 var names atomic.Int64
 
+// repository is the id that the emulator gives the repository chat.
+var repository = fmt.Sprintf("%x-repository", "chat")
+
 func newServer(t *testing.T, o emulator.Options) *emulator.Server {
 	t.Helper()
 	n := names.Add(1)
@@ -198,8 +201,8 @@ func TestMarks(t *testing.T) {
 				c.AddTags(ctx, 12, "deployed-Prod/eu #1", "", "//"),
 				c.SetProperties(ctx, 12, map[string]string{"ecs-deploy/outcome~": "succeeded"}),
 				c.Retain(ctx, azdo.Lease{Owner: "ecs-deploy:main/web", Definition: 17, Build: 12, Days: azdo.Forever}),
-				c.SetCommitStatus(ctx, "r", "c12", azdo.Status{State: azdo.Succeeded, Name: "production", Genre: "ecs-deploy", URL: "https://x"}),
-				c.SetPullRequestStatus(ctx, "r", 5, azdo.Status{State: azdo.Pending, Name: "production"}),
+				c.SetCommitStatus(ctx, repository, "c12", azdo.Status{State: azdo.Succeeded, Name: "production", Genre: "ecs-deploy", URL: "https://x"}),
+				c.SetPullRequestStatus(ctx, repository, 5, azdo.Status{State: azdo.Pending, Name: "production"}),
 			); err != nil {
 				t.Fatal(err)
 			}
@@ -215,6 +218,26 @@ func TestMarks(t *testing.T) {
 		}
 		if err := c.Retain(ctx, azdo.Lease{Owner: "ecs-deploy:main/web", Definition: 17, Build: 11, Days: 1}); err != nil {
 			t.Fatal(err)
+		}
+		s.AddBuild(emulator.Build{ID: 13, DefinitionID: 18, Definition: "other", Repository: "other", Commit: "c13"})
+		if err := c.Retain(ctx, azdo.Lease{Owner: "ecs-deploy:main/web", Definition: 18, Build: 13, Days: azdo.Forever}); err != nil {
+			t.Fatal(err)
+		}
+		if got := s.Leases(); len(got) != 1 || got[0].RunID != 13 {
+			t.Errorf("after a build of another pipeline: leases %+v", got)
+		}
+		if err := c.Retain(ctx, azdo.Lease{Owner: "ecs-deploy:main/web", Definition: 17, Build: 11, Days: 1}); err != nil {
+			t.Fatal(err)
+		}
+		if b, err := c.Build(ctx, 12); err != nil || b.DefinitionID != 17 || b.RepositoryID != repository || b.Commit != "c12" || !b.InAzureRepos() {
+			t.Errorf("%+v, %v", b, err)
+		}
+		for _, err := range []error{
+			c.SetCommitStatus(ctx, "none", "c12", azdo.Status{State: azdo.Failed, Name: "n"}), c.SetPullRequestStatus(ctx, repository, 6, azdo.Status{State: azdo.Failed, Name: "n"}), c.RenameRelease(ctx, "a"),
+		} {
+			if !azdo.NotFound(err) {
+				t.Error(err)
+			}
 		}
 		if got := s.Leases(); len(got) != 1 || got[0].RunID != 11 {
 			t.Errorf("after a rollback: leases %+v", got)
@@ -232,16 +255,21 @@ func TestPermissions(t *testing.T) {
 			return c.Retain(ctx, azdo.Lease{Owner: "o", Definition: 17, Build: 12, Days: 1})
 		},
 		"Contribute": func(ctx context.Context, c *azdo.Client) error {
-			return c.SetCommitStatus(ctx, "r", "c", azdo.Status{State: azdo.Failed, Name: "n"})
+			return c.SetCommitStatus(ctx, repository, "c", azdo.Status{State: azdo.Failed, Name: "n"})
 		},
 		"Contribute to pull requests": func(ctx context.Context, c *azdo.Client) error {
-			return c.SetPullRequestStatus(ctx, "r", 5, azdo.Status{State: azdo.Failed, Name: "n"})
+			return c.SetPullRequestStatus(ctx, repository, 5, azdo.Status{State: azdo.Failed, Name: "n"})
 		},
-		"View builds": func(ctx context.Context, c *azdo.Client) error { _, err := c.Cancelled(ctx); return err },
+		"Manage releases": func(ctx context.Context, c *azdo.Client) error { return c.RenameRelease(ctx, "a") },
+		"View builds":     func(ctx context.Context, c *azdo.Client) error { _, err := c.Cancelled(ctx); return err },
 	} {
 		s := newServer(t, emulator.Options{})
 		s.Deny(permission)
-		c := newClient(t, s)
+		c := newClient(t, s, func(o *azdo.Options) {
+			if permission == "Manage releases" {
+				o.Build, o.Release = 0, 3
+			}
+		})
 		err := do(t.Context(), c)
 		e, ok := errors.AsType[*azdo.Error](err)
 		if !ok || !e.Denied || e.Permission != permission || e.Status != http.StatusForbidden || e.Hint() == "" {
@@ -250,6 +278,22 @@ func TestPermissions(t *testing.T) {
 		}
 		if !c.FirstTime(err) || c.FirstTime(do(t.Context(), c)) {
 			t.Errorf("%s: told more than once", permission)
+		}
+	}
+}
+
+func TestRenameRelease(t *testing.T) {
+	for name, o := range map[string]emulator.Options{"Services": {}, "Server": {OnPremises: true}} {
+		s := newServer(t, o)
+		c := newClient(t, s, func(o *azdo.Options) { o.Build, o.Release = 0, 3 })
+		if err := c.RenameRelease(t.Context(), "Release-3 (build 12)"); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if got := s.Release(3).Name; got != "Release-3 (build 12)" {
+			t.Errorf("%s: %q", name, got)
+		}
+		if err := c.RenameRelease(t.Context(), ""); err == nil {
+			t.Errorf("%s: a release without a name", name)
 		}
 	}
 }

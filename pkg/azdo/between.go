@@ -154,6 +154,20 @@ func (c *Client) readBuilds(ctx context.Context, d *Difference) bool {
 	return true
 }
 
+// Build reads a build of the run's project.
+func (c *Client) Build(ctx context.Context, id int) (b Build, err error) {
+	err = c.call(ctx, fmt.Sprintf("build %d", id), viewBuilds, func(ctx context.Context) error {
+		read, err := c.askBuild(ctx, c.o.Project, id)
+		b = c.build(c.o.Project, read)
+		return err
+	})
+	return b, err
+}
+
+// InAzureRepos reports whether the build's sources are in a Git repository of Azure
+// DevOps itself.
+func (b Build) InAzureRepos() bool { return strings.EqualFold(b.RepositoryType, "TfsGit") }
+
 func (b Build) repository() string {
 	if b.Repository != "" {
 		return b.Repository

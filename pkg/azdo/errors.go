@@ -64,6 +64,7 @@ var (
 	readCode        = permission{"Read", "Project settings, Repositories, the repository, Security"}
 	contributeCode  = permission{"Contribute", "Project settings, Repositories, the repository, Security"}
 	contributePulls = permission{"Contribute to pull requests", "Project settings, Repositories, the repository, Security"}
+	manageReleases  = permission{"Manage releases", "Releases, the release pipeline, Security"}
 	viewReleases    = permission{"View releases", "Releases, the release pipeline, Security"}
 )
 

@@ -79,14 +79,14 @@ type Lease struct {
 	Days       int // [Forever] for no end
 }
 
-// Retain gives a build its owner's lease and takes it from the owner's other builds
-// of that pipeline. The new lease is there before the old one goes, so that
+// Retain gives a build its owner's lease and takes it from the owner's other
+// builds, those of another pipeline included. The new lease is there before the old one goes, so that
 // something is always kept. Repeated, it changes nothing.
 func (c *Client) Retain(ctx context.Context, l Lease) error {
 	client := &library.ClientImpl{Client: c.client(c.base)}
 	var held []library.RetentionLease
 	err := c.call(ctx, fmt.Sprintf("leases of %s", l.Owner), viewBuilds, func(ctx context.Context) error {
-		list, err := client.GetRetentionLeasesByOwnerId(ctx, library.GetRetentionLeasesByOwnerIdArgs{Project: &c.o.Project, OwnerId: &l.Owner, DefinitionId: &l.Definition})
+		list, err := client.GetRetentionLeasesByOwnerId(ctx, library.GetRetentionLeasesByOwnerIdArgs{Project: &c.o.Project, OwnerId: &l.Owner})
 		held = value(list)
 		return err
 	})

@@ -4,6 +4,7 @@ package azdo
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 	"strings"
 )
@@ -19,6 +20,21 @@ func (c *Client) readRelease(ctx context.Context) (out release, err error) {
 		return err
 	})
 	return out, err
+}
+
+// RenameRelease gives the release of this run another name.
+func (c *Client) RenameRelease(ctx context.Context, name string) error {
+	what := fmt.Sprintf("rename release %d", c.o.Release)
+	if c.o.Release == 0 {
+		return notFound("release of this run")
+	}
+	return c.call(ctx, what, manageReleases, func(ctx context.Context) error {
+		base, err := c.releaseURL(ctx)
+		if err != nil {
+			return err
+		}
+		return c.renameRelease(ctx, base, name)
+	})
 }
 
 func (c *Client) getRelease(ctx context.Context) (release, error) {

@@ -89,6 +89,18 @@ const (
 	ActionRollback Action = "rollback"
 )
 
+// Mark is a mark that outlasts the run, beside the tags of tagBuild.
+type Mark string
+
+// The marks.
+const (
+	MarkProperties        Mark = "properties"        // of the build: outcome, revision, digest
+	MarkRetain            Mark = "retain"            // the build that is live is not deleted
+	MarkCommitStatus      Mark = "commitStatus"      // of the build's commit
+	MarkPullRequestStatus Mark = "pullRequestStatus" // of the pull request that the run belongs to
+	MarkReleaseName       Mark = "releaseName"       // of the classic release
+)
+
 // Recording says of which runs a recording is kept.
 type Recording string
 

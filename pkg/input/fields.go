@@ -69,6 +69,7 @@ type fields struct {
 	ExternalID         string `env:"INPUT_EXTERNALID" input:"externalId" for:"deploy push rollout verify placeholder currentImage rollback resume runTask drift"`
 	Summary            string `env:"INPUT_SUMMARY, default=true" input:"summary" for:"deploy push rollout placeholder rollback resume runTask"`
 	TagBuild           string `env:"INPUT_TAGBUILD, default=false" input:"tagBuild" for:"deploy rollout rollback"`
+	Marks              string `env:"INPUT_MARKS" input:"marks" for:"deploy rollout rollback"`
 	Recording          string `env:"INPUT_RECORDING, default=onFailure" input:"recording" for:"deploy push rollout rollback resume runTask"`
 	DryRun             string `env:"INPUT_DRYRUN, default=false" input:"dryRun" for:"deploy push rollout placeholder rollback resume runTask"`
 }

@@ -93,6 +93,7 @@ type Inputs struct {
 	DryRun             bool
 	Summary            bool
 	TagBuild           bool
+	Marks              []Mark
 	Recording          Recording // empty for commands that are not recorded
 
 	Schedules         []Schedule

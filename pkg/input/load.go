@@ -214,6 +214,7 @@ func (l *loader) inputs(in *Inputs, f, defaults *fields) {
 	in.TimeoutGiven = f.TimeoutMinutes != defaults.TimeoutMinutes
 	in.Summary = one(l, "summary", f.Summary, parseBool)
 	in.TagBuild = one(l, "tagBuild", f.TagBuild, parseBool)
+	in.Marks = list(l, "marks", f.Marks, oneOf(MarkProperties, MarkRetain, MarkCommitStatus, MarkPullRequestStatus, MarkReleaseName), func(m Mark) string { return string(m) })
 	in.Recording = one(l, "recording", f.Recording, oneOf(RecordOnFailure, RecordAlways, RecordNever))
 	in.DryRun = one(l, "dryRun", f.DryRun, parseBool)
 

@@ -28,6 +28,7 @@ type Pipeline struct {
 
 	ReleaseID             string `env:"RELEASE_RELEASEID"`
 	ReleaseName           string `env:"RELEASE_RELEASENAME"`
+	ReleaseWebURL         string `env:"RELEASE_RELEASEWEBURL"`
 	ReleaseDefinitionName string `env:"RELEASE_DEFINITIONNAME"`
 	ReleaseEnvironment    string `env:"RELEASE_ENVIRONMENTNAME"`
 	EnvironmentName       string `env:"ENVIRONMENT_NAME"` // of a deployment job in YAML

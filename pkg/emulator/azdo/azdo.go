@@ -88,15 +88,17 @@ type Build struct {
 	DefinitionID int
 	Definition   string
 	Repository   string // its name; its id is made of it
-	Commit       string
-	Status       string // "" means inProgress
-	Result       string // of a completed one
-	Deleted      bool
-	Changes      []Change // that this build has and the one before it had not
-	WorkItems    []int
-	Tags         []string
-	Properties   map[string]any
-	Timeline     []Record
+	// RepositoryType is TfsGit where it is empty: Azure Repos.
+	RepositoryType string
+	Commit         string
+	Status         string // "" means inProgress
+	Result         string // of a completed one
+	Deleted        bool
+	Changes        []Change // that this build has and the one before it had not
+	WorkItems      []int
+	Tags           []string
+	Properties     map[string]any
+	Timeline       []Record
 }
 
 // Change is a commit.
@@ -265,6 +267,16 @@ func (s *Server) Build(id int) Build {
 		return *b
 	}
 	return Build{}
+}
+
+// Release returns a copy of a release; the zero value where there is none.
+func (s *Server) Release(id int) Release {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r := s.releases[id]; r != nil {
+		return *r
+	}
+	return Release{}
 }
 
 // Leases returns the retention leases, oldest first.

@@ -64,8 +64,12 @@ func TestStrict(t *testing.T) {
 		{"a body that is no list", "POST " + project + "/_apis/build/builds/1/tags?api-version=7.1", `{"tags":[]}`, []string{bearer, asJSON}, 400, "not valid"},
 		{"a body that is not said to be JSON", "POST " + project + "/_apis/build/builds/1/tags?api-version=7.1", `["a"]`, []string{bearer}, 415, "JSON"},
 		{"an unknown member", "POST " + project + "/_apis/build/retention/leases?api-version=7.1", `[{"owner":"x"}]`, []string{bearer, asJSON}, 400, "unknown field"},
-		{"a status without a name", "POST " + project + "/_apis/git/repositories/r/commits/c/statuses?api-version=7.1", `{"state":"succeeded","context":{}}`, []string{bearer, asJSON}, 400, "context.name"},
-		{"a status of another kind", "POST " + project + "/_apis/git/repositories/r/commits/c/statuses?api-version=7.1", `{"state":"green","context":{"name":"n"}}`, []string{bearer, asJSON}, 400, "notSet, pending"},
+		{"a status without a name", "POST " + project + "/_apis/git/repositories/chat/commits/c/statuses?api-version=7.1", `{"state":"succeeded","context":{}}`, []string{bearer, asJSON}, 400, "context.name"},
+		{"a status of another kind", "POST " + project + "/_apis/git/repositories/chat/commits/c/statuses?api-version=7.1", `{"state":"green","context":{"name":"n"}}`, []string{bearer, asJSON}, 400, "notSet, pending"},
+		{"a status of a commit nowhere", "POST " + project + "/_apis/git/repositories/r/commits/c/statuses?api-version=7.1", `{"state":"failed","context":{"name":"n"}}`, []string{bearer, asJSON}, 404, "TF401019"},
+		{"a status of no pull request", "POST " + project + "/_apis/git/repositories/chat/pullRequests/9/statuses?api-version=7.1", `{"state":"failed","context":{"name":"n"}}`, []string{bearer, asJSON}, 404, "TF401180"},
+		{"a release without a name", "PATCH https://vsrm.dev.azure.com/example/Example/_apis/release/releases/1?api-version=7.1-preview.8", `{"name":" "}`, []string{bearer, asJSON}, 400, "VS402877"},
+		{"a release's stages", "PATCH https://vsrm.dev.azure.com/example/Example/_apis/release/releases/1?api-version=7.1-preview.8", `{"environments":[]}`, []string{bearer, asJSON}, 400, "unknown field"},
 		{"a token with GET", "GET " + New(Options{}).OIDCRequestURI() + "?api-version=7.1", "", []string{bearer}, 405, "does not support http method"},
 		{"a token of a connection that the stage does not name", token + "?api-version=7.1&serviceConnectionId=7d0a2c6e-3e0b-4c6b-8c3f-2a61f6f2c7b5", "{}", []string{bearer, asJSON}, 400, "no explicit reference to service connection"},
 		{"a token of an empty connection", token + "?api-version=7.1&serviceConnectionId=00000000-0000-0000-0000-000000000000", "{}", []string{bearer, asJSON}, 400, "no explicit reference"},
@@ -76,7 +80,8 @@ func TestStrict(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := New(Options{})
-			s.AddBuild(Build{ID: 1, Number: "n1"})
+			s.AddBuild(Build{ID: 1, Number: "n1", Repository: "chat"})
+			s.AddRelease(Release{ID: 1, Name: "Release-1"})
 			status, contentType, answer := ask(t, s, tt.request, tt.body, tt.headers...)
 			if status != tt.status || !strings.Contains(answer, tt.says) {
 				t.Errorf("%d %s\n%s\nwant %d, %q", status, contentType, answer, tt.status, tt.says)

@@ -36,7 +36,7 @@ func (s *Server) build(b *Build) map[string]any {
 	out := map[string]any{
 		"id": b.ID, "buildNumber": b.Number, "status": cmp.Or(b.Status, "inProgress"), "deleted": b.Deleted,
 		"definition":    map[string]any{"id": b.DefinitionID, "name": b.Definition},
-		"repository":    map[string]any{"id": repositoryID(b.Repository), "name": b.Repository, "type": "TfsGit"},
+		"repository":    map[string]any{"id": repositoryID(b.Repository), "name": b.Repository, "type": cmp.Or(b.RepositoryType, "TfsGit")},
 		"sourceVersion": b.Commit, "sourceBranch": "refs/heads/main",
 		"queueTime": "0001-01-01T00:00:00", "tags": slices.Clone(b.Tags), "properties": map[string]any{},
 	}
@@ -359,16 +359,64 @@ func (s *Server) setStatus(body []byte, of Status) (any, error) {
 	return map[string]any{"id": len(s.statuses), "state": of.State, "context": map[string]any{"name": of.Name, "genre": of.Genre}}, nil
 }
 
+// repository refuses a repository that no build has: by id or name.
+func (s *Server) repository(name string) error {
+	for _, b := range s.builds {
+		if b.Repository != "" && (b.Repository == name || repositoryID(b.Repository) == name) {
+			return nil
+		}
+	}
+	return refuse(http.StatusNotFound, "GitRepositoryNotFoundException", "TF401019: The Git repository with name or identifier %s does not exist or you do not have permissions for the operation you are attempting.", name)
+}
+
+// commitStatus: https://learn.microsoft.com/rest/api/azure/devops/git/statuses/create
 func (s *Server) commitStatus(r request) (any, error) {
+	if err := s.repository(r.route["repositoryId"]); err != nil {
+		return nil, err
+	}
 	return s.setStatus(r.body, Status{Commit: r.route["commitId"]})
 }
 
+// pullRequestStatus: https://learn.microsoft.com/rest/api/azure/devops/git/pull-request-statuses/create
 func (s *Server) pullRequestStatus(r request) (any, error) {
 	id, err := number(r.route["pullRequestId"], "pullRequestId")
 	if err != nil {
 		return nil, err
 	}
+	if err := s.repository(r.route["repositoryId"]); err != nil {
+		return nil, err
+	}
+	if !slices.ContainsFunc(s.pulls, func(p PullRequest) bool { return p.ID == id }) {
+		return nil, refuse(http.StatusNotFound, "GitPullRequestNotFoundException", "TF401180: The requested pull request was not found.")
+	}
 	return s.setStatus(r.body, Status{PullRequest: id})
+}
+
+// patchRelease changes what a release has beside its stages.
+func (s *Server) patchRelease(r request) (any, error) {
+	var in struct {
+		Comment            *string   `json:"comment"`
+		KeepForever        *bool     `json:"keepForever"`
+		ManualEnvironments *[]string `json:"manualEnvironments"`
+		Name               *string   `json:"name"`
+		Status             *string   `json:"status"`
+	}
+	if err := decode(r.body, &in); err != nil {
+		return nil, err
+	}
+	out, err := s.getRelease(r)
+	if err != nil {
+		return nil, err
+	}
+	if in.Name != nil {
+		if strings.TrimSpace(*in.Name) == "" || len(*in.Name) > 256 {
+			return nil, refuse(http.StatusBadRequest, "InvalidRequestException", "VS402877: The name of a release has 1 to 256 characters.")
+		}
+		id, _ := strconv.Atoi(r.route["releaseId"]) // getRelease has read it
+		s.releases[id].Name = *in.Name
+		out, err = s.getRelease(r)
+	}
+	return out, err
 }
 
 func (s *Server) getRelease(r request) (any, error) {

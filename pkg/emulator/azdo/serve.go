@@ -80,7 +80,9 @@ func (s *Server) locations() []location {
 		{ID: "b5f6bb4f-8d1e-4d79-8d11-4c9172c99c35", Area: "git", ResourceName: "pullRequestStatuses", RouteTemplate: "{project}/_apis/git/repositories/{repositoryId}/pullRequests/{pullRequestId}/statuses", ResourceVersion: 1,
 			methods: map[string]handler{"POST": {"", "Contribute to pull requests", (*Server).pullRequestStatus}}},
 		{ID: "a166fde7-27ad-408e-ba75-703c2cc9d500", Area: "Release", ResourceName: "releases", RouteTemplate: "{project}/_apis/Release/releases/{releaseId}", ResourceVersion: 8, release: true,
-			methods: map[string]handler{"GET": {"", "View releases", (*Server).getRelease}}},
+			methods: map[string]handler{"GET": {"", "View releases", (*Server).getRelease},
+				// https://learn.microsoft.com/rest/api/azure/devops/release/releases/update-release-resource
+				"PATCH": {"", "Manage releases", (*Server).patchRelease}}},
 	}
 	if !s.o.OnPremises {
 		all = append(all, location{ID: "69a319f4-28c1-4bfd-93e6-ea0ff5c6f1a2", Area: "distributedtask", ResourceName: "oidctoken", ResourceVersion: 1,
@@ -348,8 +350,8 @@ func (s *Server) permitted(permission string, route map[string]string) error {
 		return refuse(http.StatusForbidden, "AccessDeniedException", "Access denied. %s needs Edit build quality permissions for vstfs:///Build/Build/%s in team project %s to perform the action.", service, route["buildId"], s.o.Project)
 	case "Read", "Contribute", "Contribute to pull requests":
 		return refuse(http.StatusForbidden, "GitNeedsPermissionException", "TF401027: You need the Git '%s' permission to perform this action. Details: identity 'Build\\%s', scope 'repository'.", gitRights[permission], projectID)
-	case "View releases":
-		return refuse(http.StatusForbidden, "InvalidRequestException", "VS402904: Access denied: %s does not have view releases permission", service)
+	case "View releases", "Manage releases":
+		return refuse(http.StatusForbidden, "InvalidRequestException", "VS402904: Access denied: %s does not have %s permission", service, strings.ToLower(permission))
 	case "View work items in this node":
 		return refuse(http.StatusUnauthorized, "UnauthorizedAccessException", "TF401232: Work items do not exist, or you do not have permissions to read them.")
 	}
