@@ -83,12 +83,23 @@ cdk_tool() {
   stamp "$to/stamp" "${files[@]}"
 }
 
+# go_tool MODULE VERSION COMMAND installs a command of another module, unless it is there.
+go_tool() {
+  [ "$(go version -m "$TOOLS/bin/${3##*/}" 2>/dev/null | awk '$1 == "mod" { print $2 "@" $3 }')" = "$1@$2" ] && return
+  say "install ${3##*/} $2"
+  GOBIN="$TOOLS/bin" go install "$1/$3@$2"
+}
+
 # registry_tool installs the reference registry, against which pushes are tested.
 registry_tool() {
-  local module=github.com/distribution/distribution/v3
-  [ "$(go version -m "$TOOLS/bin/registry" 2>/dev/null | awk '$1 == "mod" { print $2 "@" $3 }')" = "$module@$REGISTRY_VERSION" ] && return
-  say "install the registry $REGISTRY_VERSION"
-  GOBIN="$TOOLS/bin" go install "$module/cmd/registry@$REGISTRY_VERSION"
+  go_tool github.com/distribution/distribution/v3 "$REGISTRY_VERSION" cmd/registry
+}
+
+# image_tools installs tools that move images, to push what they write and have them pull it.
+image_tools() {
+  go_tool github.com/google/go-containerregistry "$CRANE_VERSION" cmd/crane
+  go_tool github.com/regclient/regclient "$REGCTL_VERSION" cmd/regctl
+  go_tool oras.land/oras "$ORAS_VERSION" cmd/oras
 }
 
 cmd_build() {
@@ -217,6 +228,7 @@ test_environment() {
 cmd_test() {
   cmd_package
   registry_tool
+  image_tools
   cdk_tool
   test_environment
   if [ $# -gt 0 ]; then
@@ -299,10 +311,7 @@ cmd_summaries() {
 
 cmd_tools() {
   need
-  say "install crane, regctl and oras"
-  GOBIN="$TOOLS/bin" go install "github.com/google/go-containerregistry/cmd/crane@$CRANE_VERSION"
-  GOBIN="$TOOLS/bin" go install "github.com/regclient/regclient/cmd/regctl@$REGCTL_VERSION"
-  GOBIN="$TOOLS/bin" go install "oras.land/oras/cmd/oras@$ORAS_VERSION"
+  image_tools
   test_environment
   go test ./pkg/image/push -run '^TestTools$' -v
 }

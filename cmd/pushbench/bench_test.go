@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"ecsdeploy/pkg/image/imagetest"
 )
 
 // TestBenchParts: what the benchmark makes can be pushed to what it pushes to, and is counted there. Two layers of half a megabyte and
@@ -64,10 +66,10 @@ func TestMedian(t *testing.T) {
 
 func TestContent(t *testing.T) {
 	var a, b strings.Builder
-	if err := content(&a, 1, 100_000); err != nil {
+	if err := imagetest.Software(&a, 1, 100_000); err != nil {
 		t.Fatal(err)
 	}
-	if err := content(&b, 1, 100_000); err != nil {
+	if err := imagetest.Software(&b, 1, 100_000); err != nil {
 		t.Fatal(err)
 	}
 	if a.Len() != 100_000 || a.String() != b.String() {

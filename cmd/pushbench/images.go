@@ -13,10 +13,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strconv"
+
+	"ecsdeploy/pkg/image/imagetest"
 
 	"github.com/klauspost/compress/gzip"
 )
@@ -46,52 +47,6 @@ func makeImage(_ context.Context, args []string, _ io.Writer) error {
 	return errors.New("make what?")
 }
 
-// content writes size bytes as they occur in images: most is text and code, with a vocabulary, the rest is packed already.
-func content(w io.Writer, seed uint64, size int64) error {
-	r := rand.New(rand.NewPCG(seed, 7))
-	words := make([][]byte, 4096)
-	for i := range words {
-		word := make([]byte, 3+r.IntN(9))
-		for j := range word {
-			word[j] = 'a' + byte(r.IntN(26))
-		}
-		words[i] = append(word, ' ')
-	}
-	packed := rand.NewChaCha8([32]byte{byte(seed)})
-	out := &limited{w: w, left: size}
-	noise := make([]byte, 4<<10)
-	for out.left > 0 {
-		if r.IntN(16) == 0 {
-			packed.Read(noise)
-			out.Write(noise)
-			continue
-		}
-		for n := 0; n < len(noise); {
-			u := r.Float64()
-			word := words[int(u*u*u*u*float64(len(words)))]
-			out.Write(word)
-			n += len(word)
-		}
-	}
-	return out.err
-}
-
-// limited drops what is beyond its limit.
-type limited struct {
-	w    io.Writer
-	left int64
-	err  error
-}
-
-func (l *limited) Write(p []byte) (int, error) {
-	n, err := l.w.Write(p[:min(int64(len(p)), l.left)])
-	l.left -= int64(n)
-	if err != nil {
-		l.err, l.left = err, 0
-	}
-	return len(p), nil
-}
-
 // writeLayer writes a layer of files of one MB, about size bytes in all.
 func writeLayer(w io.Writer, seed uint64, size int64) error {
 	t := tar.NewWriter(w)
@@ -100,7 +55,7 @@ func writeLayer(w io.Writer, seed uint64, size int64) error {
 		if err := t.WriteHeader(&tar.Header{Name: fmt.Sprintf("srv/%d/%d", seed, n), Mode: 0o644, Size: part}); err != nil {
 			return err
 		}
-		if err := content(t, seed<<20+uint64(n), part); err != nil {
+		if err := imagetest.Software(t, seed<<20+uint64(n), part); err != nil {
 			return err
 		}
 		size -= part
@@ -363,7 +318,7 @@ func makeLinear(path string, size int64, layers int, sparse bool) (err error) {
 			}
 		} else {
 			b := bufio.NewWriterSize(io.MultiWriter(f, sum), 1<<20)
-			err = errors.Join(content(b, uint64(i+1), part), b.Flush())
+			err = errors.Join(imagetest.Software(b, uint64(i+1), part), b.Flush())
 		}
 		if err := errors.Join(err, pad(part)); err != nil {
 			return err

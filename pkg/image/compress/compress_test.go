@@ -255,38 +255,15 @@ func TestCompressClosedEarly(t *testing.T) {
 	}
 }
 
-// software is size bytes as they occur in images: most is text and code, with a
-// vocabulary, the rest is packed already.
-func software(size int) []byte {
-	r := rand.New(rand.NewPCG(1, 7))
-	words := make([][]byte, 4096)
-	for i := range words {
-		word := make([]byte, 3+r.IntN(9))
-		for j := range word {
-			word[j] = 'a' + byte(r.IntN(26))
-		}
-		words[i] = append(word, ' ')
-	}
-	packed := rand.NewChaCha8([32]byte{1})
-	var out bytes.Buffer
-	for out.Len() < size {
-		if r.IntN(16) == 0 {
-			io.CopyN(&out, packed, 4<<10)
-			continue
-		}
-		for end := out.Len() + 4<<10; out.Len() < end; {
-			u := r.Float64()
-			out.Write(words[int(u*u*u*u*float64(len(words)))])
-		}
-	}
-	return out.Bytes()[:size]
-}
-
 // BenchmarkCompress is what the levels and blocks were chosen by: the rate on
 // all cores, and what is left of the bytes. Ours are gzip-2 and
 // zstd-fastest-512k.
 func BenchmarkCompress(b *testing.B) {
-	raw := software(64 << 20)
+	var software bytes.Buffer
+	if err := imagetest.Software(&software, 1, 64<<20); err != nil {
+		b.Fatal(err)
+	}
+	raw := software.Bytes()
 	type way struct {
 		name string
 		to   codec

@@ -104,6 +104,35 @@ func TestTools(t *testing.T) {
 	}
 }
 
+// The page for users has the table of what is shown here, and no other.
+func TestToolsAreDocumented(t *testing.T) {
+	page, err := os.ReadFile("../../../docs/push.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tool := range tools {
+		_, row, ok := strings.Cut(string(page), "\n| "+tool.name+" ")
+		if !ok {
+			t.Errorf("docs/push.md has no row for %s", tool.name)
+			continue
+		}
+		row, _, _ = strings.Cut(row, "\n")
+		cells := strings.Split(row, "|")[1:] // without the tool's version
+		for i, kind := range []string{"docker archive", "OCI archive", "OCI layout"} {
+			shown := false
+			for format := range tool.formats {
+				shown = shown || strings.HasPrefix(format, kind)
+			}
+			if said := strings.Contains(cells[i], "pushed"); said != shown {
+				t.Errorf("docs/push.md, %s, %s: %q; tested: %t", tool.name, kind, cells[i], shown)
+			}
+		}
+		if equal := strings.Contains(cells[3], "equal"); equal != (tool.pull != nil) {
+			t.Errorf("docs/push.md, %s: pulled back by it: %q; tested: %t", tool.name, cells[3], tool.pull != nil)
+		}
+	}
+}
+
 // push1 pushes what lies at path as repository:1.
 func push1(t *testing.T, path, repository string) (ref string) {
 	t.Helper()

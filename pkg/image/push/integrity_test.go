@@ -5,11 +5,15 @@ package push
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
+	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -107,6 +111,80 @@ func TestDamagedRepository(t *testing.T) {
 			}
 		})
 	}
+}
+
+// The story of a damaged image in the repository, as docs/push.md tells it: what the next
+// build becomes if the damaged image is believed, as it is where somebody says falsely
+// that an engine has unpacked it, and what it becomes.
+func TestDamagedRepositoryIsDocumented(t *testing.T) {
+	s := imagetest.NewSample(t, imagetest.AMD64, imagetest.RawLayer(t, 1, 9000), imagetest.RawLayer(t, 2, 5000))
+	path := imagetest.Write(t, "a.tar", imagetest.Docker20(t, imagetest.NewSample(t, imagetest.AMD64, s.Layers[0], s.Layers[1], imagetest.RawLayer(t, 3, 1000))))
+	outcome := func(layers [][]byte, believed bool) string {
+		g := imagetest.NewRegistry()
+		repository := g.Serve(t)
+		bad := putStored(t, g, repository, imagetest.Stored{Config: s.Config, Layers: layers})
+		r, err := Push(t.Context(), open(t, path, source.Options{}), Target{Repository: repository, Tags: []string{"2"}}, Options{
+			Base: func(context.Context) (Base, error) { return Base{Reference: bad.String(), Proven: believed}, nil },
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return unpacked(t, repository, r.Digest)
+	}
+	var table strings.Builder
+	table.WriteString("  | layers of the image in the repository | the next build, if they were believed | the next build |\n  |---|---|---|\n")
+	all := damages(t, s)
+	for _, what := range slices.Sorted(maps.Keys(all)) {
+		fmt.Fprintf(&table, "  | %s | %s | %s |\n", what, outcome(all[what], true), outcome(all[what], false))
+	}
+	page, err := os.ReadFile("../../../docs/push.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(page), "<!-- damaged: begin -->\n")
+	if told, _, _ := strings.Cut(rest, "  <!-- damaged: end -->"); told != table.String() {
+		t.Errorf("docs/push.md has\n%swant\n%s", told, table.String())
+	}
+}
+
+// unpacked says what an engine finds that unpacks an image of the repository.
+func unpacked(t *testing.T, repository, digest string) string {
+	t.Helper()
+	repo, err := name.NewRepository(repository)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := registry.NewReader(repo, registry.Access{})
+	have, err := c.Manifest(t.Context(), digest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, _, err := image.ParseManifest(have.Raw, have.Desc.MediaType)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := c.Read(t.Context(), *m.Config, image.MaxConfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config, err := image.ReadConfig(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	checks, err := image.CheckLayers(m, config)
+	for _, k := range checks {
+		err = cmp.Or(err, c.CheckLayer(t.Context(), k))
+	}
+	bad, ok := errors.AsType[*image.LayerError](err)
+	switch {
+	case err == nil:
+		return "right"
+	case !ok:
+		t.Fatal(err)
+	case bad.Problem == "":
+		return fmt.Sprintf("layer %d of %d unpacks to something else", bad.Number, bad.Count)
+	}
+	return fmt.Sprintf("layer %d of %d %s", bad.Number, bad.Count, bad.Problem)
 }
 
 // What this package pushed is proven by its manifest: reused, and not read again.

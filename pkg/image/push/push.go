@@ -262,11 +262,17 @@ func (p *push) deliver(ctx context.Context, s State, d delivery) (Result, error)
 // the image.
 func (p *push) transfer(ctx context.Context, d delivery) (documents []image.Document, err error) {
 	g, gctx := image.NewGroup(ctx)
+	sent := make(chan struct{})
 	if d.proven != nil {
-		g.Go(func() error { return verifyLayers(gctx, d.content, d.proven) })
+		g.Go(func() error { return newVerification(d.content, d.proven, sent).run(gctx) })
 	}
-	g.Go(func() (err error) { documents, err = p.blobs(gctx, d.content, d.there, d.early); return err })
-	return documents, g.Wait()
+	g.Go(func() (err error) {
+		defer close(sent)
+		documents, err = p.blobs(gctx, d.content, d.there, d.early)
+		return err
+	})
+	err = g.Wait()
+	return documents, err
 }
 
 // idle says so if a compression is asked for that has nothing to do.

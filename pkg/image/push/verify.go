@@ -53,37 +53,55 @@ func inflations(c *image.Content) []inflation {
 	return layers
 }
 
-// verifyLayers inflates the content's compressed layers that lie on this machine and
-// compares them with the config. Layers of which proven says that they are what they
-// have to be are left out: what it says takes some round trips, and nothing waits for
-// that, since the check of the largest layer may decide when the push ends.
-func verifyLayers(ctx context.Context, c *image.Content, proven func(ctx context.Context) map[v1.Hash]v1.Descriptor) error {
-	layers := inflations(c)
-	if len(layers) == 0 {
+// verification inflates layers and compares them with the config. It is to stay in the
+// shadow of the upload, which decides when a push ends: the upload keeps a core for
+// itself while it lasts, and is waited for by nothing here.
+type verification struct {
+	layers []inflation
+	// proven says how layers are stored of which it is proven what they unpack to: they
+	// are left out. That takes some round trips, and nothing waits for it either.
+	proven func(ctx context.Context) map[v1.Hash]v1.Descriptor
+	sent   <-chan struct{} // is closed when the upload has ended
+	cores  int
+}
+
+func newVerification(c *image.Content, proven func(ctx context.Context) map[v1.Hash]v1.Descriptor, sent <-chan struct{}) verification {
+	return verification{inflations(c), proven, sent, runtime.GOMAXPROCS(0)}
+}
+
+func (v verification) run(ctx context.Context) error {
+	if len(v.layers) == 0 {
 		return nil
 	}
 	var known map[v1.Hash]v1.Descriptor
 	looking, looked := context.WithCancel(context.WithoutCancel(ctx)) // ends when known is set
 	seeking, stop := context.WithCancel(ctx)
-	var seeker sync.WaitGroup
-	seeker.Go(func() {
+	var beside sync.WaitGroup
+	beside.Go(func() {
 		defer looked()
 		// A panic counts as knowing nothing: the layers are inflated then.
-		known, _ = guard.Value(func() (map[v1.Hash]v1.Descriptor, error) { return proven(seeking), nil })
+		known, _ = guard.Value(func() (map[v1.Hash]v1.Descriptor, error) { return v.proven(seeking), nil })
 	})
-	defer func() { stop(); seeker.Wait() }()
+	defer func() { stop(); beside.Wait() }()
+	isProven := func(t inflation) bool { // once looking has ended
+		d, ok := known[t.check.DiffID]
+		return ok && d.Digest == t.check.Desc.Digest
+	}
 
+	free := v.workers(seeking, &beside)
 	g, gctx := image.NewGroup(ctx)
-	g.SetLimit(min(runtime.GOMAXPROCS(0), maxInflaters))
-	for _, t := range layers {
+	for _, t := range v.layers {
+		select {
+		case <-free:
+		case <-gctx.Done():
+			return cmp.Or(g.Wait(), context.Cause(gctx))
+		}
 		g.Go(func() error {
-			if gctx.Err() != nil {
-				return context.Cause(gctx)
-			}
+			defer func() { free <- struct{}{} }()
 			lctx, done := context.WithCancel(gctx)
 			defer done()
 			defer context.AfterFunc(looking, func() {
-				if d, ok := known[t.check.DiffID]; ok && d.Digest == t.check.Desc.Digest {
+				if isProven(t) {
 					done()
 				}
 			})()
@@ -94,6 +112,27 @@ func verifyLayers(ctx context.Context, c *image.Content, proven func(ctx context
 		})
 	}
 	return g.Wait()
+}
+
+// workers are as many as there may be layers inflated at the same time: one core is
+// the upload's until that has ended.
+func (v verification) workers(ctx context.Context, beside *sync.WaitGroup) chan struct{} {
+	free := make(chan struct{}, v.cores)
+	all := min(v.cores, maxInflaters)
+	spare := max(1, min(v.cores-1, maxInflaters))
+	for range spare {
+		free <- struct{}{}
+	}
+	beside.Go(func() {
+		select {
+		case <-v.sent:
+			for range all - spare {
+				free <- struct{}{}
+			}
+		case <-ctx.Done():
+		}
+	})
+	return free
 }
 
 func (t inflation) run(ctx context.Context) error {
