@@ -27,7 +27,7 @@ const (
 
 // Base finds where the image's base was pulled from, by digest.
 func (o *Courier) Base(ctx context.Context) (reference string, err error) {
-	return o.engine.pulledBase(ctx, o.DiffIDs, o.size)
+	return o.engine.pulledBase(ctx, o)
 }
 
 // pulledImage is an image that the engine has pulled.
@@ -37,9 +37,8 @@ type pulledImage struct {
 	Size        int64
 }
 
-// pulledBase finds the image with most layers that begins the image with diffIDs.
-// size is the image's, which its base cannot exceed.
-func (e *Engine) pulledBase(ctx context.Context, diffIDs []v1.Hash, size int64) (reference string, err error) {
+// pulledBase finds the image with most layers that begins the courier's.
+func (e *Engine) pulledBase(ctx context.Context, o *Courier) (reference string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, baseLimit)
 	defer cancel()
 	resp, err := e.get(ctx, "/images/json")
@@ -55,7 +54,10 @@ func (e *Engine) pulledBase(ctx context.Context, diffIDs []v1.Hash, size int64) 
 	if err := json.Unmarshal(raw, &all); err != nil {
 		return "", err
 	}
-	all = slices.DeleteFunc(all, func(p pulledImage) bool { return p.reference() == "" || p.Size > size })
+	// Podman gives an image that it has built a digest at a registry as well.
+	all = slices.DeleteFunc(all, func(p pulledImage) bool {
+		return p.reference() == "" || p.Size > o.size || e.Podman && strings.TrimPrefix(p.ID, "sha256:") == o.Config.Hex
+	})
 	all = all[:min(len(all), maxCandidates)]
 	lengths := make([]int, len(all))
 	g, gctx := image.NewGroup(ctx)
@@ -64,7 +66,7 @@ func (e *Engine) pulledBase(ctx context.Context, diffIDs []v1.Hash, size int64) 
 		g.Go(func() error {
 			in, err := e.Inspect(gctx, p.ID)
 			if err == nil {
-				lengths[i] = begins(in.RootFS.Layers, diffIDs)
+				lengths[i] = begins(in.RootFS.Layers, o.DiffIDs)
 			}
 			return nil // one that was deleted meanwhile is none
 		})
