@@ -33,9 +33,10 @@ func TestImports(t *testing.T) {
 		"pkg/image":               {"pkg/mistake", "pkg/guard"},
 		"pkg/image/compress":      {"pkg/image", "pkg/mistake", "pkg/guard"},
 		"pkg/image/registry":      {"pkg/image", "pkg/image/compress", "pkg/guard"},
-		"pkg/image/engine":        {"pkg/image", "pkg/image/registry"},
+		"pkg/image/engine":        {"pkg/image", "pkg/image/loopback", "pkg/image/registry"},
+		"pkg/image/loopback":      {"pkg/guard"},
 		"pkg/image/source":        {"pkg/image", "pkg/image/compress", "pkg/image/registry", "pkg/image/engine", "pkg/mistake"},
-		"pkg/image/push":          {"pkg/image", "pkg/image/compress", "pkg/image/registry", "pkg/image/source", "pkg/guard"},
+		"pkg/image/push":          {"pkg/image", "pkg/image/compress", "pkg/image/engine", "pkg/image/registry", "pkg/image/source", "pkg/guard"},
 		"pkg/image/imagetest":     {"pkg/image"}, // for tests and cmd/pushbench
 		"pkg/ecr":                 {"pkg/mistake"},
 		"pkg/taskdef":             {"pkg/mistake"},

@@ -25,17 +25,17 @@ import (
 // layerSizes are those of the image's layers, in MB.
 var layerSizes = []float64{180, 120, 80, 50, 30.5, 4.5}
 
-// makeImage makes images: DIRECTORY image, DIRECTORY engine NUMBER, or FILE MB LAYERS sparse|dense.
+// makeImage makes images: DIRECTORY image, DIRECTORY app BASE NUMBER, or FILE MB LAYERS sparse|dense.
 func makeImage(_ context.Context, args []string, _ io.Writer) error {
 	switch {
 	case len(args) == 2 && args[1] == "image":
 		return makeImages(args[0])
-	case len(args) == 3 && args[1] == "engine":
-		n, err := strconv.Atoi(args[2])
+	case len(args) == 4 && args[1] == "app":
+		n, err := strconv.Atoi(args[3])
 		if err != nil {
 			return err
 		}
-		return makeForEngine(args[0], n)
+		return makeApp(args[0], args[2], n)
 	case len(args) == 4:
 		mb, err1 := strconv.ParseInt(args[1], 10, 64)
 		layers, err2 := strconv.Atoi(args[2])
@@ -262,28 +262,17 @@ func gzipFile(path, layout string) (d descriptor, err error) {
 	return d, os.Rename(out.Name(), filepath.Join(layout, "blobs", "sha256", d.Digest[7:]))
 }
 
-// makeForEngine makes a pair of images that no engine has seen before: engine.tar with the tag bench:a, and next.tar with bench:b, which
-// differs from it in one layer.
-func makeForEngine(dir string, n int) error {
-	var layers []layerFile
-	for i, mb := range layerSizes {
-		l, err := makeLayer(filepath.Join(dir, fmt.Sprintf("engine-layer%d.tar", i)), uint64(1000*n+i), int64(mb*1e6))
-		if err != nil {
-			return err
-		}
-		defer os.Remove(l.path)
-		layers = append(layers, l)
-	}
-	if err := writeDockerArchive(filepath.Join(dir, "engine.tar"), "bench:a", layers); err != nil {
+// makeApp makes what an engine builds its own layer of, on top of a base: a layer that nobody has seen before.
+func makeApp(dir, base string, n int) error {
+	at := filepath.Join(dir, "app")
+	if err := os.MkdirAll(at, 0o755); err != nil {
 		return err
 	}
-	changed, err := makeLayer(filepath.Join(dir, "engine-changed.tar"), uint64(1000*n+100), int64(layerSizes[5]*1e6))
+	layer, err := makeLayer(filepath.Join(at, "app"), uint64(1000*n), int64(layerSizes[5]*1e6))
 	if err != nil {
 		return err
 	}
-	defer os.Remove(changed.path)
-	layers[5] = changed
-	return writeDockerArchive(filepath.Join(dir, "next.tar"), "bench:b", layers)
+	return os.WriteFile(filepath.Join(at, "Dockerfile"), fmt.Appendf(nil, "FROM %s\nCOPY %s /app\n", base, filepath.Base(layer.path)), 0o644)
 }
 
 // makeLinear makes an archive of so many bytes in so many layers: of zeros, which take no room on the disk, or of what images hold.

@@ -200,3 +200,17 @@ func References(m Manifest) []v1.Descriptor {
 	}
 	return ds
 }
+
+// IsCompressedLayer says whether a layer is one that can stand for a raw layer.
+func IsCompressedLayer(d v1.Descriptor) bool {
+	return d.MediaType == types.DockerLayer || d.MediaType == types.OCILayer || d.MediaType == types.OCILayerZStd
+}
+
+// StoredType is the media type that is kept of a stored layer: none for gzip, for
+// which the manifest decides.
+func StoredType(d v1.Descriptor) types.MediaType {
+	if d.MediaType == types.OCILayerZStd {
+		return d.MediaType
+	}
+	return ""
+}

@@ -20,7 +20,7 @@ import (
 
 // Compare inflates the layer, which r gives, and compares it with the config.
 func Compare(ctx context.Context, k image.LayerCheck, r io.Reader) error {
-	got, err := unpack(ctx, r, k.Desc.Size)
+	got, err := Unpack(ctx, r, k.Desc.Size)
 	var source *image.SourceError
 	switch {
 	case err == nil && got == k.DiffID:
@@ -54,9 +54,9 @@ const (
 	maxWindow   = 16 << 20 // of zstd: memory for each layer; tools that build images use 8 MiB at most
 )
 
-// unpack returns the digest of what a layer of size bytes unpacks to. Whether it
+// Unpack returns the digest of what a layer of size bytes unpacks to. Whether it
 // is compressed is found out as engines find it out, by its first bytes.
-func unpack(ctx context.Context, r io.Reader, size int64) (v1.Hash, error) {
+func Unpack(ctx context.Context, r io.Reader, size int64) (v1.Hash, error) {
 	from := bufio.NewReaderSize(&image.Interruptible{Ctx: ctx, R: r}, 64<<10)
 	head, err := from.Peek(image.TarBlock)
 	if err != nil && err != io.EOF {

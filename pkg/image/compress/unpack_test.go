@@ -34,7 +34,7 @@ func TestUnpack(t *testing.T) {
 		{"cut zstd", frames[:len(frames)-9], "unexpected EOF"},
 		{"bzip2", []byte("BZh9 and so on"), "bzip2"},
 	} {
-		got, err := unpack(t.Context(), bytes.NewReader(c.data), int64(len(c.data)))
+		got, err := Unpack(t.Context(), bytes.NewReader(c.data), int64(len(c.data)))
 		switch {
 		case c.err != "" && (err == nil || !strings.Contains(err.Error(), c.err)):
 			t.Errorf("%s: %v, want %q", c.name, err, c.err)
@@ -104,7 +104,7 @@ func FuzzUnpack(f *testing.F) {
 	f.Add(append(imagetest.Gzipped(f, raw), 0, 0, 0))
 	f.Add(compress(f, newCompressor(codecOf(f, Zstd)), raw))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		got, err := unpack(t.Context(), bytes.NewReader(data), int64(len(data)))
+		got, err := Unpack(t.Context(), bytes.NewReader(data), int64(len(data)))
 		if errors.Is(err, zstd.ErrWindowSizeExceeded) {
 			return // passed on as it is: see TestWideWindow
 		}

@@ -159,6 +159,20 @@ func (e Endpoint) private() bool {
 	return e.tls != nil && !e.tls.InsecureSkipVerify
 }
 
+// local says whether the address is one of this machine.
+func (e Endpoint) local() bool {
+	switch scheme(e.Host) {
+	case "unix", "npipe":
+		return true
+	}
+	u, err := url.Parse(e.Host)
+	if err != nil {
+		return false
+	}
+	ip := net.ParseIP(u.Hostname())
+	return u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
+}
+
 // shown is the address without a password.
 func (e Endpoint) shown() string {
 	if u, err := url.Parse(e.Host); err == nil && u.User != nil {

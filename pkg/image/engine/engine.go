@@ -82,6 +82,7 @@ type Engine struct {
 	Version apiVersion
 	Podman  bool
 	private bool // what is sent to it passes no network in the open
+	local   bool // it is on this machine, as far as its address says
 }
 
 // Bounds on the wait for an engine that hangs.
@@ -100,7 +101,7 @@ func Connect(ctx context.Context, getenv func(string) string) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &Engine{Http: hc, Base: base, private: at.private()}
+	e := &Engine{Http: hc, Base: base, private: at.private(), local: at.local()}
 	pctx, cancel := context.WithTimeout(ctx, pingLimit)
 	defer cancel()
 	resp, err := e.get(pctx, "/_ping")

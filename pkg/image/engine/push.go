@@ -71,7 +71,7 @@ type pushLine struct {
 func (o *Outbox) Push(ctx context.Context, c *registry.Client, tag string, p *image.Meter) error {
 	name := c.Repository()
 	full := name + ":" + tag
-	if err := o.do(ctx, http.MethodPost, imagePath(o.in.ID, "tag")+"?"+url.Values{"repo": {name}, "tag": {tag}}.Encode()); err != nil {
+	if err := o.engine.do(ctx, http.MethodPost, imagePath(o.in.ID, "tag")+"?"+url.Values{"repo": {name}, "tag": {tag}}.Encode(), nil); err != nil {
 		return err
 	}
 	// The tag is taken away again, unless it was there or is the image's only
@@ -80,7 +80,7 @@ func (o *Outbox) Push(ctx context.Context, c *registry.Client, tag string, p *im
 		defer func() {
 			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 			defer cancel()
-			if err := o.do(ctx, http.MethodDelete, strings.TrimSuffix(imagePath(full, ""), "/")+"?noprune=1"); err != nil {
+			if err := o.engine.do(ctx, http.MethodDelete, strings.TrimSuffix(imagePath(full, ""), "/")+"?noprune=1", nil); err != nil {
 				c.Log.DebugContext(ctx, "the engine keeps a tag", "tag", full, "error", err)
 			}
 		}()
@@ -98,25 +98,6 @@ func (o *Outbox) Push(ctx context.Context, c *registry.Client, tag string, p *im
 		}
 		return err
 	})
-}
-
-// do sends a request whose answer says nothing.
-func (o *Outbox) do(ctx context.Context, method, path string) error {
-	ctx, cancel := context.WithTimeout(ctx, pingLimit)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, method, o.engine.Base+path, nil)
-	if err != nil {
-		return err
-	}
-	resp, err := o.engine.Http.Do(req)
-	if err != nil {
-		return registry.Redact(err)
-	}
-	defer registry.Discard(resp)
-	if resp.StatusCode >= http.StatusMultipleChoices {
-		return engineMessage(resp)
-	}
-	return nil
 }
 
 // attempt is one try of the engine to push.

@@ -95,6 +95,12 @@ func Environ(m map[string]string) func(string) (string, bool) {
 // Listen serves the engine on a socket and returns an environment that leads there.
 func (f *Engine) Listen(t *testing.T) (environment func(string) (string, bool)) {
 	t.Helper()
+	return ListenOnSocket(t, f)
+}
+
+// ListenOnSocket serves an engine on a socket and returns an environment that leads there.
+func ListenOnSocket(t *testing.T, engine http.Handler) (environment func(string) (string, bool)) {
+	t.Helper()
 	dir, err := os.MkdirTemp("", "engine") // t.TempDir can be too long for a socket
 	if err != nil {
 		t.Fatal(err)
@@ -104,7 +110,7 @@ func (f *Engine) Listen(t *testing.T) (environment func(string) (string, bool)) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := httptest.NewUnstartedServer(f)
+	s := httptest.NewUnstartedServer(engine)
 	s.Listener.Close()
 	s.Listener = l
 	s.Start()

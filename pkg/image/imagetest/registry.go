@@ -74,6 +74,13 @@ type Registry struct {
 	Terse    bool     // a manifest is refused without naming what it lacks
 }
 
+// Lose deletes a blob, while others are sent.
+func (g *Registry) Lose(digest string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.Vanished = append(g.Vanished, digest)
+}
+
 // NewReferrersRegistry is a registry that lists what refers to an image, or does not.
 func NewReferrersRegistry(lists bool) *Registry {
 	return &Registry{Inner: ggcr.New(ggcr.Logger(log.New(io.Discard, "", 0)), ggcr.WithReferrersSupport(lists))}

@@ -20,11 +20,14 @@ func accompany(ctx context.Context, p *push) (int, error) {
 	if !p.options.Referrers {
 		return 0, nil
 	}
-	c, err := p.image.Loaded(ctx, p.progress)
-	if err != nil {
-		return 0, err
+	var c *image.Content
+	if p.image.Describe().Kind != image.KindEngine { // which would hand its image out to show that it has none
+		var err error
+		if c, err = p.image.Loaded(ctx, p.progress); err != nil {
+			return 0, err
+		}
 	}
-	if c.Companions == nil {
+	if c == nil || c.Companions == nil {
 		p.log.InfoContext(ctx, "the image's source cannot have referrers: referrers has no effect")
 		return 0, nil
 	}

@@ -20,7 +20,6 @@ import (
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"ecsdeploy/pkg/image"
 	"ecsdeploy/pkg/image/registry"
@@ -194,11 +193,8 @@ func storedLayers(ctx context.Context, c *registry.Client, base Base, platform i
 		if i >= len(config.DiffIDs) || !base.Proven && !isProven(d, config.DiffIDs[i]) {
 			continue
 		}
-		switch d.MediaType {
-		case types.DockerLayer, types.OCILayer:
-			layers[config.DiffIDs[i]] = v1.Descriptor{Digest: d.Digest, Size: d.Size}
-		case types.OCILayerZStd:
-			layers[config.DiffIDs[i]] = v1.Descriptor{Digest: d.Digest, Size: d.Size, MediaType: d.MediaType}
+		if image.IsCompressedLayer(d) {
+			layers[config.DiffIDs[i]] = v1.Descriptor{Digest: d.Digest, Size: d.Size, MediaType: image.StoredType(d)}
 		}
 	}
 	return layers, nil

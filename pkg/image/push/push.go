@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/authn"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
+	"ecsdeploy/pkg/guard"
 	"ecsdeploy/pkg/image"
 	"ecsdeploy/pkg/image/compress"
 	"ecsdeploy/pkg/image/registry"
@@ -191,8 +192,13 @@ func (p *push) run(ctx context.Context) (Result, error) {
 	if r, ok, err := p.byEngine(ctx, s); ok || err != nil {
 		return r, err
 	}
-	d, err := p.prepare(ctx, s, early)
-	if err != nil {
+	d := p.prepare(ctx, s, early)
+	defer d.forget()
+	done, rest, ok, err := p.relayed(ctx, &s, d)
+	if ok || err != nil {
+		return done, err
+	}
+	if err := p.load(ctx, &d, rest); err != nil {
 		return Result{}, err
 	}
 	if r, ok, err := p.settled(ctx, &s); ok { // an engine's image is known for sure now
@@ -211,31 +217,55 @@ type delivery struct {
 	content *image.Content
 	there   *inventory
 	early   *headStart
-	stored  map[v1.Hash]v1.Descriptor // how layers are stored, as far as that is known
+	// look waits for what is known of how layers are stored, and forget ends looking
+	// for it.
+	look   func() map[v1.Hash]v1.Descriptor
+	forget func()
 	// proven says how layers are stored of which it is proven what they unpack to; nil
 	// where nothing is left to be proven.
 	proven func(context.Context) map[v1.Hash]v1.Descriptor
 }
 
-// prepare loads the image. What can be reused is found out while an engine hands it
-// out.
-func (p *push) prepare(ctx context.Context, s State, early *headStart) (delivery, error) {
-	r := delivery{there: newInventory(), early: early}
-	g, gctx := image.NewGroup(ctx)
+// prepare begins to find out what can be reused, while an engine pushes the image or
+// hands it out.
+func (p *push) prepare(ctx context.Context, s State, early *headStart) delivery {
+	r := delivery{there: newInventory(), early: early, forget: func() {}}
+	r.look = func() map[v1.Hash]v1.Descriptor { return nil }
 	d := p.image.Describe() // changes when it is loaded
 	ahead := d.Kind != image.KindRegistry && (p.image.Content() == nil || p.image.Content().Compresses())
 	if ahead {
-		g.Go(func() error { r.stored = knownLayers(gctx, p, s, d); return nil })
+		r.look, r.forget = p.lookAhead(ctx, s, d)
 	}
-	g.Go(func() (err error) { r.content, err = early.loaded(gctx, p); return err })
 	r.proven = func(ctx context.Context) map[v1.Hash]v1.Descriptor {
 		if ahead || p.client.Unknown.Load() {
-			return r.stored
+			return r.look()
 		}
 		return knownLayers(ctx, p, s, d)
 	}
-	err := g.Wait()
-	return r, err
+	return r
+}
+
+// lookAhead looks for layers to reuse, in a goroutine of its own.
+func (p *push) lookAhead(ctx context.Context, s State, d image.Description) (look func() map[v1.Hash]v1.Descriptor, forget func()) {
+	s.Tags = slices.Clone(s.Tags)
+	ctx, cancel := context.WithCancel(ctx)
+	var stored map[v1.Hash]v1.Descriptor
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := guard.Run(func() error { stored = knownLayers(ctx, p, s, d); return nil }); err != nil {
+			p.log.InfoContext(ctx, "no layers to reuse", "error", err)
+		}
+	}()
+	return func() map[v1.Hash]v1.Descriptor { <-done; return stored }, func() { cancel(); <-done }
+}
+
+// load loads the image. rest is what is still to be done meanwhile.
+func (p *push) load(ctx context.Context, d *delivery, rest func(context.Context) error) error {
+	g, gctx := image.NewGroup(ctx)
+	g.Go(func() (err error) { d.content, err = d.early.loaded(gctx, p); return err })
+	g.Go(func() error { return rest(gctx) })
+	return g.Wait()
 }
 
 // deliver uploads the blobs and stores the manifests. Blobs that turn out to have
@@ -243,7 +273,7 @@ func (p *push) prepare(ctx context.Context, s State, early *headStart) (delivery
 func (p *push) deliver(ctx context.Context, s State, d delivery) (Result, error) {
 	p.idle(ctx, d.content)
 	p.foresee(ctx, d.content)
-	takeStock(ctx, p, d.there, d.content, d.stored)
+	takeStock(ctx, p, d.there, d.content, d.look())
 	for repairs := 0; ; repairs++ {
 		documents, err := p.transfer(ctx, d)
 		if err != nil {

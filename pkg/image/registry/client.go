@@ -40,6 +40,7 @@ type Client struct {
 	Direct bool          // base is this package's own
 	Stall  time.Duration // for an answer without a body; see also upload.go
 	Log    *slog.Logger
+	hasty  bool
 
 	// Unknown is set when the registry has said that it has no such repository.
 	// Some make one with the first upload; ECR may end the connection then.
@@ -62,6 +63,7 @@ type Access struct {
 	Insecure   bool                // plain HTTP may be spoken, if the registry does
 	Stall      time.Duration       // how long nothing may move
 	Log        *slog.Logger        // nil is silent
+	Hasty      bool                // nothing is tried twice: there is another way
 }
 
 // NewClient prepares a client of the repository to be pushed to; it sends nothing.
@@ -79,7 +81,7 @@ const DefaultStall = time.Minute
 
 // NewReader prepares a client of a repository that is only read.
 func NewReader(repo name.Repository, a Access) *Client {
-	c := &Client{Repo: repo, plain: speaksPlain(repo.Registry, a.Insecure), scope: transport.PullScope, Auth: a.Auth, base: a.Transport, Stall: DefaultStall, Log: a.Log}
+	c := &Client{Repo: repo, plain: speaksPlain(repo.Registry, a.Insecure), scope: transport.PullScope, Auth: a.Auth, base: a.Transport, Stall: DefaultStall, Log: a.Log, hasty: a.Hasty}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
@@ -241,6 +243,9 @@ func (c *Client) Renew() {
 
 // Persist repeats f as judge says.
 func (c *Client) Persist(ctx context.Context, what string, f func(context.Context) error) error {
+	if c.hasty {
+		return f(ctx)
+	}
 	cuts := 0
 	return Persist(ctx, c.Log, what, c.Renew, func(ctx context.Context) error {
 		err := f(ctx)

@@ -34,16 +34,27 @@ type Uploads struct{ c *Client }
 
 // Exists asks whether the registry has a blob. A redirect means that it has.
 func (u Uploads) Exists(ctx context.Context, h v1.Hash) (bool, error) {
+	_, ok, err := u.Stat(ctx, h)
+	return ok, err
+}
+
+// Stat asks whether the registry has a blob, and of which size, which is -1 where it
+// does not say.
+func (u Uploads) Stat(ctx context.Context, h v1.Hash) (size int64, ok bool, err error) {
 	resp, _, err := u.c.Ask(ctx, opCheckBlob, http.MethodHead, u.c.URL("blobs/"+h.String()),
 		http.StatusOK, http.StatusNotFound, http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect)
 	var refused *StatusError
 	if errors.As(err, &refused) && refused.Status == http.StatusForbidden {
-		return false, nil // who may not look may send all the same, and is told then if not
+		return -1, false, nil // who may not look may send all the same, and is told then if not
 	}
 	if err != nil {
-		return false, err
+		return -1, false, err
 	}
-	return resp.StatusCode != http.StatusNotFound, nil
+	size = -1
+	if resp.StatusCode == http.StatusOK {
+		size = resp.ContentLength
+	}
+	return size, resp.StatusCode != http.StatusNotFound, nil
 }
 
 // start opens an upload session and returns its address. from names a

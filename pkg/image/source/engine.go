@@ -34,7 +34,7 @@ func inspectEngine(ctx context.Context, ref, name string, want image.Platform, o
 	if err != nil {
 		return nil, err
 	}
-	m := &Image{describe: image.Description{Kind: image.KindEngine, Ref: ref}, temporary: o.TempDirectory}
+	m := &Image{describe: image.Description{Kind: image.KindEngine, Ref: ref}, options: o}
 	m.identity, m.certain, err = in.Describe(&m.describe, want, e.Podman)
 	if err != nil {
 		return nil, err
@@ -49,6 +49,10 @@ func inspectEngine(ctx context.Context, ref, name string, want image.Platform, o
 		return c, err
 	}
 	m.outbox = engine.NewOutbox(e, in, m.describe.Digest)
+	var why string
+	if m.courier, why = engine.NewCourier(e, in); why != "" {
+		o.Logger.DebugContext(ctx, "the engine does not push through this task", "reason", why)
+	}
 	m.keep(e)
 	return m, nil
 }
@@ -67,7 +71,7 @@ type handedOut struct {
 func (h handedOut) content(ctx context.Context, want image.Platform, p *image.Meter) (*image.Content, error) {
 	m, e, in := h.image, h.engine, h.in
 	p.Stage(image.StageExport, in.Size, 0)
-	t, err := newSpool(m.temporary)
+	t, err := newSpool(m.options.TempDirectory)
 	if err != nil {
 		return nil, err
 	}

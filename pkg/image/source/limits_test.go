@@ -147,7 +147,7 @@ func TestGzipBomb(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	m := &Image{temporary: t.TempDir()}
+	m := &Image{options: Options{TempDirectory: t.TempDir()}}
 	defer m.Close()
 	_, err = plain(t.Context(), m, f, 1<<20)
 	if err == nil || !strings.Contains(err.Error(), "100 times its size") {

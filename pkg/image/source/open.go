@@ -15,6 +15,7 @@ import (
 	"sync"
 
 	"github.com/google/go-containerregistry/pkg/authn"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"ecsdeploy/pkg/image"
 	"ecsdeploy/pkg/image/engine"
@@ -75,10 +76,12 @@ type Image struct {
 	// load fetches the content of an engine's image; nil when content is set.
 	load    func(ctx context.Context, p *image.Meter) (*image.Content, error)
 	content *image.Content
-	// temporary takes the archive that an engine hands out.
-	temporary string
+	// options are those that an engine's image was opened with.
+	options Options
 	// outbox is set when the engine is better off pushing by itself.
 	outbox *engine.Outbox
+	// courier is set when the engine may be better off pushing through this process.
+	courier *engine.Courier
 
 	mu      sync.Mutex
 	closers []io.Closer
@@ -118,6 +121,26 @@ func (m *Image) Content() *image.Content { return m.content }
 // Outbox is the image as its engine can push it by itself; nil where it is better off
 // being handed out.
 func (m *Image) Outbox() *engine.Outbox { return m.outbox }
+
+// Courier is the image as its engine can push it through this process; nil where it is
+// better off being handed out, or pushed by itself.
+func (m *Image) Courier() *engine.Courier { return m.courier }
+
+// Confirm says that the image is the one with this config, and no other.
+func (m *Image) Confirm(config v1.Hash) {
+	m.identity, m.certain = image.Identity{Config: config}, true
+}
+
+// Spool opens a temporary file that is gone when it is closed. A full disk is a
+// *DiskFullError.
+func (m *Image) Spool() (Spool, error) { return newSpool(m.options.TempDirectory) }
+
+// Spool is a temporary file.
+type Spool interface {
+	io.Writer
+	io.ReaderAt
+	io.Closer
+}
 
 // Fetch reads the content from the engine or registry, and does not keep it.
 func (m *Image) Fetch(ctx context.Context, p *image.Meter) (*image.Content, error) {

@@ -18,7 +18,7 @@ import (
 
 // openPath opens an archive or a layout directory.
 func openPath(ctx context.Context, ref string, at reference, want image.Platform, o Options) (_ *Image, err error) {
-	m := &Image{describe: image.Description{Ref: ref}, temporary: o.TempDirectory}
+	m := &Image{describe: image.Description{Ref: ref}, options: o}
 	defer func() {
 		if err != nil {
 			m.Close()
@@ -68,7 +68,7 @@ func plain(ctx context.Context, m *Image, f *os.File, floor int64) (*os.File, er
 	if err != nil {
 		return nil, fmt.Errorf("the gzipped archive is corrupt: %w", err)
 	}
-	t, err := newSpool(m.temporary)
+	t, err := newSpool(m.options.TempDirectory)
 	if err != nil {
 		return nil, err
 	}
