@@ -57,6 +57,10 @@ func (w *world) performRunning(t *testing.T, verb string, args []string) bool {
 		}); err != nil {
 			t.Fatal(err)
 		}
+	case "redeploy": // somebody has all tasks replaced
+		if _, err := w.ecs.UpdateService(t.Context(), &ecs.UpdateServiceInput{Cluster: aws.String(cluster), Service: aws.String(service), ForceNewDeployment: true}); err != nil {
+			t.Fatal(err)
+		}
 	case "bake": // bake MINUTES: a rolling deployment of the service bakes so long
 		if _, err := w.ecs.UpdateService(t.Context(), &ecs.UpdateServiceInput{
 			Cluster: aws.String(cluster), Service: aws.String(service),

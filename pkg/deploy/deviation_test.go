@@ -1,9 +1,13 @@
 package deploy
 
 import (
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"ecsdeploy/pkg/rollout"
+	"ecsdeploy/pkg/taskdef"
 )
 
 // TestDeviations: a service that infrastructure moved has drifted, one that this task
@@ -44,4 +48,52 @@ func TestDeviations(t *testing.T) {
 			t.Error("a service that does not exist has no deviation")
 		}
 	})
+}
+
+// TestDeploying: a revision that this task is just deploying is no drift; one of someone
+// else's, or one that stays, is.
+func TestDeploying(t *testing.T) {
+	for _, tt := range []struct {
+		one     Deviation
+		drifted bool
+	}{
+		{Deviation{Deployed: "a", Running: "b", Ours: true, InProgress: "ecs-svc/1"}, false},
+		{Deviation{Deployed: "a", Running: "b", Ours: true}, true},
+		{Deviation{Deployed: "a", Running: "b", InProgress: "ecs-svc/1"}, true},
+		{Deviation{Deployed: "a", Running: "a", InProgress: "ecs-svc/1"}, false},
+		{Deviation{Running: "b"}, false},
+	} {
+		if tt.one.Drifted() != tt.drifted || tt.one.Deviates() != tt.drifted {
+			t.Errorf("%+v: %v", tt.one, tt.one.Drifted())
+		}
+	}
+	other := Deviation{Deployed: "a", Running: "a", Proof: rollout.Proof{Running: rollout.Witness{Wrong: []rollout.Wrong{{Container: "app"}}}}}
+	if other.Drifted() || !other.Deviates() {
+		t.Errorf("%+v", other)
+	}
+}
+
+// TestDeployedIn: the container whose image is compared is the one that was deployed,
+// by its tag or its digest.
+func TestDeployedIn(t *testing.T) {
+	digest := "sha256:" + strings.Repeat("a", 64)
+	for image, want := range map[string]string{
+		"registry.example/web:7": "app registry.example/web", "registry.example/web@" + digest: "app registry.example/web",
+		"registry.example/web:8": " ", "registry.example/web": " ",
+	} {
+		c := newCloud()
+		c.define(t, "web:1", image)
+		d, err := c.Definition(t.Context(), revisionARN("web:1"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		ours, err := d.WithProvenance(taskdef.Provenance{Tag: "7", Digest: digest})
+		if err != nil {
+			t.Fatal(err)
+		}
+		container, repository := deployedIn(d, digest, ours)
+		if got := container + " " + repository; got != want {
+			t.Errorf("%s: %q, want %q", image, got, want)
+		}
+	}
 }

@@ -117,6 +117,12 @@ func (r Result) Outcome() rollout.Outcome {
 	if slices.ContainsFunc(r.Schedules, ScheduleResult.Failed) && worst <= slices.Index(severity, "") {
 		return rollout.Failed // the services stay as they are
 	}
+	if len(r.Deviations) > 0 {
+		if slices.ContainsFunc(r.Deviations, Deviation.Deviates) {
+			return Drifted
+		}
+		return rollout.Unchanged
+	}
 	if worst < 0 {
 		if r.Task != nil {
 			return r.Task.ofTask()

@@ -67,7 +67,7 @@ type fields struct {
 	RoleARN            string `env:"INPUT_ROLEARN" input:"roleArn" for:"deploy push rollout verify placeholder currentImage rollback resume runTask drift"`
 	RoleSessionName    string `env:"INPUT_ROLESESSIONNAME" input:"roleSessionName" for:"deploy push rollout verify placeholder currentImage rollback resume runTask drift"`
 	ExternalID         string `env:"INPUT_EXTERNALID" input:"externalId" for:"deploy push rollout verify placeholder currentImage rollback resume runTask drift"`
-	Summary            string `env:"INPUT_SUMMARY, default=true" input:"summary" for:"deploy push rollout placeholder rollback resume runTask"`
+	Summary            string `env:"INPUT_SUMMARY, default=true" input:"summary" for:"deploy push rollout placeholder rollback resume runTask drift"`
 	TagBuild           string `env:"INPUT_TAGBUILD, default=false" input:"tagBuild" for:"deploy rollout rollback"`
 	Marks              string `env:"INPUT_MARKS" input:"marks" for:"deploy rollout rollback"`
 	Recording          string `env:"INPUT_RECORDING, default=onFailure" input:"recording" for:"deploy push rollout rollback resume runTask"`

@@ -39,7 +39,7 @@ func Document(r deploy.Result, run Run, explain Explain) []byte {
 	for _, s := range r.Services {
 		d.Services = append(d.Services, newServiceRecord(s, explain))
 	}
-	d.Schedules = scheduleRecords(r)
+	d.Schedules, d.Drift = scheduleRecords(r), driftRecords(r)
 	for _, c := range r.Current {
 		d.Current = append(d.Current, detail{c.Cluster, c.Name, c.Exists, c.Container, c.URI, c.Digest, c.BuildID, c.Revision})
 	}
@@ -63,6 +63,7 @@ type resultDocument struct {
 	Scans     []scanRecord     `json:"scans,omitempty"`
 	Services  []serviceRecord  `json:"services"`
 	Schedules []scheduleRecord `json:"schedules,omitempty"`
+	Drift     []driftRecord    `json:"drift,omitempty"`
 	Current   []detail         `json:"current,omitempty"`
 	Contents  []contentsRecord `json:"contents,omitempty"`
 	Errors    []errorRecord    `json:"errors,omitempty"`

@@ -35,6 +35,10 @@ func Failures(r deploy.Result, explain Explain) []Issue {
 	all := checkFailures(r.Checks, explain)
 	if r.Task.Failed() {
 		all = append(all, taskIssue(r.Task))
+		if err := r.Task.Unstopped; err != nil {
+			text, hint := explain(err)
+			all = append(all, Issue{text, hint})
+		}
 	}
 	all = append(all, scheduleIssues(r, explain)...)
 	for _, s := range r.Services {
@@ -152,7 +156,7 @@ func Line(r deploy.Result, explain Explain) string {
 		return fmt.Sprintf("%s is in ECR already (%s)", r.Image.URI, took)
 	case len(r.Services) == 0:
 		return fmt.Sprintf("Pushed %s (%s)", r.Image.URI, took)
-	case r.Outcome() == rollout.Failed && r.Services[0].Outcome.Good() && len(scheduleIssues(r, explain)) > 0:
+	case r.Outcome() == rollout.Failed && len(r.Services) > 0 && (r.Services[0].Outcome.Good() || r.Services[0].Alone()) && len(scheduleIssues(r, explain)) > 0:
 		return fmt.Sprintf("%s (%s)", shorten(scheduleIssues(r, explain)[0].Text, briefLength), took)
 	case len(r.Services) == 1:
 		return fmt.Sprintf("%s (%s)", serviceLine(r.Services[0], explain), took)

@@ -105,6 +105,10 @@ func SectionName(r deploy.Result) string {
 	switch {
 	case len(r.Services) == 0 && r.Task != nil:
 		name = r.Task.Service.String() + " - task"
+	case len(r.Deviations) == 1:
+		name = "Drift - " + r.Deviations[0].Service.String()
+	case len(r.Deviations) > 1:
+		name = "Drift - " + count(len(r.Deviations), "service")
 	case len(r.Services) == 1 && r.Services[0].Alone(), len(r.Services) == 0 && r.Image.URI == "":
 		name = "Amazon ECS"
 	case len(r.Services) == 0:

@@ -24,6 +24,10 @@ import (
 // Markdown is the summary of a run.
 func Markdown(r deploy.Result, explain Explain) string {
 	var b strings.Builder
+	if len(r.Deviations) > 0 {
+		driftSummary(&b, r)
+		return b.String()
+	}
 	if r.Task != nil {
 		taskSummary(&b, r)
 	}
