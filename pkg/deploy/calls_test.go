@@ -4,6 +4,7 @@ package deploy_test
 // for many. Accounts share their limits, and a team releases many services at once.
 
 import (
+	"flag"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -76,5 +77,61 @@ func TestCalls(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+var beside = flag.Bool("beside", false, "play many services in one step beside steps of one service, for docs/several.md")
+
+// TestCallsBeside plays 50 services in one step beside 50 steps of one service, one after
+// the other: docs/several.md has the figures.
+func TestCallsBeside(t *testing.T) {
+	if !*beside {
+		t.Skip("plays a hundred rollouts: -beside")
+	}
+	const services = 50
+	type cost struct {
+		calls int
+		took  time.Duration
+	}
+	var costs [2]cost // in one step, and in steps of their own
+	for i := range costs {
+		synctest.Test(t, func(t *testing.T) {
+			a := newAccount(t, rand.New(rand.NewPCG(1, 1)), "1", "2", "3")
+			defer a.Emulator.Close()
+			revision := a.define("app", "1")
+			var names []deploy.Service
+			for n := range services {
+				names = append(names, deploy.Service{Cluster: simCluster, Name: fmt.Sprintf("service-%02d", n)})
+				a.serve(names[n].Name, revision)
+			}
+			release := func(build string, some []deploy.Service) time.Duration {
+				result, err := a.deployer(quiet{}).Run(t.Context(), deploy.Request{
+					Rollout: true, Wait: true, Timeout: 30 * time.Minute, WhenBusy: deploy.Wait, MaxFailedTasks: 3, RollbackOnFailure: true, Services: some,
+					Repository: simRepository, Tags: []string{build}, Until: rollout.UntilCompleted, Origin: taskdef.Provenance{Pipeline: "p1", BuildID: build},
+				})
+				if err != nil || result.Outcome() != rollout.Succeeded {
+					t.Fatal(result.Outcome(), err)
+				}
+				return result.Took
+			}
+			a.settle()
+			release("2", names) // the first release has a history to search
+			a.settle()
+			a.line.forget()
+			steps := [][]deploy.Service{names}
+			if i == 1 {
+				steps = slices.Collect(slices.Chunk(names, 1))
+			}
+			for _, some := range steps {
+				costs[i].took += release("3", some)
+			}
+			for _, n := range a.line.counts {
+				costs[i].calls += n
+			}
+		})
+	}
+	t.Logf("one step: %d calls in %s; %d steps: %d calls in %s", costs[0].calls, costs[0].took.Round(time.Second), services, costs[1].calls, costs[1].took.Round(time.Second))
+	if costs[0].calls > 250 || costs[0].calls*5 > costs[1].calls || costs[0].took*20 > costs[1].took {
+		t.Errorf("%+v", costs)
 	}
 }
