@@ -42,6 +42,9 @@ func (j job) recorder() *recording.Recorder {
 	for _, v := range in.Environment {
 		o.Hidden = append(o.Hidden, v.Value)
 	}
+	for _, v := range in.Secrets {
+		o.Names["parameter"] = append(o.Names["parameter"], v.Value)
+	}
 	for _, i := range in.Images {
 		o.Names["container"] = append(o.Names["container"], i.Container)
 	}

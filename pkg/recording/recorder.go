@@ -94,6 +94,7 @@ func (r *Recorder) add(e *Entry) *Entry {
 		gone := r.entries[i]
 		r.entries = slices.Delete(r.entries, i, i+1)
 		r.bytes -= gone.size
+		gone.gone = true
 		if r.dropped.Entries == 0 {
 			r.dropped.From = gone.At
 		}
@@ -124,7 +125,7 @@ func (r *Recorder) Judged(s rollout.Snapshot, v rollout.Verdict) {
 		verdict := verdictFrom(v)
 		same, _ := json.Marshal(Judged{Snapshot: snapshot, Verdict: verdict})
 		key := s.Service.Name + " " + s.ID
-		if before := r.judged[key]; before != nil && before.same == string(same) {
+		if before := r.judged[key]; before != nil && !before.entry.gone && before.same == string(same) {
 			before.entry.Judged.Ages = ages
 			before.entry.again(now)
 			return
@@ -278,12 +279,7 @@ func (r *Recorder) Bytes() (data []byte, err error) {
 			f.Dropped = &r.dropped
 		}
 		a := newAliases(r.o.Redact)
-		for _, value := range r.o.Hidden {
-			if value = strings.TrimSpace(value); len([]rune(value)) >= 4 && !ordinary[strings.ToLower(value)] {
-				a.hidden = append(a.hidden, value)
-			}
-		}
-		slices.SortFunc(a.hidden, func(x, y string) int { return len(y) - len(x) })
+		a.hide(r.o.Hidden)
 		names := map[string][]string{}
 		maps.Copy(names, r.o.Names)
 		for kind, more := range r.names {

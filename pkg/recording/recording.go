@@ -82,6 +82,7 @@ type Entry struct {
 	Diagnosis *Diagnosis `json:"diagnosis,omitempty"`
 
 	size int
+	gone bool // it was left out
 }
 
 // Call is a call of AWS, with all its attempts.

@@ -185,6 +185,25 @@ func TestRepetitions(t *testing.T) {
 	})
 }
 
+// TestLeftOut: a reading whose entry was left out is recorded again.
+func TestLeftOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := New(Options{})
+		s := reading("shop", 1)
+		for i := range 2 * MaxEntries {
+			r.called("ECS", "DescribeServices", 0, fmt.Errorf("broken %d", i))
+			if i >= MaxEntries/4 {
+				r.Judged(s, rollout.Judge(s))
+			}
+			time.Sleep(time.Second)
+		}
+		kept := slices.ContainsFunc(r.entries[MaxEntries/4:], func(e *Entry) bool { return e.Judged != nil })
+		if !kept || r.dropped.Entries == 0 {
+			t.Errorf("%d entries, %d left out: the reading is not among the last ones", len(r.entries), r.dropped.Entries)
+		}
+	})
+}
+
 // TestNothingRecorded: a run without a recording calls a nil recorder.
 func TestNothingRecorded(t *testing.T) {
 	var r *Recorder

@@ -72,6 +72,19 @@ func newAliases(redact func(string) string) *aliases {
 	return &aliases{redact: redact, names: map[string]string{}, counts: map[string]int{}, texts: map[string]string{}}
 }
 
+// hide has values replaced wherever they stand by themselves, each of their lines
+// too: a text may show one.
+func (a *aliases) hide(values []string) {
+	for _, value := range values {
+		for _, part := range append(strings.Split(value, "\n"), value) {
+			if part = strings.TrimSpace(part); utf8.RuneCountInString(part) >= 4 && !ordinary[strings.ToLower(part)] && !slices.Contains(a.hidden, part) {
+				a.hidden = append(a.hidden, part)
+			}
+		}
+	}
+	slices.SortFunc(a.hidden, func(x, y string) int { return cmp.Or(len(y)-len(x), cmp.Compare(x, y)) })
+}
+
 // number is the next of a kind.
 func (a *aliases) number(kind string) int {
 	a.counts[kind]++

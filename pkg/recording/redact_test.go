@@ -9,7 +9,7 @@ import (
 // familiar is an anonymiser that has met the names of an account.
 func familiar() *aliases {
 	a := newAliases(func(s string) string { return strings.ReplaceAll(s, "hunter22", "***") })
-	a.hidden = []string{"postgres-prod"}
+	a.hide([]string{"postgres-prod", "first line\n  second-line", "task", "abc"})
 	a.name("cluster", "main")
 	a.name("service", "shop-api")
 	a.name("service", "task")
@@ -35,6 +35,7 @@ func TestText(t *testing.T) {
 		{"task failed container health checks", "task failed container health checks"}, // a service is called so
 		{"account 123456789012, key AKIAIOSFODNN7EXAMPLE, ada@example.com", "account 000000000000, key ***, user-1@host.example"},
 		{"password hunter22 on postgres-prod", "password *** on ***"},
+		{"first line, second-line, task abc", "***, ***, task abc"},
 		{"https://user@hooks.corp.example/T0/B0?x=1 at 12:34:56, fe80::1:2", "https://host.example/1 at 12:34:56, 2001:db8::1"},
 		{"image sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", "image sha256:" + strings.Repeat("0", 63) + "1"},
 		{"subnet subnet-0123456789abcdef0 has no free address", "subnet subnet-00000000000000001 has no free address"},
