@@ -118,7 +118,7 @@ func TestBounds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := New(Options{Settings: Settings{Command: "deploy", MaxFailedTasks: 3}})
 		first := reading("shop", 0)
-		for i := range 2000 {
+		for i := range 700 {
 			s := first
 			s.Own.Failed = i
 			s.Service.Events = []ecs.Message{{ID: fmt.Sprint(i), Time: time.Now(), Text: strings.Repeat("word ", 1000)}}
@@ -143,7 +143,7 @@ func TestBounds(t *testing.T) {
 		if len(data) > maxFile/2 || len(f.Entries) > MaxEntries || size > MaxBytes+MaxBytes/4 || len(f.Messages) != MaxMessages || len(f.Tasks) != MaxTasks {
 			t.Errorf("%d bytes, %d of entries, %d entries, %d messages, %d tasks", len(data), size, len(f.Entries), len(f.Messages), len(f.Tasks))
 		}
-		if d := f.Dropped; d == nil || d.Entries+len(f.Entries) != 4001 || d.Messages != 1700 || d.Tasks != 1700 || d.From <= f.Entries[0].At || d.To >= f.Entries[len(f.Entries)-1].At {
+		if d := f.Dropped; d == nil || d.Entries+len(f.Entries) != 1401 || d.Messages != 400 || d.Tasks != 400 || d.From <= f.Entries[0].At || d.To >= f.Entries[len(f.Entries)-1].At {
 			t.Errorf("left out: %+v", d)
 		}
 		if last := f.Entries[len(f.Entries)-1]; f.Entries[0].At != 0 || last.Event == nil || last.Event.Text != "the end" {
