@@ -184,18 +184,19 @@ func play(t *testing.T, archive *txtar.Archive, restrict func(*world)) []string 
 		text = strings.Join(lines, "")
 	}
 	compare(t, archive, "log", text)
+	called := w.actions(before)
 	if scheduled.MatchString(section(archive, "script")) {
 		w.Restrict(w.User()) // whoever looks now is not the run
 		compare(t, archive, "schedules", w.started(t))
 	}
 	if untimed {
-		return w.actions(before)
+		return called
 	}
 	files := left(t, temps)
 	for _, name := range slices.Sorted(maps.Keys(files)) {
 		compare(t, archive, name, named(strings.ReplaceAll(files[name], w.directory, "DIR")))
 	}
-	return w.actions(before)
+	return called
 }
 
 // left is what the runs left in their temporary directories: the summaries as

@@ -4,7 +4,6 @@ package deploy_test
 // for many. Accounts share their limits, and a team releases many services at once.
 
 import (
-	"flag"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -80,13 +79,11 @@ func TestCalls(t *testing.T) {
 	}
 }
 
-var beside = flag.Bool("beside", false, "play many services in one step beside steps of one service, for docs/several.md")
-
 // TestCallsBeside plays 50 services in one step beside 50 steps of one service, one after
 // the other: docs/several.md has the figures.
 func TestCallsBeside(t *testing.T) {
-	if !*beside {
-		t.Skip("plays a hundred rollouts: -beside")
+	if testing.Short() {
+		t.Skip("plays a hundred rollouts")
 	}
 	const services = 50
 	type cost struct {
@@ -96,13 +93,13 @@ func TestCallsBeside(t *testing.T) {
 	var costs [2]cost // in one step, and in steps of their own
 	for i := range costs {
 		synctest.Test(t, func(t *testing.T) {
-			a := newAccount(t, rand.New(rand.NewPCG(1, 1)), "1", "2", "3")
+			a := newAccount(t, newStudio(t), rand.New(rand.NewPCG(1, 1)), "1", "2", "3")
 			defer a.Emulator.Close()
 			revision := a.define("app", "1")
 			var names []deploy.Service
 			for n := range services {
 				names = append(names, deploy.Service{Cluster: simCluster, Name: fmt.Sprintf("service-%02d", n)})
-				a.serve(names[n].Name, revision)
+				a.serve(names[n].Name, revision, nil)
 			}
 			release := func(build string, some []deploy.Service) time.Duration {
 				result, err := a.deployer(quiet{}).Run(t.Context(), deploy.Request{
