@@ -241,7 +241,7 @@ func taskFailure(t *deploy.TaskResult) string {
 		if t.Stopping {
 			text += "; it has not ended yet"
 		}
-		return text + " and was stopped"
+		return text
 	}
 	if t.ExitCode != nil && *t.ExitCode != 0 && (t.Cause.Failed() == nil || t.Cause.Failed().Name != t.Container) {
 		return fmt.Sprintf("failed: container %s exited with code %d; %s", t.Container, *t.ExitCode, because)

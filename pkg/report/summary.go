@@ -286,21 +286,28 @@ func causes(b *strings.Builder, s deploy.ServiceResult) {
 	logTails(b, d)
 }
 
-// logTails writes the last lines of logs, folded.
+// logTails writes the last lines of logs: those of the first cause to be read at
+// once, the others folded.
 func logTails(b *strings.Builder, d diagnosis.Diagnosis) {
+	first := true
 	for _, c := range d.Causes {
 		if len(c.Log) == 0 {
 			continue
 		}
-		fmt.Fprintf(b, "\n<details><summary>Last lines of task %s</summary>\n\n<pre>\n", code(c.LogTask))
+		title, end := "\n**Last lines of task %s**\n\n<pre>\n", "\n"
+		if !first {
+			title, end = "\n<details><summary>Last lines of task %s</summary>\n\n<pre>\n", "\n</details>\n"
+		}
+		first = false
+		fmt.Fprintf(b, title, code(c.LogTask))
 		for _, line := range c.Log {
 			fmt.Fprintf(b, "%s\n", pre(line))
 		}
-		b.WriteString("</pre>\n\n")
+		b.WriteString("</pre>\n")
 		if address := logStreamURL(c.LogStream); address != "" {
-			fmt.Fprintf(b, "%s\n\n", link("all of the log stream", address))
+			fmt.Fprintf(b, "\n%s\n", link("all of the log stream", address))
 		}
-		b.WriteString("</details>\n")
+		b.WriteString(end)
 	}
 }
 
