@@ -56,7 +56,7 @@ func Scenarios() []Scenario {
 			Fates: []Fate{{Log: Greeting}}, Strategy: &Strategy{Name: "CANARY", Percent: 10, StepBakeMinutes: 1, BakeMinutes: 1}},
 		{Name: "linear", Description: "a linear deployment: a quarter of the traffic each minute; it succeeds",
 			Fates: []Fate{{Log: Greeting}}, Strategy: &Strategy{Name: "LINEAR", Percent: 25, StepBakeMinutes: 1, BakeMinutes: 1}},
-		{Name: "draining", Description: "the previous tasks keep their connections for five minutes, the deregistration delay of their target group; it succeeds",
+		{Name: "draining", Description: "behind a load balancer the previous tasks keep their connections for five minutes, its deregistration delay; it succeeds",
 			Fates: []Fate{{Log: Greeting}}, Drain: 5 * time.Minute},
 		{Name: "paused", Description: "a blue/green deployment that waits for a decision when test traffic is on the new tasks",
 			Fates: []Fate{{Log: Greeting}}, Strategy: &Strategy{Name: "BLUE_GREEN", BakeMinutes: 1, Pauses: []Pause{{Stage: PostTestShift}}}},
