@@ -220,8 +220,6 @@ func unused(policy, action string) bool {
 	switch policy {
 	case "deploy", "placeholder": // the actions of rollout and push, see checkPolicies
 		return true
-	case "runTask": // of the image current
-		return action == "ecs:DescribeServiceRevisions" || action == "ecs:ListServiceDeployments"
 	case "rollback", "resume":
 		return slices.Contains(after, action) || action == "ecs:ListServiceDeployments" || action == "ecs:UntagResource"
 	case "runTask": // for image: current and for a base that the pipeline has made

@@ -23,6 +23,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ecr"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"go.yaml.in/yaml/v3"
@@ -243,7 +244,7 @@ var (
 	resultFile = regexp.MustCompile(`(?m)^##vso\[task\.setvariable variable=resultFile;isoutput=true\]TEMP.ecsdeploy-\d+\.json\n##vso\[task\.addattachment type=EcsDeploy\.Result;name=result\.json\]TEMP.ecsdeploy-\d+\.json\n`)
 	// The recording, which each run has that failed: TestRecording is about it.
 	ofRecording = regexp.MustCompile(`(?m)^\S+  attached a recording of this run to its logs.*\n##vso\[task\.uploadfile\].+\n`)
-	ids         = regexp.MustCompile(`(?:\(task |task |task <code>|Task \| <code>|task/\S+?/|ecs-svc/|service-deployment/[\w-]+/[\w-]+/|: )([0-9a-f]{32}|\d{19}|[\w-]{21})\b|\bd-([0-9A-Z]{9})\b|\becs-pause-(\w{20,})`)
+	ids         = regexp.MustCompile(`(?:\(task |task |task <code>|Task \| \[?<code>|task/\S+?/|ecs-svc/|service-deployment/[\w-]+/[\w-]+/|: )([0-9a-f]{32}|\d{19}|[\w-]{21})\b|\bd-([0-9A-Z]{9})\b|\becs-pause-(\w{20,})`)
 )
 
 // named gives ids names in the order in which they come up, so that a
@@ -316,6 +317,10 @@ func (w *world) perform(t *testing.T, fields []string) {
 		}
 	case "index": // index TAG PLATFORM…: another stage has pushed an index, with an attestation of its build
 		w.pushIndex(t, args[0], args[1:])
+	case "lifecycle": // lifecycle POLICY: of the repository, its JSON
+		if _, err := ecr.NewFromConfig(w.config).PutLifecyclePolicy(t.Context(), &ecr.PutLifecyclePolicyInput{RepositoryName: aws.String("chat-app"), LifecyclePolicyText: aws.String(strings.Join(args, " "))}); err != nil {
+			t.Fatal(err)
+		}
 	case "scanning": // scanning TYPE FREQUENCY: the registry's scanning configuration, for all repositories
 		if _, err := ecr.NewFromConfig(w.config).PutRegistryScanningConfiguration(t.Context(), scanningOf(args)); err != nil {
 			t.Fatal(err)

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"ecsdeploy/pkg/ecr"
 	"ecsdeploy/pkg/ecs"
@@ -34,7 +35,10 @@ type Plan struct {
 	Services   []ServicePlan
 	Schedules  []schedule.Entry // that move to the new revision afterwards
 
-	secrets *secretReader // nil where versions of secrets are not read
+	Expiring []Expiring // what the repository's lifecycle policy will remove, though it runs or a rollback needs it
+
+	lifecycle lifecycle
+	secrets   *secretReader // nil where versions of secrets are not read
 }
 
 // Candidate is an image that is going to run.
@@ -88,6 +92,10 @@ func (d *Deployer) plan(ctx context.Context, r Request) (*Plan, error) {
 	}
 	known := make(chan struct{}) // closed once the repository is
 	spawn(&wait, &imageErr, func() error { defer close(known); return d.planImage(ctx, p) })
+	if r.Rollout && len(r.Services) > 0 {
+		var unread error // a panic: only a warning is missing
+		spawn(&wait, &unread, func() error { p.lifecycle = d.readLifecycle(ctx, p, known); return nil })
+	}
 	if r.Rollout {
 		for i, container := range furtherBy {
 			spawn(&wait, &errs[i], func() (err error) {
@@ -149,6 +157,7 @@ func (d *Deployer) plan(ctx context.Context, r Request) (*Plan, error) {
 	if err := p.checkGate(); err != nil {
 		return nil, err
 	}
+	p.Expiring = p.expiring(time.Now())
 	return p, nil
 }
 

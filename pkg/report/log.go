@@ -250,6 +250,9 @@ func (l *Log) plan(e deploy.PlanMade) {
 		}
 	}
 	l.schedulesPlanned(p)
+	for _, one := range p.Expiring {
+		l.warn("", "%s", expiringText(one))
+	}
 	if e.Rollback > 0 && len(p.Services) > 0 && p.Request.Wait && !p.Request.DryRun {
 		l.log.Debug(fmt.Sprintf("time limit: %s for the rollout, and %s for a rollback", minutes(e.Limit), minutes(e.Rollback)))
 	}

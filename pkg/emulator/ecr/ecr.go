@@ -1,6 +1,6 @@
 // Package ecr is Amazon ECR: the API for repositories, images and authorization tokens, and the registry behind it, over one store that both show.
 //
-// What it does not do: it has no replication and no pull-through cache.
+// What it does not do: it has no replication and no pull-through cache, and lifecycle policies are kept and not carried out.
 // https://docs.aws.amazon.com/AmazonECR/latest/APIReference/
 package ecr
 
@@ -77,6 +77,8 @@ func (e *ECR) Service() *awsapi.Service {
 			"BatchGetRepositoryScanningConfiguration": awsapi.Op(schemas.BatchGetRepositoryScanningConfigurationRequest, schemas.BatchGetRepositoryScanningConfigurationResponse, e.batchGetRepositoryScanningConfiguration),
 			"GetRegistryScanningConfiguration":        awsapi.Op(schemas.GetRegistryScanningConfigurationRequest, schemas.GetRegistryScanningConfigurationResponse, e.getRegistryScanningConfiguration),
 			"PutRegistryScanningConfiguration":        awsapi.Op(schemas.PutRegistryScanningConfigurationRequest, schemas.PutRegistryScanningConfigurationResponse, e.putRegistryScanningConfiguration),
+			"GetLifecyclePolicy":                      awsapi.Op(schemas.GetLifecyclePolicyRequest, schemas.GetLifecyclePolicyResponse, e.getLifecyclePolicy),
+			"PutLifecyclePolicy":                      awsapi.Op(schemas.PutLifecyclePolicyRequest, schemas.PutLifecyclePolicyResponse, e.putLifecyclePolicy),
 			"StartImageScan":                          awsapi.Op(schemas.StartImageScanRequest, schemas.StartImageScanResponse, e.startImageScan),
 			"CreateRepository":                        awsapi.Op(schemas.CreateRepositoryRequest, schemas.CreateRepositoryResponse, e.createRepository),
 			"DeleteRepository":                        awsapi.Op(schemas.DeleteRepositoryRequest, schemas.DeleteRepositoryResponse, e.deleteRepository),

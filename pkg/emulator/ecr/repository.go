@@ -50,6 +50,7 @@ type repository struct {
 	images     map[string]*image // by digest
 	tagged     map[string]string // tag → digest
 	scan       Scan              // what scans find
+	lifecycle  string            // the text of its lifecycle policy; "" is none
 }
 
 type image struct {
