@@ -32,7 +32,7 @@ func TestCalls(t *testing.T) {
 	}{
 		// Of its own a service costs one UpdateService and one ListTasks for the proof; a
 		// family costs two readings and one RegisterTaskDefinition.
-		{1, true, 50}, {12, true, 90}, {12, false, 120}, {50, true, 250}, {50, false, 400},
+		{1, true, 45}, {12, true, 75}, {12, false, 95}, {50, true, 200}, {50, false, 295},
 	} {
 		t.Run(fmt.Sprintf("%d services, one family %v", tt.services, tt.shared), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"ecsdeploy/pkg/ecr"
-	"ecsdeploy/pkg/image"
+	"ecsdeploy/pkg/image/push"
 	"ecsdeploy/pkg/taskdef"
 )
 
@@ -50,7 +50,7 @@ func TestExpiring(t *testing.T) {
 			t.Fatal(err)
 		}
 		s := ServicePlan{Name: Service{"main", "web"}, Container: "app", Running: running(c.runs)}
-		p := &Plan{Request: Request{Push: c.push, Rollout: true, Tags: []string{"17"}}, Repository: &ecr.Repository{URI: host}, State: &image.State{Tags: []image.TagState{{Tag: "17"}}},
+		p := &Plan{Request: Request{Push: c.push, Rollout: true, Tags: []string{"17"}}, Repository: &ecr.Repository{URI: host}, State: &push.State{Tags: []push.TagState{{Tag: "17"}}},
 			Image: Candidate{URI: host + ":17"}, Services: []ServicePlan{s, s}, lifecycle: lifecycle{policy, c.there}}
 		var got []string
 		for _, e := range p.expiring(now) {

@@ -128,6 +128,10 @@ func (d *Deployer) latest(ctx context.Context, library *library, s ServicePlan) 
 	}
 	// A revision of a pipeline is made from the newest one of infrastructure.
 	if p, made := newest.Provenance(); made && p.Base != "" {
+		if newest.ARN() == ours.ARN() && (s.Running.ARN() == newest.ARN() || ranOurs(s)) {
+			// Infrastructure has registered nothing since: there is nothing to merge.
+			return Lineage{Base: ours, Ours: ours, Infrastructure: p.Base}, nil
+		}
 		base, err := library.definition(ctx, p.Base)
 		switch {
 		case err == nil:
@@ -141,6 +145,12 @@ func (d *Deployer) latest(ctx context.Context, library *library, s ServicePlan) 
 	}
 	slices.SortStableFunc(candidates, func(a, b taskdef.Candidate) int { return cmp.Compare(b.Revision(), a.Revision()) })
 	return d.combine(ctx, library, taskdef.Trace(candidates))
+}
+
+// ranOurs reports whether the service runs a revision of a pipeline.
+func ranOurs(s ServicePlan) bool {
+	_, made := s.Running.Provenance()
+	return made
 }
 
 // combine makes the base of the lineage that was found.

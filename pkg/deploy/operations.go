@@ -80,14 +80,11 @@ func (d *Deployer) operate(ctx context.Context, r Request, choose func(context.C
 	p := &Plan{Request: r, Services: make([]ServicePlan, len(r.Services))}
 	library := newLibrary(d.ECS)
 	err := each(r.Services, func(i int, name Service) error {
-		s, err := d.meet(ctx, ServicePlan{Name: name})
+		s, err := d.meetAtRest(ctx, ServicePlan{Name: name})
 		if err != nil {
 			return err
 		}
 		if s.Running, err = library.definition(ctx, s.Service.TaskDefinition); err != nil {
-			return err
-		}
-		if s.Good, err = s.Controller.LastGood(ctx); err != nil && !passable(err) {
 			return err
 		}
 		p.Services[i], err = choose(ctx, s)

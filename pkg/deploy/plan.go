@@ -174,20 +174,15 @@ func (p *Plan) close() {
 func (d *Deployer) readService(ctx context.Context, library *library, name Service, base string) (ServicePlan, error) {
 	s := ServicePlan{Name: name}
 	var err error
-	if s, err = d.meet(ctx, s); err != nil {
+	if s, err = d.meetAtRest(ctx, s); err != nil {
 		return s, distinct(err, d.wrongRevisions(ctx, library, s, base))
 	}
 	// The newest revision of the family is mostly the one that runs: then this
 	// reading is all. Where it cannot be read, whoever needs it says so.
 	family, _, _ := strings.Cut(ecs.ShortARN(s.Service.TaskDefinition), ":")
 	_, _ = library.newest(ctx, family)
-	var running, good error
-	s.Running, running = library.definition(ctx, s.Service.TaskDefinition)
-	if s.Good, good = s.Controller.LastGood(ctx); passable(good) {
-		good = nil
-	}
-	if running != nil || good != nil {
-		return s, distinct(running, good, d.wrongRevisions(ctx, library, s, base))
+	if s.Running, err = library.definition(ctx, s.Service.TaskDefinition); err != nil {
+		return s, distinct(err, d.wrongRevisions(ctx, library, s, base))
 	}
 	if s.Lineage, err = d.trace(ctx, library, s, base); err != nil {
 		return s, err
@@ -252,8 +247,46 @@ func distinct(errs ...error) error {
 	return errors.Join(all...)
 }
 
+// meetAtRest is meet, with the revision that the service has reached. Both questions
+// are asked at once, so that they share their readings.
+func (d *Deployer) meetAtRest(ctx context.Context, s ServicePlan) (ServicePlan, error) {
+	s, err := d.find(ctx, s)
+	if err != nil {
+		return s, err
+	}
+	var (
+		wait       sync.WaitGroup
+		busy, last error
+	)
+	spawn(&wait, &busy, func() (err error) { s.Other, err = s.Controller.InFlight(ctx); return err })
+	good := ""
+	spawn(&wait, &last, func() (err error) { good, err = s.Controller.LastGood(ctx); return err })
+	wait.Wait()
+	s.Good = good
+	if passable(busy) {
+		busy = nil
+	}
+	if passable(last) {
+		last = nil
+	}
+	return s, distinct(busy, last)
+}
+
 // meet reads a service, finds who deploys it, and what is in progress there.
 func (d *Deployer) meet(ctx context.Context, s ServicePlan) (ServicePlan, error) {
+	s, err := d.find(ctx, s)
+	if err != nil {
+		return s, err
+	}
+	s.Other, err = s.Controller.InFlight(ctx)
+	if err != nil && !passable(err) {
+		return s, err
+	}
+	return s, nil
+}
+
+// find reads a service and finds who deploys it.
+func (d *Deployer) find(ctx context.Context, s ServicePlan) (ServicePlan, error) {
 	service, err := d.ECS.Service(ctx, s.Name.Cluster, s.Name.Name)
 	if err != nil {
 		return s, err
@@ -269,10 +302,6 @@ func (d *Deployer) meet(ctx context.Context, s ServicePlan) (ServicePlan, error)
 	if service.TaskDefinition == "" {
 		return s, mistake.New(mistake.Service, "see the service in the ECS console",
 			"ECS names no task definition for service %s, neither for the service nor for its PRIMARY deployment", s.Name.Name)
-	}
-	s.Other, err = s.Controller.InFlight(ctx)
-	if err != nil && !passable(err) {
-		return s, err
 	}
 	return s, nil
 }

@@ -275,7 +275,7 @@ func (d *Deployer) follow(ctx context.Context, r Request, l limit, m moved, prog
 
 // watch watches a deployment until it has come as far as until says.
 func (d *Deployer) watch(ctx context.Context, r Request, l limit, m moved, until rollout.Until, progress func(rollout.Counts)) ending {
-	limits := rollout.Limits{Timeout: l.left(false), Until: until, MaxFailedTasks: r.MaxFailedTasks}
+	limits := rollout.Limits{Timeout: l.left(false), Pace: pace(len(r.Services)), Until: until, MaxFailedTasks: r.MaxFailedTasks}
 	for e := range m.deployment.Watch(ctx, limits) {
 		d.View.Show(Happened{m.Name, e})
 		if counts, is := e.What.(rollout.Counts); is {
@@ -307,6 +307,12 @@ func (e ending) interrupted(doing string, m moved, err error) ending {
 		e.err = fmt.Errorf("%s the deployment of service %s: %w", doing, m.Name.Name, err)
 	}
 	return e
+}
+
+// pace is how often that many services are looked at, at most: AWS describes ten in a
+// call, and however many there are, there is a call in two seconds.
+func pace(services int) time.Duration {
+	return time.Duration((services+9)/10) * 2 * time.Second
 }
 
 // diagnosing is how long it may take to find out why a rollout failed.

@@ -48,6 +48,7 @@ type play struct {
 	stop     context.CancelCauseFunc
 	done     map[int]bool         // deeds
 	seen     map[string]time.Time // when a reading of the service was last acted on
+	readings map[string][]reading // of services
 	stolen   []string             // what our calls did to deployments that are not ours
 	shown    []any
 	told     map[string]time.Time // by service: that it has gone back
@@ -57,11 +58,17 @@ type play struct {
 	wrong    []string // what the judge found
 }
 
+// reading is a call that reads a service, and whether it was answered at once.
+type reading struct {
+	at       time.Time
+	answered bool
+}
+
 var errCanceled = errors.New("the run is cancelled")
 
 // run plays a world to its end.
 func (w *world) run(t *testing.T, studio *studio) *play {
-	p := &play{world: w, states: map[string]bool{}, done: map[int]bool{}, seen: map[string]time.Time{}, told: map[string]time.Time{}}
+	p := &play{world: w, states: map[string]bool{}, done: map[int]bool{}, seen: map[string]time.Time{}, told: map[string]time.Time{}, readings: map[string][]reading{}}
 	tags := []string{"1", "2", "4"}
 	if w.command != release || w.pushed {
 		tags = append(tags, released)
@@ -219,9 +226,12 @@ func (p *play) act(c *seenCall) fate {
 
 // acted implements the line's boundary after a call.
 func (p *play) acted(c *seenCall) {
-	if c.operation == "DescribeServices" && !c.failed {
+	if c.operation == "DescribeServices" {
 		for _, name := range named(c.body, "services") {
-			p.seen[name] = time.Now()
+			p.readings[name] = append(p.readings[name], reading{time.Now(), !c.failed && !c.late})
+			if !c.failed {
+				p.seen[name] = time.Now()
+			}
 		}
 	}
 	p.boundary(c, true)

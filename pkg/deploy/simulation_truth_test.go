@@ -106,9 +106,9 @@ func (p *play) guard(c *seenCall, what fate) {
 }
 
 // joined reports whether a deployment is one that an earlier run of the same step
-// has started: the run goes on with it.
+// has started, or that it has answered: the run goes on with it.
 func (p *play) joined(d emulator.DeploymentRecord) bool {
-	return p.before == "ours" && d.Caller == p.User()
+	return (p.before == "ours" || p.command == goOn) && d.Caller == p.User()
 }
 
 // state notes where every service is, as a state of the world.
@@ -175,6 +175,17 @@ func (p *play) forwardLimit() time.Duration {
 		return p.request.Timeout - min(p.request.Timeout/5, 5*time.Minute)
 	}
 	return p.request.Timeout
+}
+
+// readAt reports whether the last reading of a service at a time was answered.
+func (p *play) readAt(service string, at time.Time) bool {
+	answered := false
+	for _, r := range p.readings[service] {
+		if r.at.Before(at.Add(time.Second / 2)) {
+			answered = r.answered
+		}
+	}
+	return answered
 }
 
 // judgeChanges: at most one forward and one backward deployment a service, and no
@@ -312,7 +323,7 @@ func (p *play) judgeService(h emulator.History, s deploy.ServiceResult, say func
 		// What happens while the service goes back does not change that it was too late.
 		limit := p.began.Add(p.forwardLimit())
 		switch {
-		case s.Reason.Code == rollout.Unread && p.seen[s.Name].After(limit.Add(-time.Minute)):
+		case s.Reason.Code == rollout.Unread && p.readAt(s.Name, limit):
 			doubt("the service could be read")
 		case s.Reason.Code == rollout.Unread:
 		case d.Final() && d.Ended.Before(limit.Add(-lag)) && d.Ended.Before(end.Add(-lag)) && !theirs:

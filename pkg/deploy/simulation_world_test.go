@@ -300,6 +300,7 @@ type seenCall struct {
 	answer    chan func() (*http.Response, error)
 	delayed   bool
 	failed    bool // it was answered with an error
+	late      bool // its answer is held back
 }
 
 // fate is what becomes of a call beside its ordinary answer.
@@ -412,6 +413,7 @@ func (l *line) send(c *seenCall, what fate) {
 		c.failed = response.StatusCode >= http.StatusBadRequest
 	}
 	c.failed = c.failed || err != nil
+	c.late = what.late > 0
 	if l.acted != nil {
 		l.acted(c)
 	}

@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"regexp"
 	"slices"
 	"time"
 
@@ -82,7 +83,10 @@ func (c *ecsController) inFlight(ctx context.Context, s ecs.Service) (*ecsDeploy
 		}
 		return d, nil
 	}
-	if primary.ID == "" || primary.RolloutState != "IN_PROGRESS" {
+	// Behind a Classic Load Balancer there is no state: while one deployment takes the
+	// place of another, both are listed.
+	moving := primary.RolloutState == "IN_PROGRESS" || primary.RolloutState == "" && record == nil && len(s.Deployments) > 1
+	if primary.ID == "" || !moving {
 		return nil, nil
 	}
 	if failed, back := rolledBackIn(s); back && (record == nil || ecs.DeploymentID(record.Target.ARN) != failed.ID) {
@@ -270,6 +274,8 @@ func (c *ecsController) Start(ctx context.Context, change Change) (Deployment, e
 			return nil, err
 		case ecs.Ambiguous(err) && after.Primary().ID != before.Primary().ID && after.Primary().TaskDefinition == change.TaskDefinition:
 			return c.started(before, after, change, need) // ECS carried it out, and its answer got lost
+		case ecs.Ambiguous(err) && endedSince(before, after) != "":
+			return c.endedAlready(before, after, change), nil
 		case !ecs.Ambiguous(err) || try == updateTries:
 			if moved := c.expected(ctx, after, change); moved != nil {
 				return nil, moved // which explains the refusal
@@ -288,6 +294,39 @@ func (c *ecsController) readAfter(ctx context.Context, err error) (s ecs.Service
 	}
 	unread = untilRead(ctx, func() (err error) { s, err = c.read(ctx); return err })
 	return s, unread
+}
+
+// inEvent is the deployment that an event of a service is about.
+var inEvent = regexp.MustCompile(`\(deployment (ecs-svc/\w+)\)`)
+
+// endedSince returns the id of a deployment that came after a reading and is not the
+// PRIMARY one of the next: it was stopped or rolled back in between, and events tell
+// of it. "" where there is none.
+func endedSince(before, after ecs.Service) string {
+	for _, e := range after.Events {
+		if slices.ContainsFunc(before.Events, func(old ecs.Message) bool { return old.ID == e.ID }) {
+			break // newest first
+		}
+		if m := inEvent.FindStringSubmatch(e.Text); m != nil && m[1] != after.Primary().ID {
+			if _, old := before.Deployment(m[1]); !old {
+				return m[1]
+			}
+		}
+	}
+	return ""
+}
+
+// endedAlready is the deployment of a change whose answer got lost, and that somebody
+// ended before the service could be read.
+func (c *ecsController) endedAlready(before, after ecs.Service, change Change) Deployment {
+	d := c.deployment(after, endedSince(before, after), nil)
+	d.news = newNews(before)
+	s := &d.snapshot
+	s.New, s.Revision, s.Previous, s.Earlier = true, change.TaskDefinition, before.TaskDefinition, nil
+	for _, earlier := range before.Deployments {
+		s.Earlier = append(s.Earlier, earlier.ID)
+	}
+	return d
 }
 
 // expected refuses to change a service that is not as the change was decided for.

@@ -267,7 +267,7 @@ func TestAWSUnreachable(t *testing.T) {
 				}
 				last = time.Now()
 			}
-			w.ended(d, TimedOut, NotInTime)
+			w.ended(d, TimedOut, Unread)
 			if took := time.Since(begin); took > 20*time.Minute+lastPoll {
 				w.Errorf("ended after %s", took)
 			}

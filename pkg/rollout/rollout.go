@@ -115,7 +115,8 @@ func (u Until) Stage() bool { return u != "" && slices.Contains(Stages(), string
 // Limits say what is not waited for.
 type Limits struct {
 	Timeout time.Duration
-	Until   Until // empty is UntilCompleted
+	Pace    time.Duration // between two polls at least; 2 s where it is less
+	Until   Until         // empty is UntilCompleted
 	// MaxFailedTasks is how many tasks may fail for the same reason before the
 	// deployment is given up; 0 is any number.
 	MaxFailedTasks int

@@ -170,7 +170,7 @@ func (s Snapshot) Shifted() bool {
 		return s.CodeDeploy.shifted() || s.Service.Primary().CodeDeploy == s.ID
 	case s.Record != nil && s.Record.Final():
 		return s.Record.Status == "SUCCESSFUL"
-	case s.RollingBack():
+	case s.RollingBack(), s.Own.RolloutState == "FAILED": // the record may be late
 		return false
 	case s.Record != nil && s.Record.Stage != "":
 		switch s.Record.Stage {

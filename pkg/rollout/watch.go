@@ -20,8 +20,9 @@ const (
 	calmPoll  = 10 * time.Second
 	// heartbeat is the longest time without an event.
 	heartbeat = 2 * time.Minute
-	// lastPoll is how long the poll at the end of the time limit may take.
-	lastPoll = 5 * time.Second
+	// lastPoll is how long the poll at the end of the time limit may take: also where
+	// the record takes all of its 5 s, the service can still be read.
+	lastPoll = 8 * time.Second
 )
 
 // source is what differs between the deployments that are watched.
@@ -103,12 +104,12 @@ func (w *watcher) Watch(ctx context.Context, limits Limits) iter.Seq[Event] {
 				}
 				return
 			}
-			interval = pause(interval, len(events) > 0, err != nil)
+			interval = pause(interval, limits.pace(), len(events) > 0, err != nil)
 			select {
 			case <-ctx.Done():
 				w.err = context.Cause(ctx)
 				return
-			case <-time.After(min(aligned(begin, interval), left)):
+			case <-time.After(min(aligned(begin, interval, limits.pace()), left)):
 			}
 		}
 	}
@@ -124,23 +125,27 @@ func (w *watcher) pollWithin(ctx context.Context, left time.Duration) ([]Event, 
 
 // pause returns how long to wait before the next poll: short after a change,
 // growing while all is quiet, long after an error so that a throttled AWS recovers.
-func pause(last time.Duration, moved, failed bool) time.Duration {
+func pause(last, quick time.Duration, moved, failed bool) time.Duration {
+	calm := max(calmPoll, quick)
 	switch {
 	case failed:
-		return calmPoll
+		return calm
 	case moved || last == 0:
-		return quickPoll
+		return quick
 	default:
-		return min(last*2, calmPoll)
+		return min(last*2, calm)
 	}
 }
 
-// aligned stretches a pause so that it ends at a whole multiple of quickPoll after
-// the watch began: services that are watched side by side are then asked for in
-// one call.
-func aligned(begin time.Time, pause time.Duration) time.Duration {
+// pace is the shortest pause between two polls.
+func (l Limits) pace() time.Duration { return max(l.Pace, quickPoll) }
+
+// aligned stretches a pause so that it ends at a whole multiple of the shortest one
+// after the watch began: services that are watched side by side are then asked for
+// in one call.
+func aligned(begin time.Time, pause, quick time.Duration) time.Duration {
 	since := time.Since(begin)
-	return (since + pause + quickPoll/2).Truncate(quickPoll) - since
+	return (since + pause + quick/2).Truncate(quick) - since
 }
 
 // untilRead repeats a reading without which nothing can be said, until it succeeds or
