@@ -27,7 +27,9 @@ function rolloutStatements({ repository, cluster, service, logGroup, taskRole, e
   });
   return [
     allow(['ecr:GetAuthorizationToken'], ['*']),
-    allow(['ecr:DescribeRepositories', 'ecr:DescribeImages', 'ecr:BatchGetImage', 'ecr:GetDownloadUrlForLayer'], [repository.repositoryArn]),
+    allow([
+      'ecr:DescribeRepositories', 'ecr:DescribeImages', 'ecr:BatchGetImage', 'ecr:GetDownloadUrlForLayer', 'ecr:GetLifecyclePolicy',
+    ], [repository.repositoryArn]),
     allow(['ecs:DescribeTaskDefinition', 'ecs:RegisterTaskDefinition'], ['*']),
     allow(['ecs:TagResource', 'ecs:UntagResource'], [revisions]),
     allow(['ecs:DescribeServices', 'ecs:UpdateService', 'ecs:ListServiceDeployments'], [service.serviceArn]),

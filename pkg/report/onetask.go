@@ -235,7 +235,7 @@ func taskFailure(t *deploy.TaskResult) string {
 		return fmt.Sprintf("was not started within %s, there was no capacity: %s", limitText(t), because)
 	case runtask.TimedOut:
 		if t.Unstopped != nil {
-			return "timed out after " + limitText(t) + " and could not be stopped, so that it may still be running: " + t.Unstopped.Error()
+			return "timed out after " + limitText(t) + " and could not be stopped, so that it may still be running"
 		}
 		text := "timed out after " + limitText(t) + " and was stopped"
 		if t.Stopping {

@@ -2,6 +2,7 @@ package report
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -90,12 +91,20 @@ func TestTaskFailures(t *testing.T) {
 		{task(runtask.Failed, aws.Int(3)), "task of web:2 failed: container app exited with code 3"},
 		{beside, "task of web:2 failed: container app exited with code 143; container proxy exited with code 2"},
 		{none, "task of web:2 was not started within 30 minutes (timeoutMinutes), there was no capacity: RESOURCE:MEMORY"},
-		{unstopped, "task of web:2 timed out after 30 minutes (timeoutMinutes) and could not be stopped, so that it may still be running: no answer"},
+		{unstopped, "task of web:2 timed out after 30 minutes (timeoutMinutes) and could not be stopped, so that it may still be running"},
 		{late, "task of web:2 timed out after 30 minutes (timeoutMinutes) and was stopped; it has not ended yet"},
 	} {
 		r := deploy.Result{Task: tt.task}
-		if got := Failures(r, nil); len(got) != 1 || got[0].Text != tt.want {
-			t.Errorf("%q, want %q", got, tt.want)
+		issues := []string{tt.want}
+		if tt.task.Unstopped != nil {
+			issues = append(issues, tt.task.Unstopped.Error())
+		}
+		var got []string
+		for _, issue := range Failures(r, func(err error) (string, string) { return err.Error(), "" }) {
+			got = append(got, issue.Text)
+		}
+		if !slices.Equal(got, issues) {
+			t.Errorf("%q, want %q", got, issues)
 		}
 		if got := Line(r, nil); !strings.HasPrefix(got, tt.want) {
 			t.Errorf("the line is %q", got)
