@@ -16,7 +16,7 @@ import (
 // whom among our own packages.
 func TestImports(t *testing.T) {
 	allowed := map[string][]string{
-		"cmd/ecsdeploy":           {"pkg/deploy", "pkg/vso", "pkg/guard", "pkg/input", "pkg/session", "pkg/network", "pkg/azdo", "pkg/report", "pkg/image/compress", "pkg/image/engine", "pkg/image/registry", "pkg/image/source", "pkg/ecr", "pkg/ecs", "pkg/rollout", "pkg/runtask", "pkg/probe", "pkg/schedule", "pkg/taskdef", "pkg/placeholder", "pkg/mistake", "pkg/resource"},
+		"cmd/ecsdeploy":           {"pkg/deploy", "pkg/vso", "pkg/guard", "pkg/input", "pkg/session", "pkg/network", "pkg/azdo", "pkg/report", "pkg/image/compress", "pkg/image/engine", "pkg/image/registry", "pkg/image/source", "pkg/ecr", "pkg/ecs", "pkg/rollout", "pkg/runtask", "pkg/probe", "pkg/schedule", "pkg/recording", "pkg/taskdef", "pkg/placeholder", "pkg/mistake", "pkg/resource"},
 		"pkg/report":              {"pkg/deploy", "pkg/azdo", "pkg/ecr", "pkg/probe", "pkg/rollout", "pkg/runtask", "pkg/schedule", "pkg/diagnosis", "pkg/ecs", "pkg/image", "pkg/image/push", "pkg/taskdef", "pkg/mistake", "pkg/guard"},
 		"pkg/deploy":              {"pkg/image", "pkg/image/compress", "pkg/image/push", "pkg/image/registry", "pkg/image/source", "pkg/ecr", "pkg/ecs", "pkg/rollout", "pkg/runtask", "pkg/probe", "pkg/schedule", "pkg/resource", "pkg/diagnosis", "pkg/taskdef", "pkg/mistake", "pkg/guard"},
 		"pkg/schedule":            {"pkg/ecs", "pkg/mistake"},

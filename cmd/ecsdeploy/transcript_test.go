@@ -239,7 +239,7 @@ var (
 	tokens  = regexp.MustCompile(`(?m)(^##vso\[task\.setsecret\](AWS(:|%AZP253A))?([A-Z2-7]{52}|[\w+/]{60,}=*)\n)+`) // of ECR, masked as soon as one of several readings has them
 	vary    = regexp.MustCompile(`##vso\[task\.setprogress value=\d+\]Pushing\n`)
 	seen    = regexp.MustCompile(`(?m)^(\S+  \S+  (\d+ of|has |\(deployment).*|##vso\[task\.setprogress value=\d+\]Rolling out)\n`)
-	stamps  = regexp.MustCompile(`\d\d:\d\d:\d\d|\d+ ?s\b`)
+	stamps  = regexp.MustCompile(`\d\d:\d\d:\d\d|(\d+m )?\d+ ?s\b`)
 	// The result file, which each run has: TestResultFile is about it.
 	resultFile = regexp.MustCompile(`(?m)^##vso\[task\.setvariable variable=resultFile;isoutput=true\]TEMP.ecsdeploy-\d+\.json\n##vso\[task\.addattachment type=EcsDeploy\.Result;name=result\.json\]TEMP.ecsdeploy-\d+\.json\n`)
 	// The recording, which each run has that failed: TestRecording is about it.

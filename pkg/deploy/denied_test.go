@@ -83,7 +83,7 @@ func TestReadServiceTellsAll(t *testing.T) {
 		{"nothing answers", unreadable{service: down, definition: map[string]error{"web:1": down}}, "web:1", "connection-refused"},
 		{"the running revision, and the one to build on", unreadable{definition: map[string]error{running: deniedTo("a"), "web:2": deniedTo("b")}}, "web:2", "a b"},
 		{"the running revision twice", unreadable{definition: map[string]error{running: deniedTo("a"), "web:1": deniedTo("a")}}, "web:1", "a"},
-		{"the running revision, and how it was reached", unreadable{definition: map[string]error{running: deniedTo("a")}, good: errors.New("MalformedReply")}, "running", "a MalformedReply"},
+		{"the running revision, and how it was reached", unreadable{definition: map[string]error{running: deniedTo("a")}, good: errors.New("MalformedReply")}, "running", "MalformedReply a"},
 		{"how it was reached, and a file", unreadable{good: errors.New("MalformedReply")}, "web.json", "MalformedReply open"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -25,6 +26,7 @@ type timetable struct {
 	read    func(n int)                         // before the n-th reading
 	puts    int
 	reads   int
+	mu      sync.Mutex
 }
 
 // begins returns a timetable in which rules start tasks, each "rule revision".
@@ -48,6 +50,8 @@ func (t *timetable) at(name string) *schedule.Entry {
 }
 
 func (t *timetable) Read(ctx context.Context, r schedule.Ref) ([]schedule.Entry, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	t.reads++
 	if t.read != nil {
 		t.read(t.reads)
@@ -63,6 +67,8 @@ func (t *timetable) Read(ctx context.Context, r schedule.Ref) ([]schedule.Entry,
 func (t *timetable) Find(context.Context, []string) ([]schedule.Entry, error) { return t.entries, nil }
 
 func (t *timetable) Put(_ context.Context, e schedule.Entry) (schedule.Adjustment, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	t.puts++
 	if t.put != nil {
 		if err := t.put(t.puts, e); err != nil {
@@ -195,10 +201,10 @@ func TestSchedules(t *testing.T) {
 		}, "rolledBack failed", "  ", "web:1 web:1 web:1"},
 	} {
 		for _, all := range []bool{false, true} {
+			if all && (strings.Contains(tt.name, "meanwhile") || strings.Contains(tt.name, "someone")) {
+				continue // these count the readings of the named ones
+			}
 			t.Run(fmt.Sprintf("%s, all %v", tt.name, all), func(t *testing.T) {
-				if all && strings.Contains(tt.name, "meanwhile") || all && strings.Contains(tt.name, "someone") {
-					t.Skip("counts the readings")
-				}
 				synctest.Test(t, func(t *testing.T) {
 					c := world(t, "web", "worker")
 					c.services["web"].fates = tt.fates

@@ -35,6 +35,8 @@ func TestScenarios(t *testing.T) {
 			event: "has reached a steady state."},
 		"slow": {status: "SUCCESSFUL", primary: "COMPLETED", on: 2, within: [2]time.Duration{4 * time.Minute, 6 * time.Minute},
 			event: "deployment completed."},
+		"draining": {status: "SUCCESSFUL", primary: "COMPLETED", on: 2, within: [2]time.Duration{5 * time.Minute, 6 * time.Minute},
+			event: "has reached a steady state."},
 		"crash": {status: "IN_PROGRESS", primary: "IN_PROGRESS", on: 2, within: [2]time.Duration{never, never},
 			stopped: "Essential container in task exited", code: "EssentialContainerExited", exitCode: 1,
 			event: "is unable to consistently start tasks successfully."},

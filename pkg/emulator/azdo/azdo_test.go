@@ -140,7 +140,7 @@ func FuzzServe(f *testing.F) {
 	f.Fuzz(func(t *testing.T, method, path, query, body string) {
 		r, err := http.NewRequest(method, "https://dev.azure.com/", strings.NewReader(body))
 		if err != nil {
-			t.Skip()
+			return // no request can be made of it
 		}
 		r.URL.Path, r.URL.RawQuery = path, query
 		r.Header.Set("Authorization", "Bearer job-token")

@@ -109,6 +109,10 @@ func (r *relay) copy(ctx context.Context, b image.Blob, diffID v1.Hash) error {
 // request of anybody else and starts at once.
 func newSupply(ctx context.Context, p *push) *supply {
 	o := p.image.Courier()
+	var platform image.Platform // as the engine says: loading the image reads it anew
+	if all := p.image.Describe().Platforms; len(all) == 1 {
+		platform = all[0]
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	s := &supply{copies: map[v1.Hash]*copying{}}
 	var reference string
@@ -124,7 +128,7 @@ func newSupply(ctx context.Context, p *push) *supply {
 	s.find = sync.OnceValues(func() (layers map[v1.Hash]image.Blob, err error) {
 		<-looked
 		if err = missing; err == nil {
-			layers, err = guard.Value(func() (map[v1.Hash]image.Blob, error) { return p.image.BaseLayers(ctx, reference) })
+			layers, err = guard.Value(func() (map[v1.Hash]image.Blob, error) { return p.image.BaseLayers(ctx, reference, platform) })
 		}
 		p.log.DebugContext(ctx, "base of the image", "reference", reference, "layers", len(layers), "error", err)
 		return layers, err

@@ -21,13 +21,10 @@ import (
 const baseLimit = 5 * time.Second
 
 // BaseLayers reads from the registry that an image's base was pulled from how it has
-// the layers, by what they unpack to. Nothing is tried twice.
-func (m *Image) BaseLayers(ctx context.Context, reference string) (map[v1.Hash]image.Blob, error) {
+// the layers for a platform, by what they unpack to. Nothing is tried twice. It may
+// be called while the image is loaded.
+func (m *Image) BaseLayers(ctx context.Context, reference string, platform image.Platform) (map[v1.Hash]image.Blob, error) {
 	o := m.options
-	var platform image.Platform
-	if p := m.describe.Platforms; len(p) == 1 {
-		platform = p[0]
-	}
 	r, err := name.ParseReference(reference, name.WeakValidation)
 	if err != nil {
 		return nil, err
