@@ -371,7 +371,7 @@ func TestRelay(t *testing.T) {
 		{"podman, base under other digests", false, true, nil, []string{"2"}, 1, 2},
 		{"a base that is not proven, but there", true, false, func(_ *testing.T, b *based, _ *courierEngine) { b.base = Base{} }, []string{"2"}, 1, 2},
 		{"a base that the repository does not have", false, false, func(_ *testing.T, b *based, _ *courierEngine) { b.base = Base{} }, []string{"0", "1", "2"}, 1, 0},
-		{"a layer of which nobody knows how it was pulled", true, false, func(_ *testing.T, _ *based, e *courierEngine) { delete(e.pulled, 0) }, []string{"0", "2"}, 1, 2},
+		{"a layer of unknown origin", true, false, func(_ *testing.T, _ *based, e *courierEngine) { delete(e.pulled, 0) }, []string{"0", "2"}, 1, 2},
 		{"half of the base under other digests", false, false, func(t *testing.T, b *based, e *courierEngine) {
 			// The image has another second layer than the base, pulled as well.
 			b.sample = imagetest.NewSample(t, imagetest.AMD64, b.sample.Layers[0], imagetest.RawLayer(t, 9, 70_000), b.sample.Layers[2])
