@@ -349,7 +349,7 @@ func (e *courierEngine) tidy(t *testing.T) {
 		t.Errorf("%d temporary tags were set and %d taken away: %q", tags["tag"], tags["DELETE"], e.requests)
 	}
 	for _, secret := range e.secrets {
-		if raw, _ := base64.URLEncoding.DecodeString(secret); bytes.Contains(raw, []byte("secret")) || bytes.Contains(raw, []byte("AWS")) {
+		if raw, _ := base64.URLEncoding.DecodeString(secret); bytes.Contains(raw, []byte(`"secret"`)) || bytes.Contains(raw, []byte(`"AWS"`)) {
 			t.Errorf("the engine was given the registry's credentials: %s", raw)
 		}
 	}
