@@ -68,9 +68,13 @@ func (c *Client) Fresh(ctx context.Context, ref string) (taskdef.Definition, err
 	return d, nil
 }
 
-// isAnswer reports whether d is what ref asks for.
+// isAnswer reports whether d is what ref asks for. The ARN of a revision is compared
+// as a whole.
 func isAnswer(d taskdef.Definition, ref string) bool {
 	name := ShortARN(ref)
+	if strings.HasPrefix(ref, "arn:") && strings.Contains(name, ":") {
+		return ref == d.ARN()
+	}
 	return name == d.String() || name == d.Family()
 }
 
@@ -84,6 +88,9 @@ func (c *Client) stored(operation string, body []byte) (taskdef.Definition, erro
 		return taskdef.Definition{}, &incomplete{operation, "no taskDefinitionArn"}
 	case d.Revision() < 1:
 		return taskdef.Definition{}, &incomplete{operation, "no revision"}
+	case !strings.HasPrefix(d.ARN(), "arn:") || ShortARN(d.ARN()) != d.String():
+		// What is deployed is named by this ARN.
+		return taskdef.Definition{}, &incomplete{operation, fmt.Sprintf("its taskDefinitionArn %q is not of %s", d.ARN(), d)}
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -273,6 +273,8 @@ func TestDefinitionRepliesAreChecked(t *testing.T) {
 		{`{"taskDefinition": {"family": "web", "containerDefinitions": [{"name": "app"}]}}`, "no taskDefinitionArn"},
 		{strings.Replace(`{"taskDefinition": {`+whole+`}}`, `"revision": 1`, `"revision": 0`, 1), "no revision"},
 		{strings.ReplaceAll(`{"taskDefinition": {`+whole+`}}`, `web`, `api`), "it is about api:1"},
+		{strings.Replace(`{"taskDefinition": {`+whole+`}}`, `/web:1"`, `/api:1"`, 1), `"arn:aws:ecs:eu-west-1:1:task-definition/api:1" is not of web:1`},
+		{strings.Replace(`{"taskDefinition": {`+whole+`}}`, `"arn:aws:ecs`, `"x`, 1), "is not of web:1"},
 		{`{"taskDefinition": {` + whole + `, "containerDefinitions": [{"name": "b"}]}}`, ""},
 		{`{"taskDefinition": []}`, ""}, {`[]`, ""}, {`<html>`, ""}, {`{"taskDefinition": {` + whole, ""},
 	}
@@ -286,8 +288,13 @@ func TestDefinitionRepliesAreChecked(t *testing.T) {
 		})
 	}
 	synctest.Test(t, func(t *testing.T) {
-		if d, err := canned(`{"taskDefinition": {`+whole+`}}`).Definition(t.Context(), "web"); err != nil || d.String() != "web:1" {
-			t.Errorf("whole: %v, %v", d, err)
+		for ref, ok := range map[string]bool{
+			"web": true, "web:1": true, "arn:aws:ecs:eu-west-1:1:task-definition/web:1": true, "arn:aws:ecs:eu-west-1:1:task-definition/web": true,
+			"web:2": false, "arn:aws:ecs:eu-west-1:2:task-definition/web:1": false,
+		} {
+			if d, err := canned(`{"taskDefinition": {`+whole+`}}`).Definition(t.Context(), ref); (err == nil) != ok || ok && d.String() != "web:1" {
+				t.Errorf("%s: %v, %v", ref, d, err)
+			}
 		}
 	})
 }
