@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -34,11 +33,6 @@ import (
 	"ecsdeploy/pkg/session"
 	"ecsdeploy/pkg/vso"
 )
-
-// run does what environ asks for, prints to stdout, and returns the exit code.
-func run(ctx context.Context, environ []string, stdout io.Writer, transport http.RoundTripper) int {
-	return runOn(ctx, environ, vso.NewConsole(stdout), transport)
-}
 
 // job is one run: what it was given, and where it prints.
 type job struct {

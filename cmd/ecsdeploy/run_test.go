@@ -3,9 +3,18 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
+	"net/http"
 	"strings"
 	"testing"
+
+	"ecsdeploy/pkg/vso"
 )
+
+// run does what environ asks for, prints to stdout, and returns the exit code.
+func run(ctx context.Context, environ []string, stdout io.Writer, transport http.RoundTripper) int {
+	return runOn(ctx, environ, vso.NewConsole(stdout), transport)
+}
 
 // TestExplainCancelled: a request that something else cancelled, as an HTTP/2
 // connection that is going away, is no cancelled run.
