@@ -36,7 +36,7 @@ func TestCalls(t *testing.T) {
 	} {
 		t.Run(fmt.Sprintf("%d services, one family %v", tt.services, tt.shared), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				a := newAccount(t, newStudio(t), rand.New(rand.NewPCG(1, 1)), "1", "2", "3")
+				a := newAccount(t, newImageSet(t), rand.New(rand.NewPCG(1, 1)), "1", "2", "3")
 				defer a.Emulator.Close()
 				r := deploy.Request{
 					Rollout: true, Wait: true, Timeout: 30 * time.Minute, WhenBusy: deploy.Wait, MaxFailedTasks: 3, RollbackOnFailure: true,
@@ -93,7 +93,7 @@ func TestCallsBeside(t *testing.T) {
 	var costs [2]cost // in one step, and in steps of their own
 	for i := range costs {
 		synctest.Test(t, func(t *testing.T) {
-			a := newAccount(t, newStudio(t), rand.New(rand.NewPCG(1, 1)), "1", "2", "3")
+			a := newAccount(t, newImageSet(t), rand.New(rand.NewPCG(1, 1)), "1", "2", "3")
 			defer a.Emulator.Close()
 			revision := a.define("app", "1")
 			var names []deploy.Service

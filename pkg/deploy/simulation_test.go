@@ -67,16 +67,16 @@ type reading struct {
 var errCanceled = errors.New("the run is cancelled")
 
 // run plays a world to its end.
-func (w *world) run(t *testing.T, studio *studio) *play {
+func (w *world) run(t *testing.T, imageSet *imageSet) *play {
 	p := &play{world: w, states: map[string]bool{}, done: map[int]bool{}, seen: map[string]time.Time{}, told: map[string]time.Time{}, readings: map[string][]reading{}}
 	tags := []string{"1", "2", "4"}
 	if w.command != release || w.pushed {
 		tags = append(tags, released)
 	}
 	if w.command == release {
-		w.request.Image = studio.layout
+		w.request.Image = imageSet.layout
 	}
-	p.account = newAccount(t, studio, rand.New(rand.NewPCG(w.seed, 4)), tags...)
+	p.account = newAccount(t, imageSet, rand.New(rand.NewPCG(w.seed, 4)), tags...)
 	defer p.Emulator.Close()
 	p.prepare()
 	p.line.act, p.line.acted = p.act, p.acted
@@ -339,7 +339,7 @@ func TestSimulation(t *testing.T) {
 	if testing.Short() {
 		seeds = min(seeds, 100)
 	}
-	studio, found := newStudio(t), newTally(t, seeds)
+	imageSet, found := newImageSet(t), newTally(t, seeds)
 	t.Run("seeds", func(t *testing.T) {
 		for worker := range workers {
 			t.Run(fmt.Sprint("worker", worker), func(t *testing.T) {
@@ -348,7 +348,7 @@ func TestSimulation(t *testing.T) {
 					seed := *seedFlag + uint64(i)
 					var p *play
 					whole := t.Run(fmt.Sprint(seed), func(t *testing.T) {
-						synctest.Test(t, func(t *testing.T) { p = draw(seed).run(t, studio) })
+						synctest.Test(t, func(t *testing.T) { p = draw(seed).run(t, imageSet) })
 						if text := p.report(); len(p.wrong) > 0 {
 							found.tell(text)
 							t.Error(text)
@@ -367,11 +367,11 @@ func TestSimulation(t *testing.T) {
 // TestReplay: a seed is one history, to the last call, however the goroutines of the
 // run are scheduled.
 func TestReplay(t *testing.T) {
-	studio := newStudio(t)
+	imageSet := newImageSet(t)
 	for seed := *seedFlag; seed < *seedFlag+12; seed++ {
 		var reports [2]string
 		for i := range reports {
-			synctest.Test(t, func(t *testing.T) { reports[i] = draw(seed).run(t, studio).report() })
+			synctest.Test(t, func(t *testing.T) { reports[i] = draw(seed).run(t, imageSet).report() })
 		}
 		if reports[0] != reports[1] {
 			t.Errorf("seed %d, twice:\n%s", seed, difference(reports[0], reports[1]))

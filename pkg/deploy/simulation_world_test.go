@@ -60,7 +60,7 @@ type account struct {
 	*testing.T
 	*emulator.Emulator
 	*line
-	*studio
+	*imageSet
 	config     aws.Config // of infrastructure, which nothing disturbs
 	ecs        *awsecs.Client
 	codeDeploy *codedeploy.Client
@@ -68,13 +68,13 @@ type account struct {
 }
 
 // newAccount makes an account with a cluster, and a repository with some images.
-func newAccount(t *testing.T, studio *studio, r *rand.Rand, tags ...string) *account {
+func newAccount(t *testing.T, imageSet *imageSet, r *rand.Rand, tags ...string) *account {
 	t.Helper()
 	e, err := emulator.New(emulator.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := &account{T: t, Emulator: e, line: &line{aws: e.Transport(), random: r}, studio: studio}
+	a := &account{T: t, Emulator: e, line: &line{aws: e.Transport(), random: r}, imageSet: imageSet}
 	e.Interpose(func(emulator.Call) *emulator.Fault { return a.line.fault.Load() })
 	a.config = configOver(e.Region(), e.Transport())
 	a.ecs, a.codeDeploy = awsecs.NewFromConfig(a.config), codedeploy.NewFromConfig(a.config)
@@ -109,8 +109,8 @@ func configOver(region string, transport http.RoundTripper) aws.Config {
 	}
 }
 
-// studio has the images of all builds, made once for all worlds.
-type studio struct {
+// imageSet has the images of all builds, made once for all worlds.
+type imageSet struct {
 	images  map[string]v1.Image // by tag
 	digests map[string]string
 	layout  string // an OCI layout with the image of the build that is released
@@ -119,9 +119,9 @@ type studio struct {
 // released is the tag of the build that is rolled out.
 const released = "3"
 
-func newStudio(t *testing.T) *studio {
+func newImageSet(t *testing.T) *imageSet {
 	t.Helper()
-	s := &studio{images: map[string]v1.Image{}, digests: map[string]string{}, layout: filepath.Join(t.TempDir(), "image")}
+	s := &imageSet{images: map[string]v1.Image{}, digests: map[string]string{}, layout: filepath.Join(t.TempDir(), "image")}
 	for _, tag := range []string{"1", "2", released, "4"} {
 		img, err := application(tag)
 		if err != nil {

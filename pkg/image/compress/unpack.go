@@ -101,7 +101,7 @@ func (b *bounded) Write(p []byte) (int, error) {
 }
 
 // Gunzip reads the members of a gzip file one after the other. NUL bytes behind
-// the last one are padding, as tapes and some tools leave it (gzip(1) ignores
+// the last one are padding, as spool files and some tools leave it (gzip(1) ignores
 // them, too).
 type Gunzip struct {
 	from *bufio.Reader

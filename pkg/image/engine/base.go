@@ -26,7 +26,7 @@ const (
 )
 
 // Base finds where the image's base was pulled from, by digest.
-func (o *Courier) Base(ctx context.Context) (reference string, err error) {
+func (o *Pushable) Base(ctx context.Context) (reference string, err error) {
 	return o.engine.pulledBase(ctx, o)
 }
 
@@ -37,8 +37,8 @@ type pulledImage struct {
 	Size        int64
 }
 
-// pulledBase finds the image with most layers that begins the courier's.
-func (e *Engine) pulledBase(ctx context.Context, o *Courier) (reference string, err error) {
+// pulledBase finds the image with most layers that begins the pushable's.
+func (e *Engine) pulledBase(ctx context.Context, o *Pushable) (reference string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, baseLimit)
 	defer cancel()
 	resp, err := e.get(ctx, "/images/json")

@@ -61,7 +61,7 @@ func TestBase(t *testing.T) {
 					}
 				}
 			})}}
-			o := &Courier{engine: &Engine{Http: hc, Base: "http://engine", Podman: c.podman}, Config: h("image"), size: 10}
+			o := &Pushable{engine: &Engine{Http: hc, Base: "http://engine", Podman: c.podman}, Config: h("image"), size: 10}
 			for _, l := range layers("abc") {
 				x, _ := v1.NewHash(l)
 				o.DiffIDs = append(o.DiffIDs, x)

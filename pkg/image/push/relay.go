@@ -36,12 +36,12 @@ import (
 
 // relay is the store behind the registry that an engine pushes to.
 type relay struct {
-	push    *push
-	there   *inventory
-	look    func() map[v1.Hash]v1.Descriptor // waits for what the repository has proven
-	courier *engine.Courier
+	push     *push
+	there    *inventory
+	look     func() map[v1.Hash]v1.Descriptor // waits for what the repository has proven
+	pushable *engine.Pushable
 
-	supply *supply // layers of the base
+	base *baseCopies // layers of the base
 
 	uploads image.Group
 	ctx     context.Context // of the uploads, which outlast the registry
@@ -69,12 +69,12 @@ var _ engine.Relay = (*relay)(nil)
 
 func newRelay(ctx context.Context, p *push, d delivery) *relay {
 	r := &relay{
-		push: p, there: d.there, look: d.look, courier: p.image.Courier(),
+		push: p, there: d.there, look: d.look, pushable: p.image.Pushable(),
 		places: make(chan struct{}, cmp.Or(p.options.Concurrency, 6)),
 		asked:  map[v1.Hash]*question{}, assumed: map[v1.Hash]bool{}, wanted: map[v1.Hash]bool{}, received: map[v1.Hash]v1.Hash{},
 	}
 	r.uploads, r.ctx = image.NewGroup(ctx)
-	r.supply = newSupply(r.ctx, p)
+	r.base = newBaseCopies(r.ctx, p)
 	return r
 }
 
@@ -83,10 +83,10 @@ func newRelay(ctx context.Context, p *push, d delivery) *relay {
 func (r *relay) Has(ctx context.Context, h v1.Hash) (size int64, ok bool) {
 	r.moved()
 	defer r.moved()
-	if h == r.courier.Config {
+	if h == r.pushable.Config {
 		return 0, false // it is small, and wanted here
 	}
-	if slices.Contains(r.courier.DiffIDs, h) {
+	if slices.Contains(r.pushable.DiffIDs, h) {
 		d, ok := r.stored(ctx, h)
 		if !ok && !r.failed(h) {
 			var c *copying
@@ -108,7 +108,7 @@ func (r *relay) Has(ctx context.Context, h v1.Hash) (size int64, ok bool) {
 	// engine's manifest says.
 	known := r.look()
 	r.mu.Lock()
-	assume := !r.last && slices.ContainsFunc(r.courier.DiffIDs, func(x v1.Hash) bool { _, ok := known[x]; return ok })
+	assume := !r.last && slices.ContainsFunc(r.pushable.DiffIDs, func(x v1.Hash) bool { _, ok := known[x]; return ok })
 	if assume {
 		r.assumed[h] = true
 	}
@@ -122,9 +122,9 @@ func (r *relay) Has(ctx context.Context, h v1.Hash) (size int64, ok bool) {
 
 // failed says whether copying a layer from the base has failed.
 func (r *relay) failed(diffID v1.Hash) bool {
-	r.supply.mu.Lock()
-	c := r.supply.copies[diffID]
-	r.supply.mu.Unlock()
+	r.base.mu.Lock()
+	c := r.base.copies[diffID]
+	r.base.mu.Unlock()
 	if c == nil {
 		return false
 	}
@@ -231,7 +231,7 @@ func (r *relay) Accept(ctx context.Context, from io.Reader) (v1.Descriptor, erro
 	if err != nil {
 		return v1.Descriptor{}, err
 	}
-	t := newTape(file)
+	t := newSpoolFile(file)
 	r.uploads.Go(func() error { return r.upload(r.ctx, t) })
 
 	unpacked := make(chan error, 1)
@@ -253,7 +253,7 @@ func (r *relay) Accept(ctx context.Context, from io.Reader) (v1.Descriptor, erro
 	if bad := <-unpacked; err == nil {
 		err = bad
 	}
-	if err == nil && !slices.Contains(r.courier.DiffIDs, diffID) {
+	if err == nil && !slices.Contains(r.pushable.DiffIDs, diffID) {
 		err = fmt.Errorf("the layer unpacks to %s, which is none of the image's layers", diffID)
 	}
 	t.settle(diffID, err)
@@ -269,7 +269,7 @@ func (r *relay) Accept(ctx context.Context, from io.Reader) (v1.Descriptor, erro
 
 // upload sends a layer to ECR while it comes. Only a full disk, or ECR, can make it
 // fail: an engine begins a layer that it did not complete again.
-func (r *relay) upload(ctx context.Context, t *tape) error {
+func (r *relay) upload(ctx context.Context, t *spoolFile) error {
 	defer t.file.Close()
 	select {
 	case r.places <- struct{}{}:
@@ -307,8 +307,8 @@ func (r *relay) upload(ctx context.Context, t *tape) error {
 	return nil
 }
 
-// send sends what is on a tape, from its beginning at every try.
-func (r *relay) send(ctx context.Context, t *tape, restart func(), count func(int)) (desc v1.Descriptor, reused bool, err error) {
+// send sends what is on a spool file, from its beginning at every try.
+func (r *relay) send(ctx context.Context, t *spoolFile, restart func(), count func(int)) (desc v1.Descriptor, reused bool, err error) {
 	c := r.push.client
 	var known *v1.Descriptor // once the layer was read to its end
 	err = c.Persist(ctx, "layer of the engine", func(ctx context.Context) error {
@@ -342,7 +342,7 @@ func (r *relay) send(ctx context.Context, t *tape, restart func(), count func(in
 }
 
 // format is how the layer is compressed.
-func (t *tape) format() image.Format {
+func (t *spoolFile) format() image.Format {
 	head := make([]byte, image.TarBlock)
 	n, _ := t.file.ReadAt(head, 0)
 	return image.Sniff(head[:n])
@@ -410,14 +410,14 @@ func (r *relay) Conclude(ctx context.Context) (u *image.Unbuilt, missing []v1.Ha
 	if err != nil {
 		return nil, nil, fmt.Errorf("the config from the engine %w", err)
 	}
-	if !slices.Equal(config.DiffIDs, r.courier.DiffIDs) || len(m.Layers) != len(r.courier.DiffIDs) {
+	if !slices.Equal(config.DiffIDs, r.pushable.DiffIDs) || len(m.Layers) != len(r.pushable.DiffIDs) {
 		return nil, nil, errors.New("the engine pushed another image than it was asked to")
 	}
 	u = &image.Unbuilt{Config: raw}
 	never := func(context.Context) (io.ReadCloser, error) { return nil, errors.New("the layer is not here") }
 	unpacked := map[v1.Hash]v1.Hash{}
 	for i, d := range m.Layers {
-		l := image.Layer{DiffID: r.courier.DiffIDs[i], Size: d.Size, Format: image.FormatGzip, Open: never}
+		l := image.Layer{DiffID: r.pushable.DiffIDs[i], Size: d.Size, Format: image.FormatGzip, Open: never}
 		if before, seen := unpacked[d.Digest]; seen && before != l.DiffID {
 			return nil, nil, fmt.Errorf("the engine takes %s for two different layers", d.Digest)
 		}
@@ -476,18 +476,18 @@ func (r *relay) copied(diffID v1.Hash) bool {
 
 // copiedHere says whether a layer was copied from the base.
 func (r *relay) copiedHere(diffID v1.Hash) bool {
-	r.supply.mu.Lock()
-	defer r.supply.mu.Unlock()
-	return r.supply.copies[diffID] != nil
+	r.base.mu.Lock()
+	defer r.base.mu.Unlock()
+	return r.base.copies[diffID] != nil
 }
 
 // Familiar says whether the repository, or the base's registry, has any of the layers.
 func (r *relay) Familiar() bool {
 	known := r.look()
-	if slices.ContainsFunc(r.courier.DiffIDs, func(x v1.Hash) bool { _, ok := known[x]; return ok }) {
+	if slices.ContainsFunc(r.pushable.DiffIDs, func(x v1.Hash) bool { _, ok := known[x]; return ok }) {
 		return true
 	}
-	_, err := r.supply.find()
+	_, err := r.base.find()
 	return err == nil
 }
 
@@ -539,7 +539,7 @@ func (r *relay) Again(missing []v1.Hash) {
 // returned: layers of the base may still be on their way.
 func (p *push) relayed(ctx context.Context, s *State, d delivery) (res Result, rest func(context.Context) error, ok bool, err error) {
 	rest = func(context.Context) error { return nil }
-	o := p.image.Courier()
+	o := p.image.Pushable()
 	if o == nil || p.image.Content() != nil || p.options.Compression == compress.Zstd || slices.ContainsFunc(s.Tags, func(t TagState) bool { return t.Status == TagSame }) {
 		return Result{}, rest, false, nil
 	}
@@ -554,9 +554,9 @@ func (p *push) relayed(ctx context.Context, s *State, d delivery) (res Result, r
 		p.log.InfoContext(ctx, "exporting the image, since the engine cannot push it through this task", "reason", err)
 		return Result{}, func(ctx context.Context) error {
 			defer cancel()
-			defer r.supply.stop()
+			defer r.base.stop()
 			defer context.AfterFunc(ctx, cancel)()
-			r.supplyAll()
+			r.copyBase()
 			if err := r.uploads.Wait(); err != nil {
 				return p.explain(err)
 			}
@@ -564,7 +564,7 @@ func (p *push) relayed(ctx context.Context, s *State, d delivery) (res Result, r
 		}, false, nil
 	}
 	defer cancel()
-	defer r.supply.stop()
+	defer r.base.stop()
 	failed := r.uploads.Wait()
 	switch {
 	case ctx.Err() != nil:

@@ -86,7 +86,7 @@ func TestRealEngineRelays(t *testing.T) {
 
 		var log bytes.Buffer
 		m := open(t, name, o)
-		if m.Courier() == nil {
+		if m.Pushable() == nil {
 			t.Fatalf("not considered: %+v", m.Describe())
 		}
 		target.Take()
@@ -105,8 +105,8 @@ func TestRealEngineRelays(t *testing.T) {
 		if r.Reused != 2 || r.Layers != 4 {
 			t.Errorf("%d of %d reused", r.Reused, r.Layers)
 		}
-		if _, id := imagetest.Pull(t, r.URI); m.Courier().Config.String() != id {
-			t.Errorf("image ID %s in the registry, want %s", id, m.Courier().Config.String())
+		if _, id := imagetest.Pull(t, r.URI); m.Pushable().Config.String() != id {
+			t.Errorf("image ID %s in the registry, want %s", id, m.Pushable().Config.String())
 		}
 		var left struct{ RepoTags, RepoDigests []string }
 		if err := json.Unmarshal([]byte(call("GET", "/images/"+name+"/json", nil)), &left); err != nil {

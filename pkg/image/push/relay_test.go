@@ -35,16 +35,16 @@ import (
 	"ecsdeploy/pkg/image/source"
 )
 
-// courierEngine is an engine of one image. It asks for layers by the digests of
+// pushingEngine is an engine of one image. It asks for layers by the digests of
 // pulled, sends the others gzipped, and then the config and the manifest.
-type courierEngine struct {
+type pushingEngine struct {
 	imagetest.Engine
 	sample imagetest.Sample
 	pulled map[int][]byte // by number of layer: the blob that it was pulled as
 	// apart is an engine whose loopback address is another one: what answers it
 	// there, or nil for nothing at all.
 	apart   func() error
-	fault   func(e *courierEngine, push int, stage string, w http.ResponseWriter) error
+	fault   func(e *pushingEngine, push int, stage string, w http.ResponseWriter) error
 	limit   time.Duration   // for what moves nothing; 0 is long
 	strange bool            // it is not told of a base
 	slow    bool            // it says that layers are large that it packs, and packs on
@@ -58,16 +58,16 @@ type courierEngine struct {
 	sent     []string // layers, by number
 }
 
-func newCourierEngine(t *testing.T, s imagetest.Sample, pulled map[int][]byte) *courierEngine {
+func newPushingEngine(t *testing.T, s imagetest.Sample, pulled map[int][]byte) *pushingEngine {
 	var diffIDs []string
 	for _, l := range s.Layers {
 		diffIDs = append(diffIDs, image.DigestOf(l).String())
 	}
-	return &courierEngine{sample: s, pulled: pulled, Engine: imagetest.Engine{Api: "1.41", Archive: imagetest.Docker20(t, s), Inspect: map[string]any{
+	return &pushingEngine{sample: s, pulled: pulled, Engine: imagetest.Engine{Api: "1.41", Archive: imagetest.Docker20(t, s), Inspect: map[string]any{
 		"Id": s.ID(), "Os": "linux", "Architecture": "amd64", "Size": 500 << 20, "RepoTags": []string{"app:1"}, "RootFS": map[string]any{"Layers": diffIDs}}}}
 }
 
-func (e *courierEngine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (e *pushingEngine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	path, _ := strings.CutPrefix(r.URL.Path, "/v"+e.Api)
 	switch {
 	case path == "/images/json" && e.base != nil:
@@ -133,7 +133,7 @@ func login(address, user, password string) error {
 }
 
 // at is the fault of a stage, if there is one.
-func (e *courierEngine) at(push int, stage string, w http.ResponseWriter) error {
+func (e *pushingEngine) at(push int, stage string, w http.ResponseWriter) error {
 	if e.fault == nil {
 		return nil
 	}
@@ -141,7 +141,7 @@ func (e *courierEngine) at(push int, stage string, w http.ResponseWriter) error 
 }
 
 // pushAll pushes as moby's distribution/push_v2.go does, one layer after the other.
-func (e *courierEngine) pushAll(w http.ResponseWriter, push int, name string, r *http.Request) error {
+func (e *pushingEngine) pushAll(w http.ResponseWriter, push int, name string, r *http.Request) error {
 	var a struct{ Username, Password string }
 	raw, _ := base64.URLEncoding.DecodeString(r.Header.Get("X-Registry-Auth"))
 	if err := json.Unmarshal(raw, &a); err != nil {
@@ -313,7 +313,7 @@ type relayedPush struct {
 }
 
 // push pushes the engine's image as tag 7.
-func (e *courierEngine) push(t *testing.T, ctx context.Context, repo string, base Base) relayedPush {
+func (e *pushingEngine) push(t *testing.T, ctx context.Context, repo string, base Base) relayedPush {
 	t.Helper()
 	var log bytes.Buffer
 	r, err := Push(ctx, open(t, "app:1", source.Options{Environ: imagetest.ListenOnSocket(t, e)}), Target{Repository: repo, Tags: []string{"7"}, Auth: &authn.Basic{Username: "AWS", Password: "secret"}}, Options{
@@ -326,7 +326,7 @@ func (e *courierEngine) push(t *testing.T, ctx context.Context, repo string, bas
 }
 
 // tidy says what an engine was left with: nothing, and no registry to talk to.
-func (e *courierEngine) tidy(t *testing.T) {
+func (e *pushingEngine) tidy(t *testing.T) {
 	t.Helper()
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -360,7 +360,7 @@ func TestRelay(t *testing.T) {
 		name   string
 		same   bool // the repository has the base under the digests that it was pulled by
 		podman bool
-		change func(t *testing.T, b *based, e *courierEngine)
+		change func(t *testing.T, b *based, e *pushingEngine)
 		sent   []string
 		pushes int
 		reused int
@@ -369,31 +369,31 @@ func TestRelay(t *testing.T) {
 		{"base under other digests", false, false, nil, []string{"2"}, 1, 2},
 		{"podman, base under the same digests", true, true, nil, []string{"2"}, 1, 2},
 		{"podman, base under other digests", false, true, nil, []string{"2"}, 1, 2},
-		{"a base that is not proven, but there", true, false, func(_ *testing.T, b *based, _ *courierEngine) { b.base = Base{} }, []string{"2"}, 1, 2},
-		{"a base that the repository does not have", false, false, func(_ *testing.T, b *based, _ *courierEngine) { b.base = Base{} }, []string{"0", "1", "2"}, 1, 0},
-		{"a layer of unknown origin", true, false, func(_ *testing.T, _ *based, e *courierEngine) { delete(e.pulled, 0) }, []string{"0", "2"}, 1, 2},
-		{"half of the base under other digests", false, false, func(t *testing.T, b *based, e *courierEngine) {
+		{"a base that is not proven, but there", true, false, func(_ *testing.T, b *based, _ *pushingEngine) { b.base = Base{} }, []string{"2"}, 1, 2},
+		{"a base that the repository does not have", false, false, func(_ *testing.T, b *based, _ *pushingEngine) { b.base = Base{} }, []string{"0", "1", "2"}, 1, 0},
+		{"a layer of unknown origin", true, false, func(_ *testing.T, _ *based, e *pushingEngine) { delete(e.pulled, 0) }, []string{"0", "2"}, 1, 2},
+		{"half of the base under other digests", false, false, func(t *testing.T, b *based, e *pushingEngine) {
 			// The image has another second layer than the base, pulled as well.
 			b.sample = imagetest.NewSample(t, imagetest.AMD64, b.sample.Layers[0], imagetest.RawLayer(t, 9, 70_000), b.sample.Layers[2])
-			*e = *newCourierEngine(t, b.sample, map[int][]byte{0: b.pulled[0], 1: imagetest.Gzipped(t, b.sample.Layers[1])})
+			*e = *newPushingEngine(t, b.sample, map[int][]byte{0: b.pulled[0], 1: imagetest.Gzipped(t, b.sample.Layers[1])})
 		}, []string{"2", "1"}, 2, 1},
-		{"a layer twice", true, false, func(t *testing.T, b *based, e *courierEngine) {
+		{"a layer twice", true, false, func(t *testing.T, b *based, e *pushingEngine) {
 			b.sample = imagetest.NewSample(t, imagetest.AMD64, b.sample.Layers[0], b.sample.Layers[1], b.sample.Layers[0])
-			*e = *newCourierEngine(t, b.sample, map[int][]byte{0: b.pulled[0], 1: b.pulled[1], 2: b.pulled[0]})
+			*e = *newPushingEngine(t, b.sample, map[int][]byte{0: b.pulled[0], 1: b.pulled[1], 2: b.pulled[0]})
 		}, nil, 1, 2},
-		{"an engine that mistakes a layer of the base for another", true, false, func(_ *testing.T, _ *based, e *courierEngine) {
+		{"an engine that mistakes a layer of the base for another", true, false, func(_ *testing.T, _ *based, e *pushingEngine) {
 			e.pulled[0], e.pulled[1] = e.pulled[1], e.pulled[0]
 		}, []string{"2"}, 1, 2},
-		{"an engine that mistakes a layer of its own for the base's", true, false, func(t *testing.T, b *based, e *courierEngine) {
+		{"an engine that mistakes a layer of its own for the base's", true, false, func(t *testing.T, b *based, e *pushingEngine) {
 			b.sample = imagetest.NewSample(t, imagetest.AMD64, imagetest.RawLayer(t, 9, 70_000), b.sample.Layers[1], b.sample.Layers[2])
-			*e = *newCourierEngine(t, b.sample, b.pulled)
+			*e = *newPushingEngine(t, b.sample, b.pulled)
 		}, []string{"2", "0"}, 2, 1},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			repo := imagetest.NewRegistry().Serve(t)
 			b := newBased(t, repo, c.same, 70_000)
-			e := newCourierEngine(t, b.sample, b.pulled)
+			e := newPushingEngine(t, b.sample, b.pulled)
 			if c.change != nil {
 				c.change(t, &b, e)
 			}
@@ -414,7 +414,7 @@ func TestRelay(t *testing.T) {
 			e.tidy(t)
 
 			// Every layer of the manifest is proven now.
-			again := newCourierEngine(t, b.sample, nil)
+			again := newPushingEngine(t, b.sample, nil)
 			if p := again.push(t, t.Context(), repo, Base{}); p.err != nil || !p.result.AlreadyThere || len(again.requests) > 0 {
 				t.Errorf("again: %+v %v after %q", p.result, p.err, again.requests)
 			}
@@ -425,8 +425,8 @@ func TestRelay(t *testing.T) {
 // What an engine does wrong on this way is no reason to fail: the image is handed
 // out, and the log says why.
 func TestRelayFallsBack(t *testing.T) {
-	fails := func(stage string, err error) func(*courierEngine, int, string, http.ResponseWriter) error {
-		return func(_ *courierEngine, _ int, s string, _ http.ResponseWriter) error {
+	fails := func(stage string, err error) func(*pushingEngine, int, string, http.ResponseWriter) error {
+		return func(_ *pushingEngine, _ int, s string, _ http.ResponseWriter) error {
 			if s == stage {
 				return err
 			}
@@ -435,28 +435,28 @@ func TestRelayFallsBack(t *testing.T) {
 	}
 	cases := []struct {
 		name   string
-		change func(t *testing.T, e *courierEngine)
+		change func(t *testing.T, e *pushingEngine)
 		log    string
 		pushes int
 	}{
-		{"container job: the socket is mapped and loopback is not shared", func(_ *testing.T, e *courierEngine) {
+		{"container job: the socket is mapped and loopback is not shared", func(_ *testing.T, e *pushingEngine) {
 			e.apart = func() error { return errors.New("dial tcp 127.0.0.1: connect: connection refused") }
 		}, "connection refused", 0},
-		{"somebody else has the port over there", func(_ *testing.T, e *courierEngine) {
+		{"somebody else has the port over there", func(_ *testing.T, e *pushingEngine) {
 			e.apart = func() error { return nil }
 		}, "something else answers there", 0},
-		{"it takes too long to come", func(t *testing.T, e *courierEngine) {
+		{"it takes too long to come", func(t *testing.T, e *pushingEngine) {
 			e.apart, e.limit = func() error { <-t.Context().Done(); return nil }, 300*time.Millisecond
 		}, "no answer", 0},
-		{"its push fails", func(_ *testing.T, e *courierEngine) {
+		{"its push fails", func(_ *testing.T, e *pushingEngine) {
 			e.fault = fails("layer 2", errors.New("input/output error"))
 		}, "it says: input/output error", 1},
-		{"it is killed in the middle of a layer", func(_ *testing.T, e *courierEngine) {
+		{"it is killed in the middle of a layer", func(_ *testing.T, e *pushingEngine) {
 			e.fault = fails("layer 2", errKilled)
 		}, "EOF", 1},
-		{"it hangs", func(_ *testing.T, e *courierEngine) {
+		{"it hangs", func(_ *testing.T, e *pushingEngine) {
 			e.limit = 2 * time.Second
-			e.fault = func(e *courierEngine, _ int, stage string, w http.ResponseWriter) error {
+			e.fault = func(e *pushingEngine, _ int, stage string, w http.ResponseWriter) error {
 				if stage == "config" {
 					w.(http.Flusher).Flush()
 					<-e.hang
@@ -464,23 +464,23 @@ func TestRelayFallsBack(t *testing.T) {
 				return nil
 			}
 		}, "no bytes moved", 1},
-		{"it ends without a manifest", func(_ *testing.T, e *courierEngine) {
+		{"it ends without a manifest", func(_ *testing.T, e *pushingEngine) {
 			e.fault = fails("manifest", errSilent)
 		}, "without a config and its manifest", 1},
-		{"it pushes another image", func(t *testing.T, e *courierEngine) {
+		{"it pushes another image", func(t *testing.T, e *pushingEngine) {
 			e.sample = imagetest.NewSample(t, imagetest.ARM64, e.sample.Layers[0], e.sample.Layers[1])
 		}, "another image", 1},
-		{"it sends a layer that the image does not have", func(t *testing.T, e *courierEngine) {
+		{"it sends a layer that the image does not have", func(t *testing.T, e *pushingEngine) {
 			e.sample.Layers = slices.Clone(e.sample.Layers)
 			e.sample.Layers[2] = imagetest.RawLayer(t, 8, 1000)
 		}, "none of the image's layers", 1},
-		{"it takes one blob for two layers", func(_ *testing.T, e *courierEngine) {
+		{"it takes one blob for two layers", func(_ *testing.T, e *pushingEngine) {
 			e.pulled[2] = e.pulled[0]
 		}, "two different layers", 1},
-		{"podman would compress everything", func(_ *testing.T, e *courierEngine) {
+		{"podman would compress everything", func(_ *testing.T, e *pushingEngine) {
 			e.Podman, e.strange = true, true
 		}, "would compress all layers", 0},
-		{"it would compress too much", func(_ *testing.T, e *courierEngine) {
+		{"it would compress too much", func(_ *testing.T, e *pushingEngine) {
 			e.Inspect["Size"], e.slow = 60<<20, true
 		}, "would compress", 1},
 	}
@@ -489,7 +489,7 @@ func TestRelayFallsBack(t *testing.T) {
 			t.Parallel() // some wait for a limit
 			repo := imagetest.NewRegistry().Serve(t)
 			b := newBased(t, repo, true, 70_000)
-			e := newCourierEngine(t, b.sample, b.pulled)
+			e := newPushingEngine(t, b.sample, b.pulled)
 			e.hang = t.Context().Done()
 			c.change(t, e)
 			if e.strange {
@@ -534,7 +534,7 @@ func TestRelayFaults(t *testing.T) {
 			repo := g.Serve(t)
 			b := newBased(t, repo, true, imagetest.Big)
 			g.Faults = c.faults(g)
-			e := newCourierEngine(t, b.sample, b.pulled)
+			e := newPushingEngine(t, b.sample, b.pulled)
 			p := e.push(t, t.Context(), repo, b.base)
 			if e.Exports > 0 || e.Pushes != 1 {
 				t.Errorf("%d exports and %d pushes: %s", e.Exports, e.Pushes, p.log)
@@ -562,8 +562,8 @@ func TestRelayedBaseVanishes(t *testing.T) {
 	g := imagetest.NewRegistry()
 	repo := g.Serve(t)
 	b := newBased(t, repo, true, 70_000)
-	e := newCourierEngine(t, b.sample, b.pulled)
-	e.fault = func(_ *courierEngine, _ int, stage string, _ http.ResponseWriter) error {
+	e := newPushingEngine(t, b.sample, b.pulled)
+	e.fault = func(_ *pushingEngine, _ int, stage string, _ http.ResponseWriter) error {
 		if stage == "manifest" {
 			g.Lose(image.DigestOf(b.pulled[0]).String())
 		}
@@ -584,9 +584,9 @@ func TestRelayCancelled(t *testing.T) {
 	repo := imagetest.NewRegistry().Serve(t)
 	b := newBased(t, repo, true, 70_000)
 	ctx, cancel := context.WithCancel(t.Context())
-	e := newCourierEngine(t, b.sample, b.pulled)
+	e := newPushingEngine(t, b.sample, b.pulled)
 	e.hang = ctx.Done()
-	e.fault = func(e *courierEngine, _ int, stage string, _ http.ResponseWriter) error {
+	e.fault = func(e *pushingEngine, _ int, stage string, _ http.ResponseWriter) error {
 		if stage == "config" {
 			cancel()
 		}
@@ -598,9 +598,9 @@ func TestRelayCancelled(t *testing.T) {
 	e.tidy(t)
 }
 
-// A tape is read while it is written, and again; who holds on to it sees its end
+// A spool file is read while it is written, and again; who holds on to it sees its end
 // only when it is known to be right.
-func TestTape(t *testing.T) {
+func TestSpoolFile(t *testing.T) {
 	want := imagetest.RawLayer(t, 1, 300_000)
 	wrong := errors.New("wrong")
 	for name, verdict := range map[string]error{"right": nil, "wrong": wrong} {
@@ -609,7 +609,7 @@ func TestTape(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			tp := newTape(file)
+			tp := newSpoolFile(file)
 			defer tp.file.Close()
 			read := func(hold bool) chan error {
 				done := make(chan error, 1)
@@ -649,7 +649,7 @@ func TestTape(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		tp := newTape(file)
+		tp := newSpoolFile(file)
 		defer tp.file.Close()
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error)
@@ -669,22 +669,22 @@ func TestTape(t *testing.T) {
 func TestRelayedBase(t *testing.T) {
 	cases := []struct {
 		name    string
-		change  func(t *testing.T, e *courierEngine, upstream *imagetest.Registry, b based)
+		change  func(t *testing.T, e *pushingEngine, upstream *imagetest.Registry, b based)
 		sent    []string
 		pushes  int
 		exports int
 		copied  int // layers that are in the repository as they are upstream
 	}{
 		{"all of it", nil, []string{"2"}, 1, 0, 2},
-		{"podman", func(_ *testing.T, e *courierEngine, _ *imagetest.Registry, _ based) { e.Podman = true }, []string{"2"}, 1, 0, 2},
-		{"the engine has forgotten it", func(_ *testing.T, e *courierEngine, _ *imagetest.Registry, _ based) { e.base = nil }, []string{"0", "1", "2"}, 1, 0, -1},
-		{"its registry has too many requests", func(_ *testing.T, _ *courierEngine, g *imagetest.Registry, _ based) {
+		{"podman", func(_ *testing.T, e *pushingEngine, _ *imagetest.Registry, _ based) { e.Podman = true }, []string{"2"}, 1, 0, 2},
+		{"the engine has forgotten it", func(_ *testing.T, e *pushingEngine, _ *imagetest.Registry, _ based) { e.base = nil }, []string{"0", "1", "2"}, 1, 0, -1},
+		{"its registry has too many requests", func(_ *testing.T, _ *pushingEngine, g *imagetest.Registry, _ based) {
 			g.Faults = []imagetest.Fault{{Match: "GET manifests", Times: 1 << 20, Do: imagetest.Answer(429, "TOOMANYREQUESTS", "")}}
 		}, []string{"0", "1", "2"}, 1, 0, -1},
-		{"its registry wants credentials", func(_ *testing.T, _ *courierEngine, g *imagetest.Registry, _ based) {
+		{"its registry wants credentials", func(_ *testing.T, _ *pushingEngine, g *imagetest.Registry, _ based) {
 			g.Faults = []imagetest.Fault{{Match: "GET", Times: 1 << 20, Do: imagetest.Answer(401, "UNAUTHORIZED", "")}}
 		}, []string{"0", "1", "2"}, 1, 0, -1},
-		{"a layer is gone from there", func(_ *testing.T, _ *courierEngine, g *imagetest.Registry, b based) {
+		{"a layer is gone from there", func(_ *testing.T, _ *pushingEngine, g *imagetest.Registry, b based) {
 			inner := g.Inner
 			g.Inner = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				if strings.HasSuffix(r.URL.Path, image.DigestOf(b.pulled[0]).String()) {
@@ -694,7 +694,7 @@ func TestRelayedBase(t *testing.T) {
 				inner.ServeHTTP(w, r)
 			})
 		}, []string{"2", "0"}, 2, 0, -1},
-		{"a layer there is cut off each time", func(_ *testing.T, _ *courierEngine, g *imagetest.Registry, b based) {
+		{"a layer there is cut off each time", func(_ *testing.T, _ *pushingEngine, g *imagetest.Registry, b based) {
 			inner := g.Inner
 			g.Inner = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				if strings.HasSuffix(r.URL.Path, image.DigestOf(b.pulled[0]).String()) {
@@ -705,7 +705,7 @@ func TestRelayedBase(t *testing.T) {
 				inner.ServeHTTP(w, r)
 			})
 		}, []string{"2", "0"}, 2, 0, -1},
-		{"a container job", func(_ *testing.T, e *courierEngine, _ *imagetest.Registry, _ based) {
+		{"a container job", func(_ *testing.T, e *pushingEngine, _ *imagetest.Registry, _ based) {
 			e.apart = func() error { return errors.New("connection refused") }
 		}, nil, 0, 1, 2},
 	}
@@ -716,7 +716,7 @@ func TestRelayedBase(t *testing.T) {
 			from, repo := upstream.Serve(t), imagetest.NewRegistry().Serve(t)
 			b := newBased(t, from, true, 70_000)
 			have, id := imagetest.Glance(t, from+":base")
-			e := newCourierEngine(t, b.sample, maps.Clone(b.pulled))
+			e := newPushingEngine(t, b.sample, maps.Clone(b.pulled))
 			layers := e.Inspect["RootFS"].(map[string]any)["Layers"].([]string)
 			e.base = map[string]any{"Id": id, "RepoDigests": []string{from + "@" + have.Digest.String()}, "RootFS": map[string]any{"Layers": layers[:2]}}
 			if c.change != nil {
@@ -766,7 +766,7 @@ func TestRelayedBaseIsMounted(t *testing.T) {
 	from := strings.TrimSuffix(repo, "/app") + "/base"
 	b := newBased(t, from, true, 70_000)
 	have, id := imagetest.Glance(t, from+":base")
-	e := newCourierEngine(t, b.sample, b.pulled)
+	e := newPushingEngine(t, b.sample, b.pulled)
 	layers := e.Inspect["RootFS"].(map[string]any)["Layers"].([]string)
 	e.base = map[string]any{"Id": id, "RepoDigests": []string{from + "@" + have.Digest.String()}, "RootFS": map[string]any{"Layers": layers[:2]}}
 	g.Take()

@@ -20,8 +20,8 @@ import (
 	"ecsdeploy/pkg/image/registry"
 )
 
-// supply copies layers of the base while the engine pushes.
-type supply struct {
+// baseCopies copies layers of the base while the engine pushes.
+type baseCopies struct {
 	find func() (map[v1.Hash]image.Blob, error) // by diffID; finds it once
 	stop func()
 
@@ -39,7 +39,7 @@ type copying struct {
 // returns it; nil when the base does not have it. h is what the layer unpacks to, or
 // its digest in the base's registry.
 func (r *relay) supplied(h v1.Hash) (*copying, v1.Descriptor) {
-	layers, err := r.supply.find()
+	layers, err := r.base.find()
 	if err != nil {
 		return nil, v1.Descriptor{}
 	}
@@ -52,15 +52,15 @@ func (r *relay) supplied(h v1.Hash) (*copying, v1.Descriptor) {
 			}
 		}
 	}
-	if !ok || !slices.Contains(r.courier.DiffIDs, diffID) {
+	if !ok || !slices.Contains(r.pushable.DiffIDs, diffID) {
 		return nil, v1.Descriptor{}
 	}
-	r.supply.mu.Lock()
-	defer r.supply.mu.Unlock()
-	c := r.supply.copies[diffID]
+	r.base.mu.Lock()
+	defer r.base.mu.Unlock()
+	c := r.base.copies[diffID]
 	if c == nil {
 		c = &copying{done: make(chan struct{})}
-		r.supply.copies[diffID] = c
+		r.base.copies[diffID] = c
 		r.uploads.Go(func() error {
 			defer close(c.done)
 			if c.err = guard.Run(func() error { return r.copy(r.ctx, b, diffID) }); c.err != nil {
@@ -72,11 +72,11 @@ func (r *relay) supplied(h v1.Hash) (*copying, v1.Descriptor) {
 	return c, b.Desc
 }
 
-// supplyAll copies the layers of the base that the repository is not known to have:
+// copyBase copies the layers of the base that the repository is not known to have:
 // the engine does not push, but what comes from there need not be compressed here.
-func (r *relay) supplyAll() {
+func (r *relay) copyBase() {
 	known := r.look()
-	for _, x := range r.courier.DiffIDs {
+	for _, x := range r.pushable.DiffIDs {
 		if _, ok := r.there.layer(x); !ok && known[x].Digest == (v1.Hash{}) {
 			r.supplied(x)
 		}
@@ -105,16 +105,16 @@ func (r *relay) copy(ctx context.Context, b image.Blob, diffID v1.Hash) error {
 	return nil
 }
 
-// newSupply finds the base once it is asked for. Looking into the engine costs no
+// newBaseCopies finds the base once it is asked for. Looking into the engine costs no
 // request of anybody else and starts at once.
-func newSupply(ctx context.Context, p *push) *supply {
-	o := p.image.Courier()
+func newBaseCopies(ctx context.Context, p *push) *baseCopies {
+	o := p.image.Pushable()
 	var platform image.Platform // as the engine says: loading the image reads it anew
 	if all := p.image.Describe().Platforms; len(all) == 1 {
 		platform = all[0]
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	s := &supply{copies: map[v1.Hash]*copying{}}
+	s := &baseCopies{copies: map[v1.Hash]*copying{}}
 	var reference string
 	var missing error
 	looked := make(chan struct{})

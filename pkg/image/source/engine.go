@@ -50,7 +50,7 @@ func inspectEngine(ctx context.Context, ref, name string, want image.Platform, o
 	}
 	m.outbox = engine.NewOutbox(e, in, m.describe.Digest)
 	var why string
-	if m.courier, why = engine.NewCourier(e, in); why != "" {
+	if m.pushable, why = engine.NewPushable(e, in); why != "" {
 		o.Logger.DebugContext(ctx, "the engine does not push through this task", "reason", why)
 	}
 	m.keep(e)

@@ -80,8 +80,8 @@ type Image struct {
 	options Options
 	// outbox is set when the engine is better off pushing by itself.
 	outbox *engine.Outbox
-	// courier is set when the engine may be better off pushing through this process.
-	courier *engine.Courier
+	// pushable is set when the engine may be better off pushing through this process.
+	pushable *engine.Pushable
 
 	mu      sync.Mutex
 	closers []io.Closer
@@ -122,9 +122,9 @@ func (m *Image) Content() *image.Content { return m.content }
 // being handed out.
 func (m *Image) Outbox() *engine.Outbox { return m.outbox }
 
-// Courier is the image as its engine can push it through this process; nil where it is
+// Pushable is the image as its engine can push it through this process; nil where it is
 // better off being handed out, or pushed by itself.
-func (m *Image) Courier() *engine.Courier { return m.courier }
+func (m *Image) Pushable() *engine.Pushable { return m.pushable }
 
 // Confirm says that the image is the one with this config, and no other.
 func (m *Image) Confirm(config v1.Hash) {

@@ -1,6 +1,6 @@
 package push
 
-// A tape is a temporary file that is read while it is still written: what an engine
+// A spool file is a temporary file that is read while it is still written: what an engine
 // sends is stored once, verified and uploaded at the same time, and an upload that
 // has to begin again finds all of it.
 
@@ -17,8 +17,8 @@ import (
 	"ecsdeploy/pkg/image/source"
 )
 
-// tape is written by one goroutine and read by any number.
-type tape struct {
+// spoolFile is written by one goroutine and read by any number.
+type spoolFile struct {
 	file source.Spool
 	sum  hash.Hash
 
@@ -31,14 +31,14 @@ type tape struct {
 	diffID  v1.Hash // what it unpacks to, once it is settled
 }
 
-func newTape(f source.Spool) *tape {
-	t := &tape{file: f, sum: sha256.New()}
+func newSpoolFile(f source.Spool) *spoolFile {
+	t := &spoolFile{file: f, sum: sha256.New()}
 	t.change = sync.NewCond(&t.mu)
 	return t
 }
 
 // Write appends; a full disk is a *DiskFullError.
-func (t *tape) Write(p []byte) (int, error) {
+func (t *spoolFile) Write(p []byte) (int, error) {
 	n, err := t.file.Write(p)
 	t.sum.Write(p[:n])
 	t.update(func() { t.size += int64(n) })
@@ -46,7 +46,7 @@ func (t *tape) Write(p []byte) (int, error) {
 }
 
 // update changes the state and wakes the readers.
-func (t *tape) update(f func()) {
+func (t *spoolFile) update(f func()) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	f()
@@ -54,10 +54,10 @@ func (t *tape) update(f func()) {
 }
 
 // end says that all is written, or that it never will be.
-func (t *tape) end(err error) { t.update(func() { t.written, t.err = err == nil, err }) }
+func (t *spoolFile) end(err error) { t.update(func() { t.written, t.err = err == nil, err }) }
 
-// settle says what the tape unpacks to, or that it is not what it should be.
-func (t *tape) settle(diffID v1.Hash, err error) {
+// settle says what the file unpacks to, or that it is not what it should be.
+func (t *spoolFile) settle(diffID v1.Hash, err error) {
 	t.update(func() {
 		t.diffID, t.settled = diffID, err == nil
 		if t.err == nil {
@@ -67,34 +67,34 @@ func (t *tape) settle(diffID v1.Hash, err error) {
 }
 
 // desc describes what is written. The writer calls it once it has ended.
-func (t *tape) desc() v1.Descriptor {
+func (t *spoolFile) desc() v1.Descriptor {
 	return v1.Descriptor{Digest: image.HashOf(t.sum), Size: t.size}
 }
 
-// failure is why the tape will never be complete, or nil.
-func (t *tape) failure() error {
+// failure is why the file will never be complete, or nil.
+func (t *spoolFile) failure() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.err
 }
 
 // reader reads from the beginning and waits for what is not written yet. With hold
-// it does not end before the tape is settled.
-func (t *tape) reader(ctx context.Context, hold bool) io.ReadCloser {
+// it does not end before the file is settled.
+func (t *spoolFile) reader(ctx context.Context, hold bool) io.ReadCloser {
 	stop := context.AfterFunc(ctx, func() { t.update(func() {}) })
-	return &tapeReader{tape: t, ctx: ctx, hold: hold, stop: stop}
+	return &spoolReader{spoolFile: t, ctx: ctx, hold: hold, stop: stop}
 }
 
-type tapeReader struct {
-	tape *tape
-	ctx  context.Context
-	hold bool
-	stop func() bool
-	at   int64
+type spoolReader struct {
+	spoolFile *spoolFile
+	ctx       context.Context
+	hold      bool
+	stop      func() bool
+	at        int64
 }
 
-func (r *tapeReader) Read(p []byte) (int, error) {
-	t := r.tape
+func (r *spoolReader) Read(p []byte) (int, error) {
+	t := r.spoolFile
 	t.mu.Lock()
 	for t.err == nil && r.ctx.Err() == nil && r.at == t.size && !t.settled && (r.hold || !t.written) {
 		t.change.Wait()
@@ -117,7 +117,7 @@ func (r *tapeReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func (r *tapeReader) Close() error {
+func (r *spoolReader) Close() error {
 	r.stop()
 	return nil
 }

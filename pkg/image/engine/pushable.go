@@ -28,8 +28,8 @@ import (
 	"ecsdeploy/pkg/image/registry"
 )
 
-// Courier is an image that its engine can push through this process.
-type Courier struct {
+// Pushable is an image that its engine can push through this process.
+type Pushable struct {
 	Config  v1.Hash   // the digest that the engine calls the image by
 	DiffIDs []v1.Hash // of the layers, as the engine lists them
 	engine  *Engine
@@ -51,9 +51,9 @@ type Relay interface {
 	Again(missing []v1.Hash)
 }
 
-// NewCourier returns nil and the reason for an image that is better handed out.
-func NewCourier(e *Engine, in Inspected) (*Courier, string) {
-	c := &Courier{engine: e, id: in.ID, size: in.Size}
+// NewPushable returns nil and the reason for an image that is better handed out.
+func NewPushable(e *Engine, in Inspected) (*Pushable, string) {
+	c := &Pushable{engine: e, id: in.ID, size: in.Size}
 	switch {
 	case in.Descriptor != nil:
 		return nil, "the engine keeps images in containerd's store"
@@ -126,7 +126,7 @@ const maxPushes = 2
 
 // Through has the engine push to the relay and returns the image that came of it.
 // stall is how long nothing may happen.
-func (o *Courier) Through(ctx context.Context, r Relay, stall time.Duration, log *slog.Logger) (*image.Unbuilt, error) {
+func (o *Pushable) Through(ctx context.Context, r Relay, stall time.Duration, log *slog.Logger) (*image.Unbuilt, error) {
 	reg, err := loopback.Listen(ctx, r)
 	if err != nil {
 		return nil, err
@@ -171,7 +171,7 @@ func (o *Courier) Through(ctx context.Context, r Relay, stall time.Duration, log
 // reference/api/engine, "Check auth configuration"), which shows whether its
 // loopback address is the one of this process, before it is told to send an image
 // there. They are good for nothing else, whoever gets them.
-func (o *Courier) reach(ctx context.Context, reg *loopback.Registry, limit time.Duration) error {
+func (o *Pushable) reach(ctx context.Context, reg *loopback.Registry, limit time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	address := reg.Address()
@@ -207,7 +207,7 @@ func (o *Courier) reach(ctx context.Context, reg *loopback.Registry, limit time.
 
 // relayed is a push of the engine to the registry of this process.
 type relayed struct {
-	*Courier
+	*Pushable
 	registry *loopback.Registry
 	tag      string
 	stall    time.Duration

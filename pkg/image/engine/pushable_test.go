@@ -9,7 +9,7 @@ import (
 	"ecsdeploy/pkg/image"
 )
 
-func TestCourier(t *testing.T) {
+func TestPushable(t *testing.T) {
 	id := image.DigestOf([]byte("config")).String()
 	good := Inspected{ID: id, Os: "linux", Size: 500 << 20, RepoTags: []string{"app:1"}, RootFS: struct{ Layers []string }{[]string{id}}}
 	at := func(host string) *Engine { return &Engine{local: Endpoint{Host: host}.local()} }
@@ -35,7 +35,7 @@ func TestCourier(t *testing.T) {
 		if c.change != nil {
 			c.change(&in)
 		}
-		o, why := NewCourier(at(c.host), in)
+		o, why := NewPushable(at(c.host), in)
 		if (o == nil) != (why != "") || !strings.Contains(why, c.want) || c.want == "" && why != "" {
 			t.Errorf("%s: %q, want %q", c.name, why, c.want)
 		}
