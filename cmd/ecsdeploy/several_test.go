@@ -28,7 +28,7 @@ var several = flag.Bool("several", false, "measure the memory of steps with many
 // TestSeveralServices measures how much memory a step takes with 1, 10 and 50 services.
 func TestSeveralServices(t *testing.T) {
 	if !*several {
-		t.Skip("takes two minutes of the clock: -several")
+		t.Skip("takes five minutes of the clock: -several")
 	}
 	for _, n := range []int{1, 10, 50} {
 		e, err := emulator.New(emulator.Options{Region: region})
