@@ -274,9 +274,26 @@ func (w *world) drawDisorder(r *rand.Rand) {
 	for range pick(r, 0, 0, 0, 1, 1, 2, 4) {
 		w.faults = append(w.faults, w.drawTrouble(r))
 	}
+	if r.IntN(6) == 0 {
+		w.drawRace(r)
+	}
 	if r.IntN(8) == 0 {
 		m := w.drawMoment(r)
 		w.cancel = &m
+	}
+}
+
+// drawRace draws that something happens to a service right at a call that changes it,
+// which fails.
+func (w *world) drawRace(r *rand.Rand) {
+	changes := []string{"UpdateService", "StopServiceDeployment"}
+	if w.codeDeploy() {
+		changes = append(changes, "CreateDeployment", "StopDeployment")
+	}
+	at := moment{operation: pick(r, changes...), number: 1, after: r.IntN(2) == 0}
+	w.deeds = append(w.deeds, deed{at, r.IntN(len(w.services)), pick(r, "deploy", "deploy", "force", "breaker", "alarm", "stop", "delete", "refuse")})
+	if r.IntN(4) > 0 {
+		w.faults = append(w.faults, misfortune(r, trouble{operation: at.operation, number: 1, long: pick(r, 1, 1, 2, forGood)}, pick(r, "lost", "refused", "denied", "throttled", "broken")))
 	}
 }
 
@@ -289,7 +306,12 @@ func (w *world) drawTrouble(r *rand.Rand) trouble {
 		m.operation, m.number = "", often(r, 100) // of any operation
 	}
 	t := trouble{operation: m.operation, number: m.number, long: pick(r, 1, 1, 1, 2, 3, 12, forGood)}
-	t.name = pick(r, "throttled", "broken", "reset", "lost", "lost", "late", "delayed", "denied", "refused")
+	return misfortune(r, t, pick(r, "throttled", "broken", "reset", "lost", "lost", "late", "delayed", "denied", "refused"))
+}
+
+// misfortune says what befalls the calls of a trouble.
+func misfortune(r *rand.Rand, t trouble, name string) trouble {
+	t.name = name
 	if t.long == forGood { // a right is taken away
 		t.name = "denied"
 	}

@@ -49,6 +49,7 @@ type play struct {
 	done     map[int]bool         // deeds
 	seen     map[string]time.Time // when a reading of the service was last acted on
 	readings map[string][]reading // of services
+	repeated string               // the last call that changed a service
 	stolen   []string             // what our calls did to deployments that are not ours
 	shown    []any
 	told     map[string]time.Time // by service: that it has gone back
@@ -58,11 +59,17 @@ type play struct {
 	wrong    []string // what the judge found
 }
 
-// reading is a call that reads a service, and whether it was answered at once.
+// reading is a call that reads a service, when it was made, and whether it was
+// answered at once.
 type reading struct {
+	call     *seenCall
 	at       time.Time
 	answered bool
 }
+
+// atOnce is how long an answer may take: the run waits for one no longer than twice
+// that.
+const atOnce = 5 * time.Second
 
 var errCanceled = errors.New("the run is cancelled")
 
@@ -220,17 +227,40 @@ func (p *play) act(c *seenCall) fate {
 		out, verb = fate{fault: &emulator.Fault{Code: "AccessDeniedException"}}, ", denied"
 	}
 	p.note("%s %d%s", c.operation, c.number, verb)
+	for _, name := range p.reads(c) {
+		p.readings[name] = append(p.readings[name], reading{call: c, at: time.Now()})
+	}
 	p.guard(c, out)
 	return out
 }
 
+// reads are the services of which a call reads what is necessary: of those to which
+// CodeDeploy deploys that is the deployment too.
+func (p *play) reads(c *seenCall) []string {
+	switch c.operation {
+	case "DescribeServices":
+		return named(c.body, "services")
+	case "GetDeployment":
+		for _, d := range p.History().Deployments {
+			if slices.Contains(named(c.body, "deploymentId"), d.ID) {
+				return []string{d.Service}
+			}
+		}
+	}
+	return nil
+}
+
 // acted implements the line's boundary after a call.
 func (p *play) acted(c *seenCall) {
-	if c.operation == "DescribeServices" {
+	if c.operation == "DescribeServices" && !c.failed {
 		for _, name := range named(c.body, "services") {
-			p.readings[name] = append(p.readings[name], reading{time.Now(), !c.failed && !c.late})
-			if !c.failed {
-				p.seen[name] = time.Now()
+			p.seen[name] = time.Now()
+		}
+	}
+	for _, all := range p.readings {
+		for i := range all {
+			if all[i].call == c {
+				all[i].answered = !c.failed && !c.late && time.Since(all[i].at) < atOnce
 			}
 		}
 	}

@@ -65,6 +65,7 @@ func (p *play) guard(c *seenCall, what fate) {
 		return
 	}
 	h := asOfECS(p.History())
+	p.guardReading(h, c)
 	theirs := p.request.WhenBusy == deploy.Supersede || p.command == rollBack
 	switch c.operation {
 	case "UpdateService":
@@ -72,7 +73,7 @@ func (p *play) guard(c *seenCall, what fate) {
 			moved := false
 			for _, d := range p.deployments(h, name) {
 				moved = moved || p.mine(d.Caller, d.Created)
-				if p.mine(d.Caller, d.Created) || p.joined(d) || d.Final() || !d.Created.Before(p.seen[name]) || d.Status != "IN_PROGRESS" {
+				if p.mine(d.Caller, d.Created) || p.joined(d) || d.Final() || !d.Created.Before(p.seen[name]) || d.Status == "PENDING" {
 					continue
 				}
 				if revision := named(c.body, "taskDefinition"); len(revision) == 1 && strings.HasSuffix(d.TaskDefinition, revision[0]) {
@@ -101,6 +102,30 @@ func (p *play) guard(c *seenCall, what fate) {
 					p.stolen = append(p.stolen, fmt.Sprintf("%s of %s, which is not ours", c.operation, d.ID))
 				}
 			}
+		}
+	}
+}
+
+// fresh is how old the reading of a service may be on which it is changed.
+const fresh = 10 * time.Second
+
+// guardReading looks whether the service was read before it is changed. A call that is
+// made again as it was, since it failed, needs no reading.
+func (p *play) guardReading(h emulator.History, c *seenCall) {
+	what := c.order()
+	if p.repeated == what {
+		return
+	}
+	p.repeated = what
+	services := named(c.body, "service")
+	for _, d := range h.Deployments {
+		if slices.Contains(named(c.body, "deploymentId"), d.ID) || slices.Contains(named(c.body, "serviceDeploymentArn"), d.ARN) {
+			services = append(services, d.Service)
+		}
+	}
+	for _, name := range services {
+		if age := time.Since(p.seen[name]); age > fresh {
+			p.stolen = append(p.stolen, fmt.Sprintf("%s: service %s was read %s before", c.operation, name, age.Round(time.Second)))
 		}
 	}
 }
@@ -241,7 +266,19 @@ func (p *play) followed(h emulator.History, s deploy.ServiceResult) (emulator.De
 	}
 	all := p.deployments(h, s.Name)
 	slices.Reverse(all)
+	joined := "" // as it was told
+	for _, event := range p.shown {
+		if started, is := event.(deploy.Started); is && started.Service.Name == s.Name {
+			joined = started.Now.ID
+		}
+	}
 	for _, d := range all {
+		if joined != "" && d.ARN != "" {
+			if d.ID == joined {
+				return d, true
+			}
+			continue
+		}
 		if id := s.CodeDeploy; id != "" {
 			if d.ID == id {
 				return d, true
@@ -270,7 +307,7 @@ func (p *play) judgeService(h emulator.History, s deploy.ServiceResult, say func
 	}
 	alive := p.alive(s.Name)
 	if s.Reason.Code == rollout.StartUnknown {
-		if d, ours := p.forward(h, s); ours && p.seen[s.Name].After(d.Created.Add(time.Second)) {
+		if d, ours := p.forward(h, s); ours && d.SupersededBy == "" && p.seen[s.Name].After(d.Created.Add(time.Second)) {
 			say("service %s: told that it is not known whether it was started, but it could be read, and %s was", s.Name, d.ID)
 		}
 		return
@@ -293,6 +330,12 @@ func (p *play) judgeService(h emulator.History, s deploy.ServiceResult, say func
 		if d.Status != "SUCCESSFUL" && !early {
 			doubt("it did not succeed")
 		}
+		for _, later := range all {
+			stays := later.Status == "SUCCESSFUL" || later.Status == "IN_PROGRESS"
+			if stays && later.Created.After(d.Created) && !p.mine(later.Caller, later.Created) && later.Created.Add(time.Second).Before(p.seen[s.Name]) {
+				doubt("it could be seen that " + later.ID + " had replaced it")
+			}
+		}
 		if want := p.digests[released]; p.request.Rollout && d.Digests["app"] != want {
 			doubt("it runs digest " + d.Digests["app"])
 		}
@@ -304,6 +347,7 @@ func (p *play) judgeService(h emulator.History, s deploy.ServiceResult, say func
 		case d.Status == "ROLLBACK_SUCCESSFUL", d.Status == "ROLLBACK_IN_PROGRESS", d.Status == "ROLLBACK_REQUESTED":
 		case moved && (back.Status == "SUCCESSFUL" || back.Status == "IN_PROGRESS"):
 		case moved && !back.Turned.IsZero() && back.Turned.After(p.told[s.Name]): // of that nobody could know
+		case moved && back.SupersededBy != "" && back.Ended.After(p.told[s.Name]): // nor of that
 		default:
 			doubt("it was not rolled back")
 		}
@@ -409,7 +453,7 @@ func (p *play) judgeInterrupted(h emulator.History, say func(string, ...any)) {
 		}
 		all := p.deployments(h, left.Service.Name)
 		back := slices.ContainsFunc(all, func(d emulator.DeploymentRecord) bool {
-			return strings.HasPrefix(d.Status, "ROLLBACK_") || untouched(d) || p.mine(d.Caller, d.Created) && d.TaskDefinition == left.Rollback.To
+			return strings.HasPrefix(d.Status, "ROLLBACK_") || d.StoppedBy == p.User() || untouched(d) || p.mine(d.Caller, d.Created) && d.TaskDefinition == left.Rollback.To
 		})
 		if !back {
 			say("service %s: told that the rollback to %s was begun, and nothing of the kind happened", left.Service.Name, short(left.Rollback.To))

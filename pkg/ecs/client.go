@@ -37,6 +37,7 @@ type Client struct {
 	mu          sync.Mutex
 	services    map[string]*coalescer[string, Service] // by cluster
 	tasks       map[string]*coalescer[string, Task]    // by cluster
+	running     map[string]*coalescer[string, tasks]   // by cluster; by the id of the deployment
 	separate    map[string]bool                        // clusters whose services can only be asked for one by one
 	known       map[string]ServiceRevision             // by ARN: service revisions never change
 	definitions map[string]taskdef.Definition          // by ARN
@@ -64,6 +65,7 @@ func New(cfg aws.Config) *Client {
 		cfg:         cfg,
 		services:    map[string]*coalescer[string, Service]{},
 		tasks:       map[string]*coalescer[string, Task]{},
+		running:     map[string]*coalescer[string, tasks]{},
 		separate:    map[string]bool{},
 		known:       map[string]ServiceRevision{},
 		definitions: map[string]taskdef.Definition{},
@@ -105,6 +107,20 @@ func (c *Client) taskReadings(cluster string) *coalescer[string, Task] {
 			return c.describeMany(ctx, cluster, arns)
 		})
 		c.tasks[cluster] = readings
+	}
+	return readings
+}
+
+// runningTasks returns the coalescer for the running tasks of a cluster's deployments.
+func (c *Client) runningTasks(cluster string) *coalescer[string, tasks] {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	readings := c.running[cluster]
+	if readings == nil {
+		readings = newCoalescer(window, tasksPerCall, func(ctx context.Context, deployments []string) map[string]result[tasks] {
+			return c.readRunning(ctx, cluster, deployments)
+		})
+		c.running[cluster] = readings
 	}
 	return readings
 }

@@ -22,8 +22,21 @@ type Task = types.Task
 // limit of them. It says whether that is all of them. What was read before an
 // error is returned with it.
 //
-// ECS forgets a stopped task an hour after it stopped.
+// ECS forgets a stopped task an hour after it stopped. The running tasks of several
+// deployments that are asked for at the same time are listed together.
 func (c *Client) Tasks(ctx context.Context, cluster, startedBy, status string, limit int) (tasks []Task, complete bool, err error) {
+	if status != "" && status != string(types.DesiredStatusRunning) {
+		return c.tasksOf(ctx, cluster, startedBy, status, limit)
+	}
+	found, err := c.runningTasks(cluster).get(ctx, startedBy)
+	if len(found.tasks) > limit {
+		return found.tasks[:limit], false, err
+	}
+	return found.tasks, found.complete, err
+}
+
+// tasksOf reads the tasks of one deployment.
+func (c *Client) tasksOf(ctx context.Context, cluster, startedBy, status string, limit int) (tasks []Task, complete bool, err error) {
 	arns, complete, err := c.taskARNs(ctx, cluster, startedBy, status, limit)
 	for some := range slices.Chunk(arns, tasksPerCall) {
 		for _, r := range c.describeTogether(ctx, cluster, some) {

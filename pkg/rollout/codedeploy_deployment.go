@@ -35,6 +35,7 @@ type codeDeployment struct {
 	ended  time.Time // when the deployment was first seen to have ended badly
 	closed bool      // the target has been read after the end
 	blind  bool      // the target cannot be read: told once
+	unseen time.Time // since when the target could not be read; zero where it could
 	looked time.Time // when the stopped tasks were looked at
 	most   int       // maxFailedTasks of the watch; 0 is any number
 }
@@ -72,6 +73,9 @@ func (d *codeDeployment) poll(ctx context.Context) ([]Event, error) {
 	unread := d.readDeployments(ctx)
 	events, err := d.readService(ctx)
 	if err != nil || d.snapshot.Gone {
+		if err != nil && unread != nil {
+			err = unread // it took the time in which the service was to be read
+		}
 		return nil, err
 	}
 	if unread != nil {
@@ -175,13 +179,19 @@ func errorText(e *types.ErrorInformation) string {
 	return fmt.Sprintf("%s (%s)", strings.TrimSuffix(*e.Message, "."), e.Code)
 }
 
-// readTarget reads how far the deployment has come with the service. Where access
-// is denied it says so once: the verdict needs no more than the deployment.
+// targetLimit is how long the target may take to be read: the verdict can do without.
+const targetLimit = 5 * time.Second
+
+// readTarget reads how far the deployment has come with the service. Where that
+// cannot be read, for good or for a while, it says so once: the verdict needs no more
+// than the deployment.
 func (d *codeDeployment) readTarget(ctx context.Context) ([]Event, error) {
 	if d.blind {
 		return nil, nil
 	}
-	out, err := d.controller.api.GetDeploymentTarget(ctx, &codedeploy.GetDeploymentTargetInput{
+	within, cancel := context.WithTimeout(ctx, targetLimit)
+	defer cancel()
+	out, err := d.controller.api.GetDeploymentTarget(within, &codedeploy.GetDeploymentTargetInput{
 		DeploymentId: aws.String(d.snapshot.ID),
 		// https://docs.aws.amazon.com/codedeploy/latest/APIReference/API_BatchGetDeploymentTargets.html
 		TargetId: aws.String(ecs.ShortARN(d.controller.first.Cluster) + ":" + d.controller.first.Name),
@@ -192,9 +202,16 @@ func (d *codeDeployment) readTarget(ctx context.Context) ([]Event, error) {
 		return []Event{{time.Now(), Unreadable{err}}}, nil
 	case slices.Contains([]string{"DeploymentNotStartedException", "DeploymentTargetDoesNotExistException", "DeploymentDoesNotExistException"}, code):
 		return nil, nil // it is about to start
-	case err != nil:
+	case err != nil && ecs.Classify(err) == ecs.Expired:
 		return nil, ecs.During("read the target of CodeDeploy deployment "+d.snapshot.ID, err)
+	case err != nil:
+		lasts := lasted(&d.unseen, true, time.Now()) > recordLimit
+		if d.news.changed("target", lasts, !lasts) && lasts {
+			return []Event{{time.Now(), Unreadable{ecs.During("read the target of CodeDeploy deployment "+d.snapshot.ID, err)}}}, nil
+		}
+		return nil, nil
 	}
+	d.unseen = time.Time{}
 	if out.DeploymentTarget == nil || out.DeploymentTarget.EcsTarget == nil {
 		return nil, nil
 	}

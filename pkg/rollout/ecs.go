@@ -84,15 +84,17 @@ func (c *ecsController) inFlight(ctx context.Context, s ecs.Service) (*ecsDeploy
 		return d, nil
 	}
 	// Behind a Classic Load Balancer there is no state: while one deployment takes the
-	// place of another, both are listed.
-	moving := primary.RolloutState == "IN_PROGRESS" || primary.RolloutState == "" && record == nil && len(s.Deployments) > 1
+	// place of another, both are listed. An ended record of an earlier one says nothing
+	// of it: the history shows a new deployment late.
+	own := record != nil && ecs.DeploymentID(record.Target.ARN) == primary.ID
+	moving := primary.RolloutState == "IN_PROGRESS" || primary.RolloutState == "" && !own && len(s.Deployments) > 1
 	if primary.ID == "" || !moving {
 		return nil, nil
 	}
 	if failed, back := rolledBackIn(s); back && (record == nil || ecs.DeploymentID(record.Target.ARN) != failed.ID) {
 		return c.deployment(s, failed.ID, nil), nil
 	}
-	if record != nil && (ecs.DeploymentID(record.Target.ARN) == primary.ID || revives(*record, primary)) {
+	if own || record != nil && revives(*record, primary) {
 		return nil, nil // the record has ended, and the list is about to show it
 	}
 	return c.deployment(s, primary.ID, nil), nil
@@ -276,6 +278,10 @@ func (c *ecsController) Start(ctx context.Context, change Change) (Deployment, e
 			return c.started(before, after, change, need) // ECS carried it out, and its answer got lost
 		case ecs.Ambiguous(err) && endedSince(before, after) != "":
 			return c.endedAlready(before, after, change), nil
+		case ecs.Ambiguous(err) && arrived(before, after):
+			// One that ECS began for this call may have been replaced by it, and the
+			// service shows none of that.
+			return nil, &UnansweredError{err, fmt.Errorf("somebody else's deployment %s of %s was found", after.Primary().ID, ecs.ShortARN(after.Primary().TaskDefinition))}
 		case !ecs.Ambiguous(err) || try == updateTries:
 			if moved := c.expected(ctx, after, change); moved != nil {
 				return nil, moved // which explains the refusal
@@ -284,6 +290,13 @@ func (c *ecsController) Start(ctx context.Context, change Change) (Deployment, e
 		}
 		before = after
 	}
+}
+
+// arrived reports whether a new deployment has become the PRIMARY one between two
+// readings, and not one to which ECS has gone back.
+func arrived(before, after ecs.Service) bool {
+	_, known := before.Deployment(after.Primary().ID)
+	return after.Primary().ID != "" && !known
 }
 
 // readAfter reads the service after a call that failed. Where ECS may have acted on

@@ -105,24 +105,31 @@ func TestLostAnswers(t *testing.T) {
 			}
 		})
 	})
-	t.Run("somebody else acted meanwhile", func(t *testing.T) {
-		inWorld(t, ofECS, func(w *world) {
-			theirs := w.revision()
-			w.refuse = func(operation string) bool {
-				if operation != "UpdateService" {
-					return false
+	// Whether ECS had acted before cannot be seen, so nothing is deployed once more.
+	for name, lost := range map[string]bool{"somebody else acted meanwhile": false, "ECS had acted, and somebody else after it": true} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, ofECS, func(w *world) {
+				theirs := w.revision()
+				meanwhile := func(operation string) bool {
+					if operation != "UpdateService" {
+						return false
+					}
+					if _, err := w.others.Start(w.Context(), Change{TaskDefinition: theirs, Supersede: true}); err != nil {
+						w.Error(err)
+					}
+					return true
 				}
-				if _, err := w.others.Start(w.Context(), Change{TaskDefinition: theirs, Supersede: true}); err != nil {
-					w.Error(err)
+				if w.refuse = meanwhile; lost {
+					w.refuse, w.lose = nil, meanwhile
 				}
-				return true
-			}
-			_, err := w.control.Start(w.Context(), Change{TaskDefinition: w.revision(), Supersede: true, Expect: w.at.Primary().ID})
-			if _, moved := errors.AsType[*MovedError](err); !moved || w.count("UpdateService") != 1 {
-				w.Errorf("Start = %v after %d calls, want a MovedError after one", err, w.count("UpdateService"))
-			}
+				_, err := w.control.Start(w.Context(), Change{TaskDefinition: w.revision(), Supersede: true, Expect: w.at.Primary().ID})
+				_, moved := errors.AsType[*MovedError](err)
+				if _, unknown := errors.AsType[*UnansweredError](err); !unknown || moved || w.count("UpdateService") != 1 {
+					w.Errorf("Start = %v after %d calls, want an UnansweredError after one", err, w.count("UpdateService"))
+				}
+			})
 		})
-	})
+	}
 	t.Run("the stop was taken", func(t *testing.T) {
 		inWorld(t, ofECS, func(w *world) {
 			d := w.start("stuck")
@@ -656,4 +663,51 @@ func TestProve(t *testing.T) {
 			w.Errorf("without rights on service revisions: %+v, want the tasks", p)
 		}
 	})
+}
+
+// TestTheirsBehindAClassicLoadBalancer: there is no rollout state, and the history does
+// not show somebody's deployment yet. The service lists two deployments, so it is busy.
+func TestTheirsBehindAClassicLoadBalancer(t *testing.T) {
+	inWorld(t, ofECS, func(w *world) {
+		w.Behave(emulator.Behaviour{Seed: 1, ListLag: time.Hour, NoCurrentDeployment: true})
+		theirs := w.start("classic-balancer")
+		w.inTime(theirs, 5*time.Second)
+		d, err := w.control.InFlight(w.Context())
+		if err != nil || d == nil || d.Snapshot().ID != theirs.Snapshot().ID {
+			w.Fatalf("InFlight = %v, %v; want %s", d, err, theirs.Snapshot().ID)
+		}
+		time.Sleep(10 * time.Minute)
+		if d, err := w.control.InFlight(w.Context()); d != nil || err != nil {
+			w.Errorf("after its end, InFlight = %v, %v", d, err)
+		}
+	})
+}
+
+// TestTargetUnread: how far CodeDeploy has come with the service is told, and not
+// needed for the verdict. That it cannot be read is told once.
+func TestTargetUnread(t *testing.T) {
+	for name, fault := range map[string]emulator.Fault{"no answer": {Hang: true}, "broken": {Code: "InternalServerError"}} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, kinds[1], func(w *world) {
+				w.Fail("codedeploy:GetDeploymentTarget", fault)
+				d := w.start("complete")
+				w.follow(d, Limits{Timeout: time.Hour})
+				w.ended(d, Succeeded, "")
+				told := 0
+				stuck := w.start("stuck")
+				for _, e := range w.follow(stuck, Limits{Timeout: 10 * time.Minute}) {
+					switch e.What.(type) {
+					case Unreadable:
+						told++
+					case Silence:
+						w.Errorf("told %+v", e.What)
+					}
+				}
+				w.ended(stuck, TimedOut, NotInTime)
+				if told != 1 {
+					w.Errorf("told %d times that the target cannot be read, want once", told)
+				}
+			})
+		})
+	}
 }

@@ -66,8 +66,8 @@ func judgeRecord(s Snapshot, d ecs.ServiceDeployment) Verdict {
 	case "STOPPED":
 		return judgeStopped(s, d)
 	case "PENDING", "IN_PROGRESS":
-		if v := judgeReplaced(s); v.Final() {
-			return v
+		if _, replaced := s.replacement(); replaced { // the record may be late, and ours is no success then
+			return judgeReplaced(s)
 		}
 		return judgeProgress(s, d)
 	}

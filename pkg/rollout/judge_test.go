@@ -161,6 +161,9 @@ func TestJudge(t *testing.T) {
 		{"another PRIMARY goes on while the record may lag", replaced.with(recorded("IN_PROGRESS"), replacedFor(grace-time.Second)), "", ""},
 		{"another PRIMARY that stays", replaced.with(recorded("IN_PROGRESS"), replacedFor(grace)), Superseded, ReplacedByOther},
 		{"another PRIMARY that stays while ours is rolled back", replaced.with(recorded("ROLLBACK_IN_PROGRESS"), replacedFor(grace)), Superseded, ReplacedByOther},
+		{"another PRIMARY, and ours is still full and healthy", replaced.with(until(UntilTraffic), recorded("IN_PROGRESS"), healthy), "", ""},
+		{"another PRIMARY, and the record still bakes", replaced.with(until(UntilTraffic), recorded("IN_PROGRESS", at("BAKE_TIME", 100))), "", ""},
+		{"another PRIMARY, and the record still waits at a hook", replaced.with(recorded("IN_PROGRESS", waitingAt("hook-1"))), "", ""},
 		{"the revived deployment before ours is no replacement, however long the record lags", goingBack.with(recorded("IN_PROGRESS"), returnedFor(time.Hour)), "", ""},
 		{"nor is one whose own reason has the words of a rollback", replaced.with(recorded("IN_PROGRESS"), replacedFor(time.Hour), func(s *Snapshot) {
 			s.Service.Deployments[0].Reason = "ECS deployment circuit breaker: rolling back to deploymentId " + theirs + "."

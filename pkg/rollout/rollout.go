@@ -133,10 +133,10 @@ func (e *MovedError) Error() string {
 }
 
 // UnansweredError says that it is not known whether a deployment was started: the
-// answer got lost, and the service could not be read afterwards.
+// answer got lost, and the service could not be read afterwards or does not show it.
 type UnansweredError struct {
 	Err    error // of the call that was to start it
-	Unread error // why the service could not be read
+	Unread error // why the service does not tell
 }
 
 func (e *UnansweredError) Error() string { return e.Err.Error() + "; then " + e.Unread.Error() }
