@@ -49,7 +49,7 @@ type play struct {
 	done     map[int]bool         // deeds
 	seen     map[string]time.Time // when a reading of the service was last acted on
 	readings map[string][]reading // of services
-	repeated string               // the last call that changed a service
+	changing map[string]bool      // the calls that changed a service
 	stolen   []string             // what our calls did to deployments that are not ours
 	shown    []any
 	told     map[string]time.Time // by service: that it has gone back
@@ -75,7 +75,7 @@ var errCanceled = errors.New("the run is cancelled")
 
 // run plays a world to its end.
 func (w *world) run(t *testing.T, imageSet *imageSet) *play {
-	p := &play{world: w, states: map[string]bool{}, done: map[int]bool{}, seen: map[string]time.Time{}, told: map[string]time.Time{}, readings: map[string][]reading{}}
+	p := &play{world: w, states: map[string]bool{}, done: map[int]bool{}, changing: map[string]bool{}, seen: map[string]time.Time{}, told: map[string]time.Time{}, readings: map[string][]reading{}}
 	tags := []string{"1", "2", "4"}
 	if w.command != release || w.pushed {
 		tags = append(tags, released)

@@ -113,10 +113,10 @@ const fresh = 10 * time.Second
 // made again as it was, since it failed, needs no reading.
 func (p *play) guardReading(h emulator.History, c *seenCall) {
 	what := c.order()
-	if p.repeated == what {
+	if p.changing[what] {
 		return
 	}
-	p.repeated = what
+	p.changing[what] = true
 	services := named(c.body, "service")
 	for _, d := range h.Deployments {
 		if slices.Contains(named(c.body, "deploymentId"), d.ID) || slices.Contains(named(c.body, "serviceDeploymentArn"), d.ARN) {

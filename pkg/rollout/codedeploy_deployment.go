@@ -61,9 +61,19 @@ func (d *codeDeployment) health(ctx context.Context) int {
 	return healthy
 }
 
-// poll implements source. The service is read after the deployment, as in
-// ecsDeployment.
+// poll implements source.
 func (d *codeDeployment) poll(ctx context.Context) ([]Event, error) {
+	events, err := d.read(ctx)
+	if err != nil || d.snapshot.Gone || d.snapshot.Reached {
+		return events, err
+	}
+	events = append(events, d.readTasks(ctx)...)
+	return append(events, d.progress()...), nil
+}
+
+// read reads what a decision needs. The service is read after the deployment, as in
+// ecsDeployment.
+func (d *codeDeployment) read(ctx context.Context) ([]Event, error) {
 	if d.begun.IsZero() {
 		d.begun = time.Now()
 	}
@@ -88,8 +98,7 @@ func (d *codeDeployment) poll(ctx context.Context) ([]Event, error) {
 		}
 		d.closed = over(d.snapshot.CodeDeploy.Status)
 	}
-	events = append(events, d.readTasks(ctx)...)
-	return append(events, d.progress()...), nil
+	return events, nil
 }
 
 func (d *codeDeployment) readService(ctx context.Context) ([]Event, error) {
@@ -319,7 +328,7 @@ func (d *codeDeployment) Stop(ctx context.Context) error {
 // over reads the deployment and reports whether there is nothing to stop: it is
 // being rolled back already, or, with ErrEnded, it has ended.
 func (d *codeDeployment) over(ctx context.Context) (bool, error) {
-	if _, err := d.poll(ctx); err != nil {
+	if _, err := d.read(ctx); err != nil {
 		return false, err
 	}
 	s := d.snapshot

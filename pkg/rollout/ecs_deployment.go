@@ -71,9 +71,20 @@ func (d *ecsDeployment) health(ctx context.Context) int {
 	return healthy
 }
 
-// poll implements source. The service is read last, so that a deployment which is
-// seen to have ended has its last events told.
+// poll implements source.
 func (d *ecsDeployment) poll(ctx context.Context) ([]Event, error) {
+	events, err := d.read(ctx)
+	if err != nil || d.snapshot.Gone {
+		return nil, err
+	}
+	events = append(events, d.readTasks(ctx)...)
+	events = append(events, d.news.folded(time.Now())...)
+	return append(events, d.progress()...), nil
+}
+
+// read reads what a decision needs. The service is read last, so that a deployment
+// which is seen to have ended has its last events told.
+func (d *ecsDeployment) read(ctx context.Context) ([]Event, error) {
 	record, unread := d.readRecord(ctx)
 	if unread != nil && ecs.Classify(unread) == ecs.Expired {
 		return nil, unread
@@ -85,9 +96,7 @@ func (d *ecsDeployment) poll(ctx context.Context) ([]Event, error) {
 	events = append(events, d.keep(record, unread)...)
 	d.readNewer(ctx)
 	d.reconcile(time.Now())
-	events = append(events, d.readTasks(ctx)...)
-	events = append(events, d.news.folded(time.Now())...)
-	return append(events, d.progress()...), nil
+	return events, nil
 }
 
 // readService reads the service and returns what ECS has said since.
@@ -418,10 +427,11 @@ func (d *ecsDeployment) Stop(ctx context.Context) error {
 }
 
 // look reads the deployment for a decision: the error is ErrEnded or ErrNotOurs
-// where there is nothing left to stop.
+// where there is nothing left to stop. Its tasks are not looked at, which may take
+// long: what was read would be old.
 func (d *ecsDeployment) look(ctx context.Context) error {
 	d.searched = time.Time{} // a record that could not be found may be there now
-	if _, err := d.poll(ctx); err != nil {
+	if _, err := d.read(ctx); err != nil {
 		return err
 	}
 	s := d.snapshot
