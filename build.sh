@@ -33,7 +33,8 @@ Usage: ./build.sh COMMAND
   notice           write NOTICE, the licences of what ships, anew; package does so as well
   version X.Y.Z    set the version in the manifests and begin its section in the changelog
   try [SCENARIO]   run the packaged task against the emulator and watch it; "try help" lists the scenarios
-  summaries        take the pictures in docs/summaries anew, of runs against the emulator; needs Chromium
+  summaries        take the pictures in docs/summaries anew: summaries of runs against the emulator, and the form of the
+                   classic editor; needs Chromium
   tools            push what other tools write and have them pull it: crane, regctl and oras, which are installed, and
                    skopeo, umoci, podman and buildah, where they are on the PATH (three minutes)
   bench [PATTERN]  the benchmarks; "bench push [FLAG…]" measures pushes beside the other tools on the PATH (half an hour),
@@ -295,15 +296,18 @@ cmd_try() {
 }
 
 cmd_summaries() {
-  local browser pages page
+  local browser pages page size
   need
   browser="$(command -v chromium || command -v chromium-browser || command -v google-chrome)" || die "Chromium is missing, which takes the pictures"
   pages="$(mktemp -d)"
   go test ./cmd/ecsdeploy -count=1 -run '^TestSummaries$' -summaries "$pages"
+  go test ./docs -count=1 -run '^TestForm$' -form "$pages"
   mkdir -p docs/summaries
   for page in "$pages"/*.html; do
     say "picture of ${page##*/}"
-    "$browser" --headless --no-sandbox --disable-gpu --hide-scrollbars --window-size=1010,1150 \
+    size=1010,1150
+    case $page in */form-*) size=640,1420 ;; esac
+    "$browser" --headless --no-sandbox --disable-gpu --hide-scrollbars --window-size="$size" \
       --screenshot="docs/summaries/$(basename "$page" .html).png" "file://$page" 2>/dev/null
   done
   rm -r "$pages"
