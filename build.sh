@@ -216,6 +216,21 @@ vulnerabilities() {
   return "$status"
 }
 
+# npm_audit names known vulnerabilities of what is installed from npm to package and to test; none of it ships, so that they
+# fail nothing. Where a registry does not answer such questions it says so and goes on.
+npm_audit() {
+  say "npm audit of the tools that package and test, which do not ship"
+  local folder out
+  for folder in .ci/npm examples/infrastructure; do
+    out=$(npm audit --prefix "$folder" --package-lock-only 2>&1) && { printf '%s: %s\n' "$folder" "$(tail -1 <<<"$out")"; continue; }
+    case $out in
+      *'audit endpoint returned an error'* | *ENOTFOUND* | *ECONNREFUSED*)
+        printf '\n!!! NOT CHECKED for known vulnerabilities: %s. The registry does not answer "npm audit".\n\n' "$folder" >&2 ;;
+      *) printf '%s\n%s\n' "$folder" "$out" ;;
+    esac
+  done
+}
+
 # test_environment names the tools that tests use. A test fails, it is not skipped, where its tool is missing.
 test_environment() {
   export ECSDEPLOY_TEST_REGISTRY="$TOOLS/bin/registry"
@@ -238,6 +253,7 @@ cmd_test() {
   fi
   lint
   vulnerabilities
+  npm_audit
   say "go test, the shim on Node 20 and 24 and the packaged task included"
   go_tests | node .ci/gotest.js
 }
@@ -245,9 +261,9 @@ cmd_test() {
 # go_tests runs every test under the race detector, of those that play whole runs a part ("-short"); and where a package has
 # such tests, all of them without it, which takes a fifth of the time.
 go_tests() {
-  local status=0 whole
+  local status=0 whole=() folder
   go test -race -short -shuffle=on -timeout 15m -json ./... || status=1
-  mapfile -t whole < <(grep -rl --include='*_test.go' 'testing\.Short()' cmd pkg | xargs -n1 dirname | sort -u)
+  while read -r folder; do whole+=("$folder"); done < <(grep -rl --include='*_test.go' 'testing\.Short()' cmd pkg | xargs -n1 dirname | sort -u)
   go test -shuffle=on -timeout 15m -json "${whole[@]/#/./}" || status=1
   return "$status"
 }

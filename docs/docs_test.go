@@ -192,6 +192,10 @@ func TestExtension(t *testing.T) {
 	if mentions < 5 {
 		t.Errorf("only %d mentions of the repository were found", mentions)
 	}
+	var task struct{ Author string }
+	if read(t, "task/task.json", &task); task.Author != extension.Publisher {
+		t.Errorf("the author of the task is %q, the publisher is %q", task.Author, extension.Publisher)
+	}
 	for _, brand := range []string{"amazon", "aws", "microsoft", "visual studio", "azure devops"} {
 		if strings.Contains(strings.ToLower(extension.Name), brand) {
 			t.Errorf("the extension's name %q has the brand name %q, which the Marketplace refuses", extension.Name, brand)
