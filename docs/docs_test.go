@@ -264,3 +264,21 @@ func TestAnchors(t *testing.T) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
+
+// What the page on decisions names is there: inputs, outputs and outcomes in task.json and the README, codes in the page on results.
+func TestDecisionsNameWhatThereIs(t *testing.T) {
+	pages := texts(t, ".md")
+	task, err := os.ReadFile(filepath.Join(root, "task", "task.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	known, names := string(task)+pages["README.md"]+pages["docs/result.md"], 0
+	for _, m := range regexp.MustCompile("`([a-z]+[A-Z][A-Za-z]*)(:[^`]*)?`").FindAllStringSubmatch(pages["docs/how-it-decides.md"], -1) {
+		if names++; !strings.Contains(known, m[1]) {
+			t.Errorf("docs/how-it-decides.md names %s, which neither task.json nor the README nor docs/result.md has", m[1])
+		}
+	}
+	if names < 50 {
+		t.Errorf("only %d names were found", names)
+	}
+}

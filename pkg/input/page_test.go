@@ -3,33 +3,16 @@
 package input
 
 import (
-	"flag"
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 	"testing"
+
+	"ecsdeploy/docs/page"
 )
 
-var update = flag.Bool("update", false, "write docs/inputs.md anew")
-
-func TestInputsPage(t *testing.T) {
-	const file = "../../docs/inputs.md"
-	want := inputsPage(readManifest(t))
-	if *update {
-		if err := os.WriteFile(file, []byte(want), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	got, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if strings.ReplaceAll(string(got), "\r\n", "\n") != want {
-		t.Error("docs/inputs.md is not what task.json says: go test ./pkg/input -run TestInputsPage -update")
-	}
-}
+func TestInputsPage(t *testing.T) { page.Whole(t, "inputs.md", inputsPage(readManifest(t))) }
 
 func inputsPage(m manifest) string {
 	var b strings.Builder
