@@ -132,6 +132,9 @@ func TestSteps(t *testing.T) {
 			steps++
 			inputs, _ := step["inputs"].(map[string]any)
 			for name, value := range inputs {
+				if name == "imageSource" && where == "docs/migrating.md" {
+					continue // of ECRPushImage, and without effect, as the page says
+				}
 				if !slices.Contains(names, name) {
 					t.Errorf("%s: the task has no input %s", where, name)
 				}
