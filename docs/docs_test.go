@@ -6,6 +6,7 @@ package docs_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -15,6 +16,8 @@ import (
 	"testing"
 
 	"go.yaml.in/yaml/v3"
+
+	"ecsdeploy/docs/page"
 )
 
 const root = ".."
@@ -283,5 +286,68 @@ func TestDecisionsNameWhatThereIs(t *testing.T) {
 	}
 	if names < 50 {
 		t.Errorf("only %d names were found", names)
+	}
+}
+
+// The figures of the comparison are counted in the table of endings; each cell of its own table has a source that is there.
+func TestComparison(t *testing.T) {
+	pages := texts(t, ".md")
+	_, rest, _ := strings.Cut(pages["docs/endings.md"], "<!-- measured: begin -->")
+	table, _, _ := strings.Cut(rest, "<!-- measured: end -->")
+	// What is right is what this task is held to say by the tests of its verdicts: the tasks run the new revision, or they do not.
+	good := []string{"`succeeded`", "`unchanged`", "`paused`"}
+	var all, bad, script, waiter, late int
+	for line := range strings.Lines(table) {
+		cells := strings.Split(line, "|")
+		if len(cells) != 8 || !strings.Contains(cells[1], "`") {
+			continue
+		}
+		all++
+		green := func(cell string) bool { return !strings.Contains(cell, "🔴") }
+		if !slices.Contains(good, strings.TrimSpace(cells[6])) {
+			if bad++; green(cells[3]) {
+				script++
+			}
+			if green(cells[4]) {
+				waiter++
+			}
+			if green(cells[5]) {
+				t.Errorf("this task is green where the new revision does not run: %s", line)
+			}
+		} else {
+			if !green(cells[4]) {
+				late++
+			}
+			if !green(cells[3]) || !green(cells[5]) {
+				t.Errorf("the script or this task is red where the deployment succeeds or waits: %s", line)
+			}
+		}
+	}
+	page.Part(t, "comparison.md", "endings", fmt.Sprintf(`| of %d endings | script | script and waiter | this task |
+|---|--:|--:|--:|
+| green although the new revision does not run in the end (%d such endings) | %d | %d | 0 |
+| red although the deployment succeeds or waits for a decision (%d such endings) | 0 | %d | 0 |
+`, all, bad, script, waiter, all-bad, late))
+
+	comparison, _, _ := strings.Cut(pages["docs/comparison.md"], "## Where others are better")
+	sources := map[string]bool{}
+	for _, m := range regexp.MustCompile(`(?m)^- \[(\w+)\] `).FindAllStringSubmatch(comparison, -1) {
+		sources[m[1]] = true
+	}
+	source, cells := regexp.MustCompile(` \[(\w+)\]$`), 0
+	for line := range strings.Lines(comparison) {
+		row := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), "|")
+		if len(row) != 7 || strings.HasPrefix(row[0], "-") || strings.TrimSpace(row[0]) == "" {
+			continue
+		}
+		for _, cell := range row[1:] {
+			cells++
+			if m := source.FindStringSubmatch(strings.TrimRight(cell, " ")); m == nil || !sources[m[1]] {
+				t.Errorf("docs/comparison.md: the cell %q has no source", cell)
+			}
+		}
+	}
+	if cells < 80 || bad < 10 {
+		t.Errorf("%d cells and %d endings", cells, bad)
 	}
 }
