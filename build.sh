@@ -33,7 +33,8 @@ Usage: ./build.sh COMMAND
   notice           write NOTICE, the licences of what ships, anew; package does so as well
   version X.Y.Z    set the version in the manifests and begin its section in the changelog
   try [SCENARIO]   run the packaged task against the emulator and watch it; "try help" lists the scenarios
-  summaries        take the pictures in docs/summaries anew, of runs against the emulator; needs Chromium
+  summaries        take the pictures in docs/summaries anew: summaries of runs against the emulator, and the form of the
+                   classic editor; needs Chromium
   tools            push what other tools write and have them pull it: crane, regctl and oras, which are installed, and
                    skopeo, umoci, podman and buildah, where they are on the PATH (three minutes)
   bench [PATTERN]  the benchmarks; "bench push [FLAG…]" measures pushes beside the other tools on the PATH (half an hour),
@@ -215,6 +216,21 @@ vulnerabilities() {
   return "$status"
 }
 
+# npm_audit names known vulnerabilities of what is installed from npm to package and to test; none of it ships, so that they
+# fail nothing. Where a registry does not answer such questions it says so and goes on.
+npm_audit() {
+  say "npm audit of the tools that package and test, which do not ship"
+  local folder out
+  for folder in .ci/npm examples/infrastructure; do
+    out=$(npm audit --prefix "$folder" --package-lock-only 2>&1) && { printf '%s: %s\n' "$folder" "$(tail -1 <<<"$out")"; continue; }
+    case $out in
+      *'audit endpoint returned an error'* | *ENOTFOUND* | *ECONNREFUSED*)
+        printf '\n!!! NOT CHECKED for known vulnerabilities: %s. The registry does not answer "npm audit".\n\n' "$folder" >&2 ;;
+      *) printf '%s\n%s\n' "$folder" "$out" ;;
+    esac
+  done
+}
+
 # test_environment names the tools that tests use. A test fails, it is not skipped, where its tool is missing.
 test_environment() {
   export ECSDEPLOY_TEST_REGISTRY="$TOOLS/bin/registry"
@@ -237,6 +253,7 @@ cmd_test() {
   fi
   lint
   vulnerabilities
+  npm_audit
   say "go test, the shim on Node 20 and 24 and the packaged task included"
   go_tests | node .ci/gotest.js
 }
@@ -244,9 +261,9 @@ cmd_test() {
 # go_tests runs every test under the race detector, of those that play whole runs a part ("-short"); and where a package has
 # such tests, all of them without it, which takes a fifth of the time.
 go_tests() {
-  local status=0 whole
+  local status=0 whole=() folder
   go test -race -short -shuffle=on -timeout 15m -json ./... || status=1
-  mapfile -t whole < <(grep -rl --include='*_test.go' 'testing\.Short()' cmd pkg | xargs -n1 dirname | sort -u)
+  while read -r folder; do whole+=("$folder"); done < <(grep -rl --include='*_test.go' 'testing\.Short()' cmd pkg | xargs -n1 dirname | sort -u)
   go test -shuffle=on -timeout 15m -json "${whole[@]/#/./}" || status=1
   return "$status"
 }
@@ -295,15 +312,18 @@ cmd_try() {
 }
 
 cmd_summaries() {
-  local browser pages page
+  local browser pages page size
   need
   browser="$(command -v chromium || command -v chromium-browser || command -v google-chrome)" || die "Chromium is missing, which takes the pictures"
   pages="$(mktemp -d)"
   go test ./cmd/ecsdeploy -count=1 -run '^TestSummaries$' -summaries "$pages"
+  go test ./docs -count=1 -run '^TestForm$' -form "$pages"
   mkdir -p docs/summaries
   for page in "$pages"/*.html; do
     say "picture of ${page##*/}"
-    "$browser" --headless --no-sandbox --disable-gpu --hide-scrollbars --window-size=1010,1150 \
+    size=1010,1150
+    case $page in */form-*) size=640,1420 ;; esac
+    "$browser" --headless --no-sandbox --disable-gpu --hide-scrollbars --window-size="$size" \
       --screenshot="docs/summaries/$(basename "$page" .html).png" "file://$page" 2>/dev/null
   done
   rm -r "$pages"

@@ -6,6 +6,7 @@ package docs_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -15,6 +16,8 @@ import (
 	"testing"
 
 	"go.yaml.in/yaml/v3"
+
+	"ecsdeploy/docs/page"
 )
 
 const root = ".."
@@ -132,6 +135,9 @@ func TestSteps(t *testing.T) {
 			steps++
 			inputs, _ := step["inputs"].(map[string]any)
 			for name, value := range inputs {
+				if name == "imageSource" && where == "docs/migrating.md" {
+					continue // of ECRPushImage, and without effect, as the page says
+				}
 				if !slices.Contains(names, name) {
 					t.Errorf("%s: the task has no input %s", where, name)
 				}
@@ -191,6 +197,10 @@ func TestExtension(t *testing.T) {
 	}
 	if mentions < 5 {
 		t.Errorf("only %d mentions of the repository were found", mentions)
+	}
+	var task struct{ Author string }
+	if read(t, "task/task.json", &task); task.Author != extension.Publisher {
+		t.Errorf("the author of the task is %q, the publisher is %q", task.Author, extension.Publisher)
 	}
 	for _, brand := range []string{"amazon", "aws", "microsoft", "visual studio", "azure devops"} {
 		if strings.Contains(strings.ToLower(extension.Name), brand) {
@@ -258,5 +268,86 @@ func TestAnchors(t *testing.T) {
 	const text = "# One `x` & two\n```\n# not this\n```\n## gzip or zstd\n### A_b: c-d\n"
 	if got, want := anchors(text), []string{"one-x--two", "gzip-or-zstd", "a_b-c-d"}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// What the page on decisions names is there: inputs, outputs and outcomes in task.json and the README, codes in the page on results.
+func TestDecisionsNameWhatThereIs(t *testing.T) {
+	pages := texts(t, ".md")
+	task, err := os.ReadFile(filepath.Join(root, "task", "task.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	known, names := string(task)+pages["README.md"]+pages["docs/result.md"], 0
+	for _, m := range regexp.MustCompile("`([a-z]+[A-Z][A-Za-z]*)(:[^`]*)?`").FindAllStringSubmatch(pages["docs/how-it-decides.md"], -1) {
+		if names++; !strings.Contains(known, m[1]) {
+			t.Errorf("docs/how-it-decides.md names %s, which neither task.json nor the README nor docs/result.md has", m[1])
+		}
+	}
+	if names < 50 {
+		t.Errorf("only %d names were found", names)
+	}
+}
+
+// The figures of the comparison are counted in the table of endings; each cell of its own table has a source that is there.
+func TestComparison(t *testing.T) {
+	pages := texts(t, ".md")
+	_, rest, _ := strings.Cut(pages["docs/endings.md"], "<!-- measured: begin -->")
+	table, _, _ := strings.Cut(rest, "<!-- measured: end -->")
+	// What is right is what this task is held to say by the tests of its verdicts: the tasks run the new revision, or they do not.
+	good := []string{"`succeeded`", "`unchanged`", "`paused`"}
+	var all, bad, script, waiter, late int
+	for line := range strings.Lines(table) {
+		cells := strings.Split(line, "|")
+		if len(cells) != 8 || !strings.Contains(cells[1], "`") {
+			continue
+		}
+		all++
+		green := func(cell string) bool { return !strings.Contains(cell, "🔴") }
+		if !slices.Contains(good, strings.TrimSpace(cells[6])) {
+			if bad++; green(cells[3]) {
+				script++
+			}
+			if green(cells[4]) {
+				waiter++
+			}
+			if green(cells[5]) {
+				t.Errorf("this task is green where the new revision does not run: %s", line)
+			}
+		} else {
+			if !green(cells[4]) {
+				late++
+			}
+			if !green(cells[3]) || !green(cells[5]) {
+				t.Errorf("the script or this task is red where the deployment succeeds or waits: %s", line)
+			}
+		}
+	}
+	page.Part(t, "comparison.md", "endings", fmt.Sprintf(`| of %d endings | script | script and waiter | this task |
+|---|--:|--:|--:|
+| green although the new revision does not run in the end (%d such endings) | %d | %d | 0 |
+| red although the deployment succeeds or waits for a decision (%d such endings) | 0 | %d | 0 |
+`, all, bad, script, waiter, all-bad, late))
+
+	comparison, _, _ := strings.Cut(pages["docs/comparison.md"], "## Where others are better")
+	sources := map[string]bool{}
+	for _, m := range regexp.MustCompile(`(?m)^- \[(\w+)\] `).FindAllStringSubmatch(comparison, -1) {
+		sources[m[1]] = true
+	}
+	source, cells := regexp.MustCompile(` \[(\w+)\]$`), 0
+	for line := range strings.Lines(comparison) {
+		row := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), "|")
+		if len(row) != 7 || strings.HasPrefix(row[0], "-") || strings.TrimSpace(row[0]) == "" {
+			continue
+		}
+		for _, cell := range row[1:] {
+			cells++
+			if m := source.FindStringSubmatch(strings.TrimRight(cell, " ")); m == nil || !sources[m[1]] {
+				t.Errorf("docs/comparison.md: the cell %q has no source", cell)
+			}
+		}
+	}
+	if cells < 80 || bad < 10 {
+		t.Errorf("%d cells and %d endings", cells, bad)
 	}
 }

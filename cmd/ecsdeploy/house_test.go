@@ -55,6 +55,7 @@ func TestImports(t *testing.T) {
 		"pkg/placeholder/build":   {"pkg/placeholder"},
 		"examples":                {},
 		"docs":                    {}, // tests of the pages
+		"docs/page":               {}, // for tests
 		"pkg/emulator/account":    {"pkg/emulator/awsapi", "pkg/emulator/iam"},
 		"pkg/emulator/agent":      {},
 		"pkg/emulator/azdo":       {},

@@ -1,12 +1,15 @@
 package deploy
 
 import (
+	"cmp"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
 
+	"ecsdeploy/docs/page"
 	"ecsdeploy/pkg/mistake"
 	"ecsdeploy/pkg/taskdef"
 )
@@ -16,6 +19,7 @@ import (
 // did not succeed are no base.
 func TestLineage(t *testing.T) {
 	ours := []string{"build=7", "pipeline=p1", "base=web:1"}
+	rows := "| situation | `taskDefinition` | made from | passed over |\n|---|---|---|---|\n"
 	for _, tt := range []struct {
 		name    string
 		define  func(t *testing.T, c *cloud)
@@ -129,9 +133,27 @@ func TestLineage(t *testing.T) {
 				if unread := len(shown[HistoryUnread](view)); unread > 0 && tt.history == nil {
 					t.Error("the history was read")
 				}
+				rows += lineageRow(tt.name, tt.input, l)
 			})
 		})
 	}
+	page.Part(t, "how-it-decides.md", "base", rows)
+}
+
+// lineageRow is a row of the page that shows people what revisions are made from.
+func lineageRow(name, input string, l Lineage) string {
+	from := l.Base.String()
+	switch {
+	case l.Merged != "":
+		from = fmt.Sprintf("%s with what %s changed", l.Infrastructure, l.Merged)
+	case l.Note != "":
+		from = fmt.Sprintf("%s with the images of %s", l.Infrastructure, l.Ours)
+	}
+	over := "–"
+	if len(l.PassedOver) > 0 {
+		over = l.PassedOver[0].String()
+	}
+	return fmt.Sprintf("| %s | %s | %s | %s |\n", name, cmp.Or(input, "latest"), from, over)
 }
 
 // TestLineageOfAFile: a file is no revision, and what it becomes is infrastructure's.

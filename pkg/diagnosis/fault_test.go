@@ -1,6 +1,7 @@
 package diagnosis
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"testing"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
+	pages "ecsdeploy/docs/page"
 	"ecsdeploy/pkg/ecs"
 )
 
@@ -30,6 +32,7 @@ func TestFault(t *testing.T) {
 		launch   = "ResourceInitializationError: Unable to launch instance(s) for capacity provider web-gpu. "
 		unplaced = "Unexpected EC2 error while attempting to "
 	)
+	rows := "| ECS says | stop code | fault |\n|---|---|---|\n"
 	for _, tt := range []struct {
 		reason string
 		code   types.TaskStopCode
@@ -134,7 +137,10 @@ func TestFault(t *testing.T) {
 		if _, waits := Awaited(causes); waits != (tt.want == Capacity || tt.want == Environment) {
 			t.Errorf("%s %q: waited for: %v", tt.code, tt.reason, waits)
 		}
+		fault := cmp.Or(string(tt.want), "nobody")
+		rows += fmt.Sprintf("| %s | %s | %s |\n", pages.Cell(cmp.Or(tt.reason, "nothing")), cmp.Or(string(tt.code), "–"), fault)
 	}
+	pages.Part(t, "how-it-decides.md", "fault", rows)
 }
 
 // TestFailedToStart: "Task failed to start" alone is explained by what the

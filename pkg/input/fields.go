@@ -27,6 +27,7 @@ type fields struct {
 	Container          string `env:"INPUT_CONTAINER" input:"container" for:"deploy rollout verify currentImage runTask"`
 	Image              string `env:"INPUT_IMAGE" input:"image" for:"deploy push rollout verify runTask"`
 	Tags               string `env:"INPUT_TAGS, default=$BUILD_BUILDID" input:"tags" for:"deploy push rollout verify runTask"`
+	SourceImageTag     string `env:"INPUT_SOURCEIMAGETAG" input:"sourceImageTag" for:"deploy push verify"`
 	Platform           string `env:"INPUT_PLATFORM" input:"platform" for:"deploy push verify"`
 	Compression        string `env:"INPUT_COMPRESSION, default=gzip" input:"compression" for:"deploy push verify"`
 	Referrers          string `env:"INPUT_REFERRERS, default=false" input:"referrers" for:"deploy push verify"`

@@ -49,6 +49,7 @@ func Load(ctx context.Context, variables map[string]string) (Config, error) {
 	l := &loader{lookup: orSecret(set)}
 	cfg.Pipeline.builds(upper(variables))
 	l.inputs(&cfg.Inputs, &given, &defaults)
+	strangers(variables, &cfg.Inputs)
 	l.variables(&cfg.AWS, &given)
 	l.olderBuild(&cfg.Inputs)
 	l.identifiers(&cfg.Inputs, &given, cfg.AWS.Region)
@@ -164,6 +165,7 @@ func (l *loader) inputs(in *Inputs, f, defaults *fields) {
 		ExternalID:  one(l, "externalId", f.ExternalID, parseExternalID),
 	}
 
+	l.taggedImage(f)
 	in.Image = one(l, "image", f.Image, parseImageFor(imageOf(in.Command, f)))
 	in.SourceConnection = one(l, "sourceCredentials", f.SourceCredentials, l.connection)
 	if f.SourceCredentials != "" && in.Image != "" && !strings.HasPrefix(in.Image, registryScheme) {
@@ -283,7 +285,11 @@ func (l *loader) require(command Command, f *fields) {
 	alone := command == Verify && f.Repository != "" // which can be verified by itself
 	registers := (command == Deploy || command == Rollout || command == Verify) && !TaskDefinition(f.TaskDefinition).NeedsService() && f.Image != CurrentReference
 	if command != Push && command != Placeholder && f.Services == "" && !registers && !alone {
-		missing("services", "at least one service", "the service's name, or cluster/service, one per line")
+		hint := "the service's name, or cluster/service, one per line"
+		if command == Deploy {
+			hint += "; to push only, set command to push"
+		}
+		missing("services", "at least one service", hint)
 	}
 	tagged := command == Deploy || command == Push || alone || (command == Rollout || command == RunTask) && f.Image == "" && f.Repository != ""
 	if f.Tags == "" && tagged {

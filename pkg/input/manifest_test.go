@@ -56,6 +56,7 @@ type manifestGroup struct {
 
 type manifestInput struct {
 	Name         string            `json:"name"`
+	Aliases      []string          `json:"aliases"`
 	Type         string            `json:"type"`
 	Label        string            `json:"label"`
 	DefaultValue string            `json:"defaultValue"`
@@ -71,6 +72,9 @@ type manifestOutput struct {
 	Name        string `json:"name"`
 	Description string `json:"description"`
 }
+
+// editable reports whether the list only proposes values.
+func (in manifestInput) editable() bool { return in.Properties["EditableOptions"] == "True" }
 
 func readManifest(t *testing.T) (m manifest) {
 	t.Helper()
@@ -165,15 +169,21 @@ func TestManifestKeepsTheRules(t *testing.T) {
 			t.Errorf("input %s is of group %q, which there is not", in.Name, in.GroupName)
 		}
 		for property, value := range in.Properties {
-			if property != "rows" || !regexp.MustCompile(`^\d+$`).MatchString(value) {
+			if (property != "rows" || !regexp.MustCompile(`^\d+$`).MatchString(value)) && (property != "EditableOptions" || value != "True") {
 				t.Errorf("input %s has the property %s = %q", in.Name, property, value)
 			}
 		}
 		if in.Type == "boolean" && in.DefaultValue != "true" && in.DefaultValue != "false" {
 			t.Errorf("boolean %s has the default %q", in.Name, in.DefaultValue)
 		}
-		if _, ok := in.Options[in.DefaultValue]; (in.Type == "pickList") != ok {
+		if _, ok := in.Options[in.DefaultValue]; (in.Type == "pickList") != (ok || in.DefaultValue == "" && in.editable()) {
 			t.Errorf("input %s has the options %v and the default %q", in.Name, in.Options, in.DefaultValue)
+		}
+		// Whoever chooses from a list sees the word that YAML takes, and what it means.
+		for word, sentence := range in.Options {
+			if !strings.HasPrefix(sentence, word+": ") || len(sentence) < len(word)+6 || len(sentence) > 80 {
+				t.Errorf("input %s: the option %s is %q, want the word, a colon and what it means", in.Name, word, sentence)
+			}
 		}
 		if in.Required && in.DefaultValue == "" {
 			t.Errorf("input %s is required of every command", in.Name)
@@ -413,4 +423,68 @@ func codeWords(text string) (words []string) {
 		words = append(words, m[1])
 	}
 	return words
+}
+
+// A step of ECRPushImage@1 is taken as it is. The first alias is what the YAML
+// editor of Azure Pipelines proposes, which is why each list begins with our name.
+// Source: DownloadPipelineArtifact@2 and PipAuthenticate@1, whose task.json and whose
+// definition in the YAML schema of Azure Pipelines show the rule.
+func TestAliases(t *testing.T) {
+	m := readManifest(t)
+	got := map[string][]string{}
+	for _, in := range m.Inputs {
+		if in.Aliases != nil {
+			got[in.Name] = in.Aliases
+		}
+	}
+	want := map[string][]string{
+		"region":           {"region", "regionName"},
+		"repository":       {"repository", "repositoryName"},
+		"createRepository": {"createRepository", "autoCreateRepository"},
+		"image":            {"image", "sourceImageName", "sourceImageId"},
+		"tags":             {"tags", "pushTag"},
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("aliases %v, want %v", got, want)
+	}
+}
+
+// Azure DevOps marks an input as required for every command or for none. What only
+// some commands require is said first in the help of the input.
+func TestRequiredInputsAreMarked(t *testing.T) {
+	m := readManifest(t)
+	by := map[string][]string{}
+	for _, c := range Commands() {
+		for _, name := range Required(c) {
+			by[name] = append(by[name], string(c))
+		}
+	}
+	for _, in := range m.Inputs {
+		sentence, _, _ := strings.Cut(in.HelpMarkDown, ". ")
+		var said []string
+		if sentence, ok := strings.CutPrefix(sentence, "Required by "); ok {
+			all := strings.HasPrefix(sentence, "all commands but ")
+			for _, c := range Commands() {
+				if strings.Contains(sentence, "`"+string(c)+"`") != all {
+					said = append(said, string(c))
+				}
+			}
+		}
+		if !slices.Equal(said, by[in.Name]) {
+			t.Errorf("input %s is required by %q, its help says by %q", in.Name, by[in.Name], said)
+		}
+	}
+}
+
+// The list of regions proposes codes that the task takes; any other can be written.
+func TestRegions(t *testing.T) {
+	in, _ := readManifest(t).input("region")
+	if !in.editable() || len(in.Options) < 30 {
+		t.Errorf("%d regions, editable: %v", len(in.Options), in.editable())
+	}
+	for code := range in.Options {
+		if parsed, err := parseRegion(code); err != nil || parsed != code {
+			t.Errorf("%s: %q, %v", code, parsed, err)
+		}
+	}
 }

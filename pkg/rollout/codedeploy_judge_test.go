@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"ecsdeploy/docs/page"
 	"ecsdeploy/pkg/ecs"
 )
 
@@ -88,6 +89,11 @@ func TestJudgeCodeDeploy(t *testing.T) {
 		{"the service is deleted", shipped(CodeDeployRecord{Status: "Succeeded"}, gone), Failed, ServiceDeleted, ""},
 		{"the service is being deleted", shipped(CodeDeployRecord{Status: "InProgress"}, status("DRAINING")), Failed, ServiceDraining, ""},
 	}
+	rows := verdictHead
+	for _, tt := range tests {
+		rows += verdictRow(tt.name, tt.want, tt.code)
+	}
+	page.Part(t, "how-it-decides.md", "codedeploy", rows)
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			got := Judge(tt.seen)

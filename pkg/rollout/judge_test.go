@@ -5,12 +5,14 @@ package rollout
 // wrongly.
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
+	"ecsdeploy/docs/page"
 	"ecsdeploy/pkg/diagnosis"
 	"ecsdeploy/pkg/ecs"
 )
@@ -263,6 +265,11 @@ func TestJudge(t *testing.T) {
 		{"deleted although it was reached", stable.with(reachedB, gone), Failed, ServiceDeleted},
 		{"deleted while tasks fail", inProgress.with(hopeful, gone), Failed, ServiceDeleted},
 	}
+	rows := verdictHead
+	for _, tt := range tests {
+		rows += verdictRow(tt.name, tt.want, tt.code)
+	}
+	page.Part(t, "how-it-decides.md", "judge", rows)
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			got := Judge(tt.seen)
@@ -274,6 +281,23 @@ func TestJudge(t *testing.T) {
 			}
 		})
 	}
+}
+
+const verdictHead = "| what is seen | verdict | code |\n|---|---|---|\n"
+
+// verdictRow is a row of the page that shows the tables of verdicts to people.
+func verdictRow(name string, outcome Outcome, code Code) string {
+	cell := func(text string) string {
+		if text == "" {
+			return ""
+		}
+		return "`" + text + "`"
+	}
+	verdict := cell(string(outcome))
+	if outcome == "" {
+		verdict = "not yet"
+	}
+	return fmt.Sprintf("| %s | %s | %s |\n", page.Cell(name), verdict, cell(string(code)))
 }
 
 // primaryIs sets the state of the PRIMARY deployment, which is ours.

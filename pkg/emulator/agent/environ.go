@@ -149,11 +149,17 @@ func (j Job) resolveInputs(task definition, variables, machine map[string]string
 	for _, in := range task.Inputs {
 		inputs[in.Name] = strings.TrimSpace(in.DefaultValue)
 	}
-	for name, value := range j.Inputs {
+	// Which of two names of one input counts is not documented: no step should depend on it.
+	given := map[string]string{} // under which name
+	for _, name := range slices.Sorted(maps.Keys(j.Inputs)) {
+		own := name
 		if in, ok := task.input(name); ok {
-			name = in.Name
+			own = in.Name
 		}
-		inputs[name] = strings.TrimSpace(value)
+		if other, twice := given[own]; twice {
+			return nil, nil, fmt.Errorf("the step has input %s twice, as %s and as %s", own, other, name)
+		}
+		given[own], inputs[own] = name, strings.TrimSpace(j.Inputs[name])
 	}
 	var used []Endpoint
 	for name, value := range inputs {

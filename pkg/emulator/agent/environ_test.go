@@ -122,6 +122,13 @@ func TestUnknownConnection(t *testing.T) {
 	}
 }
 
+func TestInputUnderTwoNames(t *testing.T) {
+	_, err := Job{TaskDir: "testdata/task", Inputs: map[string]string{"awsConnection": "AWS ECR Dev", "Connection": "AWS ECR Dev"}, Endpoints: []Endpoint{awsConnection}}.Run(t.Context())
+	if want := "the step has input connection twice, as Connection and as awsConnection"; err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
 func TestMaskedFromTheStart(t *testing.T) {
 	job, task, dirs := prepare(t, Job{
 		Endpoints: []Endpoint{awsConnection},

@@ -1,11 +1,13 @@
 package engine
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
+	"ecsdeploy/docs/page"
 	"ecsdeploy/pkg/image"
 )
 
@@ -13,6 +15,7 @@ func TestPushable(t *testing.T) {
 	id := image.DigestOf([]byte("config")).String()
 	good := Inspected{ID: id, Os: "linux", Size: 500 << 20, RepoTags: []string{"app:1"}, RootFS: struct{ Layers []string }{[]string{id}}}
 	at := func(host string) *Engine { return &Engine{local: Endpoint{Host: host}.local()} }
+	rows := "| case | why not |\n|---|---|\n"
 	for _, c := range []struct {
 		name   string
 		host   string
@@ -39,7 +42,11 @@ func TestPushable(t *testing.T) {
 		if (o == nil) != (why != "") || !strings.Contains(why, c.want) || c.want == "" && why != "" {
 			t.Errorf("%s: %q, want %q", c.name, why, c.want)
 		}
+		if why != "" {
+			rows += fmt.Sprintf("| %s | %s |\n", c.name, why)
+		}
 	}
+	page.Part(t, "how-it-decides.md", "relay", rows)
 }
 
 // The engine packs what little is new, and hands out what would take it longer.

@@ -63,7 +63,7 @@ func (f *Engine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	switch path {
-	case "/images/app:1/json":
+	case "/images/app:1/json", fmt.Sprintf("/images/%v/json", f.Inspect["Id"]):
 		json.NewEncoder(w).Encode(f.Inspect)
 	case "/images/json":
 		var list []map[string]any
