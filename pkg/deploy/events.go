@@ -298,8 +298,13 @@ type (
 		Revision string
 		Err      error
 	}
-	// ScheduleEnded says what became of a rule or schedule.
-	ScheduleEnded struct{ Schedule ScheduleResult }
+	// ScheduleEnded says what became of a rule or schedule. Ended is set where the run
+	// was cancelled or is out of time, so that no issue at its end says why a rule or
+	// schedule was not moved.
+	ScheduleEnded struct {
+		Schedule ScheduleResult
+		Ended    bool
+	}
 	// ScheduleChanged says that someone else has changed a rule or schedule since the
 	// plan was made.
 	ScheduleChanged struct {

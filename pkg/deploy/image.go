@@ -149,6 +149,12 @@ func (d *Deployer) planPush(ctx context.Context, p *Plan) error {
 		return about(mistake.Tag, err)
 	}
 	p.State = &state
+	if state.AlreadyThere() { // then it is known before the push what will run
+		p.Image.Digests = []string{state.Tags[0].Digest}
+		if r.PinDigest {
+			p.Image.URI = repository.URI + "@" + state.Tags[0].Digest
+		}
+	}
 	return nil
 }
 
