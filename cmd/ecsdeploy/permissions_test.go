@@ -98,7 +98,7 @@ var withoutPolicy = map[string]bool{"sts:GetCallerIdentity": true, "ecs:ListClus
 // unmeasured are checked by AWS as part of other calls, and by the emulator not at all.
 var unmeasured = map[string]bool{
 	"iam:PassRole": true, "ecs:TagResource": true, "sts:AssumeRole": true,
-	"codedeploy:RegisterApplicationRevision": true,
+	"codedeploy:RegisterApplicationRevision": true, "kms:DescribeKey": true, "kms:CreateGrant": true,
 }
 
 // policies returns what each policy in docs/permissions.md allows, by the heading it stands under.
@@ -171,6 +171,8 @@ func policyName(archive *txtar.Archive) string {
 	}{
 		{"CodeDeploy", byCodeDeploy.MatchString(section(archive, "script"))},
 		{"createRepository", strings.Contains(inputs, "createRepository: true")},
+		{"lifecyclePolicy", strings.Contains(inputs, "lifecyclePolicy:")},
+		{"kmsKey", strings.Contains(inputs, "kmsKey:")},
 		{"failOnVulnerabilities", strings.Contains(inputs, "failOnVulnerabilities:")},
 		{"whenSecretsChange", strings.Contains(inputs, "whenSecretsChange:")},
 		{"keepRevisions", strings.Contains(inputs, "keepRevisions:")},

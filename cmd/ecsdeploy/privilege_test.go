@@ -163,6 +163,7 @@ busy 17
 // implied are the actions that AWS checks as part of another call.
 var implied = map[string]string{
 	"ecs:RegisterTaskDefinition": "iam:PassRole ecs:TagResource", "ecs:UpdateService": "iam:PassRole", "ecs:RunTask": "iam:PassRole",
+	"ecr:CreateRepository":        "kms:DescribeKey kms:CreateGrant",
 	"codedeploy:CreateDeployment": "codedeploy:RegisterApplicationRevision codedeploy:GetDeploymentConfig",
 }
 

@@ -62,6 +62,7 @@ func request(config input.Config) deploy.Request {
 		Repository:       in.Repository,
 		Tags:             in.Tags,
 		CreateRepository: in.CreateRepository,
+		Creation:         ecr.Creation{MutableTags: in.MutableTags, Key: in.KMSKey},
 		Compression:      compress.Compression(in.Compression),
 		Referrers:        in.Referrers,
 		FailOn:           ecr.Severity(strings.ToUpper(string(in.FailOn))),

@@ -45,6 +45,8 @@ type job struct {
 	devops    *azdo.Client // nil where the agent does not say how it is reached
 	contents  *contents
 	recording *recording.Recorder // nil where none is wanted
+
+	lifecyclePolicy string // of a repository that is created, its JSON
 }
 
 // runOn is [run] on a console. Requests to AWS, to registries and to Azure DevOps
@@ -61,7 +63,9 @@ func runOn(ctx context.Context, environ []string, console *vso.Console, transpor
 	begin := time.Now()
 	config, err := input.Load(ctx, j.variables)
 	j.config, j.network = config, settings
-	if err = errors.Join(err, unusable); err != nil {
+	var unfit error
+	j.lifecyclePolicy, unfit = lifecyclePolicy(config)
+	if err = errors.Join(err, unfit, unusable); err != nil {
 		return j.refuse(ctx, begin, err)
 	}
 	if config.Pipeline.Debug {
@@ -116,7 +120,7 @@ func (j job) remark() {
 // execute connects the parts and runs the command, all of it within its time limit.
 func (j job) execute(ctx context.Context, began time.Time) (result deploy.Result, err error) {
 	r := request(j.config)
-	r.Parting, r.Began = j.parting(), began
+	r.Parting, r.Began, r.Creation.LifecyclePolicy = j.parting(), began, j.lifecyclePolicy
 	var cfg aws.Config
 	var who session.Identity
 	var sources authn.Keychain // of the input sourceCredentials

@@ -315,6 +315,8 @@ func (w *world) perform(t *testing.T, fields []string) {
 		if _, err := ecr.NewFromConfig(w.config).CreateRepository(t.Context(), &ecr.CreateRepositoryInput{RepositoryName: &args[0]}); err != nil {
 			t.Fatal(err)
 		}
+	case "key": // key ID [ALIAS]: KMS has it
+		w.AddKey(args[0], strings.Join(args[1:], ""))
 	case "index": // index TAG PLATFORM…: another stage has pushed an index, with an attestation of its build
 		w.pushIndex(t, args[0], args[1:])
 	case "lifecycle": // lifecycle POLICY: of the repository, its JSON

@@ -38,6 +38,7 @@ type Request struct {
 	Repository       string
 	Tags             []string // the first is the one that is rolled out
 	CreateRepository bool
+	Creation         ecr.Creation         // how a repository is created, with CreateRepository
 	Compression      compress.Compression // of layers that are not compressed yet
 	Referrers        bool                 // push what refers to the image as well
 	FailOn           ecr.Severity         // the gate on the image: from which severity on a finding ends the run; empty is no gate

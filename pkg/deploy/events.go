@@ -82,12 +82,19 @@ type (
 		Service Service
 		Err     error
 	}
-	// RepositoryCreated says that the repository was created.
+	// RepositoryCreated says that the repository was created, and how.
 	RepositoryCreated struct {
-		URI string
-		// Template is the creation template by which ECR itself creates it at the
-		// push; empty where it was created now.
-		Template string
+		URI      string
+		Template string // by which ECR creates it at the push; empty where this run has
+		Creation ecr.Creation
+	}
+	// RepositoryAppeared says that someone else created the repository after the plan
+	// was made, and in what it is not as this run would have made it. LifecyclePolicy is
+	// set where this run would have given it one.
+	RepositoryAppeared struct {
+		URI             string
+		Differences     []string
+		LifecyclePolicy bool
 	}
 	// PushProgress is how far a push is.
 	PushProgress struct{ Now image.Progress }
@@ -298,8 +305,13 @@ type (
 		Revision string
 		Err      error
 	}
-	// ScheduleEnded says what became of a rule or schedule.
-	ScheduleEnded struct{ Schedule ScheduleResult }
+	// ScheduleEnded says what became of a rule or schedule. Ended is set where the run
+	// was cancelled or is out of time, so that no issue at its end says why a rule or
+	// schedule was not moved.
+	ScheduleEnded struct {
+		Schedule ScheduleResult
+		Ended    bool
+	}
 	// ScheduleChanged says that someone else has changed a rule or schedule since the
 	// plan was made.
 	ScheduleChanged struct {

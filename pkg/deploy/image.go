@@ -130,14 +130,14 @@ func (d *Deployer) planPush(ctx context.Context, p *Plan) error {
 	}
 	openErr = about(mistake.Image, openErr)
 	repository, err := d.ECR.Repository(ctx, r.Repository)
-	_, missing := errors.AsType[*ecr.NotFoundError](err)
+	absent, missing := errors.AsType[*ecr.NotFoundError](err)
 	switch {
 	case err == nil:
 		p.Repository = &repository
 		p.Image.URI = repository.URI + ":" + r.Tags[0]
 	case missing && r.CreateRepository:
-		p.Image.URI = r.Repository + ":" + r.Tags[0]
-		return openErr
+		p.Image.URI, p.template = r.Repository+":"+r.Tags[0], absent.Template
+		return errors.Join(openErr, r.checkCreation(absent))
 	default:
 		return errors.Join(openErr, about(mistake.Repository, err))
 	}
@@ -149,6 +149,12 @@ func (d *Deployer) planPush(ctx context.Context, p *Plan) error {
 		return about(mistake.Tag, err)
 	}
 	p.State = &state
+	if state.AlreadyThere() { // then it is known before the push what will run
+		p.Image.Digests = []string{state.Tags[0].Digest}
+		if r.PinDigest {
+			p.Image.URI = repository.URI + "@" + state.Tags[0].Digest
+		}
+	}
 	return nil
 }
 
@@ -212,12 +218,28 @@ func (d *Deployer) repositoryFor(ctx context.Context, p *Plan) (ecr.Repository, 
 	if p.Repository != nil {
 		return *p.Repository, nil
 	}
-	repository, err := d.ECR.CreateRepository(ctx, p.Request.Repository)
+	r := p.Request
+	repository, created, err := d.ECR.CreateRepository(ctx, r.Repository, r.Creation)
 	if err != nil {
 		return repository, about(mistake.Repository, err)
 	}
-	d.View.Show(RepositoryCreated{repository.URI, repository.Template})
+	if created {
+		d.View.Show(RepositoryCreated{repository.URI, repository.Template, r.Creation})
+	} else {
+		d.View.Show(RepositoryAppeared{repository.URI, r.Creation.Differences(repository), r.Creation.LifecyclePolicy != ""})
+	}
 	return repository, nil
+}
+
+// checkCreation refuses settings of one's own for a repository that a creation template
+// is for: whoever manages the registry has decided there, and how images are encrypted
+// cannot be changed later.
+func (r Request) checkCreation(absent *ecr.NotFoundError) error {
+	if absent.Template == "" || !r.Creation.Chosen() {
+		return nil
+	}
+	return mistake.New(mistake.Creation, "leave imageTagMutabilityExclusions, kmsKey and lifecyclePolicy empty, so that ECR creates the repository by the template, or have the template changed",
+		"repository %s does not exist, and the creation template %s decides how it is created", r.Repository, absent.Template)
 }
 
 // base is the image in the repository that the pushed one probably shares layers

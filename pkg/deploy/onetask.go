@@ -198,6 +198,39 @@ func (p *Plan) checkMigration() error {
 	return errors.Join(s.Name.mistakes(err)...)
 }
 
+// MigrationPlan is what a plan knows of the migration of its run.
+type MigrationPlan string
+
+// The choices.
+const (
+	NoMigration        MigrationPlan = ""
+	MigrationRuns      MigrationPlan = "runs"
+	MigrationDone      MigrationPlan = "done"      // the same one has succeeded for the revision and its image
+	MigrationUncertain MigrationPlan = "uncertain" // one has; whether with this image is known once that is pushed
+)
+
+// Migration says whether the migration of the run is going to run, and for which
+// registered revision one has succeeded. What decides when it is its turn is the
+// revision as it is by then.
+func (p *Plan) Migration() (plan MigrationPlan, revision string) {
+	if len(p.Request.Migration) == 0 || len(p.Services) == 0 {
+		return NoMigration, ""
+	}
+	s := p.Services[0]
+	revision = s.Registered()
+	i := slices.IndexFunc(s.Known, func(k taskdef.Definition) bool { return k.ARN() == revision })
+	im := p.imageFor(s)
+	switch {
+	case revision == "" || i < 0 || s.Known[i].Migrated() == "":
+		return MigrationRuns, ""
+	case s.Known[i].Migrated() == migrationRecord(p.Request.Migration, im):
+		return MigrationDone, revision
+	case p.Source != nil && len(im.Digests) == 0:
+		return MigrationUncertain, revision
+	}
+	return MigrationRuns, ""
+}
+
 // migrate runs the migration once for all services, in the network of the first,
 // before any of them is changed. The services of the result say where it failed.
 // One that has succeeded for the revision and its image is not run again; a tag of the

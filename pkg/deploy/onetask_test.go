@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -12,6 +14,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
+	"ecsdeploy/pkg/image/source"
 	"ecsdeploy/pkg/mistake"
 	"ecsdeploy/pkg/rollout"
 	"ecsdeploy/pkg/runtask"
@@ -84,6 +87,7 @@ func TestMigration(t *testing.T) {
 type taggable struct {
 	*cloud
 	tags map[string]string // by ARN: the value of MigratedTag
+	kept map[string]string // the tags as they were when the revisions were read first
 	err  error
 }
 
@@ -96,10 +100,19 @@ func (c taggable) Tag(_ context.Context, revision, key, value string) error {
 
 func (c taggable) Untag(context.Context, string, string) error { return nil }
 
+func (c taggable) Definition(ctx context.Context, ref string) (taskdef.Definition, error) {
+	return c.tagged(ctx, ref, c.kept)
+}
+
 func (c taggable) Fresh(ctx context.Context, ref string) (taskdef.Definition, error) {
+	return c.tagged(ctx, ref, c.tags)
+}
+
+func (c taggable) tagged(ctx context.Context, ref string, tags map[string]string) (taskdef.Definition, error) {
 	d, err := c.cloud.Fresh(ctx, ref)
-	if value := c.tags[ref]; err == nil && value != "" {
-		return taskdef.Parse(bytes.Replace(d.RegisterInput(), []byte(`"tags":[`), []byte(`"tags":[{"key":"`+taskdef.MigratedTag+`","value":"`+value+`"},`), 1))
+	if value := tags[d.ARN()]; err == nil && value != "" {
+		document := bytes.Replace(d.RegisterInput(), []byte(`"tags":[`), []byte(`"tags":[{"key":"`+taskdef.MigratedTag+`","value":"`+value+`"},`), 1)
+		return taskdef.Parse(fmt.Appendf(nil, `%s,"taskDefinitionArn":%q,"revision":%d,"status":"ACTIVE"}`, bytes.TrimSuffix(document, []byte("}")), d.ARN(), d.Revision()))
 	}
 	return d, err
 }
@@ -129,7 +142,8 @@ func TestMigrationAgain(t *testing.T) {
 				c := world(t, "web", "worker")
 				c.services["web"].fates = tt.fates
 				d, v := c.deployer()
-				d.ECS = taggable{c, map[string]string{}, tt.denied}
+				cloud := taggable{c, map[string]string{}, nil, tt.denied}
+				d.ECS = cloud
 				one := &oneTask{result: runtask.Result{Outcome: tt.first}}
 				d.Tasks = one
 				r := asking("web", "worker")
@@ -145,6 +159,9 @@ func TestMigrationAgain(t *testing.T) {
 				if tt.change != nil {
 					tt.change(&r)
 				}
+				cloud.kept = maps.Clone(cloud.tags) // a further run reads anew
+				d.ECS = cloud
+				checkMigrationPlanned(t, d, r, tt.skipped > 0)
 				got, err := d.Run(t.Context(), r)
 				if err != nil || !got.Outcome().Good() || len(one.asked) != tt.ran || len(shown[MigrationSkipped](v)) != tt.skipped {
 					t.Errorf("%s: ran %d times, skipped %d times, %v", outcomes(got), len(one.asked), len(shown[MigrationSkipped](v)), err)
@@ -154,6 +171,36 @@ func TestMigrationAgain(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// checkMigrationPlanned holds the plan of a dry run against what the run is going to do.
+func checkMigrationPlanned(t *testing.T, d *Deployer, r Request, done bool) {
+	t.Helper()
+	dry, view := *d, &screen{}
+	dry.View, r.DryRun = view, true
+	if _, err := dry.Run(t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
+	if plan, revision := shown[PlanMade](view)[0].Plan.Migration(); (plan == MigrationDone) != done || done != (revision != "") || !done && plan != MigrationRuns {
+		t.Errorf("the plan says %q of %s", plan, revision)
+	}
+}
+
+// TestMigrationUncertain: whether a migration has succeeded for an image that is still
+// to be pushed is known once it is.
+func TestMigrationUncertain(t *testing.T) {
+	known, err := taskdef.Parse([]byte(`{"family":"web","taskDefinitionArn":"` + revisionARN("web:2") + `","containerDefinitions":[{"name":"app","image":"r/web:7"}],"tags":[{"key":"` + taskdef.MigratedTag + `","value":"x"}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &Plan{Request: Request{Migration: []string{"migrate"}, Push: true}, Source: new(source.Image), Services: []ServicePlan{{Known: []taskdef.Definition{known}, Target: known}}}
+	if plan, revision := p.Migration(); plan != MigrationUncertain || revision != known.ARN() {
+		t.Errorf("%q of %q", plan, revision)
+	}
+	p.Image.Digests = []string{"sha256:1"} // the tag has the image already
+	if plan, _ := p.Migration(); plan != MigrationRuns {
+		t.Errorf("with another digest: %q", plan)
 	}
 }
 

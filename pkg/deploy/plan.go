@@ -37,9 +37,14 @@ type Plan struct {
 
 	Expiring []Expiring // what the repository's lifecycle policy will remove, though it runs or a rollback needs it
 
+	template  string // prefix of the creation template by which ECR creates the repository
 	lifecycle lifecycle
 	secrets   *secretReader // nil where versions of secrets are not read
 }
+
+// Template is the prefix of the creation template by which ECR creates the repository
+// of the plan at the push; "" where there is none.
+func (p *Plan) Template() string { return p.template }
 
 // Candidate is an image that is going to run.
 type Candidate struct {

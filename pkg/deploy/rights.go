@@ -125,7 +125,17 @@ func (v *verifier) pushRights(p *Plan) []right {
 	parts := strings.Split(regional(v.identity, "ecr", v.region), ":")
 	parts[3], parts[4] = cmp.Or(ref.Region, parts[3]), cmp.Or(ref.Account, parts[4])
 	push.resources = []string{strings.Join(parts, ":") + ":repository/" + ref.Name}
-	return []right{{actions: []string{"ecr:CreateRepository"}, resources: push.resources}, push}
+	creation := right{actions: []string{"ecr:CreateRepository"}, resources: push.resources}
+	if p.Request.Creation.LifecyclePolicy != "" {
+		creation.actions = append(creation.actions, "ecr:PutLifecyclePolicy")
+	}
+	all := []right{creation, push}
+	// What an alias stands for is not known here, and the key that AWS manages takes no
+	// right of one's own.
+	if key := p.Request.Creation.Key; strings.HasPrefix(key, "arn:") && strings.Contains(key, ":key/") {
+		all = append(all, right{actions: []string{"kms:DescribeKey", "kms:CreateGrant"}, resources: []string{key}})
+	}
+	return all
 }
 
 // rights are what changing one service takes.

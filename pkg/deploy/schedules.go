@@ -207,7 +207,7 @@ func (d *movement) after(ctx context.Context, targets []target) (failed string) 
 		} else {
 			*s = d.move(bounded, *s, false)
 		}
-		d.View.Show(ScheduleEnded{*s})
+		d.View.Show(ScheduleEnded{*s, ctx.Err() != nil})
 		if s.Failed() {
 			failed = s.String()
 		}
@@ -333,7 +333,7 @@ func (d *movement) back(ctx context.Context) {
 		} else {
 			d.schedules[i].State, d.schedules[i].Err = ScheduleStuck, back.Err
 		}
-		d.View.Show(ScheduleEnded{d.schedules[i]})
+		d.View.Show(ScheduleEnded{d.schedules[i], ctx.Err() != nil})
 	}
 }
 

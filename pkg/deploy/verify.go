@@ -247,7 +247,10 @@ func (v *verifier) scans(ctx context.Context, p *Plan) {
 func (v *verifier) repository(ctx context.Context, p *Plan) (known bool) {
 	r := p.Request
 	repository, err := v.ECR.Repository(ctx, r.Repository)
-	if _, missing := errors.AsType[*ecr.NotFoundError](err); missing && r.CreateRepository {
+	if absent, missing := errors.AsType[*ecr.NotFoundError](err); missing && r.CreateRepository {
+		if wrong := r.checkCreation(absent); wrong != nil {
+			return v.add(Service{}, RepositoryCheck, r.Repository, wrong)
+		}
 		v.open(Service{}, RepositoryCheck, r.Repository, errors.New("it does not exist yet; the run creates it (createRepository)"))
 		p.Image.URI = r.Repository + ":" + first(r.Tags)
 		return true

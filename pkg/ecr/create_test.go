@@ -2,6 +2,7 @@ package ecr
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"ecsdeploy/pkg/mistake"
@@ -30,7 +31,7 @@ func TestForeignHosts(t *testing.T) {
 		if mentions(t, err, host, says); missing || !mistake.Is(err, mistake.Repository) {
 			t.Errorf("look up %s: %v", ref, err)
 		}
-		_, err = fake.client().CreateRepository(t.Context(), ref)
+		_, _, err = fake.client().CreateRepository(t.Context(), ref, Creation{})
 		if mentions(t, err, host, says); !mistake.Is(err, mistake.Repository) || fake.count("CreateRepository") > 0 {
 			t.Errorf("create %s: %v, %d calls", ref, err, fake.count("CreateRepository"))
 		}
@@ -43,11 +44,11 @@ func TestCreateInAStandIn(t *testing.T) {
 	fake := newFake()
 	fake.host = "localhost:4566"
 	fake.repo("other")
-	r, err := fake.client().CreateRepository(t.Context(), "localhost:4566/app")
+	r, _, err := fake.client().CreateRepository(t.Context(), "localhost:4566/app", Creation{})
 	if err != nil || r.URI != "localhost:4566/app" {
 		t.Errorf("%+v %v", r, err)
 	}
-	if _, err := fake.client().CreateRepository(t.Context(), fakeAccount+".dkr.ecr.eu-west-1.amazonaws.com/app2"); err != nil {
+	if _, _, err := fake.client().CreateRepository(t.Context(), fakeAccount+".dkr.ecr.eu-west-1.amazonaws.com/app2", Creation{}); err != nil {
 		t.Error(err)
 	}
 }
@@ -76,7 +77,7 @@ func TestCreationTemplates(t *testing.T) {
 			if !ok || missing.Template != c.want {
 				t.Errorf("look up: %v, template %v", err, missing)
 			}
-			r, err := fake.client().CreateRepository(t.Context(), "team/app")
+			r, _, err := fake.client().CreateRepository(t.Context(), "team/app", Creation{})
 			if err != nil || r.Template != c.want || (fake.count("CreateRepository") == 0) != (c.want != "") {
 				t.Fatalf("%+v %v, %d created", r, err, fake.count("CreateRepository"))
 			}
@@ -100,4 +101,94 @@ func FuzzDecodeToken(f *testing.F) {
 			t.Errorf("%q gave an empty user or password", token)
 		}
 	})
+}
+
+const keepFifty = `{"rules": [{"rulePriority": 1, "selection": {"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": 50}, "action": {"type": "expire"}}]}`
+
+// TestCreationSettings: what was chosen is what the repository gets, also where the
+// answer to the first attempt was lost; what someone else has created stays.
+func TestCreationSettings(t *testing.T) {
+	const key = "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+	how := Creation{MutableTags: []string{"latest", "dev-*"}, Key: key, LifecyclePolicy: keepFifty}
+	for _, tt := range []struct {
+		name    string
+		before  func(*fakeECR)
+		created bool
+		policy  string
+	}{
+		{"created", func(*fakeECR) {}, true, keepFifty},
+		{"the answer was lost", func(f *fakeECR) { f.lost = 1 }, true, keepFifty},
+		{"someone else was quicker", func(f *fakeECR) { f.repo("app") }, false, ""},
+		{"a template is for it", func(f *fakeECR) { f.templates = [][2]string{{"ROOT", "CREATE_ON_PUSH"}} }, true, keepFifty},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			fake := newFake()
+			tt.before(fake)
+			repo, created, err := fake.client().CreateRepository(t.Context(), "app", how)
+			has := fake.repos["eu-west-1/123456789012/app"]
+			if err != nil || created != tt.created || has.lifecycle != tt.policy {
+				t.Fatalf("created %v, %v, policy %q", created, err, has.lifecycle)
+			}
+			if !created {
+				if len(how.Differences(repo)) == 0 {
+					t.Error("no difference to the repository of someone else")
+				}
+				return
+			}
+			if repo.Immutable("latest") || repo.Immutable("dev-1") || !repo.Immutable("17") || repo.Key != key || repo.Encryption != "KMS" || !repo.ScansOnPush || how.Differences(repo) != nil {
+				t.Errorf("%+v", repo)
+			}
+		})
+	}
+}
+
+// TestIncompleteCreation: the repository is there, and its policy is not.
+func TestIncompleteCreation(t *testing.T) {
+	fake := newFake()
+	fake.denied["PutLifecyclePolicy"] = true
+	_, _, err := fake.client().CreateRepository(t.Context(), "app", Creation{LifecyclePolicy: keepFifty})
+	if _, incomplete := errors.AsType[*IncompleteError](err); !incomplete {
+		t.Errorf("%v", err)
+	}
+	mentions(t, err, "ecr:PutLifecyclePolicy", "repository/app", "the repository was created and is empty, and nothing was pushed")
+}
+
+func TestCheckLifecyclePolicy(t *testing.T) {
+	selection := func(s string) string {
+		return `{"rules": [{"rulePriority": 1, "description": "all of the oldest builds", "selection": {` + s + `}, "action": {"type": "expire"}}]}`
+	}
+	const newest = `"countType": "imageCountMoreThan", "countNumber": 5`
+	for _, tt := range []struct{ text, says string }{
+		{keepFifty, ""},
+		{selection(`"tagStatus": "untagged", "countType": "sinceImagePulled", "countUnit": "days", "countNumber": 5`), ""},
+		{selection(`"tagStatus": "any", "storageClass": "archive", "countType": "sinceImageTransitioned", "countUnit": "days", "countNumber": 5`), ""},
+		{strings.Replace(keepFifty, `"type": "expire"`, `"type": "transition", "targetStorageClass": "archive"`, 1), ""},
+		{`{"rules": `, "is not the JSON of a lifecycle policy"},
+		{`{}`, "has 2 characters"},
+		{`{"Rules": []}` + strings.Repeat(" ", 100), "has 0 rules"},
+		{strings.Replace(keepFifty, `"rulePriority": 1, `, "", 1), "rulePriority must be"},
+		{selection(`"tagStatus": "tagged", ` + newest), "needs a tagPatternList"},
+		{selection(`"tagStatus": "any", "tagPrefixList": ["v"], ` + newest), "for tagStatus tagged only"},
+		{selection(`"tagStatus": "tagged", "tagPatternList": ["*a*b*c*d*"], ` + newest), "more than 4 wildcards"},
+		{selection(`"tagStatus": "every", ` + newest), `tagStatus "every" is not known`},
+		{selection(`"tagStatus": "any", "countType": "newest", "countNumber": 5`), `countType "newest" is not known`},
+		{selection(`"tagStatus": "any", "countType": "sinceImagePushed", "countNumber": 5`), "needs the countUnit days"},
+		{selection(`"tagStatus": "any", "countUnit": "days", ` + newest), "has no countUnit"},
+		{selection(`"tagStatus": "any", "countType": "imageCountMoreThan"`), "countNumber must be"},
+		{selection(`"tagStatus": "any", "storageClass": "cold", ` + newest), `storageClass "cold" is not known`},
+		{selection(`"tagStatus": "any", "storageClass": "archive", ` + newest), "go together only"},
+		{strings.Replace(keepFifty, `"expire"`, `"delete"`, 1), `action.type "delete" is not known`},
+		{strings.Replace(keepFifty, `"expire"`, `"transition"`, 1), "go together only"},
+	} {
+		err := CheckLifecyclePolicy(tt.text)
+		if tt.says == "" && err != nil || tt.says != "" && !mistake.Is(err, mistake.LifecyclePolicy) {
+			t.Errorf("%s: %v", tt.text, err)
+		}
+		if tt.says != "" {
+			mentions(t, err, tt.says)
+		}
+	}
+	twice := strings.Replace(keepFifty, `]}`, `, {"rulePriority": 1, "selection": {"tagStatus": "untagged", "countType": "imageCountMoreThan", "countNumber": 1}, "action": {"type": "expire"}}]}`, 1)
+	mentions(t, CheckLifecyclePolicy(twice), "two rules have the rulePriority 1")
+	mentions(t, CheckLifecyclePolicy(strings.Replace(twice, `{"rulePriority": 1, "selection": {"tagStatus": "untagged"`, `{"rulePriority": 2, "selection": {"tagStatus": "untagged"`, 1)), "must have the highest rulePriority")
 }

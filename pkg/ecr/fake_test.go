@@ -38,6 +38,7 @@ type fakeECR struct {
 	full   bool                 // the account has as many repositories as it may have
 	// templates are creation templates: prefix and what it is applied for.
 	templates [][2]string
+	lost      int // answers to CreateRepository that do not arrive
 }
 
 type fakeRepo struct {
@@ -45,6 +46,8 @@ type fakeRepo struct {
 	mutability            string
 	exclusions            []string
 	scanOnPush            bool
+	encryption            object
+	lifecycle             string
 	images                []*fakeImage
 	layers                map[string]string // digest → availability
 	failure               string            // code for every BatchGetImage, if set
@@ -126,7 +129,12 @@ type fakeRequest struct {
 	Scanning        struct {
 		ScanOnPush bool `json:"scanOnPush"`
 	} `json:"imageScanningConfiguration"`
-	ImageIDs []struct {
+	Exclusions []struct {
+		Filter string `json:"filter"`
+	} `json:"imageTagMutabilityExclusionFilters"`
+	Encryption object `json:"encryptionConfiguration"`
+	Policy     string `json:"lifecyclePolicyText"`
+	ImageIDs   []struct {
 		ImageTag    string `json:"imageTag"`
 		ImageDigest string `json:"imageDigest"`
 	} `json:"imageIds"`
@@ -203,8 +211,21 @@ func (f *fakeECR) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		repo := f.repoIn(region, account, in.RepositoryName)
-		repo.mutability, repo.scanOnPush = in.Mutability, in.Scanning.ScanOnPush
+		repo.mutability, repo.scanOnPush, repo.encryption = in.Mutability, in.Scanning.ScanOnPush, in.Encryption
+		for _, e := range in.Exclusions {
+			repo.exclusions = append(repo.exclusions, e.Filter)
+		}
+		if f.lost > 0 { // the answer does not arrive, and the SDK asks again
+			f.lost--
+			w.WriteHeader(http.StatusInternalServerError)
+			return
+		}
 		answer(w, object{"repository": f.describe(repo)})
+	case "PutLifecyclePolicy":
+		if repo := find(in.RepositoryName); repo != nil {
+			repo.lifecycle = in.Policy
+			answer(w, object{"repositoryName": repo.name, "lifecyclePolicyText": in.Policy})
+		}
 	case "DescribeRepositoryCreationTemplates":
 		templates := []object{}
 		for _, t := range f.templates {
@@ -268,6 +289,7 @@ func (f *fakeECR) describe(r *fakeRepo) object {
 		"repositoryArn":      fmt.Sprintf("arn:aws:ecr:%s:%s:repository/%s", r.region, r.account, r.name),
 		"repositoryUri":      host + "/" + r.name,
 		"imageTagMutability": r.mutability, "imageTagMutabilityExclusionFilters": filters,
+		"imageScanningConfiguration": object{"scanOnPush": r.scanOnPush}, "encryptionConfiguration": r.encryption,
 	}
 }
 

@@ -9,13 +9,18 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ecr"
 	"github.com/aws/aws-sdk-go-v2/service/ecr/types"
+
+	"ecsdeploy/pkg/mistake"
 )
 
 // LifecyclePolicy is the policy of a repository; the zero value has no rules.
@@ -32,9 +37,13 @@ type LifecycleRule struct {
 		TagPrefixList  []string
 		StorageClass   string // standard, archive; empty is standard
 		CountType      string
+		CountUnit      string // days, with a count type of days only
 		CountNumber    int
 	}
-	Action struct{ Type string } // expire, transition: to the archive
+	Action struct {
+		Type               string // expire, transition: to the archive
+		TargetStorageClass string
+	}
 }
 
 // ListedImage is an image as a lifecycle policy sees it.
@@ -62,6 +71,86 @@ func ParseLifecyclePolicy(text string) (LifecyclePolicy, error) {
 	err := json.Unmarshal([]byte(text), &p)
 	slices.SortStableFunc(p.Rules, func(a, b LifecycleRule) int { return cmp.Compare(a.RulePriority, b.RulePriority) })
 	return p, err
+}
+
+// What ECR takes as the text of a policy.
+// https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_PutLifecyclePolicy.html
+// https://docs.aws.amazon.com/AmazonECR/latest/userguide/service-quotas.html
+const (
+	policyLeast = 100 // characters
+	policyMost  = 30720
+	rulesMost   = 50
+	wildcards   = 4 // of a tag pattern
+)
+
+// CheckLifecyclePolicy says what ECR would refuse about the JSON of a policy, as far as
+// its documentation tells: all of it, each a mistake of the kind LifecyclePolicy.
+func CheckLifecyclePolicy(text string) error {
+	var errs []error
+	fail := func(hint, format string, args ...any) {
+		errs = append(errs, mistake.New(mistake.LifecyclePolicy, hint, format, args...))
+	}
+	policy, err := ParseLifecyclePolicy(text)
+	if err != nil {
+		fail("see the examples in the ECR user guide", "is not the JSON of a lifecycle policy: %v", err)
+		return errors.Join(errs...)
+	}
+	if n := utf8.RuneCountInString(text); n < policyLeast || n > policyMost {
+		fail("", "has %d characters; ECR takes %d to %d", n, policyLeast, policyMost)
+	}
+	if len(policy.Rules) == 0 || len(policy.Rules) > rulesMost {
+		fail(`its form is {"rules": […]}`, "has %d rules; 1 to %d were expected", len(policy.Rules), rulesMost)
+	}
+	for i, rule := range policy.Rules { // by their priorities
+		if why, hint := rule.wrong(); why != "" {
+			fail(hint, "rule with rulePriority %d: %s", rule.RulePriority, why)
+		}
+		if i == 0 {
+			continue
+		}
+		if before := policy.Rules[i-1]; before.RulePriority == rule.RulePriority {
+			fail("give each rule another one", "two rules have the rulePriority %d", rule.RulePriority)
+		} else if before.Selection.TagStatus == "any" && before.Selection.StorageClass == rule.Selection.StorageClass {
+			fail("give it the highest one", "rule with rulePriority %d: a rule whose tagStatus is any must have the highest rulePriority", before.RulePriority)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// wrong is why ECR would not take the rule by itself, and what to write.
+func (r LifecycleRule) wrong() (why, hint string) {
+	s := r.Selection
+	byAge := slices.Contains([]string{"sinceImagePushed", "sinceImagePulled", "sinceImageTransitioned"}, s.CountType)
+	lists := len(s.TagPatternList) + len(s.TagPrefixList)
+	switch {
+	case r.RulePriority < 1:
+		return "rulePriority must be a whole number from 1", ""
+	case !slices.Contains([]string{"tagged", "untagged", "any"}, s.TagStatus):
+		return "tagStatus " + strconv.Quote(s.TagStatus) + " is not known", "tagged, untagged or any"
+	case s.TagStatus == "tagged" && lists == 0:
+		return "tagStatus tagged needs a tagPatternList or a tagPrefixList", `for instance "tagPatternList": ["*"]`
+	case s.TagStatus != "tagged" && lists > 0:
+		return "a tagPatternList or tagPrefixList is for tagStatus tagged only", ""
+	case slices.ContainsFunc(s.TagPatternList, func(p string) bool { return strings.Count(p, "*") > wildcards }):
+		return fmt.Sprintf("a pattern of tagPatternList has more than %d wildcards", wildcards), ""
+	case !byAge && s.CountType != "imageCountMoreThan":
+		return "countType " + strconv.Quote(s.CountType) + " is not known", "imageCountMoreThan, sinceImagePushed, sinceImagePulled or sinceImageTransitioned"
+	case byAge && s.CountUnit != "days":
+		return "countType " + s.CountType + " needs the countUnit days", ""
+	case !byAge && s.CountUnit != "":
+		return "countType imageCountMoreThan has no countUnit", ""
+	case s.CountNumber < 1:
+		return "countNumber must be a whole number from 1", ""
+	case s.StorageClass != "" && s.StorageClass != "standard" && s.StorageClass != "archive":
+		return "storageClass " + strconv.Quote(s.StorageClass) + " is not known", "standard or archive"
+	case (s.CountType == "sinceImageTransitioned") != (s.StorageClass == "archive"):
+		return "countType sinceImageTransitioned and storageClass archive go together only", ""
+	case r.Action.Type != "expire" && r.Action.Type != "transition":
+		return "action.type " + strconv.Quote(r.Action.Type) + " is not known", "expire or transition"
+	case (r.Action.Type == "transition") != (r.Action.TargetStorageClass == "archive"):
+		return "action.type transition and targetStorageClass archive go together only", ""
+	}
+	return "", ""
 }
 
 // Endings are the images that the policy expires or archives until a time, by their

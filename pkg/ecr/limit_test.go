@@ -12,7 +12,7 @@ func TestLimitIsFinal(t *testing.T) {
 	fake.full = true
 	config := fake.config()
 	config.RetryMaxAttempts = 3
-	_, err := New(config, Options{}).CreateRepository(t.Context(), "app")
+	_, _, err := New(config, Options{}).CreateRepository(t.Context(), "app", Creation{})
 	if err == nil || !strings.Contains(err.Error(), "exceeded a service limit") || fake.count("CreateRepository") != 1 {
 		t.Errorf("%d calls: %v", fake.count("CreateRepository"), err)
 	}

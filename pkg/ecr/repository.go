@@ -1,6 +1,6 @@
 package ecr
 
-// Repositories: looking one up, creating one, and which of its tags can move.
+// Repositories: looking one up, and which of its tags can move.
 
 import (
 	"context"
@@ -31,6 +31,10 @@ type Repository struct {
 
 	// TagExclusions are wildcard filters: "*" stands for any run of characters.
 	TagExclusions []string
+
+	Encryption  string // AES256, KMS, KMS_DSSE; empty where ECR did not say
+	Key         string // ARN of the KMS key; empty for AES256
+	ScansOnPush bool   // by the repository's own setting
 
 	// Template is the prefix of the creation template by which ECR creates the
 	// repository at the first push: it does not exist yet. Empty for one that does.
@@ -127,43 +131,6 @@ func (c *Client) describe(ctx context.Context, ref Reference) (Repository, error
 	return c.found(ref, out.Repositories[0])
 }
 
-// CreateRepository creates a repository with immutable tags that scans images
-// when they are pushed, and returns it. One that is already there, or that
-// somebody else creates at the same moment, is returned as it is.
-//
-// Where a creation template with create-on-push applies, nothing is created: ECR
-// does so at the first push, by the template's rules. The repository that is
-// returned has Template set then. A host that is not this account's ECR is a
-// mistake of the kind Repository, and nothing is created either.
-func (c *Client) CreateRepository(ctx context.Context, nameOrURI string) (Repository, error) {
-	ref, err := ParseRepository(nameOrURI)
-	if err != nil {
-		return Repository{}, err
-	}
-	if err := c.ours(ctx, ref); err != nil {
-		return Repository{}, err
-	}
-	if t := c.template(ctx, ref); t != nil {
-		return c.fromTemplate(ctx, ref, t)
-	}
-	out, err := c.api(c.regionOf(ref)).CreateRepository(ctx, &ecr.CreateRepositoryInput{
-		RegistryId:                 optional(ref.Account),
-		RepositoryName:             &ref.Name,
-		ImageTagMutability:         types.ImageTagMutabilityImmutable,
-		ImageScanningConfiguration: &types.ImageScanningConfiguration{ScanOnPush: true},
-	})
-	if _, exists := errors.AsType[*types.RepositoryAlreadyExistsException](err); exists {
-		return c.describe(ctx, ref)
-	}
-	if err != nil {
-		return Repository{}, callError("repository "+ref.String(), "ecr:CreateRepository", c.resource(ref), err)
-	}
-	if out.Repository == nil {
-		return c.describe(ctx, ref)
-	}
-	return c.found(ref, *out.Repository)
-}
-
 func (c *Client) regionOf(ref Reference) string {
 	if ref.Region != "" {
 		return ref.Region
@@ -185,6 +152,10 @@ func (c *Client) found(ref Reference, r types.Repository) (Repository, error) {
 		TagMutability: string(r.ImageTagMutability),
 	}
 	repo.TagExclusions = exclusions(r.ImageTagMutabilityExclusionFilters)
+	if e := r.EncryptionConfiguration; e != nil {
+		repo.Encryption, repo.Key = string(e.EncryptionType), aws.ToString(e.KmsKey)
+	}
+	repo.ScansOnPush = r.ImageScanningConfiguration != nil && r.ImageScanningConfiguration.ScanOnPush
 	if a, err := arn.Parse(repo.ARN); err == nil && a.Region != "" {
 		repo.Region = a.Region
 	}

@@ -137,7 +137,7 @@ func TestRepositoryDenied(t *testing.T) {
 func TestCreateRepository(t *testing.T) {
 	fake := newFake()
 	c := fake.client()
-	repo, err := c.CreateRepository(t.Context(), "team/app")
+	repo, _, err := c.CreateRepository(t.Context(), "team/app", Creation{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -150,13 +150,13 @@ func TestCreateRepository(t *testing.T) {
 
 	// Another pipeline was quicker, with settings of its own: they stay.
 	fake.repo("raced")
-	raced, err := c.CreateRepository(t.Context(), "raced")
+	raced, _, err := c.CreateRepository(t.Context(), "raced", Creation{})
 	if err != nil || raced.Immutable("42") {
 		t.Errorf("got %#v, %v; want the mutable repository that was there", raced, err)
 	}
 
 	fake.denied["CreateRepository"] = true
-	_, err = c.CreateRepository(t.Context(), "third")
+	_, _, err = c.CreateRepository(t.Context(), "third", Creation{})
 	mentions(t, err, "repository third", "ecr:CreateRepository", "repository/third")
 }
 

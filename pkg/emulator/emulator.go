@@ -179,6 +179,9 @@ func (e *Emulator) SetScan(repository string, scan Scan) error {
 	return e.ecr.SetScan(repository, scan)
 }
 
+// AddKey has KMS have a key for repositories, under an alias where one is given.
+func (e *Emulator) AddKey(id, alias string) { e.ecr.AddKey(id, alias) }
+
 // Retag moves a tag of a repository to another image of it, as somebody's push under the same tag does; also where tags are immutable, as after
 // a deletion.
 func (e *Emulator) Retag(repository, tag, digest string) error {

@@ -24,6 +24,9 @@ type fields struct {
 	TimeoutMinutes     string `env:"INPUT_TIMEOUTMINUTES, default=30" input:"timeoutMinutes" for:"deploy push rollout verify placeholder currentImage rollback resume runTask drift"`
 	Repository         string `env:"INPUT_REPOSITORY" input:"repository" for:"deploy push rollout verify placeholder currentImage runTask"`
 	CreateRepository   string `env:"INPUT_CREATEREPOSITORY, default=false" input:"createRepository" for:"deploy push verify placeholder"`
+	MutableTags        string `env:"INPUT_IMAGETAGMUTABILITYEXCLUSIONS" input:"imageTagMutabilityExclusions" for:"deploy push verify placeholder"`
+	KMSKey             string `env:"INPUT_KMSKEY" input:"kmsKey" for:"deploy push verify placeholder"`
+	LifecyclePolicy    string `env:"INPUT_LIFECYCLEPOLICY" input:"lifecyclePolicy" for:"deploy push verify placeholder"`
 	Container          string `env:"INPUT_CONTAINER" input:"container" for:"deploy rollout verify currentImage runTask"`
 	Image              string `env:"INPUT_IMAGE" input:"image" for:"deploy push rollout verify runTask"`
 	Tags               string `env:"INPUT_TAGS, default=$BUILD_BUILDID" input:"tags" for:"deploy push rollout verify runTask"`

@@ -47,6 +47,7 @@ func identifiers(f *fields) (all []Identifier) {
 	add("schedules", f.Schedules, mistake.Schedule, itself)
 	add("taskDefinition", f.TaskDefinition, mistake.TaskDefinition, itself)
 	add("secrets", f.Secrets, mistake.Secret, value)
+	add("kmsKey", f.KMSKey, mistake.Key, itself)
 	return all
 }
 
@@ -71,6 +72,9 @@ func (id Identifier) conflict(region, account string) error {
 	}
 	m := mistake.New(id.Kind, hint, "")
 	m.Input, m.Line = id.Input, id.Line
+	if id.Kind == mistake.Key { // a key may belong to another account, and is in the region of the repository
+		return id.keyConflict(region)
+	}
 	switch {
 	case region != "" && id.ARN.Region != region:
 		m.Text = "the " + string(id.Kind) + " is in region " + id.ARN.Region + ", this run works in " + region
@@ -81,6 +85,19 @@ func (id Identifier) conflict(region, account string) error {
 	default:
 		return nil
 	}
+	return m
+}
+
+// keyConflict reports a KMS key of another region than the run's, in which a repository
+// that is created is.
+//
+// Source: Amazon ECR API, EncryptionConfiguration, kmsKey.
+func (id Identifier) keyConflict(region string) error {
+	if region == "" || id.ARN.Region == region {
+		return nil
+	}
+	m := mistake.New(id.Kind, "name a key of the repository's region", "the key is in region %s, this run works in %s", id.ARN.Region, region)
+	m.Input = id.Input
 	return m
 }
 

@@ -72,6 +72,10 @@ type Inputs struct {
 	Repository         string // name or full URI
 	Tags               []string
 	CreateRepository   bool
+	// What a repository is created with; all zero where CreateRepository is not set.
+	MutableTags     []string // filters of tags that may move (input imageTagMutabilityExclusions)
+	KMSKey          string   // ID, ARN or alias; empty for AES256
+	LifecyclePolicy string   // path of a file; may be empty
 
 	Services          []Service // may be empty where TaskDefinition needs none: then a revision is registered and nothing else
 	Containers        []string  // that get the image; empty where the task definition decides

@@ -180,6 +180,7 @@ func (l *loader) inputs(in *Inputs, f, defaults *fields) {
 	in.Tags = list(l, "tags", f.Tags, parseTag, itself)
 	l.movingTag(in)
 	in.CreateRepository = one(l, "createRepository", f.CreateRepository, parseBool)
+	l.creation(in, f)
 
 	cluster := one(l, "cluster", f.Cluster, parseCluster)
 	in.Services = list(l, "services", f.Services, func(text string) (Service, error) {

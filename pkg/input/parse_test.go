@@ -32,6 +32,10 @@ func TestParseValues(t *testing.T) {
 		[]string{"deployer", "arn:aws:iam::123456789012:user/deployer", "arn:aws:iam::12345:role/x", "arn:aws:sts::123456789012:assumed-role/x/y"})
 	accepts(t, "session name", parseSessionName,
 		[]string{"ab", "a_+=,.@-9", strings.Repeat("x", 64)}, []string{"a", "a b", "a/b", strings.Repeat("x", 65)})
+	accepts(t, "KMS key", parseKMSKey,
+		[]string{"alias/aws/ecr", "alias/images", "1234abcd-12ab-34cd-56ef-1234567890ab", "mrk-1234abcd12ab34cd56ef1234567890ab", "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab", "arn:aws-cn:kms:cn-north-1:123456789012:alias/images"},
+		[]string{"images", "key/1234abcd-12ab-34cd-56ef-1234567890ab", "arn:aws:kms:eu-west-1:123456789012:1234abcd-12ab-34cd-56ef-1234567890ab", "arn:aws:s3:eu-west-1:123456789012:key/x", "alias/a b", "AES256"})
+	accepts(t, "filter of tags", parseTagFilter, []string{"latest", "dev-*", "*"}, []string{"dev:*", "a b", strings.Repeat("x", 129)})
 	accepts(t, "external id", parseExternalID,
 		[]string{"ab", "a_+=,.@:/-9"}, []string{"a", "a b", "a!"})
 	accepts(t, "image to push", parseImageFor(Deploy),

@@ -43,7 +43,10 @@ const (
 	SmokeTest      Kind = "smoke test"        // of a new revision
 	Schedule       Kind = "schedule"          // or rule, that starts tasks
 
-	Vulnerabilities Kind = "vulnerabilities" // of an image, by the gate on it
+	Vulnerabilities Kind = "vulnerabilities"  // of an image, by the gate on it
+	LifecyclePolicy Kind = "lifecycle policy" // of a repository that is created
+	Creation        Kind = "creation"         // of a repository, by settings of one's own
+	Key             Kind = "KMS key"          // of a repository that is created
 )
 
 // Error is one mistake.

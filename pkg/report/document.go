@@ -39,7 +39,7 @@ func Document(r deploy.Result, run Run, explain Explain) []byte {
 	for _, s := range r.Services {
 		d.Services = append(d.Services, newServiceRecord(s, explain))
 	}
-	d.Schedules, d.Drift = scheduleRecords(r), driftRecords(r)
+	d.Schedules, d.Drift = scheduleRecords(r, explain), driftRecords(r)
 	for _, c := range r.Current {
 		d.Current = append(d.Current, detail{c.Cluster, c.Name, c.Exists, c.Container, c.URI, c.Digest, c.BuildID, c.Revision})
 	}

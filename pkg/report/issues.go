@@ -216,6 +216,9 @@ var inputs = map[mistake.Kind]string{
 	mistake.Build: "buildId", mistake.Order: "olderBuild", mistake.Busy: "whenBusy", mistake.SmokeTest: "smokeTest",
 	mistake.Schedule:        "schedules",
 	mistake.Vulnerabilities: "failOnVulnerabilities",
+	mistake.LifecyclePolicy: "lifecyclePolicy",
+	mistake.Creation:        "createRepository",
+	mistake.Key:             "kmsKey",
 }
 
 // Named returns the error with the name of the input in which it was made, where

@@ -100,8 +100,10 @@ func (l *Log) Show(event any) {
 		if e.Template != "" {
 			l.info("", "repository %s does not exist: ECR creates it at this push, by the creation template %s", e.URI, e.Template)
 		} else {
-			l.info("", "created repository %s", e.URI)
+			l.info("", "created repository %s: %s", e.URI, creationText(e.Creation))
 		}
+	case deploy.RepositoryAppeared:
+		l.repositoryAppeared(e)
 	case deploy.PushProgress:
 		l.push(e.Now)
 	case deploy.Pushed:
@@ -222,6 +224,7 @@ func (l *Log) plan(e deploy.PlanMade) {
 	case p.Source != nil:
 		l.info("", "image  %s", describe(p.Source.Describe()))
 		l.info("", "push   %s", pushPlan(p))
+		l.creationPlanned(p)
 	case p.Image.URI != "":
 		l.info("", "image  %s", candidateText(p.Image))
 	}

@@ -108,10 +108,20 @@ func commandText(command []string) string {
 
 // migrationPlanned says what will run before the services are changed.
 func (l *Log) migrationPlanned(p *deploy.Plan) {
-	if len(p.Request.Migration) == 0 || len(p.Services) == 0 {
+	plan, revision := p.Migration()
+	if plan == deploy.NoMigration {
 		return
 	}
-	l.info("", "first runs the migration %s as a task in the network of service %s", commandText(p.Request.Migration), p.Services[0].Name)
+	command := commandText(p.Request.Migration)
+	switch plan {
+	case deploy.MigrationDone:
+		l.info("", "no migration: %s has already succeeded for %s", command, ecs.ShortARN(revision))
+	case deploy.MigrationUncertain:
+		l.info("", "first runs the migration %s as a task in the network of service %s, unless it has already succeeded for %s with this image, whose digest is known once it is pushed",
+			command, p.Services[0].Name, ecs.ShortARN(revision))
+	default:
+		l.info("", "first runs the migration %s as a task in the network of service %s", command, p.Services[0].Name)
+	}
 }
 
 func (l *Log) taskHappened(event any) {

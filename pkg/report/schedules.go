@@ -56,7 +56,7 @@ func newestText(e schedule.Entry) string {
 func (l *Log) showSchedule(event any) bool {
 	switch e := event.(type) {
 	case deploy.ScheduleEnded:
-		l.scheduleEnded(e.Schedule)
+		l.scheduleEnded(e)
 	case deploy.ScheduleChanged:
 		l.warn(e.Entry.String(), "someone else has changed it since the plan was made: it started %s, and starts %s now", ecs.ShortARN(e.From), ecs.ShortARN(e.To))
 	case deploy.ScheduleAdjusted:
@@ -69,15 +69,21 @@ func (l *Log) showSchedule(event any) bool {
 	return true
 }
 
-func (l *Log) scheduleEnded(s deploy.ScheduleResult) {
-	if s.Failed() && s.State != deploy.ScheduleBack {
-		l.warn(s.String(), "%s", scheduleText(s))
-	} else {
+// scheduleEnded says what became of a rule or schedule. Why one was not moved is told
+// once: by the issue at the end of the run, or here where the run has none.
+func (l *Log) scheduleEnded(e deploy.ScheduleEnded) {
+	s := e.Schedule
+	switch {
+	case !s.Failed() || s.State == deploy.ScheduleBack:
+		l.info(s.String(), "%s", scheduleText(s))
+	case e.Ended:
+		l.warn(s.String(), "%s: %s", scheduleText(s), Named(s.Err))
+	default:
 		l.info(s.String(), "%s", scheduleText(s))
 	}
 }
 
-// scheduleText says what became of a rule or schedule.
+// scheduleText says what became of a rule or schedule, without the reason.
 func scheduleText(s deploy.ScheduleResult) string {
 	from, to := ecs.ShortARN(s.From), ecs.ShortARN(s.To)
 	switch s.State {
@@ -92,9 +98,9 @@ func scheduleText(s deploy.ScheduleResult) string {
 	case deploy.ScheduleBack:
 		return "moved back to " + from
 	case deploy.ScheduleRefused:
-		return "could not be moved from " + from + " to " + to + ": " + Named(s.Err).Error()
+		return "could not be moved from " + from + " to " + to
 	case deploy.ScheduleStuck:
-		return "could not be moved back to " + from + ": " + Named(s.Err).Error()
+		return "could not be moved back to " + from
 	}
 	return "starts " + from + ", as before"
 }
@@ -115,15 +121,27 @@ func scheduleIssues(r deploy.Result, explain Explain) (all []Issue) {
 		if s.Err == nil || !s.Failed() {
 			continue
 		}
-		text, hint := explain(Named(s.Err))
-		s.Err = fmt.Errorf("%s", text)
-		all = append(all, Issue{s.String() + " " + scheduleText(s), hint})
+		why, hint := explainedSchedule(s, explain)
+		all = append(all, Issue{s.String() + " " + why, hint})
 	}
 	return all
 }
 
+// explainedSchedule is scheduleText, with the reason and what to do about it where the
+// rule or schedule was not moved.
+func explainedSchedule(s deploy.ScheduleResult, explain Explain) (text, hint string) {
+	if s.Err == nil || !s.Failed() {
+		return scheduleText(s), ""
+	}
+	reason, hint := explain(Named(s.Err))
+	if s.State == deploy.ScheduleBack { // AWS had moved it, and answered with an error
+		return scheduleText(s) + ", after moving it to " + ecs.ShortARN(s.To) + " ended with an error: " + reason, hint
+	}
+	return scheduleText(s) + ": " + reason, hint
+}
+
 // schedulesTable is the part of the summary about rules and schedules.
-func schedulesTable(b *strings.Builder, r deploy.Result) {
+func schedulesTable(b *strings.Builder, r deploy.Result, explain Explain) {
 	if len(r.Schedules) == 0 || r.DryRun {
 		return
 	}
@@ -143,7 +161,8 @@ func schedulesTable(b *strings.Builder, r deploy.Result) {
 		if s.State == deploy.ScheduleStuck {
 			starts = ""
 		}
-		fmt.Fprintf(b, "| %s | %s | %s %s |\n", text(s.String()), revisionLink(starts), mark, text(scheduleText(s)))
+		what, _ := explainedSchedule(s, explain)
+		fmt.Fprintf(b, "| %s | %s | %s %s |\n", text(s.String()), revisionLink(starts), mark, text(what))
 	}
 	b.WriteString("\n")
 }
@@ -160,9 +179,10 @@ type scheduleRecord struct {
 }
 
 // scheduleRecords are the rules and schedules in the result file.
-func scheduleRecords(r deploy.Result) (all []scheduleRecord) {
+func scheduleRecords(r deploy.Result, explain Explain) (all []scheduleRecord) {
 	for _, s := range r.Schedules {
-		all = append(all, scheduleRecord{string(s.Kind), s.Group, s.Name, s.ID, string(s.State), s.From, s.To, scheduleText(s)})
+		what, _ := explainedSchedule(s, explain)
+		all = append(all, scheduleRecord{string(s.Kind), s.Group, s.Name, s.ID, string(s.State), s.From, s.To, what})
 	}
 	return all
 }

@@ -24,9 +24,11 @@ func scheduleEvents() []wording {
 		{deploy.ScheduleEnded{Schedule: became(deploy.ScheduleUnchanged, nil)}, "rule nightly: already starts web:2"},
 		{deploy.ScheduleEnded{Schedule: became(deploy.ScheduleNewest, nil)}, "rule nightly: names web without a revision, so that it starts the newest, and is left as it is"},
 		{deploy.ScheduleEnded{Schedule: became(deploy.ScheduleOver, nil)}, "rule nightly: has ended, and is left as it is"},
-		{deploy.ScheduleEnded{Schedule: became(deploy.ScheduleRefused, errDenied)}, "rule nightly: WARN could not be moved from web:1 to web:2: " + errDenied.Error()},
+		{deploy.ScheduleEnded{Schedule: became(deploy.ScheduleRefused, errDenied)}, "rule nightly: could not be moved from web:1 to web:2"},
+		{deploy.ScheduleEnded{Schedule: became(deploy.ScheduleRefused, errDenied), Ended: true}, "rule nightly: WARN could not be moved from web:1 to web:2: " + errDenied.Error()},
 		{deploy.ScheduleEnded{Schedule: became(deploy.ScheduleBack, nil)}, "rule nightly: moved back to web:1"},
-		{deploy.ScheduleEnded{Schedule: became(deploy.ScheduleStuck, errDenied)}, "rule nightly: WARN could not be moved back to web:1: " + errDenied.Error()},
+		{deploy.ScheduleEnded{Schedule: became(deploy.ScheduleStuck, errDenied)}, "rule nightly: could not be moved back to web:1"},
+		{deploy.ScheduleEnded{Schedule: became(deploy.ScheduleStuck, errDenied), Ended: true}, "rule nightly: WARN could not be moved back to web:1: " + errDenied.Error()},
 		{deploy.ScheduleChanged{Entry: nightly, From: definitions + "web:1", To: definitions + "web:9"}, "rule nightly: WARN someone else has changed it since the plan was made: it started web:1, and starts web:9 now"},
 		{deploy.ScheduleAdjusted{Entry: nightly, Adjustment: schedule.StartOmitted}, "rule nightly: EventBridge Scheduler takes no StartDate that has passed: left it out, since it has no effect any more"},
 		{deploy.ScheduleAdjusted{Entry: nightly, Adjustment: schedule.StartMoved}, "rule nightly: EventBridge Scheduler takes no StartDate that has passed: set it to the next time at which the rate is due"},
@@ -64,6 +66,10 @@ func TestScheduleIssues(t *testing.T) {
 	}
 	r.Schedules = []deploy.ScheduleResult{became(deploy.ScheduleBack, nil), became(deploy.ScheduleStuck, errDenied)}
 	if failures := Failures(r, explain); len(failures) != 1 || !strings.Contains(failures[0].Text, "could not be moved back to web:1") {
+		t.Errorf("%+v", failures)
+	}
+	r.Schedules = []deploy.ScheduleResult{became(deploy.ScheduleBack, errDenied)}
+	if failures := Failures(r, explain); len(failures) != 1 || failures[0].Text != "rule nightly moved back to web:1, after moving it to web:2 ended with an error: "+errDenied.Error() {
 		t.Errorf("%+v", failures)
 	}
 }

@@ -35,7 +35,7 @@ func Markdown(r deploy.Result, explain Explain) string {
 	first := len(scheduleIssues(r, explain)) > 0 && r.Outcome() == rollout.Failed
 	if first {
 		fmt.Fprintf(&b, "### ❌ %s\n\n", text(Line(r, explain)))
-		schedulesTable(&b, r)
+		schedulesTable(&b, r, explain)
 	}
 	if len(r.Services) > 1 {
 		overview(&b, r, explain)
@@ -44,7 +44,7 @@ func Markdown(r deploy.Result, explain Explain) string {
 		service(&b, r, s, explain)
 	}
 	if !first {
-		schedulesTable(&b, r)
+		schedulesTable(&b, r, explain)
 	}
 	if len(r.Services) == 0 && r.Task == nil {
 		fmt.Fprintf(&b, "### ✅ %s\n\n", text(Line(r, explain)))

@@ -32,6 +32,8 @@ type ECR struct {
 func New(server *awsapi.Server, store *blobStore) *ECR {
 	e := &ECR{Server: server, Store: store, passwords: rand.New(rand.NewPCG(20, 16))}
 	e.init()
+	e.keys = map[string]string{}
+	e.AddKey("0a1b2c3d-0000-4000-8000-00000000ecec", managedKey)
 	server.Reached = e.registryHost
 	server.Handle("AmazonEC2ContainerRegistry_V20150921", e.Service())
 	return e
@@ -69,6 +71,24 @@ func (e *ECR) Service() *awsapi.Service {
 				}
 			}
 			return out
+		},
+		// What ECR asks KMS for when it creates a repository, it asks for with the caller's permissions.
+		// https://docs.aws.amazon.com/AmazonECR/latest/userguide/encryption-at-rest.html
+		Implied: func(operation string, in awsapi.Object) []awsapi.Need {
+			key := in.Object("encryptionConfiguration").Str("kmsKey")
+			if operation != "CreateRepository" || key == "" || key == managedKey {
+				return nil
+			}
+			arn := cmp.Or(e.key(key), key)
+			if !strings.HasPrefix(arn, "arn:") {
+				return nil // KMS knows no such key
+			}
+			return []awsapi.Need{{Action: "kms:DescribeKey", Resource: arn}, {Action: "kms:CreateGrant", Resource: arn}}
+		},
+		Context: func(operation string, _ awsapi.Object, context map[string][]string) {
+			if operation == "CreateRepository" {
+				context["kms:ViaService"] = []string{"ecr." + e.Region() + ".amazonaws.com"}
+			}
 		},
 		Operations: map[string]awsapi.Operation{
 			"BatchCheckLayerAvailability":             awsapi.Op(schemas.BatchCheckLayerAvailabilityRequest, schemas.BatchCheckLayerAvailabilityResponse, e.batchCheckLayerAvailability),
@@ -156,11 +176,15 @@ func (e *ECR) createRepository(c *awsapi.Invocation) (awsapi.Object, error) {
 			return nil, awsapi.Errorf("InvalidTagParameterException", "Invalid parameter at 'tags.%d.member.key' failed to satisfy constraint: 'aws: prefixed tag key names are not allowed for external use'", i+1)
 		}
 	}
+	encryption, err := e.encryption(c.In.Object("encryptionConfiguration"))
+	if err != nil {
+		return nil, err
+	}
 	r := &repository{
 		name: name, created: c.Now, mutability: mutability, tags: c.In.List("tags"),
 		settings: awsapi.Object{
 			"imageScanningConfiguration": awsapi.Object{"scanOnPush": c.In.Object("imageScanningConfiguration").Flag("scanOnPush")},
-			"encryptionConfiguration":    awsapi.Object{"encryptionType": cmp.Or(c.In.Object("encryptionConfiguration").Str("encryptionType"), "AES256")},
+			"encryptionConfiguration":    encryption,
 		},
 		blobs: map[string]int64{}, images: map[string]*image{}, tagged: map[string]string{},
 	}

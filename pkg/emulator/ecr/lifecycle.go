@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"slices"
+	"strings"
 
 	"ecsdeploy/pkg/emulator/awsapi"
 )
@@ -40,6 +41,8 @@ func (r lifecycleRule) invalid() string {
 		return "tagStatus must be tagged, untagged or any"
 	case s.TagStatus == "tagged" && len(s.TagPatternList)+len(s.TagPrefixList) == 0:
 		return "tagged needs a tagPatternList or a tagPrefixList"
+	case slices.ContainsFunc(s.TagPatternList, func(pattern string) bool { return strings.Count(pattern, "*") > 4 }):
+		return "a pattern has more than four wildcards"
 	case s.TagStatus != "tagged" && len(s.TagPatternList)+len(s.TagPrefixList) > 0:
 		return "a list of tags is for tagged only"
 	case !byAge && s.CountType != "imageCountMoreThan":
@@ -48,7 +51,11 @@ func (r lifecycleRule) invalid() string {
 		return "countUnit must be days, with and only with a countType of days"
 	case s.CountNumber < 1:
 		return "countNumber must be a positive integer"
-	case r.Action.Type != "expire" && (r.Action.Type != "transition" || r.Action.TargetStorageClass != "archive"):
+	case !slices.Contains([]string{"", "standard", "archive"}, s.StorageClass):
+		return "storageClass must be standard or archive"
+	case (s.CountType == "sinceImageTransitioned") != (s.StorageClass == "archive"):
+		return "storageClass archive is for, and only for, countType sinceImageTransitioned"
+	case r.Action.Type != "expire" && r.Action.Type != "transition" || (r.Action.Type == "transition") != (r.Action.TargetStorageClass == "archive"):
 		return "action is not known"
 	}
 	return ""
@@ -66,8 +73,8 @@ func (e *ECR) putLifecyclePolicy(c *awsapi.Invocation) (awsapi.Object, error) {
 		Rules []lifecycleRule `json:"rules"`
 	}
 	text := c.In.Str("lifecyclePolicyText")
-	if err := json.Unmarshal([]byte(text), &policy); err != nil || len(policy.Rules) == 0 {
-		return refuse("the policy has no rules")
+	if err := json.Unmarshal([]byte(text), &policy); err != nil || len(policy.Rules) == 0 || len(policy.Rules) > 50 {
+		return refuse("the policy must have 1 to 50 rules")
 	}
 	for _, rule := range policy.Rules {
 		if why := rule.invalid(); why != "" {

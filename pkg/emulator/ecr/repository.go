@@ -24,6 +24,7 @@ type registryState struct {
 	uploads      map[string]*upload
 	hosts        map[string]bool // names this server was reached by as a registry
 	scanning     scanning
+	keys         map[string]string // ARNs of the keys of KMS, by what they may be called
 }
 
 // registryToken is what GetAuthorizationToken handed out.
