@@ -398,3 +398,28 @@ func TestPushText(t *testing.T) {
 		}
 	}
 }
+
+// TestPinsInThePlan: members that say which images may run are named when the image
+// changes, and only then.
+func TestPinsInThePlan(t *testing.T) {
+	pinned := func(image, policy string) taskdef.Definition {
+		d, err := taskdef.Parse(fmt.Appendf(nil, `{"taskDefinitionArn":%q,"family":"web","revision":1,"status":"ACTIVE","trustedExecutionConfiguration":{"isolationMode":"SHARED"%s},"containerDefinitions":[{"name":"app","image":%q}]}`,
+			definitions+"web:1", policy, image))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	const policy = `,"attestationPolicy":"cG9saWN5"`
+	for _, tt := range []struct {
+		from, to, policy string
+		warned           bool
+	}{{"host/web:1", "host/web:2", policy, true}, {"host/web:1", "host/web:1", policy, false}, {"host/web:1", "host/web:2", "", false}} {
+		running, target := pinned(tt.from, tt.policy), pinned(tt.to, tt.policy)
+		s := deploy.ServicePlan{Name: web, Service: ecs.Service{TaskDefinition: definitions + "web:1"}, Running: running, Target: target, Container: "app", Lineage: deploy.Lineage{Base: running}}
+		got := lines(deploy.PlanMade{Plan: &deploy.Plan{Services: []deploy.ServicePlan{s}}})
+		if strings.Contains(got, "WARN the image changes, and trustedExecutionConfiguration.attestationPolicy may allow only certain images") != tt.warned {
+			t.Errorf("%+v:\n%s", tt, got)
+		}
+	}
+}
