@@ -423,3 +423,24 @@ func TestPinsInThePlan(t *testing.T) {
 		}
 	}
 }
+
+// TestStaysBehind: containers of the same repository that the run does not move are named
+// in the plan.
+func TestStaysBehind(t *testing.T) {
+	of := func(app string) taskdef.Definition {
+		d, err := taskdef.Parse(fmt.Appendf(nil, `{"taskDefinitionArn":%q,"family":"web","revision":1,"status":"ACTIVE","containerDefinitions":[{"name":"app","image":%q},{"name":"migrate","image":"host/web:1"},{"name":"proxy","image":"host/proxy:1"}]}`,
+			definitions+"web:1", app))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	running := of("host/web:1")
+	for app, want := range map[string]int{"host/web:2": 1, "host/web:1": 0} {
+		s := deploy.ServicePlan{Name: web, Service: ecs.Service{TaskDefinition: definitions + "web:0"}, Running: running, Target: of(app), Container: "app", Lineage: deploy.Lineage{Base: running}}
+		got := lines(deploy.PlanMade{Plan: &deploy.Plan{Services: []deploy.ServicePlan{s}}})
+		if strings.Count(got, "stays on") != want || strings.Count(got, "container migrate stays on host/web:1") != want {
+			t.Errorf("%s:\n%s", app, got)
+		}
+	}
+}

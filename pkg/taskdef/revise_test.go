@@ -290,6 +290,10 @@ func TestReviseNamesWithColons(t *testing.T) {
 		!strings.Contains(string(revised.RegisterInput()), `{"name":"Redis","image":"b","environment":[{"name":"Port","value":"1"}]}`) {
 		t.Errorf("a container in upper case: %s, %v", revised.RegisterInput(), err)
 	}
+	_, err = d.Revise(taskdef.Change{DefaultContainer: "app", Environment: []taskdef.Variable{{Container: "App", Name: "LEVEL", Value: "5"}}})
+	if m, ok := errors.AsType[*mistake.Error](err); !ok || m.Text != `no container "App" in f` || m.Hint() != "it has app, db" {
+		t.Errorf("a container by another case: %v", err)
+	}
 	_, err = d.Revise(taskdef.Change{DefaultContainer: "app", Environment: []taskdef.Variable{{Container: "cache", Name: "TTL", Value: "5"}}})
 	if m, ok := errors.AsType[*mistake.Error](err); !ok || m.Text != `no container "cache" in f` || m.Kind != mistake.Variable {
 		t.Errorf("a container that is not there: %v", err)
