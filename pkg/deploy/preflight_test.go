@@ -162,3 +162,28 @@ func TestNotStored(t *testing.T) {
 		})
 	}
 }
+
+// TestSeveralContainers: every container that is named gets the image of the run, and is
+// proven to run it; others keep theirs.
+func TestSeveralContainers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCloud()
+		c.store(t, path(t, `{"family":"web","containerDefinitions":[{"name":"app","image":"registry.example/web:1","memory":64},{"name":"migrate","image":"registry.example/web:1","memory":64},{"name":"cron","image":"registry.example/web:1","memory":64}]}`))
+		c.add("a", "web:1")
+		d, _ := c.withRegistry(t)
+		c.push(t, d, "registry.example/web:2", "next")
+		r := rolling("registry.example/web:2", "a")
+		r.Containers = []string{"app", "migrate"}
+		result, err := d.Run(t.Context(), r)
+		if err != nil || outcomes(result) != "succeeded" {
+			t.Fatal(outcomes(result), err)
+		}
+		made := c.definitions[result.Services[0].Revision]
+		if got := made.Image("app") + " " + made.Image("migrate") + " " + made.Image("cron"); got != "registry.example/web:2 registry.example/web:2 registry.example/web:1" {
+			t.Error(got)
+		}
+		if want := result.Services[0].Proof.Wanted; len(want) != 2 || len(want["migrate"]) == 0 {
+			t.Errorf("proven are %v", want)
+		}
+	})
+}

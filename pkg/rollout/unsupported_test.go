@@ -41,3 +41,14 @@ func TestUnsupported(t *testing.T) {
 		}
 	}
 }
+
+// TestExpectedStatus: a service that is being deleted is not changed. What a status means
+// that is not known is for ECS to say.
+func TestExpectedStatus(t *testing.T) {
+	for status, refused := range map[string]bool{"ACTIVE": false, "": false, "RESTING": false, "DRAINING": true, "INACTIVE": true} {
+		err := (&ecsController{}).expected(t.Context(), ecs.Service{Name: "web", Status: status}, Change{Supersede: true})
+		if (err != nil) != refused {
+			t.Errorf("%s: %v", status, err)
+		}
+	}
+}
