@@ -91,7 +91,11 @@ var disturbances = []disturbance{
 			return nil, nil
 		}
 		return once(hit, func() (*http.Response, error) {
-			out, err := refuse(e, 403, "InvalidSignatureException", "Signature expired: 20000101T001000Z is now earlier than 20000101T001500Z (20000101T002000Z - 5 min.)")
+			code := "InvalidSignatureException"
+			if !strings.HasPrefix(e.operation, "ec") && !strings.HasPrefix(e.operation, "codedeploy:") && !strings.HasPrefix(e.operation, "logs:") {
+				code = "SignatureDoesNotMatch" // the Query protocol's, and that of REST services
+			}
+			out, err := refuse(e, 403, code, "Signature expired: 20000101T001000Z is now earlier than 20000101T001500Z (20000101T002000Z - 5 min.)")
 			out.Header.Set("Date", time.Now().Add(10*time.Minute).UTC().Format(http.TimeFormat))
 			return out, err
 		})

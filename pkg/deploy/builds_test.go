@@ -48,6 +48,50 @@ func TestBuildIsNotTheTag(t *testing.T) {
 	}
 }
 
+// TestOlderBuildAgain: a further attempt goes back with a warning, a first one does not;
+// and where infrastructure registered the running image again, its build still counts.
+func TestOlderBuildAgain(t *testing.T) {
+	for _, tt := range []struct {
+		name          string
+		rerun, theirs bool
+		image         string // of infrastructure's revision
+		refused       bool
+	}{
+		{name: "a first attempt", refused: true},
+		{name: "a further attempt", rerun: true},
+		{name: "infrastructure registered the image again", theirs: true, image: "registry.example/web:8", refused: true},
+		{name: "and the attempt is a further one", theirs: true, image: "registry.example/web:8", rerun: true},
+		{name: "infrastructure has an image of its own", theirs: true, image: "registry.example/web:base"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			c := newCloud()
+			c.define(t, "web:1", "registry.example/web:1")
+			c.define(t, "web:2", "registry.example/web:8", "build=8", "pipeline=p1", "base=web:1")
+			runs := []string{"web:1", "web:2"}
+			if tt.theirs {
+				c.define(t, "web:3", tt.image)
+				runs = append(runs, "web:3")
+			}
+			c.add("a", runs...)
+			d, view := c.withRegistry(t)
+			c.push(t, d, "registry.example/web:7", "older")
+			r := rolling("registry.example/web:7", "a")
+			r.Origin.BuildID, r.Rerun, r.DryRun = "7", tt.rerun, true
+			_, err := d.Run(t.Context(), r)
+			if mistake.Is(err, mistake.Order) != tt.refused || !tt.refused && err != nil {
+				t.Fatalf("%s: %v", tt.name, err)
+			}
+			if !tt.rerun {
+				return
+			}
+			plan := shown[PlanMade](view)[0].Plan
+			if newer, older := plan.Older(plan.Services[0]); newer != "8" || !older {
+				t.Errorf("%s: the plan does not name the newer build", tt.name)
+			}
+		})
+	}
+}
+
 // TestDeployedBefore: an older build that the service has reached before passes:
 // to deploy it again is to go back. One that it never reached does not.
 func TestDeployedBefore(t *testing.T) {

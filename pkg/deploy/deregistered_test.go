@@ -104,6 +104,26 @@ func TestInactiveBase(t *testing.T) {
 	}
 }
 
+// TestInactiveIsNotKept: a service that runs a deregistered revision, with nothing to
+// change in it, gets a copy that can be deployed, and not the revision itself.
+func TestInactiveIsNotKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCloud()
+		c.define(t, "web:1", "registry.example/web:1")
+		c.add("a", "web:1")
+		c.deregister("web:1")
+		delete(c.newest, "web")
+		c.first = 2
+		d, _ := c.deployer()
+		r := asking("a")
+		r.TaskDefinition, r.Change.Environment = "running", nil
+		result, err := d.Run(t.Context(), r)
+		if err != nil || outcomes(result) != "succeeded" || c.said() != "register web:2; start a web:2" {
+			t.Errorf("%s, %s, %v", outcomes(result), c.said(), err)
+		}
+	})
+}
+
 // TestFamilyWithoutARevision: a family that has none at all is distinguished from a
 // revision that does not exist.
 func TestFamilyWithoutARevision(t *testing.T) {

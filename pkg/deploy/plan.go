@@ -297,7 +297,7 @@ func (d *Deployer) find(ctx context.Context, s ServicePlan) (ServicePlan, error)
 		return s, err
 	}
 	s.Service = service
-	if service.Status != "" && service.Status != "ACTIVE" {
+	if service.Deleted() {
 		return s, &mistake.Error{Kind: mistake.Service, Absent: true, Advice: "create the service again, or name the one that replaced it",
 			Text: fmt.Sprintf("service %s in cluster %s is %s; an ACTIVE service was expected", s.Name.Name, s.Name.Cluster, service.Status)}
 	}

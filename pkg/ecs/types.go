@@ -19,7 +19,7 @@ type Service struct {
 	Cluster     string // as the caller named it: name or ARN
 	Name        string
 	ARN         string
-	Status      string // ACTIVE, DRAINING or INACTIVE
+	Status      string // ACTIVE, DRAINING or INACTIVE; see Deleted
 	Controller  string // ECS, CODE_DEPLOY or EXTERNAL
 	Express     bool   // ECS manages the resources of the service (resourceManagementType ECS)
 	Daemon      bool   // one task an instance: ECS sets the desired count
@@ -41,6 +41,10 @@ type Service struct {
 	// Described is the whole answer, for checks of members that have no field here.
 	Described types.Service
 }
+
+// Deleted reports whether the service is being deleted, or was. Any other status may
+// be one that ECS has learnt since: what such a service takes is for ECS to say.
+func (s Service) Deleted() bool { return s.Status == "DRAINING" || s.Status == "INACTIVE" }
 
 // Deployment is one entry of a service's list of deployments. Several exist only
 // while one replaces another. Where CodeDeploy deploys a service there are none,

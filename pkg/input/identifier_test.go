@@ -113,3 +113,34 @@ func TestWarnings(t *testing.T) {
 		}
 	}
 }
+
+// A malformed reference is refused before any call, whichever input it is in, and
+// names that input.
+func TestMalformedReferencesEverywhere(t *testing.T) {
+	inputs := map[string][]string{
+		"image":        {"command", "rollout", "services", "dev/web", "image", "%"},
+		"image, task":  {"command", "runTask", "services", "dev/web", "containerCommand", `["x"]`, "image", "%"},
+		"images":       {"command", "rollout", "services", "dev/web", "repository", "repo", "images", "proxy=%"},
+		"defaultImage": {"command", "currentImage", "services", "dev/web", "defaultImage", "%"},
+		"image, push":  {"command", "deploy", "services", "dev/web", "repository", "repo", "image", "docker://%"},
+	}
+	for _, reference := range []string{"h.io/web:", "h.io/web:7@", "h.io/web@", "h.io/web@sha256:0a1b", "h.io/web:a*b", "h.io/web:-x", "h.io/Web:1", "h.io/web:7@sha256:" + strings.Repeat("g", 64)} {
+		for what, given := range inputs {
+			name, _, _ := strings.Cut(what, ",")
+			with := slices.Clone(given)
+			with[len(with)-1] = strings.Replace(with[len(with)-1], "%", reference, 1)
+			_, err := load(t, with...)
+			all := mistake.Each(err)
+			if len(all) != 1 || !strings.HasPrefix(all[0].Error(), "input "+name) || all[0].(*mistake.Error).Hint() == "" {
+				t.Errorf("%s: %s: %v", what, reference, err)
+			}
+		}
+	}
+	for what, given := range inputs {
+		with := slices.Clone(given)
+		with[len(with)-1] = strings.Replace(with[len(with)-1], "%", "h.io/web:7", 1)
+		if _, err := load(t, with...); err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+}

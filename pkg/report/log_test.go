@@ -401,3 +401,49 @@ func TestPushText(t *testing.T) {
 		}
 	}
 }
+
+// TestPinsInThePlan: members that say which images may run are named when the image
+// changes, and only then.
+func TestPinsInThePlan(t *testing.T) {
+	pinned := func(image, policy string) taskdef.Definition {
+		d, err := taskdef.Parse(fmt.Appendf(nil, `{"taskDefinitionArn":%q,"family":"web","revision":1,"status":"ACTIVE","trustedExecutionConfiguration":{"isolationMode":"SHARED"%s},"containerDefinitions":[{"name":"app","image":%q}]}`,
+			definitions+"web:1", policy, image))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	const policy = `,"attestationPolicy":"cG9saWN5"`
+	for _, tt := range []struct {
+		from, to, policy string
+		warned           bool
+	}{{"host/web:1", "host/web:2", policy, true}, {"host/web:1", "host/web:1", policy, false}, {"host/web:1", "host/web:2", "", false}} {
+		running, target := pinned(tt.from, tt.policy), pinned(tt.to, tt.policy)
+		s := deploy.ServicePlan{Name: web, Service: ecs.Service{TaskDefinition: definitions + "web:1"}, Running: running, Target: target, Container: "app", Lineage: deploy.Lineage{Base: running}}
+		got := lines(deploy.PlanMade{Plan: &deploy.Plan{Services: []deploy.ServicePlan{s}}})
+		if strings.Contains(got, "WARN the image changes, and trustedExecutionConfiguration.attestationPolicy may allow only certain images") != tt.warned {
+			t.Errorf("%+v:\n%s", tt, got)
+		}
+	}
+}
+
+// TestStaysBehind: containers of the same repository that the run does not move are named
+// in the plan.
+func TestStaysBehind(t *testing.T) {
+	of := func(app string) taskdef.Definition {
+		d, err := taskdef.Parse(fmt.Appendf(nil, `{"taskDefinitionArn":%q,"family":"web","revision":1,"status":"ACTIVE","containerDefinitions":[{"name":"app","image":%q},{"name":"migrate","image":"host/web:1"},{"name":"proxy","image":"host/proxy:1"}]}`,
+			definitions+"web:1", app))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	running := of("host/web:1")
+	for app, want := range map[string]int{"host/web:2": 1, "host/web:1": 0} {
+		s := deploy.ServicePlan{Name: web, Service: ecs.Service{TaskDefinition: definitions + "web:0"}, Running: running, Target: of(app), Container: "app", Lineage: deploy.Lineage{Base: running}}
+		got := lines(deploy.PlanMade{Plan: &deploy.Plan{Services: []deploy.ServicePlan{s}}})
+		if strings.Count(got, "stays on") != want || strings.Count(got, "container migrate stays on host/web:1") != want {
+			t.Errorf("%s:\n%s", app, got)
+		}
+	}
+}

@@ -1,6 +1,8 @@
 package resource
 
-// One signed call: the protocols awsjson 1.1 and Query, without a client.
+// Signed calls: the protocols awsjson 1.1 and Query, without a client. All of them only
+// read, so that one which was throttled, or whose answer got lost or was cut short, is
+// made again.
 
 import (
 	"bytes"
@@ -9,6 +11,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"encoding/xml"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -17,6 +20,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/smithy-go"
 )
@@ -24,8 +28,11 @@ import (
 // mostRead bounds what is read of an answer, in bytes.
 const mostRead = 1 << 20
 
-// patience is how long an answer may take.
-const patience = 10 * time.Second
+const (
+	patience   = 10 * time.Second // for a call with all its attempts
+	attempts   = 4
+	firstPause = 500 * time.Millisecond // before the second attempt; it doubles
+)
 
 // json makes a call of a service that speaks awsjson 1.1.
 func (c *Client) json(ctx context.Context, service, region, target string, in any) ([]byte, error) {
@@ -34,14 +41,58 @@ func (c *Client) json(ctx context.Context, service, region, target string, in an
 		return nil, err
 	}
 	host := service + "." + region + "." + suffix(region)
-	status, answer, err := c.send(ctx, host, service, region, body, http.Header{
-		"Content-Type": {"application/x-amz-json-1.1"}, "X-Amz-Target": {target},
+	return again(ctx, func(ctx context.Context) ([]byte, error) {
+		status, answer, err := c.send(ctx, host, service, region, body, http.Header{
+			"Content-Type": {"application/x-amz-json-1.1"}, "X-Amz-Target": {target},
+		})
+		if err != nil || status == http.StatusOK {
+			return answer, err
+		}
+		return nil, jsonError(status, answer)
 	})
-	if err != nil || status == http.StatusOK {
-		return answer, err
-	}
-	return nil, jsonError(status, answer)
 }
+
+// again makes a call until it is answered with a result or with a refusal that lasts, as
+// often as there is time for.
+func again(ctx context.Context, call func(context.Context) ([]byte, error)) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for attempt := 1; ; attempt++ {
+		answer, err := call(ctx)
+		if err == nil || attempt == attempts || lasting(err) {
+			return answer, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(firstPause << (attempt - 1)):
+		}
+	}
+}
+
+// lasting reports whether another attempt would end in the same way: the service has
+// refused the call, and not for the number of calls or for a fault of its own.
+func lasting(err error) bool {
+	switch e := err.(type) {
+	case *refusal:
+		_, throttled := retry.DefaultThrottleErrorCodes[e.code]
+		return !throttled && e.status < http.StatusInternalServerError
+	case statusError:
+		return e < http.StatusInternalServerError && e != http.StatusTooManyRequests
+	}
+	_, unsigned := err.(*unsignedError)
+	return unsigned || errors.Is(err, context.Canceled)
+}
+
+// statusError is an answer without an error of the service in it.
+type statusError int
+
+func (e statusError) Error() string { return fmt.Sprintf("HTTP status %d", int(e)) }
+
+// unsignedError is why a call could not be made at all.
+type unsignedError struct{ error }
+
+func (e *unsignedError) Unwrap() error { return e.error }
 
 // jsonError is the error that a service of awsjson answered with.
 func jsonError(status int, body []byte) error {
@@ -50,9 +101,9 @@ func jsonError(status int, body []byte) error {
 		Message string // matches in any case
 	}
 	if json.Unmarshal(body, &failure) != nil || failure.Type == "" {
-		return fmt.Errorf("HTTP status %d", status)
+		return statusError(status)
 	}
-	return &refusal{failure.Type[strings.LastIndex(failure.Type, "#")+1:], failure.Message}
+	return &refusal{failure.Type[strings.LastIndex(failure.Type, "#")+1:], failure.Message, status}
 }
 
 // query makes a call of IAM, which has one endpoint for each partition.
@@ -67,13 +118,15 @@ func (c *Client) query(ctx context.Context, form url.Values) ([]byte, error) {
 	case suffix(c.cfg.Region) != "amazonaws.com":
 		return nil, fmt.Errorf("the endpoint of IAM for %s is not known", c.cfg.Region)
 	}
-	status, answer, err := c.send(ctx, host, "iam", region, []byte(form.Encode()), http.Header{
-		"Content-Type": {"application/x-www-form-urlencoded; charset=utf-8"},
+	return again(ctx, func(ctx context.Context) ([]byte, error) {
+		status, answer, err := c.send(ctx, host, "iam", region, []byte(form.Encode()), http.Header{
+			"Content-Type": {"application/x-www-form-urlencoded; charset=utf-8"},
+		})
+		if err != nil || status == http.StatusOK {
+			return answer, err
+		}
+		return nil, queryError(status, answer)
 	})
-	if err != nil || status == http.StatusOK {
-		return answer, err
-	}
-	return nil, queryError(status, answer)
 }
 
 // queryError is the error that a service of the Query protocol answered with.
@@ -83,14 +136,17 @@ func queryError(status int, body []byte) error {
 		Message string `xml:"Error>Message"`
 	}
 	if xml.Unmarshal(body, &failure) != nil || failure.Code == "" {
-		return fmt.Errorf("HTTP status %d", status)
+		return statusError(status)
 	}
-	return &refusal{failure.Code, failure.Message}
+	return &refusal{failure.Code, failure.Message, status}
 }
 
 // refusal is an error that a service answered with: a [smithy.APIError] in the
 // service's own words.
-type refusal struct{ code, message string }
+type refusal struct {
+	code, message string
+	status        int
+}
 
 func (e *refusal) ErrorCode() string             { return e.code }
 func (e *refusal) ErrorMessage() string          { return e.message }
@@ -120,24 +176,22 @@ func suffix(region string) string {
 
 // send signs and sends one request.
 func (c *Client) send(ctx context.Context, host, service, region string, body []byte, header http.Header) (status int, answer []byte, err error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
 	endpoint := "https://" + host + "/"
 	if base := aws.ToString(c.cfg.BaseEndpoint); base != "" {
 		endpoint = base
 	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, bytes.NewReader(body))
 	if err != nil {
-		return 0, nil, err
+		return 0, nil, &unsignedError{err}
 	}
 	request.Header = header
 	credentials, err := c.cfg.Credentials.Retrieve(ctx)
 	if err != nil {
-		return 0, nil, err
+		return 0, nil, &unsignedError{err}
 	}
 	sum := sha256.Sum256(body)
 	if err := v4.NewSigner().SignHTTP(ctx, credentials, request, hex.EncodeToString(sum[:]), service, region, time.Now()); err != nil {
-		return 0, nil, err
+		return 0, nil, &unsignedError{err}
 	}
 	var client aws.HTTPClient = http.DefaultClient
 	if c.cfg.HTTPClient != nil {

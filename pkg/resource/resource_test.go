@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
@@ -99,7 +100,9 @@ type answers func(*http.Request) (*http.Response, error)
 func (f answers) Do(r *http.Request) (*http.Response, error) { return f(r) }
 
 // TestStrangeAnswers: an answer that is none of AWS's says nothing about what exists.
-func TestStrangeAnswers(t *testing.T) {
+func TestStrangeAnswers(t *testing.T) { synctest.Test(t, strangeAnswers) }
+
+func strangeAnswers(t *testing.T) {
 	for _, body := range []string{"", "<html>", "{}", `{"__type":1}`, "null", "<ErrorResponse/>"} {
 		for _, status := range []int{400, 404, 500, 502} {
 			c := New(aws.Config{
@@ -121,7 +124,9 @@ func TestStrangeAnswers(t *testing.T) {
 }
 
 // TestEndpoints: each partition has hosts of its own; a base endpoint replaces them.
-func TestEndpoints(t *testing.T) {
+func TestEndpoints(t *testing.T) { synctest.Test(t, endpoints) }
+
+func endpoints(t *testing.T) {
 	for _, tt := range []struct{ region, base, role, group string }{
 		{"eu-west-1", "", "iam.amazonaws.com", "logs.eu-west-1.amazonaws.com"},
 		{"cn-north-1", "", "iam.cn-north-1.amazonaws.com.cn", "logs.cn-north-1.amazonaws.com.cn"},
@@ -162,9 +167,11 @@ func FuzzAnswers(f *testing.F) {
 				return &http.Response{StatusCode: status, Body: io.NopCloser(strings.NewReader(body))}, nil
 			}),
 		})
-		_, _ = c.Role(t.Context(), name)
-		_, _ = c.Secret(t.Context(), name), c.LogGroup(t.Context(), "", name)
-		_, _, _ = c.Denied(t.Context(), Question{Identity: name, Actions: []string{"a"}, Resources: []string{name}})
+		synctest.Test(t, func(t *testing.T) {
+			_, _ = c.Role(t.Context(), name)
+			_, _ = c.Secret(t.Context(), name), c.LogGroup(t.Context(), "", name)
+			_, _, _ = c.Denied(t.Context(), Question{Identity: name, Actions: []string{"a"}, Resources: []string{name}})
+		})
 	})
 }
 

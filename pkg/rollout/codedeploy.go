@@ -240,7 +240,7 @@ func (c *codeDeploy) Start(ctx context.Context, change Change) (Deployment, erro
 	if err != nil {
 		return nil, err
 	}
-	if now.first.Status != "ACTIVE" {
+	if now.first.Deleted() {
 		return nil, inactive(now.first)
 	}
 	other, err := now.inFlight(ctx)

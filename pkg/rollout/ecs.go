@@ -345,7 +345,7 @@ func (c *ecsController) endedAlready(before, after ecs.Service, change Change) D
 // expected refuses to change a service that is not as the change was decided for.
 func (c *ecsController) expected(ctx context.Context, s ecs.Service, change Change) error {
 	switch {
-	case s.Status != "ACTIVE":
+	case s.Deleted():
 		return inactive(s)
 	case change.Expect != "" && s.Primary().ID != "" && s.Primary().ID != change.Expect:
 		return &MovedError{Service: s}

@@ -22,6 +22,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/credentials/ec2rolecreds"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/smithy-go/middleware"
 
 	"ecsdeploy/pkg/network"
 )
@@ -200,6 +201,7 @@ func load(ctx context.Context, o Options, id identity, agent agentIdentity, log 
 			// past everything that makes text harmless there.
 			config.WithLogger(sdkLogger{ctx, log}),
 			config.WithClientLogMode(aws.LogRetries),
+			config.WithAPIOptions([]func(*middleware.Stack) error{whole}),
 		}
 		if region != "" {
 			fns = append(fns, config.WithRegion(region))

@@ -51,6 +51,9 @@ func ParseFile(name string, data []byte, lookup Lookup) (Definition, error) {
 	}
 	const form = "the file holds what aws ecs register-task-definition takes with --cli-input-json or --cli-input-yaml"
 	data = bytes.TrimPrefix(data, []byte("\ufeff")) // as Windows editors begin a file
+	if bytes.HasPrefix(data, []byte("\xff\xfe")) || bytes.HasPrefix(data, []byte("\xfe\xff")) {
+		return Definition{}, in(errors.New("encoded as UTF-16; expected UTF-8"), "save the file as UTF-8; in Windows PowerShell with Out-File -Encoding utf8")
+	}
 	read := readYAML
 	if isJSON(name, data) {
 		read = readJSON
@@ -68,6 +71,9 @@ func ParseFile(name string, data []byte, lookup Lookup) (Definition, error) {
 	}
 	if doc = unwrapped(doc).without(readOnly...); doc.kind != object {
 		_, err := newDefinition(doc)
+		if doc.kind == list && len(doc.items) > 0 && doc.items[0].kind == object { // as Terraform takes them
+			return Definition{}, in(err, "this looks like the containers alone: put them into containerDefinitions of an object that has family")
+		}
 		return Definition{}, in(err, form)
 	}
 	doc = tidy(withoutNulls(doc), taskDefinition)
@@ -150,20 +156,32 @@ func finding(at string, v value, hint, format string, args ...any) *mistake.Erro
 // it knows and we do not may be anything.
 func mistyped(at string, v value, r *rule) (found []*mistake.Error) {
 	if r.kind != missing && v.kind != r.kind {
-		hint := "types are those of the API's RegisterTaskDefinition"
-		switch {
-		case r.kind == text && (v.kind == number || v.kind == boolean):
-			hint = "write it in quotes"
-		case v.kind == text && (r.kind == number || r.kind == boolean):
-			hint = "write it without quotes"
-		}
-		return []*mistake.Error{finding(at, v, hint, "is %s, ECS wants %s", v.kind, r.kind)}
+		return []*mistake.Error{finding(at, v, typeHint(v, r), "is %s, ECS wants %s", v.kind, r.kind)}
 	}
 	v.each(r, func(place string, part value, r *rule) value {
 		found = append(found, mistyped(at+place, part, r)...)
 		return part
 	})
 	return found
+}
+
+// typeHint says how to write a value of another type than ECS wants.
+func typeHint(v value, r *rule) string {
+	switch {
+	case r.kind == text && (v.kind == number || v.kind == boolean):
+		return "write it in quotes"
+	case v.kind == text && r.kind == boolean: // yes and on are no booleans in YAML 1.2
+		return "write true or false, without quotes"
+	case v.kind == text && r.kind == number:
+		return "write it without quotes"
+	case v.kind == object && r.pair != "":
+		return fmt.Sprintf("write a list of objects that have %s and %s", r.key, r.pair)
+	case r.kind == object && (r.members["name"] != nil && r.members["value"] != nil && len(r.members) == 2):
+		return "write an object that has name and value"
+	case v.kind == text && r.kind == list && r.each.kind == text:
+		return "write a list of strings"
+	}
+	return "types are those of the API's RegisterTaskDefinition"
 }
 
 // misspelt finds members that ECS does not know and that are, but for their case

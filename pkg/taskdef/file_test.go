@@ -93,7 +93,7 @@ Properties:
       Essential: "true"
       PortMappings: [{ContainerPort: "8080"}]
       DockerLabels: {Team: Web, version: 1}
-      LogConfiguration: {LogDriver: awslogs, Options: {awslogs-group: /app}}
+      LogConfiguration: {LogDriver: awslogs, Options: {awslogs-group: /app, awslogs-region: eu-west-1, awslogs-stream-prefix: app}}
       NewMember: 1
   Tags: [{Key: team, Value: web}]
 `,
@@ -101,7 +101,7 @@ Properties:
 				`"proxyConfiguration":{"containerName":"app","properties":[{"name":"AppPorts","value":"80"}]},` +
 				`"volumes":[{"name":"data","efsVolumeConfiguration":{"fileSystemId":"fs-1","authorizationConfig":{"iam":"ENABLED"}}}],` +
 				`"containerDefinitions":[{"name":"app","essential":true,"portMappings":[{"containerPort":8080}],"dockerLabels":{"Team":"Web","version":"1"},` +
-				`"logConfiguration":{"logDriver":"awslogs","options":{"awslogs-group":"/app"}},"newMember":1}],"tags":[{"key":"team","value":"web"}]}`},
+				`"logConfiguration":{"logDriver":"awslogs","options":{"awslogs-group":"/app","awslogs-region":"eu-west-1","awslogs-stream-prefix":"app"}},"newMember":1}],"tags":[{"key":"team","value":"web"}]}`},
 		{"the only one of a template", "template.json",
 			`{"Resources":{"Bucket":{"Type":"AWS::S3::Bucket"},"Task":{"Type":"AWS::ECS::TaskDefinition","Properties":{"Family":"f","ContainerDefinitions":[{"Name":"c"}]}}}}`,
 			`{"family":"f","containerDefinitions":[{"name":"c"}]}`},
@@ -153,7 +153,7 @@ containerDefinitions:
 task.yaml: line 9: containerDefinitions[0].environment[0].value is a number, ECS wants a string; write it in quotes
 task.yaml: line 11: containerDefinitions[0].environment[1].value is a boolean, ECS wants a string; write it in quotes
 task.yaml: line 13: containerDefinitions[0].dockerLabels.version is a number, ECS wants a string; write it in quotes
-task.yaml: line 14: containerDefinitions[0].command is a string, ECS wants a list; types are those of the API's RegisterTaskDefinition`},
+task.yaml: line 14: containerDefinitions[0].command is a string, ECS wants a list; write a list of strings`},
 		{"misspelt members", "task.json", `{"family": "f", "TaskRoleArn": "r",
 "containerDefinitions": [{"name": "c", "enviroment": [{"Name": "LEVEL", "Value": "info"}],
 "portMapping": [], "environment": [{"Name": "A", "value": "b"}], "logconfiguration": {}, "futureMember": {"Name": 1}}]}`,
@@ -173,6 +173,37 @@ task.json: line 2: ephemeralStorage is empty; ECS requires sizeInGiB in it; remo
 task.json: line 2: containerDefinitions[0].image is empty; remove the member, or give it a value
 task.json: line 2: containerDefinitions[0].logConfiguration is empty; ECS requires logDriver in it; remove the member, or give it a value
 task.json: line 3: containerDefinitions[0].healthCheck has no command, which ECS requires; add command, or remove the member`},
+		{"as other tools write it", "task.yaml", `
+family: f
+containerDefinitions:
+  - name: c
+    essential: yes
+    environment: {A: b}
+    portMappings: ["80:80"]
+    command: [serve, 1]
+  - name: d
+    secrets: {A: /a}
+    environment:
+      - A=b
+    memory: on
+`,
+			`task.yaml: line 5: containerDefinitions[0].essential is a string, ECS wants a boolean; write true or false, without quotes
+task.yaml: line 6: containerDefinitions[0].environment is an object, ECS wants a list; write a list of objects that have name and value
+task.yaml: line 7: containerDefinitions[0].portMappings[0] is a string, ECS wants an object; types are those of the API's RegisterTaskDefinition
+task.yaml: line 8: containerDefinitions[0].command[1] is a number, ECS wants a string; write it in quotes
+task.yaml: line 10: containerDefinitions[1].secrets is an object, ECS wants a list; write a list of objects that have name and valueFrom
+task.yaml: line 12: containerDefinitions[1].environment[0] is a string, ECS wants an object; write an object that has name and value
+task.yaml: line 13: containerDefinitions[1].memory is a string, ECS wants a number; write it without quotes`},
+		{"items without what ECS requires", "task.json", `{"family":"f","containerDefinitions":[{"name":"c","secrets":[{"name":"A"},{"name":"B","valueFrom":""}],
+"ulimits":[{"name":"nofile","softLimit":1}],"dependsOn":[{"containerName":"c"}],"environment":[{"name":"A","value":null}]}]}`,
+			`task.json: line 1: containerDefinitions[0].secrets[0] has no valueFrom, which ECS requires; add valueFrom, or remove the member
+task.json: line 1: containerDefinitions[0].secrets[1].valueFrom is empty; remove the member, or give it a value
+task.json: line 2: containerDefinitions[0].ulimits[0] has no hardLimit, which ECS requires; add hardLimit, or remove the member
+task.json: line 2: containerDefinitions[0].dependsOn[0] has no condition, which ECS requires; add condition, or remove the member`},
+		{"the containers alone", "containers.json", `[{"name":"c","image":"i"}]`,
+			"containers.json: line 1: expected an object with containerDefinitions, found a list; this looks like the containers alone: put them into containerDefinitions of an object that has family"},
+		{"JSON of an older PowerShell", "task.json", "\xff\xfe{\x00}\x00",
+			"task.json: encoded as UTF-16; expected UTF-8; save the file as UTF-8; in Windows PowerShell with Out-File -Encoding utf8"},
 		{"what CloudFormation works out", "task.json", `{"Type":"AWS::ECS::TaskDefinition","Properties":{"Family":{"Ref":"Name"},
 "TaskRoleArn":{"Fn::GetAtt":["Role","Arn"]},"ContainerDefinitions":[{"Name":"c"}]}}`,
 			"task.json: line 1: Ref is worked out by CloudFormation alone; expected a plain value; give the file of one task definition, with plain values\ntask.json: line 2: Fn::GetAtt is worked out by CloudFormation alone; expected a plain value; give the file of one task definition, with plain values"},

@@ -13,8 +13,8 @@ import (
 )
 
 // Inconsistent reports where a definition, with what a run sets in it, gives a container
-// more memory than its task, or a secret the name of a variable. The error joins a
-// [*mistake.Error] for each container.
+// more memory than its task, a secret the name of a variable, or an image that is no
+// reference of one. The error joins a [*mistake.Error] for each thing that is wrong.
 //
 // https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerDefinition.html
 // https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Secret.html
@@ -35,6 +35,9 @@ func (d Definition) Inconsistent() error {
 		case d.doc.get("memory").kind == missing && hard == 0 && soft == 0:
 			fail("set memory of the task, or memory or memoryReservation of the container", "container %s has no memory, and neither has the task", name)
 		}
+		if image := c.get("image").str(); malformed(image) != "" {
+			fail("a variable in it is probably empty, or was not replaced: check that it is set in this stage", "container %s has the image %q, which %s", name, image, malformed(image))
+		}
 		var seen []string
 		for _, s := range c.get("secrets").items {
 			secret := s.get("name").str()
@@ -45,6 +48,27 @@ func (d Definition) Inconsistent() error {
 		}
 	}
 	return joined(found)
+}
+
+// malformed says why no registry can have an image of that name; "" where one may. ECS
+// takes letters, digits and - _ : . / # in it, and what a digest has.
+func malformed(image string) string {
+	strange := strings.IndexFunc(image, func(r rune) bool {
+		return (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && !strings.ContainsRune("-_:./#@+=", r)
+	})
+	_, digest, byDigest := strings.Cut(image, "@")
+	encoded, sha256 := strings.CutPrefix(digest, "sha256:")
+	switch {
+	case strange >= 0:
+		return fmt.Sprintf("has the character %q", []rune(image[strange:])[0])
+	case strings.HasSuffix(image, ":"):
+		return "has an empty tag"
+	case byDigest && (digest == "" || sha256 && len(encoded) != 64):
+		return "has an incomplete digest"
+	case strings.HasSuffix(image, "/"), strings.HasPrefix(image, "/"), strings.Contains(image, "//"):
+		return "has an empty part"
+	}
+	return ""
 }
 
 // inconsistent finds what names something that the document does not have, whatever a
@@ -103,6 +127,7 @@ func (c *consistency) container(container value) {
 			c.fail(fmt.Sprintf("%s.mountPoints[%d].sourceVolume", c.at, i), name, "add the volume to volumes, or correct the name", "names the volume %s, which the file does not have", name.str())
 		}
 	}
+	c.logs(container.get("logConfiguration"))
 	awsvpc := c.doc.get("networkMode").str() == "awsvpc"
 	if links := container.get("links"); awsvpc && len(links.items) > 0 {
 		c.fail(c.at+".links", links, "remove it: containers of a task reach each other at localhost", "is for the network mode bridge alone; that of the file is awsvpc")
@@ -111,6 +136,24 @@ func (c *consistency) container(container value) {
 		host, port := canonicalNumber(p.get("hostPort").raw), canonicalNumber(p.get("containerPort").raw)
 		if awsvpc && p.get("hostPort").kind == number && p.get("containerPort").kind == number && host != "0" && host != port {
 			c.fail(fmt.Sprintf("%s.portMappings[%d].hostPort", c.at, i), p.get("hostPort"), "remove it", "is %s and containerPort is %s; in the network mode awsvpc they are the same", host, port)
+		}
+	}
+}
+
+// logs checks that a log configuration for CloudWatch says where to.
+//
+// https://docs.aws.amazon.com/AmazonECS/latest/developerguide/specify-log-config.html
+func (c *consistency) logs(log value) {
+	if log.get("logDriver").str() != "awslogs" {
+		return
+	}
+	required := []string{"awslogs-group"}
+	if c.doc.get("requiresCompatibilities").has("FARGATE") {
+		required = append(required, "awslogs-region", "awslogs-stream-prefix")
+	}
+	for _, option := range required {
+		if log.get("options").get(option).str() == "" {
+			c.fail(c.at+".logConfiguration", log, "add it to them", "has no %s in its options, which the log driver awslogs requires", option)
 		}
 	}
 }

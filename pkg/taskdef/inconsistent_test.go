@@ -28,6 +28,10 @@ func TestParseFileReferences(t *testing.T) {
 		{"links in bridge", `"networkMode":"bridge"`, `"links":["db"]`, beside, ""},
 		{"another host port in awsvpc", `"networkMode":"awsvpc"`, `"portMappings":[{"containerPort":80,"hostPort":8080}]`, "", "hostPort is 8080 and containerPort is 80"},
 		{"another host port in bridge", `"networkMode":"bridge"`, `"portMappings":[{"containerPort":80,"hostPort":8080}]`, "", ""},
+		{"a log group is missing", "", `"logConfiguration":{"logDriver":"awslogs","options":{}}`, "", "logConfiguration has no awslogs-group in its options"},
+		{"a log group is enough on EC2", "", `"logConfiguration":{"logDriver":"awslogs","options":{"awslogs-group":"g"}}`, "", ""},
+		{"a stream prefix is missing on Fargate", `"requiresCompatibilities":["FARGATE"]`, `"logConfiguration":{"logDriver":"awslogs","options":{"awslogs-group":"g","awslogs-region":"eu-west-1"}}`, "", "has no awslogs-stream-prefix"},
+		{"another log driver", `"requiresCompatibilities":["FARGATE"]`, `"logConfiguration":{"logDriver":"splunk","options":{}}`, "", ""},
 		{"the wrong type alone", "", `"essential":"false"`, "", "is a string, ECS wants a boolean"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -98,6 +102,37 @@ func TestInconsistent(t *testing.T) {
 		}
 		if err := d.Inconsistent(); (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: %v, want %q", text, err, tt.want)
+		}
+	}
+}
+
+// TestMalformedImages: an image that no registry can have is not registered, whatever
+// put it into the definition.
+func TestMalformedImages(t *testing.T) {
+	digest := strings.Repeat("a", 64)
+	for image, want := range map[string]string{
+		"nginx": "", "h.io:5000/a/b:1": "", "h.io/a@sha256:" + digest: "", "h.io/a:1@sha256:" + digest: "", "H.io/A_b-c.d#e:V1": "", "h.io/a@sha512:" + digest: "", "": "",
+		"h.io/a:":           "has an empty tag",
+		"h.io/a@":           "has an incomplete digest",
+		"h.io/a:1@":         "has an incomplete digest",
+		"h.io/a@sha256:0a1": "has an incomplete digest",
+		"h.io/a:$(tag)":     "has the character '$'",
+		"h.io/a:a*b":        "has the character '*'",
+		"h.io/a: 1":         "has the character ' '",
+		"h.io/ä:1":          "has the character 'ä'",
+		"/a:1":              "has an empty part",
+		"h.io//a:1":         "has an empty part",
+		"h.io/":             "has an empty part",
+	} {
+		if got := malformed(image); got != want {
+			t.Errorf("%q %s, want %q", image, got, want)
+		}
+		d, err := Parse([]byte(`{"family":"f","memory":"512","containerDefinitions":[{"name":"app","image":"x"},{"name":"side","image":"` + image + `"}]}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := d.Inconsistent(); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), "container side has the image") {
+			t.Errorf("%q: %v", image, err)
 		}
 	}
 }

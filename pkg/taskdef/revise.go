@@ -230,9 +230,11 @@ func (r *reviser) container(kind mistake.Kind, name string, change func(value) v
 
 // read finds out what the two parts of a variable's name mean. A part in lower
 // case is taken for a container, as most are named so: where there is none of
-// that name, it is more likely misspelt than a part of the variable's name.
+// that name, it is more likely misspelt than a part of the variable's name. So is one
+// that differs from the name of a container by case alone.
 func (r *reviser) read(v VariableName) VariableName {
-	if r.base.has(v.Container) || v.Container == strings.ToLower(v.Container) || !canBegin(v.Container) {
+	named := func(c Container) bool { return strings.EqualFold(c.Name, v.Container) }
+	if slices.ContainsFunc(r.base.Containers(), named) || v.Container == strings.ToLower(v.Container) || !canBegin(v.Container) {
 		return v
 	}
 	return VariableName{"", v.Container + ":" + v.Name}

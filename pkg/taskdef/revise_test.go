@@ -285,6 +285,15 @@ func TestReviseNamesWithColons(t *testing.T) {
 	if err != nil || string(revised.RegisterInput()) != want {
 		t.Fatalf("got  %s, %v\nwant %s", revised.RegisterInput(), err, want)
 	}
+	upper := parse(t, `{"family":"f","containerDefinitions":[{"name":"app","image":"a"},{"name":"Redis","image":"b"}]}`)
+	if revised, err := upper.Revise(taskdef.Change{DefaultContainer: "app", Environment: []taskdef.Variable{{Container: "Redis", Name: "Port", Value: "1"}}}); err != nil ||
+		!strings.Contains(string(revised.RegisterInput()), `{"name":"Redis","image":"b","environment":[{"name":"Port","value":"1"}]}`) {
+		t.Errorf("a container in upper case: %s, %v", revised.RegisterInput(), err)
+	}
+	_, err = d.Revise(taskdef.Change{DefaultContainer: "app", Environment: []taskdef.Variable{{Container: "App", Name: "LEVEL", Value: "5"}}})
+	if m, ok := errors.AsType[*mistake.Error](err); !ok || m.Text != `no container "App" in f` || m.Hint() != "it has app, db" {
+		t.Errorf("a container by another case: %v", err)
+	}
 	_, err = d.Revise(taskdef.Change{DefaultContainer: "app", Environment: []taskdef.Variable{{Container: "cache", Name: "TTL", Value: "5"}}})
 	if m, ok := errors.AsType[*mistake.Error](err); !ok || m.Text != `no container "cache" in f` || m.Kind != mistake.Variable {
 		t.Errorf("a container that is not there: %v", err)

@@ -71,6 +71,13 @@ func (r *rule) needing(names ...string) *rule {
 	return &with
 }
 
+// holding returns the rule of a list whose items ECS refuses without some members.
+func (r *rule) holding(names ...string) *rule {
+	with := *r
+	with.each = r.each.needing(names...)
+	return &with
+}
+
 type members = map[string]*rule
 
 var (
@@ -124,7 +131,7 @@ var taskDefinition = anObject(members{
 	"runtimePlatform":         anObject(members{"operatingSystemFamily": aWord, "cpuArchitecture": aWord}).or("{}"),
 	"ephemeralStorage":        anObject(members{"sizeInGiB": aNumber}).needing("sizeInGiB"),
 	"placementConstraints":    listOf(anObject(members{"type": aText, "expression": aText})),
-	"inferenceAccelerators":   listOf(anObject(members{"deviceName": aText, "deviceType": aText})),
+	"inferenceAccelerators":   listOf(anObject(members{"deviceName": aText, "deviceType": aText})).holding("deviceName", "deviceType"),
 	"proxyConfiguration": anObject(members{
 		"type": aWord, "containerName": aText, "properties": pairsOf("name", "value", aText),
 	}).needing("containerName"),
@@ -145,31 +152,31 @@ var container = members{
 	"command":                listOf(aText),
 	"entryPoint":             listOf(aText),
 	"environment":            pairsOf("name", "value", aSecret).against("secrets"),
-	"environmentFiles":       listOf(anObject(members{"type": aText, "value": aText})),
-	"secrets":                pairsOf("name", "valueFrom", aText).against("environment"),
+	"environmentFiles":       listOf(anObject(members{"type": aText, "value": aText})).holding("type", "value"),
+	"secrets":                pairsOf("name", "valueFrom", aWord).holding("name", "valueFrom").against("environment"),
 	"repositoryCredentials":  anObject(members{"credentialsParameter": aText}).needing("credentialsParameter"),
 	"portMappings":           listOf(anObject(portMapping)),
 	"healthCheck":            anObject(healthCheck).needing("command"),
-	"dependsOn":              setOf("containerName", members{"containerName": aText, "condition": aText}),
+	"dependsOn":              setOf("containerName", members{"containerName": aText, "condition": aText}).holding("containerName", "condition"),
 	"links":                  listOf(aText),
 	"restartPolicy":          anObject(members{"enabled": aBoolean, "ignoredExitCodes": listOf(aNumber), "restartAttemptPeriod": aNumber.or("300")}).needing("enabled"),
 	"startTimeout":           aNumber,
 	"stopTimeout":            aNumber,
 	"versionConsistency":     aText.or(`"enabled"`),
-	"logConfiguration":       anObject(members{"logDriver": aWord, "options": mapOf(aSecret).with(awslogs), "secretOptions": pairsOf("name", "valueFrom", aText)}).needing("logDriver"),
+	"logConfiguration":       anObject(members{"logDriver": aWord, "options": mapOf(aSecret).with(awslogs), "secretOptions": pairsOf("name", "valueFrom", aWord).holding("name", "valueFrom")}).needing("logDriver"),
 	"firelensConfiguration":  anObject(members{"type": aWord, "options": mapOf(aSecret)}).needing("type"),
 	"mountPoints":            listOf(anObject(members{"sourceVolume": aText, "containerPath": aText, "readOnly": aBoolean.or("false")})),
 	"volumesFrom":            listOf(anObject(members{"sourceContainer": aText, "readOnly": aBoolean.or("false")})),
 	"linuxParameters":        anObject(linuxParameters).or("{}"),
-	"ulimits":                listOf(anObject(members{"name": aText, "softLimit": aNumber, "hardLimit": aNumber})),
+	"ulimits":                listOf(anObject(members{"name": aText, "softLimit": aNumber, "hardLimit": aNumber})).holding("name", "softLimit", "hardLimit"),
 	"systemControls":         listOf(anObject(members{"namespace": aText, "value": aText})),
-	"resourceRequirements":   listOf(anObject(members{"type": aText, "value": aText, "sharingStrategy": sharingStrategy})),
+	"resourceRequirements":   listOf(anObject(members{"type": aText, "value": aText, "sharingStrategy": sharingStrategy})).holding("type"),
 	"credentialSpecs":        listOf(aText),
 	"dockerLabels":           mapOf(aSecret),
 	"dockerSecurityOptions":  listOf(aText),
 	"dnsServers":             listOf(aText),
 	"dnsSearchDomains":       listOf(aText),
-	"extraHosts":             listOf(anObject(members{"hostname": aText, "ipAddress": aText})),
+	"extraHosts":             listOf(anObject(members{"hostname": aText, "ipAddress": aText})).holding("hostname", "ipAddress"),
 	"hostname":               aText,
 	"user":                   aText,
 	"workingDirectory":       aText,
@@ -180,7 +187,7 @@ var container = members{
 	"readonlyRootFilesystem": aBoolean,
 }
 
-var sharingStrategy = anObject(members{"nvidiaMps": anObject(members{"memory": aNumber, "maxComputePercent": aNumber})})
+var sharingStrategy = anObject(members{"nvidiaMps": anObject(members{"memory": aNumber, "maxComputePercent": aNumber}).needing("memory")})
 
 // awslogs are the log options that cannot hold a secret. Other drivers' can:
 // splunk-token, apikey.
@@ -217,8 +224,8 @@ var healthCheck = members{
 
 var linuxParameters = members{
 	"capabilities":       anObject(members{"add": listOf(aText), "drop": listOf(aText)}).or("{}"),
-	"devices":            listOf(anObject(members{"hostPath": aText, "containerPath": aText, "permissions": listOf(aText)})),
-	"tmpfs":              listOf(anObject(members{"containerPath": aText, "size": aNumber, "mountOptions": listOf(aText)})),
+	"devices":            listOf(anObject(members{"hostPath": aText, "containerPath": aText, "permissions": listOf(aText)})).holding("hostPath"),
+	"tmpfs":              listOf(anObject(members{"containerPath": aText, "size": aNumber, "mountOptions": listOf(aText)})).holding("containerPath", "size"),
 	"initProcessEnabled": aBoolean,
 	"maxSwap":            aNumber,
 	"sharedMemorySize":   aNumber,

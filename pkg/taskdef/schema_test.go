@@ -1,13 +1,16 @@
 package taskdef
 
 import (
+	"errors"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"unicode"
 
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
+	"github.com/aws/smithy-go"
 )
 
 // The table of rules has every member that the AWS SDK knows, in its spelling and
@@ -22,6 +25,56 @@ func TestRulesAreComplete(t *testing.T) {
 			name := jsonName(f.Name)
 			if !slices.Contains(readOnly, name) {
 				t.Errorf("the answers' member %s is not among those that requests do not take", name)
+			}
+		}
+	}
+}
+
+// What the SDK requires of a request is required of a file. The SDK does not know which
+// numbers are required.
+func TestRequiredMembers(t *testing.T) {
+	var in ecs.RegisterTaskDefinitionInput
+	fill(reflect.ValueOf(&in).Elem())
+	_, err := ecs.New(ecs.Options{Region: "eu-west-1"}).RegisterTaskDefinition(t.Context(), &in)
+	invalid, ok := errors.AsType[smithy.InvalidParamsError](err)
+	if !ok || len(invalid.Errs()) < 25 {
+		t.Fatalf("the SDK requires nothing: %v", err)
+	}
+	for _, each := range invalid.Errs() {
+		one, is := errors.AsType[smithy.InvalidParamError](each)
+		if !is {
+			t.Fatal(each)
+		}
+		r, at := taskDefinition, strings.Split(one.Field(), ".")[1:]
+		for i, part := range at {
+			name, item, _ := strings.Cut(jsonName(part), "[")
+			switch {
+			case i == len(at)-1 && !slices.Contains(r.needs, name) && r != taskDefinition:
+				t.Errorf("%s is required by the SDK, and not by the rules", one.Field())
+			case i < len(at)-1:
+				if r = r.of(name); item != "" {
+					r = r.item()
+				}
+			}
+		}
+	}
+}
+
+// fill makes every object that a value can hold, with one item in each list.
+func fill(v reflect.Value) {
+	switch v.Kind() {
+	case reflect.Pointer:
+		if v.Type().Elem().Kind() == reflect.Struct {
+			v.Set(reflect.New(v.Type().Elem()))
+			fill(v.Elem())
+		}
+	case reflect.Slice:
+		v.Set(reflect.MakeSlice(v.Type(), 1, 1))
+		fill(v.Index(0))
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if v.Type().Field(i).IsExported() {
+				fill(v.Field(i))
 			}
 		}
 	}

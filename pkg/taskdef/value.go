@@ -103,6 +103,11 @@ func (v value) find(key, name string) value {
 	return value{}
 }
 
+// has reports whether a list has a string among its items.
+func (v value) has(s string) bool {
+	return slices.ContainsFunc(v.items, func(item value) bool { return item.kind == text && item.str() == s })
+}
+
 // str is the text of a string, "" for anything else.
 func (v value) str() string {
 	if v.kind != text {
