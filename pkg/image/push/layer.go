@@ -24,6 +24,28 @@ type layers struct {
 	unbuilt    *image.Unbuilt
 }
 
+// begun is send for a layer that may have been begun already; one is nil if not.
+func (s layers) begun(ctx context.Context, one *aheadLayer, l image.Layer, q *image.Part) (v1.Descriptor, bool, error) {
+	if one == nil {
+		return s.send(ctx, l, q)
+	}
+	one.part.Join(s.push.progress)
+	sent, err := one.wait(ctx)
+	if err == nil && !sent {
+		return s.send(ctx, l, q)
+	}
+	q.Continue(one.part)
+	return one.desc, one.reused, s.wrong(l, err)
+}
+
+// wrong names the layer if err says that its bytes are others.
+func (s layers) wrong(l image.Layer, err error) error {
+	if wrong, ok := errors.AsType[*image.DigestError](err); ok && wrong.Want == l.DiffID {
+		return s.unbuilt.Check(l).Differs(wrong.Got)
+	}
+	return err
+}
+
 // send makes sure that the repository has a layer.
 func (s layers) send(ctx context.Context, l image.Layer, q *image.Part) (v1.Descriptor, bool, error) {
 	if l.Known != nil {
@@ -35,10 +57,7 @@ func (s layers) send(ctx context.Context, l image.Layer, q *image.Part) (v1.Desc
 	}
 	if l.Format == image.FormatTar {
 		desc, reused, err := s.raw(ctx, l, q)
-		if wrong, ok := errors.AsType[*image.DigestError](err); ok && wrong.Want == l.DiffID {
-			err = s.unbuilt.Check(l).Differs(wrong.Got)
-		}
-		return desc, reused, err
+		return desc, reused, s.wrong(l, err)
 	}
 	// Compressed, but under a name that says nothing: it has to be hashed to
 	// know what to ask for.

@@ -161,6 +161,20 @@ type push struct {
 	options  Options
 	progress *image.Meter
 	log      *slog.Logger
+
+	compressor *compress.Compressor // see compressing
+	// elsewhere says of a layer that it comes from somewhere else than the image; nil is
+	// never.
+	elsewhere func(diffID v1.Hash) bool
+}
+
+// compressing is the compressor of all layers of the push, so that its memory is that
+// of one.
+func (p *push) compressing() (z *compress.Compressor, err error) {
+	if p.compressor == nil {
+		p.compressor, err = compress.New(p.options.Compression, p.options.lead)
+	}
+	return p.compressor, err
 }
 
 // maxRepairs is how often blobs that have vanished are sent before a push gives
@@ -198,7 +212,8 @@ func (p *push) run(ctx context.Context) (Result, error) {
 	if ok || err != nil {
 		return done, err
 	}
-	if err := p.load(ctx, &d, rest); err != nil {
+	defer func() { d.ahead.stop() }()
+	if err := p.load(ctx, s, &d, rest); err != nil {
 		return Result{}, err
 	}
 	if r, ok, err := p.settled(ctx, &s); ok { // an engine's image is known for sure now
@@ -217,6 +232,7 @@ type delivery struct {
 	content *image.Content
 	there   *inventory
 	early   *headStart
+	ahead   *ahead // layers that were begun while the engine handed the image out; may be nil
 	// look waits for what is known of how layers are stored, and forget ends looking
 	// for it.
 	look   func() map[v1.Hash]v1.Descriptor
@@ -261,7 +277,10 @@ func (p *push) lookAhead(ctx context.Context, s State, d image.Description) (loo
 }
 
 // load loads the image. rest is what is still to be done meanwhile.
-func (p *push) load(ctx context.Context, d *delivery, rest func(context.Context) error) error {
+func (p *push) load(ctx context.Context, s State, d *delivery, rest func(context.Context) error) (err error) {
+	if d.ahead, err = p.startAhead(ctx, s, *d); err != nil {
+		return err
+	}
 	g, gctx := image.NewGroup(ctx)
 	g.Go(func() (err error) { d.content, err = d.early.loaded(gctx, p); return err })
 	g.Go(func() error { return rest(gctx) })
@@ -298,7 +317,7 @@ func (p *push) transfer(ctx context.Context, d delivery) (documents []image.Docu
 	}
 	g.Go(func() (err error) {
 		defer close(sent)
-		documents, err = p.blobs(gctx, d.content, d.there, d.early)
+		documents, err = p.blobs(gctx, d)
 		return err
 	})
 	err = g.Wait()
@@ -447,7 +466,8 @@ type job struct {
 
 // blobs uploads everything that the documents refer to and the repository does
 // not have, and returns the documents, writing the manifest if there is none.
-func (p *push) blobs(ctx context.Context, c *image.Content, there *inventory, early *headStart) ([]image.Document, error) {
+func (p *push) blobs(ctx context.Context, from delivery) ([]image.Document, error) {
+	c, there := from.content, from.there
 	var jobs []job
 	var total int64
 	add := func(size int64, diffID v1.Hash, f func(ctx context.Context, q *image.Part) (d v1.Descriptor, reused bool, err error)) {
@@ -464,7 +484,7 @@ func (p *push) blobs(ctx context.Context, c *image.Content, there *inventory, ea
 	}
 	addBlob := func(b image.Blob) {
 		add(b.Desc.Size, v1.Hash{}, func(ctx context.Context, q *image.Part) (v1.Descriptor, bool, error) {
-			return p.blob(ctx, there, b, early, q)
+			return p.blob(ctx, there, b, from.early, q)
 		})
 	}
 	for _, b := range c.Blobs {
@@ -473,13 +493,15 @@ func (p *push) blobs(ctx context.Context, c *image.Content, there *inventory, ea
 	if u := c.Unbuilt; u != nil {
 		config := v1.Descriptor{Digest: image.DigestOf(u.Config), Size: int64(len(u.Config))}
 		addBlob(image.Blob{Desc: config, Open: image.BytesOpener(u.Config)})
-		d, err := compress.New(p.options.Compression, p.options.lead)
+		d, err := p.compressing()
 		if err != nil {
 			return nil, err
 		}
 		sender := layers{p, there, d, u}
 		for _, l := range u.Uploads() {
-			add(l.Size, l.DiffID, func(ctx context.Context, q *image.Part) (v1.Descriptor, bool, error) { return sender.send(ctx, l, q) })
+			add(l.Size, l.DiffID, func(ctx context.Context, q *image.Part) (v1.Descriptor, bool, error) {
+				return sender.begun(ctx, from.ahead.take(l.DiffID), l, q)
+			})
 		}
 	}
 	slices.SortStableFunc(jobs, func(a, b job) int { return cmp.Compare(b.size, a.size) })

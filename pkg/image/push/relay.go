@@ -552,6 +552,11 @@ func (p *push) relayed(ctx context.Context, s *State, d delivery) (res Result, r
 	u, err := o.Through(r.ctx, r, p.client.Stall, p.log)
 	if err != nil && r.ctx.Err() == nil {
 		p.log.InfoContext(ctx, "exporting the image, since the engine cannot push it through this task", "reason", err)
+		p.elsewhere = func(diffID v1.Hash) bool {
+			layers, err := r.base.find()
+			_, ok := layers[diffID]
+			return ok && err == nil
+		}
 		return Result{}, func(ctx context.Context) error {
 			defer cancel()
 			defer r.base.stop()
