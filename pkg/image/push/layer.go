@@ -89,7 +89,9 @@ func (s layers) raw(ctx context.Context, l image.Layer, q *image.Part) (desc v1.
 			return err
 		}
 		defer raw.Close()
-		z := d.Compress(raw, l.Size, l.DiffID, q.Read)
+		x := s.index(l, q.Sent)
+		defer x.close()
+		z := d.Observed(raw, l.Size, l.DiffID, q.Read, x.observer())
 		defer z.Close()
 
 		lead, whole, err := d.Begin(z)
@@ -108,12 +110,12 @@ func (s layers) raw(ctx context.Context, l image.Layer, q *image.Part) (desc v1.
 		all := struct {
 			io.Reader
 			io.Closer
-		}{io.MultiReader(lead, z), z}
+		}{x.following(ctx, io.MultiReader(lead, z)), z}
 		if known, err = c.Uploads().Stream(ctx, all, known, q.Sent); err != nil {
 			return err
 		}
 		desc = v1.Descriptor{MediaType: d.MediaType(), Digest: known.Digest, Size: known.Size}
-		return nil
+		return x.end(known.Digest, all)
 	})
 	return desc, reused, err
 }

@@ -86,7 +86,14 @@ type Options struct {
 	// Logger is told of retries; nil is silent.
 	Logger *slog.Logger
 
-	lead int64 // of layers that are compressed; 0 is compress.LeadSize
+	// LazyLoading writes a SOCI index for the layers that are compressed here, or that an
+	// earlier push has described, so that AWS Fargate can start a task before the image is
+	// complete. What the tags point to is an index of the image and the SOCI index then. It
+	// takes Gzip, and has no effect on images that go to the registry as they are.
+	LazyLoading bool
+
+	lead    int64 // of layers that are compressed; 0 is compress.LeadSize
+	indexed int64 // the least size of a layer in a SOCI index; 0 is soci.MinLayerSize
 }
 
 // Base is an image in the repository.
@@ -114,7 +121,9 @@ type Result struct {
 	SentBytes, ReusedBytes int64
 	// Referrers counts what was pushed that refers to the image.
 	Referrers int
-	Duration  time.Duration
+	// Lazy is the SOCI index that was written with the image; nil where there is none.
+	Lazy     *LazyLoading
+	Duration time.Duration
 }
 
 // Push brings an image into a repository. What the registry has is not sent
@@ -138,9 +147,13 @@ func Push(ctx context.Context, m *source.Image, t Target, o Options) (Result, er
 	defer p.Close()
 
 	one := &push{client: c, image: m, target: t, options: o, progress: p, log: log}
+	one.lazy.made = map[v1.Hash]v1.Descriptor{}
 	r, err := one.run(ctx)
 	if err != nil {
 		return Result{}, err
+	}
+	if !r.AlreadyThere {
+		r.Lazy = one.lazy.done
 	}
 	if r.Referrers, err = accompany(ctx, one); err != nil {
 		return Result{}, err
@@ -163,6 +176,7 @@ type push struct {
 	log      *slog.Logger
 
 	compressor *compress.Compressor // see compressing
+	lazy       lazy
 	// elsewhere says of a layer that it comes from somewhere else than the image; nil is
 	// never.
 	elsewhere func(diffID v1.Hash) bool
@@ -330,6 +344,9 @@ func (p *push) idle(ctx context.Context, c *image.Content) {
 	if p.options.Compression == compress.Zstd && (c.Unbuilt == nil || !slices.ContainsFunc(c.Unbuilt.Layers, raw)) {
 		p.log.InfoContext(ctx, "the layers of the image go to the registry as they are: compression zstd has no effect")
 	}
+	if p.options.LazyLoading && c.Unbuilt == nil {
+		p.log.InfoContext(ctx, "the layers of the image go to the registry as they are: lazyLoading has no effect")
+	}
 }
 
 // manyLayers is how many layers every engine can mount; Docker's own bound.
@@ -423,6 +440,7 @@ func (p *push) settled(ctx context.Context, s *State) (r Result, ok bool, err er
 		return Result{}, true, err
 	}
 	if s.AlreadyThere() {
+		p.unindexed(ctx, s)
 		return Result{Digest: s.Tags[0].Digest, MediaType: s.Tags[0].MediaType, AlreadyThere: true}, true, nil
 	}
 	if p.image.Certain() {
@@ -512,13 +530,27 @@ func (p *push) blobs(ctx context.Context, from delivery) ([]image.Document, erro
 	for _, j := range jobs {
 		g.Go(func() error { return j.run(gctx) })
 	}
+	if p.options.LazyLoading && c.Unbuilt != nil {
+		g.Go(func() error {
+			_, _, err := p.blob(gctx, there, sociConfig, nil, image.NewPart())
+			return err
+		})
+	}
 	if err := g.Wait(); err != nil {
 		return nil, err
 	}
 	if c.Unbuilt == nil {
 		return c.Documents, nil
 	}
-	return writeManifest(c.Unbuilt, there)
+	documents, err := writeManifest(c.Unbuilt, there)
+	if err != nil || !p.options.LazyLoading {
+		return documents, err
+	}
+	documents, why, err := p.indexed(c, there, documents[0])
+	if why != "" {
+		p.log.InfoContext(ctx, "no SOCI index was written: lazyLoading has no effect", "reason", why)
+	}
+	return documents, err
 }
 
 // blob makes sure that the repository has a blob whose digest is known.
