@@ -155,6 +155,13 @@ func IsAttestation(d v1.Descriptor) bool {
 		d.Platform != nil && d.Platform.OS == "unknown" && d.Platform.Architecture == "unknown"
 }
 
+// SOCIIndexType is the type of a SOCI index of version 2, an artifact beside an image in an
+// index (awslabs/soci-snapshotter, docs/soci-index-manifest-v2.md).
+const SOCIIndexType = "application/vnd.amazon.soci.index.v2+json"
+
+// IsAuxiliary says whether a child of an index belongs to an image and is none itself.
+func IsAuxiliary(d v1.Descriptor) bool { return IsAttestation(d) || d.ArtifactType == SOCIIndexType }
+
 // ReadConfig reads of a config what the package needs to know.
 func ReadConfig(raw []byte) (ConfigSummary, error) {
 	var c struct {

@@ -136,38 +136,74 @@ func (p *Meter) Add(done, sent int64) {
 
 // Part is one blob's or layer's share of the progress.
 type Part struct {
-	p       *Meter
 	started time.Time
 
 	mu   sync.Mutex
-	Done int64 // bytes of the source counted so far
+	p    *Meter // nil until it has joined one
+	Done int64  // bytes of the source counted so far
+	sent int64  // counted before it joined
 }
 
 func (p *Meter) Part() *Part { return &Part{p: p, started: time.Now()} }
+
+// NewPart is a part that is begun before the stage that it belongs to: it counts for
+// itself until Join.
+func NewPart() *Part { return &Part{started: time.Now()} }
+
+// Join makes it a part of p, with all that it has counted.
+func (q *Part) Join(p *Meter) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.p = p
+	p.Add(q.Done, q.sent)
+}
+
+// Continue makes q the continuation of a part that has ended, and whose counts become its.
+func (q *Part) Continue(ended *Part) {
+	ended.mu.Lock()
+	done := ended.Done
+	ended.Done = 0
+	ended.mu.Unlock()
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.Done, q.started = q.Done+done, ended.started
+}
+
+// add counts; q is locked.
+func (q *Part) add(done, sent int64) {
+	q.Done += done
+	if q.p == nil {
+		q.sent += sent
+		return
+	}
+	q.p.Add(done, sent)
+}
 
 // Restart takes back what was counted: the source is read anew.
 func (q *Part) Restart() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.p.Add(-q.Done, 0)
-	q.Done = 0
+	q.add(-q.Done, 0)
 }
 
 // Read counts bytes read from the source.
 func (q *Part) Read(n int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.Done += int64(n)
-	q.p.Add(int64(n), 0)
+	q.add(int64(n), 0)
 }
 
 // Sent counts bytes given to the network.
-func (q *Part) Sent(n int) { q.p.Add(0, int64(n)) }
+func (q *Part) Sent(n int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.add(0, int64(n))
+}
 
 // Moved counts bytes that are sent as they are read.
 func (q *Part) Moved(n int) { q.Read(n); q.Sent(n) }
 
-// Finish ends the part, which has size bytes in the source.
+// Finish ends the part, which has size bytes in the source, and has joined a meter.
 func (q *Part) Finish(size int64, l LayerDone) {
 	q.mu.Lock()
 	rest := size - q.Done

@@ -223,6 +223,7 @@ func (c *Compressor) release() {
 // block is a piece of a layer on its way through a worker.
 type block struct {
 	bytes []byte // raw, then compressed
+	raw   int    // how many bytes it had raw
 	last  bool
 	err   error
 	done  chan struct{}
@@ -260,16 +261,37 @@ func (f *free[T]) put(x *T) {
 	f.list = append(f.list, x)
 }
 
+// Observer is told how a layer is compressed. Raw and End are called by one goroutine,
+// Compressed by the one that reads the compressed layer. What they are given is not theirs
+// to keep.
+type Observer interface {
+	Raw(p []byte) // the layer, in its order
+	End()         // all of it was given
+	// Compressed takes the compressed layer, in its order: what a block of raw bytes has
+	// become, of which a decompressor needs nothing else; raw is 0 for a format's head and tail.
+	Compressed(raw int, p []byte)
+}
+
 // Compress returns raw compressed, which has about size bytes. Reading it gives
 // the error of raw if there is one, and an error when raw does not have the
 // digest diffID. raw is read no more once Close has returned. count is told of
 // bytes read from raw.
 func (c *Compressor) Compress(raw io.Reader, size int64, diffID v1.Hash, count func(int)) io.ReadCloser {
+	return c.Observed(raw, size, diffID, count, nil)
+}
+
+// Observed is Compress with an observer, which may be nil. No method of it is called any
+// more once Close has returned and nobody reads.
+func (c *Compressor) Observed(raw io.Reader, size int64, diffID v1.Hash, count func(int), o Observer) io.ReadCloser {
 	z := &compressedReader{
+		observer:   o,
 		compressor: c,
 		queue:      make(chan *block, min(c.workers, maxQueue)),
 		stop:       make(chan struct{}),
 		rest:       c.codec.head,
+	}
+	if o != nil {
+		o.Compressed(0, z.rest)
 	}
 	z.feeding.Go(func() {
 		defer close(z.queue)
@@ -282,6 +304,7 @@ func (c *Compressor) Compress(raw io.Reader, size int64, diffID v1.Hash, count f
 
 type compressedReader struct {
 	compressor *Compressor
+	observer   Observer    // may be nil
 	queue      chan *block // in the order of the layer
 	stop       chan struct{}
 	stopOnce   sync.Once
@@ -313,7 +336,14 @@ func (z *compressedReader) feed(raw io.Reader, left int64, diffID v1.Hash, count
 			return
 		}
 		count(n)
+		b.raw = n
 		sum.Write(b.bytes)
+		if z.observer != nil {
+			z.observer.Raw(b.bytes)
+			if b.last {
+				z.observer.End()
+			}
+		}
 		crc = crc32.Update(crc, crc32.IEEETable, b.bytes)
 		total += uint32(n)
 		if b.last {
@@ -419,6 +449,9 @@ func (z *compressedReader) next() {
 		z.compressor.blocks.put(b)
 		if last {
 			z.rest, z.err = z.tail, io.EOF
+			if z.observer != nil {
+				z.observer.Compressed(0, z.tail)
+			}
 			return
 		}
 	}
@@ -432,6 +465,9 @@ func (z *compressedReader) next() {
 	}
 	<-b.done
 	z.current, z.rest, z.err = b, b.bytes, b.err
+	if z.observer != nil && b.err == nil {
+		z.observer.Compressed(b.raw, b.bytes)
+	}
 }
 
 // Close stops the compression and waits until raw is no longer read.

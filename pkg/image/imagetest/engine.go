@@ -4,6 +4,7 @@ package imagetest
 // store, Docker with containerd's, and podman do.
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -23,6 +24,10 @@ type Engine struct {
 	Inspect  map[string]any
 	Archive  []byte
 	CutAfter int // bytes of the archive after which the connection ends; 0 is never
+	// Midway is called once PauseAt bytes of the archive have been handed out, with the
+	// context of the request; may be nil.
+	Midway   func(ctx context.Context)
+	PauseAt  int
 	Tags     []string
 	Exports  int
 	Exported func() // is called when the archive has been handed out; may be nil
@@ -75,9 +80,20 @@ func (f *Engine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		f.Exports++
 		if f.CutAfter > 0 {
 			w.Write(f.Archive[:f.CutAfter])
+			if f.Midway != nil {
+				w.(http.Flusher).Flush()
+				f.Midway(r.Context())
+			}
 			panic(http.ErrAbortHandler)
 		}
-		w.Write(f.Archive)
+		rest := f.Archive
+		if f.Midway != nil {
+			w.Write(rest[:f.PauseAt])
+			w.(http.Flusher).Flush()
+			f.Midway(r.Context())
+			rest = rest[f.PauseAt:]
+		}
+		w.Write(rest)
 		if f.Exported != nil {
 			f.Exported()
 		}

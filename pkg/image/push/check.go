@@ -41,8 +41,9 @@ type TagState struct {
 	Digest, MediaType string
 
 	have     *registry.Manifest
-	examined bool  // damage is known
-	damage   error // what is wrong with the layers of an image of the same config
+	image    *registry.Manifest // have, or the image of which it is an index with a SOCI index
+	examined bool               // damage is known
+	damage   error              // what is wrong with the layers of an image of the same config
 }
 
 // State is what the wanted tags hold, in the order of Target.Tags.
@@ -92,7 +93,7 @@ func Check(ctx context.Context, m *source.Image, t Target) (State, error) {
 // out once.
 func (t *TagState) examine(ctx context.Context, c *registry.Client) (damage, err error) {
 	if !t.examined {
-		t.damage, err = sound(ctx, c, t.have)
+		t.damage, err = sound(ctx, c, t.image)
 		t.examined = err == nil
 	}
 	return t.damage, err
@@ -110,6 +111,9 @@ func readTags(ctx context.Context, c *registry.Client, tags []string) (State, er
 				return registry.Explain(err, c.Repository(), c.Repository()+":"+tag)
 			}
 			s.Tags[i] = TagState{Tag: tag, have: have}
+			if s.Tags[i].image, err = imageOf(gctx, c, have); err != nil {
+				return registry.Explain(err, c.Repository(), c.Repository()+":"+tag)
+			}
 			if have != nil {
 				s.Tags[i].Digest, s.Tags[i].MediaType = have.Desc.Digest.String(), string(have.Desc.MediaType)
 			}
@@ -133,7 +137,7 @@ func compare(ctx context.Context, c *registry.Client, s *State, t Target, m *sou
 			tag.Status = TagFree
 		case id.Root == tag.have.Desc.Digest:
 			tag.Status = TagSame
-		case id.Config == (v1.Hash{}) || id.Config != tag.have.Config:
+		case id.Config == (v1.Hash{}) || id.Config != tag.image.Config:
 			tag.Status = TagOther
 		default:
 			damage, err := tag.examine(ctx, c)

@@ -21,6 +21,7 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
+	"ecsdeploy/pkg/guard"
 	"ecsdeploy/pkg/image"
 	"ecsdeploy/pkg/image/registry"
 )
@@ -143,7 +144,16 @@ func knownLayers(ctx context.Context, p *push, s State, d image.Description) map
 	if len(d.Platforms) == 1 {
 		platform = d.Platforms[0]
 	}
+	var learning sync.WaitGroup
+	if p.options.LazyLoading {
+		learning.Go(func() {
+			if err := guard.Run(func() error { return p.lazy.learn(ctx, p.client, base.Reference) }); err != nil {
+				p.log.DebugContext(ctx, "layers that are there are not in the SOCI index", "base", base.Reference, "reason", err)
+			}
+		})
+	}
 	layers, err := storedLayers(ctx, p.client, base, platform, 0)
+	learning.Wait()
 	if err != nil {
 		p.log.DebugContext(ctx, "no layers to reuse", "base", base.Reference, "error", err)
 	}
@@ -168,7 +178,7 @@ func storedLayers(ctx context.Context, c *registry.Client, base Base, platform i
 			return nil, fmt.Errorf("index %s: indexes are nested more than %d deep", reference, image.MaxDepth)
 		}
 		for _, child := range m.Manifests {
-			if have := image.PlatformOf(child.Platform); child.MediaType.IsImage() && !image.IsAttestation(child) && platform.Known() && have.Known() && platform.Matches(have) {
+			if have := image.PlatformOf(child.Platform); child.MediaType.IsImage() && !image.IsAuxiliary(child) && platform.Known() && have.Known() && platform.Matches(have) {
 				return storedLayers(ctx, c, Base{child.Digest.String(), base.Proven}, platform, depth+1)
 			}
 		}
@@ -207,10 +217,13 @@ func takeStock(ctx context.Context, p *push, i *inventory, c *image.Content, kno
 	if c.Unbuilt != nil {
 		for _, l := range c.Unbuilt.Layers {
 			if d, ok := known[l.DiffID]; ok && l.Known == nil {
+				i.mu.Lock()
 				i.layers[l.DiffID] = d
+				i.mu.Unlock()
 				mapped = append(mapped, d.Digest)
 			}
 		}
+		mapped = append(mapped, p.lazy.zTOCs()...)
 		all = append(all, image.DigestOf(c.Unbuilt.Config))
 	}
 	for _, b := range c.Blobs {
@@ -226,10 +239,13 @@ func takeStock(ctx context.Context, p *push, i *inventory, c *image.Content, kno
 		there, err := p.options.Available(ctx, digests)
 		for s, has := range there {
 			if h, hashErr := v1.NewHash(s); hashErr == nil {
-				i.blobs[h] = missing
+				state := missing
 				if has {
-					i.blobs[h] = present
+					state = present
 				}
+				i.mu.Lock()
+				i.blobs[h] = state
+				i.mu.Unlock()
 			}
 		}
 		if err == nil {

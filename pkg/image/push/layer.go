@@ -24,6 +24,28 @@ type layers struct {
 	unbuilt    *image.Unbuilt
 }
 
+// begun is send for a layer that may have been begun already; one is nil if not.
+func (s layers) begun(ctx context.Context, one *aheadLayer, l image.Layer, q *image.Part) (v1.Descriptor, bool, error) {
+	if one == nil {
+		return s.send(ctx, l, q)
+	}
+	one.part.Join(s.push.progress)
+	sent, err := one.wait(ctx)
+	if err == nil && !sent {
+		return s.send(ctx, l, q)
+	}
+	q.Continue(one.part)
+	return one.desc, one.reused, s.wrong(l, err)
+}
+
+// wrong names the layer if err says that its bytes are others.
+func (s layers) wrong(l image.Layer, err error) error {
+	if wrong, ok := errors.AsType[*image.DigestError](err); ok && wrong.Want == l.DiffID {
+		return s.unbuilt.Check(l).Differs(wrong.Got)
+	}
+	return err
+}
+
 // send makes sure that the repository has a layer.
 func (s layers) send(ctx context.Context, l image.Layer, q *image.Part) (v1.Descriptor, bool, error) {
 	if l.Known != nil {
@@ -35,10 +57,7 @@ func (s layers) send(ctx context.Context, l image.Layer, q *image.Part) (v1.Desc
 	}
 	if l.Format == image.FormatTar {
 		desc, reused, err := s.raw(ctx, l, q)
-		if wrong, ok := errors.AsType[*image.DigestError](err); ok && wrong.Want == l.DiffID {
-			err = s.unbuilt.Check(l).Differs(wrong.Got)
-		}
-		return desc, reused, err
+		return desc, reused, s.wrong(l, err)
 	}
 	// Compressed, but under a name that says nothing: it has to be hashed to
 	// know what to ask for.
@@ -70,7 +89,9 @@ func (s layers) raw(ctx context.Context, l image.Layer, q *image.Part) (desc v1.
 			return err
 		}
 		defer raw.Close()
-		z := d.Compress(raw, l.Size, l.DiffID, q.Read)
+		x := s.index(l, q.Sent)
+		defer x.close()
+		z := d.Observed(raw, l.Size, l.DiffID, q.Read, x.observer())
 		defer z.Close()
 
 		lead, whole, err := d.Begin(z)
@@ -89,12 +110,12 @@ func (s layers) raw(ctx context.Context, l image.Layer, q *image.Part) (desc v1.
 		all := struct {
 			io.Reader
 			io.Closer
-		}{io.MultiReader(lead, z), z}
+		}{x.following(ctx, io.MultiReader(lead, z)), z}
 		if known, err = c.Uploads().Stream(ctx, all, known, q.Sent); err != nil {
 			return err
 		}
 		desc = v1.Descriptor{MediaType: d.MediaType(), Digest: known.Digest, Size: known.Size}
-		return nil
+		return x.end(known.Digest, all)
 	})
 	return desc, reused, err
 }

@@ -86,7 +86,14 @@ type Options struct {
 	// Logger is told of retries; nil is silent.
 	Logger *slog.Logger
 
-	lead int64 // of layers that are compressed; 0 is compress.LeadSize
+	// LazyLoading writes a SOCI index for the layers that are compressed here, or that an
+	// earlier push has described, so that AWS Fargate can start a task before the image is
+	// complete. What the tags point to is an index of the image and the SOCI index then. It
+	// takes Gzip, and has no effect on images that go to the registry as they are.
+	LazyLoading bool
+
+	lead    int64 // of layers that are compressed; 0 is compress.LeadSize
+	indexed int64 // the least size of a layer in a SOCI index; 0 is soci.MinLayerSize
 }
 
 // Base is an image in the repository.
@@ -114,7 +121,9 @@ type Result struct {
 	SentBytes, ReusedBytes int64
 	// Referrers counts what was pushed that refers to the image.
 	Referrers int
-	Duration  time.Duration
+	// Lazy is the SOCI index that was written with the image; nil where there is none.
+	Lazy     *LazyLoading
+	Duration time.Duration
 }
 
 // Push brings an image into a repository. What the registry has is not sent
@@ -138,9 +147,13 @@ func Push(ctx context.Context, m *source.Image, t Target, o Options) (Result, er
 	defer p.Close()
 
 	one := &push{client: c, image: m, target: t, options: o, progress: p, log: log}
+	one.lazy.made = map[v1.Hash]v1.Descriptor{}
 	r, err := one.run(ctx)
 	if err != nil {
 		return Result{}, err
+	}
+	if !r.AlreadyThere {
+		r.Lazy = one.lazy.done
 	}
 	if r.Referrers, err = accompany(ctx, one); err != nil {
 		return Result{}, err
@@ -161,6 +174,21 @@ type push struct {
 	options  Options
 	progress *image.Meter
 	log      *slog.Logger
+
+	compressor *compress.Compressor // see compressing
+	lazy       lazy
+	// elsewhere says of a layer that it comes from somewhere else than the image; nil is
+	// never.
+	elsewhere func(diffID v1.Hash) bool
+}
+
+// compressing is the compressor of all layers of the push, so that its memory is that
+// of one.
+func (p *push) compressing() (z *compress.Compressor, err error) {
+	if p.compressor == nil {
+		p.compressor, err = compress.New(p.options.Compression, p.options.lead)
+	}
+	return p.compressor, err
 }
 
 // maxRepairs is how often blobs that have vanished are sent before a push gives
@@ -198,7 +226,8 @@ func (p *push) run(ctx context.Context) (Result, error) {
 	if ok || err != nil {
 		return done, err
 	}
-	if err := p.load(ctx, &d, rest); err != nil {
+	defer func() { d.ahead.stop() }()
+	if err := p.load(ctx, s, &d, rest); err != nil {
 		return Result{}, err
 	}
 	if r, ok, err := p.settled(ctx, &s); ok { // an engine's image is known for sure now
@@ -217,6 +246,7 @@ type delivery struct {
 	content *image.Content
 	there   *inventory
 	early   *headStart
+	ahead   *ahead // layers that were begun while the engine handed the image out; may be nil
 	// look waits for what is known of how layers are stored, and forget ends looking
 	// for it.
 	look   func() map[v1.Hash]v1.Descriptor
@@ -261,7 +291,10 @@ func (p *push) lookAhead(ctx context.Context, s State, d image.Description) (loo
 }
 
 // load loads the image. rest is what is still to be done meanwhile.
-func (p *push) load(ctx context.Context, d *delivery, rest func(context.Context) error) error {
+func (p *push) load(ctx context.Context, s State, d *delivery, rest func(context.Context) error) (err error) {
+	if d.ahead, err = p.startAhead(ctx, s, *d); err != nil {
+		return err
+	}
 	g, gctx := image.NewGroup(ctx)
 	g.Go(func() (err error) { d.content, err = d.early.loaded(gctx, p); return err })
 	g.Go(func() error { return rest(gctx) })
@@ -298,7 +331,7 @@ func (p *push) transfer(ctx context.Context, d delivery) (documents []image.Docu
 	}
 	g.Go(func() (err error) {
 		defer close(sent)
-		documents, err = p.blobs(gctx, d.content, d.there, d.early)
+		documents, err = p.blobs(gctx, d)
 		return err
 	})
 	err = g.Wait()
@@ -310,6 +343,9 @@ func (p *push) idle(ctx context.Context, c *image.Content) {
 	raw := func(l image.Layer) bool { return l.Known == nil && l.Format == image.FormatTar }
 	if p.options.Compression == compress.Zstd && (c.Unbuilt == nil || !slices.ContainsFunc(c.Unbuilt.Layers, raw)) {
 		p.log.InfoContext(ctx, "the layers of the image go to the registry as they are: compression zstd has no effect")
+	}
+	if p.options.LazyLoading && c.Unbuilt == nil {
+		p.log.InfoContext(ctx, "the layers of the image go to the registry as they are: lazyLoading has no effect")
 	}
 }
 
@@ -404,6 +440,7 @@ func (p *push) settled(ctx context.Context, s *State) (r Result, ok bool, err er
 		return Result{}, true, err
 	}
 	if s.AlreadyThere() {
+		p.unindexed(ctx, s)
 		return Result{Digest: s.Tags[0].Digest, MediaType: s.Tags[0].MediaType, AlreadyThere: true}, true, nil
 	}
 	if p.image.Certain() {
@@ -447,7 +484,8 @@ type job struct {
 
 // blobs uploads everything that the documents refer to and the repository does
 // not have, and returns the documents, writing the manifest if there is none.
-func (p *push) blobs(ctx context.Context, c *image.Content, there *inventory, early *headStart) ([]image.Document, error) {
+func (p *push) blobs(ctx context.Context, from delivery) ([]image.Document, error) {
+	c, there := from.content, from.there
 	var jobs []job
 	var total int64
 	add := func(size int64, diffID v1.Hash, f func(ctx context.Context, q *image.Part) (d v1.Descriptor, reused bool, err error)) {
@@ -464,7 +502,7 @@ func (p *push) blobs(ctx context.Context, c *image.Content, there *inventory, ea
 	}
 	addBlob := func(b image.Blob) {
 		add(b.Desc.Size, v1.Hash{}, func(ctx context.Context, q *image.Part) (v1.Descriptor, bool, error) {
-			return p.blob(ctx, there, b, early, q)
+			return p.blob(ctx, there, b, from.early, q)
 		})
 	}
 	for _, b := range c.Blobs {
@@ -473,13 +511,15 @@ func (p *push) blobs(ctx context.Context, c *image.Content, there *inventory, ea
 	if u := c.Unbuilt; u != nil {
 		config := v1.Descriptor{Digest: image.DigestOf(u.Config), Size: int64(len(u.Config))}
 		addBlob(image.Blob{Desc: config, Open: image.BytesOpener(u.Config)})
-		d, err := compress.New(p.options.Compression, p.options.lead)
+		d, err := p.compressing()
 		if err != nil {
 			return nil, err
 		}
 		sender := layers{p, there, d, u}
 		for _, l := range u.Uploads() {
-			add(l.Size, l.DiffID, func(ctx context.Context, q *image.Part) (v1.Descriptor, bool, error) { return sender.send(ctx, l, q) })
+			add(l.Size, l.DiffID, func(ctx context.Context, q *image.Part) (v1.Descriptor, bool, error) {
+				return sender.begun(ctx, from.ahead.take(l.DiffID), l, q)
+			})
 		}
 	}
 	slices.SortStableFunc(jobs, func(a, b job) int { return cmp.Compare(b.size, a.size) })
@@ -490,13 +530,27 @@ func (p *push) blobs(ctx context.Context, c *image.Content, there *inventory, ea
 	for _, j := range jobs {
 		g.Go(func() error { return j.run(gctx) })
 	}
+	if p.options.LazyLoading && c.Unbuilt != nil {
+		g.Go(func() error {
+			_, _, err := p.blob(gctx, there, sociConfig, nil, image.NewPart())
+			return err
+		})
+	}
 	if err := g.Wait(); err != nil {
 		return nil, err
 	}
 	if c.Unbuilt == nil {
 		return c.Documents, nil
 	}
-	return writeManifest(c.Unbuilt, there)
+	documents, err := writeManifest(c.Unbuilt, there)
+	if err != nil || !p.options.LazyLoading {
+		return documents, err
+	}
+	documents, why, err := p.indexed(c, there, documents[0])
+	if why != "" {
+		p.log.InfoContext(ctx, "no SOCI index was written: lazyLoading has no effect", "reason", why)
+	}
+	return documents, err
 }
 
 // blob makes sure that the repository has a blob whose digest is known.

@@ -540,7 +540,7 @@ func (r *relay) Again(missing []v1.Hash) {
 func (p *push) relayed(ctx context.Context, s *State, d delivery) (res Result, rest func(context.Context) error, ok bool, err error) {
 	rest = func(context.Context) error { return nil }
 	o := p.image.Pushable()
-	if o == nil || p.image.Content() != nil || p.options.Compression == compress.Zstd || slices.ContainsFunc(s.Tags, func(t TagState) bool { return t.Status == TagSame }) {
+	if o == nil || p.image.Content() != nil || p.options.Compression == compress.Zstd || p.options.LazyLoading || slices.ContainsFunc(s.Tags, func(t TagState) bool { return t.Status == TagSame }) {
 		return Result{}, rest, false, nil
 	}
 	if taken(*s, p.target, p.image) != nil {
@@ -552,6 +552,11 @@ func (p *push) relayed(ctx context.Context, s *State, d delivery) (res Result, r
 	u, err := o.Through(r.ctx, r, p.client.Stall, p.log)
 	if err != nil && r.ctx.Err() == nil {
 		p.log.InfoContext(ctx, "exporting the image, since the engine cannot push it through this task", "reason", err)
+		p.elsewhere = func(diffID v1.Hash) bool {
+			layers, err := r.base.find()
+			_, ok := layers[diffID]
+			return ok && err == nil
+		}
 		return Result{}, func(ctx context.Context) error {
 			defer cancel()
 			defer r.base.stop()

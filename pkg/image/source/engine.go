@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 
 	"ecsdeploy/pkg/image"
 	"ecsdeploy/pkg/image/engine"
@@ -64,10 +65,9 @@ type handedOut struct {
 	in     engine.Inspected
 }
 
-// content has the engine hand out the image and spools it. Layers are read when
-// all is there: the classic store takes five times as long to prepare the
-// archive as to send it, so that little is left to be gained by compressing
-// them while they come.
+// content has the engine hand out the image and spools it. Layers are told of while
+// they come: the classic store first prepares the whole archive, and then sends it for
+// about a fifth to a half of the time.
 func (h handedOut) content(ctx context.Context, want image.Platform, p *image.Meter) (*image.Content, error) {
 	m, e, in := h.image, h.engine, h.in
 	p.Stage(image.StageExport, in.Size, 0)
@@ -76,7 +76,11 @@ func (h handedOut) content(ctx context.Context, want image.Platform, p *image.Me
 		return nil, err
 	}
 	m.keep(t)
-	if err := e.Export(ctx, in.ID, t, p); err != nil {
+	to := io.ReaderFrom(t)
+	if m.arriving != nil {
+		to = newArrival(t, in, m.arriving)
+	}
+	if err := e.Export(ctx, in.ID, to, p); err != nil {
 		return nil, err
 	}
 	c, _, err := openArchive(ctx, t.File, "", want)

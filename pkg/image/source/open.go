@@ -82,6 +82,8 @@ type Image struct {
 	outbox *engine.Outbox
 	// pushable is set when the engine may be better off pushing through this process.
 	pushable *engine.Pushable
+	// arriving is told of layers while the engine hands the image out; may be nil.
+	arriving func(image.Layer)
 
 	mu      sync.Mutex
 	closers []io.Closer

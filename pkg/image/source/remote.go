@@ -132,7 +132,7 @@ func (s *remoteStore) manifest(ctx context.Context, reference string) (*registry
 func (s *remoteStore) children(ctx context.Context, descs []v1.Descriptor, want image.Platform, depth int) ([]image.Candidate, error) {
 	var children []image.Candidate
 	for _, d := range descs {
-		c := image.Candidate{Desc: d, Platform: image.PlatformOf(d.Platform), Available: true, Auxiliary: image.IsAttestation(d)}
+		c := image.Candidate{Desc: d, Platform: image.PlatformOf(d.Platform), Available: true, Auxiliary: image.IsAuxiliary(d)}
 		if !c.Auxiliary && !c.Platform.Known() && (want != (image.Platform{}) || d.MediaType.IsIndex()) {
 			if depth == image.MaxDepth {
 				return nil, fmt.Errorf("index %s: indexes are nested more than %d deep", d.Digest, image.MaxDepth)

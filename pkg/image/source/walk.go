@@ -73,7 +73,7 @@ type walker struct {
 func (w *walker) candidates(ctx context.Context, descs []v1.Descriptor, depth int) ([]image.Candidate, error) {
 	cs := make([]image.Candidate, 0, len(descs))
 	for _, d := range descs {
-		c := image.Candidate{Desc: d, Platform: image.PlatformOf(d.Platform), Available: true, Auxiliary: image.IsAttestation(d)}
+		c := image.Candidate{Desc: d, Platform: image.PlatformOf(d.Platform), Available: true, Auxiliary: image.IsAuxiliary(d)}
 		err := w.check(ctx, d, &c.Platform, depth)
 		if errors.Is(err, fs.ErrNotExist) {
 			c.Available = false
