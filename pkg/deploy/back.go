@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"slices"
 	"time"
 
 	"ecsdeploy/pkg/ecs"
@@ -117,7 +118,22 @@ func (d *Deployer) retreat(ctx context.Context, m moved, to string, allTheSame b
 		Supersede: true,
 		Expect:    primaryOf(now, m.deployment.Snapshot().Service),
 	})
+	if primary, back := goesBackAlready(now, err); back {
+		return m.deployment, primary.TaskDefinition, nil, nil
+	}
 	return deployment, to, refused, err
+}
+
+// goesBackAlready reports whether a service could not be moved back since ECS does so
+// itself, which revives an earlier deployment. The list of deployments shows that
+// where their records cannot be read.
+func goesBackAlready(now rollout.Snapshot, err error) (ecs.Deployment, bool) {
+	since, moved := errors.AsType[*rollout.MovedError](err)
+	if !moved {
+		return ecs.Deployment{}, false
+	}
+	primary := since.Service.Primary()
+	return primary, slices.Contains(now.Earlier, primary.ID)
 }
 
 // backLimit is how long a rollback is followed where the run has no time limit.

@@ -45,8 +45,9 @@ type world struct {
 	cancel    *moment
 }
 
-// moment is the boundary of a call, or some time after it; or a time of the run where
-// operation is empty.
+// moment is the boundary of a call, or some time after it; the moment at which the run
+// says something, where operation is one of sayings; or a time of the run where it is
+// empty.
 type moment struct {
 	operation string
 	number    int
@@ -267,6 +268,10 @@ func (w *world) drawDisorder(r *rand.Rand) {
 			w.denied = append(w.denied, operation)
 		}
 	}
+	if r.IntN(8) == 0 { // a right is taken away while the run is under way
+		t := trouble{operation: pick(r, optional...), number: 1 + often(r, 15), long: forGood}
+		w.faults = append(w.faults, misfortune(r, t, "denied"))
+	}
 	doings := []string{"breaker", "breaker", "breaker", "alarm", "deploy", "deploy", "deploy", "force", "stop", "stop", "scale", "delete", "kill", "answer", "refuse"}
 	for range pick(r, 0, 0, 1, 1, 1, 2, 3) {
 		w.deeds = append(w.deeds, deed{w.drawMoment(r), r.IntN(len(w.services)), pick(r, doings...)})
@@ -291,11 +296,17 @@ func (w *world) drawRace(r *rand.Rand) {
 		changes = append(changes, "CreateDeployment", "StopDeployment")
 	}
 	at := moment{operation: pick(r, changes...), number: 1, after: r.IntN(2) == 0}
-	w.deeds = append(w.deeds, deed{at, r.IntN(len(w.services)), pick(r, "deploy", "deploy", "force", "breaker", "alarm", "stop", "delete", "refuse")})
 	if r.IntN(4) > 0 {
-		w.faults = append(w.faults, misfortune(r, trouble{operation: at.operation, number: 1, long: pick(r, 1, 1, 2, forGood)}, pick(r, "lost", "refused", "denied", "throttled", "broken")))
+		w.faults = append(w.faults, misfortune(r, trouble{operation: at.operation, number: 1, long: pick(r, 1, 1, 2, 30, forGood)}, pick(r, "lost", "refused", "denied", "throttled", "broken")))
 	}
+	if r.IntN(2) == 0 {
+		at = moment{operation: pick(r, sayings...), number: 1 + r.IntN(len(w.services))}
+	}
+	w.deeds = append(w.deeds, deed{at, r.IntN(len(w.services)), pick(r, "deploy", "deploy", "force", "breaker", "alarm", "stop", "delete", "refuse")})
 }
+
+// sayings are events of the run between a decision and the call that carries it out.
+var sayings = []string{"deploy.Registered", "deploy.Started", "deploy.Diagnosed", "deploy.Diagnosed", "deploy.Failing", "deploy.RollingBack"}
 
 // forGood is how many calls a trouble lasts that does not end.
 const forGood = 1 << 20

@@ -50,6 +50,7 @@ type play struct {
 	seen     map[string]time.Time // when a reading of the service was last acted on
 	readings map[string][]reading // of services
 	changing map[string]bool      // the calls that changed a service
+	sayings  map[string]int       // how often the run has said what
 	stolen   []string             // what our calls did to deployments that are not ours
 	shown    []any
 	told     map[string]time.Time // by service: that it has gone back
@@ -75,7 +76,7 @@ var errCanceled = errors.New("the run is cancelled")
 
 // run plays a world to its end.
 func (w *world) run(t *testing.T, imageSet *imageSet) *play {
-	p := &play{world: w, states: map[string]bool{}, done: map[int]bool{}, changing: map[string]bool{}, seen: map[string]time.Time{}, told: map[string]time.Time{}, readings: map[string][]reading{}}
+	p := &play{world: w, states: map[string]bool{}, done: map[int]bool{}, changing: map[string]bool{}, sayings: map[string]int{}, seen: map[string]time.Time{}, told: map[string]time.Time{}, readings: map[string][]reading{}}
 	tags := []string{"1", "2", "4"}
 	if w.command != release || w.pushed {
 		tags = append(tags, released)
@@ -329,6 +330,19 @@ func (p *play) Show(event any) {
 	}
 	p.mu.Unlock()
 	p.note("   %s", describe(event))
+	p.said(fmt.Sprintf("%T", event))
+}
+
+// said is the boundary at which the run says something.
+func (p *play) said(what string) {
+	if !slices.Contains(sayings, what) {
+		return
+	}
+	p.mu.Lock()
+	p.sayings[what]++
+	c := &seenCall{operation: what, number: p.sayings[what]}
+	p.mu.Unlock()
+	p.boundary(c, false)
 }
 
 func describe(event any) string {

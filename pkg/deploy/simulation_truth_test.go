@@ -37,6 +37,29 @@ func named(body []byte, member string) []string {
 	return nil
 }
 
+// history is what truly happened. A deployment of ours of which UpdateService lost the
+// answer, and that somebody's of the same revision replaced before anybody could see it,
+// is that one: nothing tells them from each other.
+func (p *play) history() emulator.History {
+	h := asOfECS(p.History())
+	for i, own := range h.Deployments {
+		lost := slices.ContainsFunc(h.Changes, func(c emulator.Change) bool {
+			return c.Lost && c.Operation == "ecs:UpdateService" && p.mine(c.Caller, c.Time) && c.Time.Equal(own.Created)
+		})
+		if !lost || own.SupersededBy == "" || own.Ended.Sub(own.Created) > time.Millisecond {
+			continue
+		}
+		for j, other := range h.Deployments {
+			if other.ID == own.SupersededBy && other.TaskDefinition == own.TaskDefinition {
+				h.Deployments[j].Caller = own.Caller
+				h.Deployments = slices.Delete(h.Deployments, i, i+1)
+				return h
+			}
+		}
+	}
+	return h
+}
+
 // mine reports whether the run under test has called.
 func (p *play) mine(caller string, at time.Time) bool {
 	return caller == p.User() && !at.Before(p.began)
@@ -56,16 +79,16 @@ func (p *play) deployments(h emulator.History, service string) []emulator.Deploy
 // guard looks at a call that is about to change a service: whether it changes what
 // is not the run's. Who acts between the last reading and the call cannot be seen.
 func (p *play) guard(c *seenCall, what fate) {
-	if what.fault != nil && !what.fault.Lost {
-		return
-	}
 	switch c.operation {
 	case "UpdateService", "StopDeployment", "ContinueDeployment", "StopServiceDeployment", "ContinueServiceDeployment":
 	default:
 		return
 	}
-	h := asOfECS(p.History())
+	h := p.history()
 	p.guardReading(h, c)
+	if what.fault != nil && !what.fault.Lost {
+		return
+	}
 	theirs := p.request.WhenBusy == deploy.Supersede || p.command == rollBack
 	switch c.operation {
 	case "UpdateService":
@@ -109,11 +132,11 @@ func (p *play) guard(c *seenCall, what fate) {
 // fresh is how old the reading of a service may be on which it is changed.
 const fresh = 10 * time.Second
 
-// guardReading looks whether the service was read before it is changed. A call that is
-// made again as it was, since it failed, needs no reading.
+// guardReading looks whether the service was read before it is changed. A call that
+// names a deployment can be made again as it was where it failed.
 func (p *play) guardReading(h emulator.History, c *seenCall) {
 	what := c.order()
-	if p.changing[what] {
+	if p.changing[what] && c.operation != "UpdateService" {
 		return
 	}
 	p.changing[what] = true
@@ -138,7 +161,7 @@ func (p *play) joined(d emulator.DeploymentRecord) bool {
 
 // state notes where every service is, as a state of the world.
 func (p *play) state(operation string) {
-	h := asOfECS(p.History())
+	h := p.history()
 	for _, name := range p.services {
 		all := p.deployments(h, name)
 		key := operation + " " + string(p.command)
@@ -158,7 +181,7 @@ const parting = 7500 * time.Millisecond
 func (p *play) judge() []string {
 	var wrong []string
 	say := func(format string, args ...any) { wrong = append(wrong, fmt.Sprintf(format, args...)) }
-	h := asOfECS(p.History())
+	h := p.history()
 	wrong = append(wrong, p.stolen...)
 	if most := p.request.Timeout + time.Minute; p.took > most {
 		say("the run took %s, and its time limit is %s", p.took, p.request.Timeout)
@@ -321,6 +344,9 @@ func (p *play) judgeService(h emulator.History, s deploy.ServiceResult, say func
 	if !known {
 		doubt("there is no such deployment")
 		return
+	}
+	if s.Rollback.Code == deploy.OthersDeployment && !slices.ContainsFunc(all, func(d emulator.DeploymentRecord) bool { return d.Created.After(p.began) && d.Caller != p.User() }) {
+		doubt("nobody else has deployed")
 	}
 	theirs := d.SupersededBy != "" && !p.mineByID(h, d.SupersededBy)
 	back, moved := p.backward(h, s)

@@ -44,6 +44,9 @@ var (
 	idempotent = limits{budget: 2 * time.Minute, attempts: 14, change: true}
 	// once is for changes that must not be made twice.
 	once = limits{budget: 2 * time.Minute, attempts: 14, change: true, once: true}
+	// single is for a change that depends on what is there: before another attempt its
+	// caller reads that again.
+	single = limits{budget: 30 * time.Second, attempts: 1, change: true, once: true}
 )
 
 // operation is a method of the SDK's client.
@@ -137,6 +140,10 @@ func (t *tries) pause(ctx context.Context, attempt int) bool {
 func (t *tries) GetRetryToken(context.Context, error) (func(error) error, error) {
 	return func(error) error { return nil }, nil
 }
+
+// Unmade reports whether a call certainly did nothing, and another attempt may succeed:
+// it was throttled, or never reached AWS.
+func Unmade(err error) bool { return passes(err) && !mayHaveActed(err) && !Ambiguous(err) }
 
 // cut reports whether an attempt was ended by the end of its context.
 func cut(err error) bool {

@@ -158,7 +158,7 @@ func (c *Client) Update(ctx context.Context, s Service, u Update) (Service, erro
 		}
 		in.DesiredCount = aws.Int32(int32(*u.DesiredCount))
 	}
-	out, err := call(ctx, what, once, c.api.UpdateService, in)
+	out, err := call(ctx, what, single, c.api.UpdateService, in)
 	if err != nil {
 		return Service{}, err
 	}

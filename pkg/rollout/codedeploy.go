@@ -234,8 +234,36 @@ func (c *codeDeploy) Paused(ctx context.Context, hookID string) (Deployment, err
 	return d, nil
 }
 
-// Start implements [Controller].
+// Start implements [Controller]. Everything is read again before another attempt.
 func (c *codeDeploy) Start(ctx context.Context, change Change) (Deployment, error) {
+	again := attempts{begin: time.Now()}
+	for lost := 1; ; {
+		d, err := c.startOnce(ctx, change)
+		_, nothing := errors.AsType[*nothingStarted](err)
+		switch {
+		case err == nil:
+			return d, nil
+		case again.wait(ctx, err):
+		case nothing && lost < createTries:
+			lost++
+		default:
+			return nil, err
+		}
+	}
+}
+
+// createTries is how often a CreateDeployment call is made whose answer got lost and
+// which CodeDeploy did not carry out.
+const createTries = 8
+
+// nothingStarted says that a call got no answer, and that CodeDeploy did not carry it
+// out.
+type nothingStarted struct{ error }
+
+func (e *nothingStarted) Unwrap() error { return e.error }
+
+// startOnce makes one attempt.
+func (c *codeDeploy) startOnce(ctx context.Context, change Change) (Deployment, error) {
 	now, err := c.refresh(ctx)
 	if err != nil {
 		return nil, err
@@ -288,7 +316,7 @@ func (c *codeDeploy) create(ctx context.Context, change Change) (Deployment, err
 		in.AutoRollbackConfiguration = c.group.rollingBack()
 	}
 	begin := time.Now()
-	out, err := c.api.CreateDeployment(ctx, in, patiently)
+	out, err := c.api.CreateDeployment(ctx, in, func(o *codedeploy.Options) { o.Retryer = aws.NopRetryer{} })
 	var limit *types.DeploymentLimitExceededException
 	switch {
 	case errors.As(err, &limit):
@@ -326,12 +354,11 @@ func (c *codeDeploy) unanswered(ctx context.Context, in *codedeploy.CreateDeploy
 	case found != nil && sameRevision(found.Revision, in.Revision):
 		return c.created(aws.ToString(found.DeploymentId), change, aws.ToTime(found.CreateTime).After(begin.Add(-createdSlack))), nil
 	}
-	return nil, failure
+	return nil, &nothingStarted{failure}
 }
 
-// busy answers CodeDeploy's refusal to start a deployment beside another. An
-// answer that got lost makes the SDK ask twice: then the deployment in the way is
-// our own, or one that brings the same.
+// busy answers CodeDeploy's refusal to start a deployment beside another: it may
+// bring the same.
 func (c *codeDeploy) busy(ctx context.Context, in *codedeploy.CreateDeploymentInput, change Change, begin time.Time, refusal error) (Deployment, error) {
 	id := deploymentID.FindString(refusal.Error())
 	if id == "" {

@@ -119,6 +119,44 @@ func TestStartOnAnOldView(t *testing.T) {
 	})
 }
 
+// TestStartWhileThrottled: the call is made again until AWS takes it, and not after
+// somebody else's deployment has come and gone meanwhile.
+func TestStartWhileThrottled(t *testing.T) {
+	for name, theirs := range map[string]bool{"nobody deploys": false, "somebody deploys": true} {
+		t.Run(name, func(t *testing.T) {
+			conform(t, func(w *world, k kind) {
+				w.play("complete")
+				operation := "UpdateService"
+				if k.codeDeploy {
+					operation = "CreateDeployment"
+				}
+				other, revision, begin := w.revision(), w.revision(), time.Now()
+				w.throttle = func(called string) bool { return called == operation && time.Since(begin) < 90*time.Second }
+				if theirs {
+					time.AfterFunc(5*time.Second, func() {
+						d, err := w.others.Start(w.Context(), Change{TaskDefinition: other})
+						if err != nil {
+							w.Error(err)
+							return
+						}
+						w.follow(d, Limits{})
+					})
+				}
+				d, err := w.control.Start(w.Context(), Change{TaskDefinition: revision, Expect: w.at.Primary().ID})
+				if theirs {
+					if _, moved := errors.AsType[*MovedError](err); !moved {
+						w.Errorf("Start = %v, want a MovedError", err)
+					}
+					return
+				}
+				if err != nil || !d.Snapshot().New || time.Since(begin) < 90*time.Second {
+					w.Errorf("Start = %v after %s, want a new deployment once AWS takes the call", err, time.Since(begin))
+				}
+			})
+		})
+	}
+}
+
 func TestStop(t *testing.T) {
 	conform(t, func(w *world, _ kind) {
 		d := w.start("stuck")

@@ -256,7 +256,8 @@ func (c *ecsController) Start(ctx context.Context, change Change) (Deployment, e
 	if err != nil {
 		return nil, err
 	}
-	for try := 1; ; try++ {
+	again := attempts{begin: time.Now()}
+	for try := 1; ; {
 		if err := c.expected(ctx, before, change); err != nil {
 			return nil, err
 		}
@@ -268,12 +269,16 @@ func (c *ecsController) Start(ctx context.Context, change Change) (Deployment, e
 		if err == nil {
 			return c.started(before, after, change, need)
 		}
-		after, again := c.readAfter(ctx, err)
+		unmade := again.wait(ctx, err)
+		after, unread := c.readAfter(ctx, err)
 		switch {
-		case again != nil && ecs.Ambiguous(err):
-			return nil, &UnansweredError{err, again}
-		case again != nil:
+		case unread != nil && ecs.Ambiguous(err):
+			return nil, &UnansweredError{err, unread}
+		case unread != nil:
 			return nil, err
+		case unmade:
+			before = after
+			continue
 		case ecs.Ambiguous(err) && after.Primary().ID != before.Primary().ID && after.Primary().TaskDefinition == change.TaskDefinition:
 			return c.started(before, after, change, need) // ECS carried it out, and its answer got lost
 		case ecs.Ambiguous(err) && endedSince(before, after) != "":
@@ -289,6 +294,34 @@ func (c *ecsController) Start(ctx context.Context, change Change) (Deployment, e
 			return nil, err
 		}
 		before = after
+		try++
+	}
+}
+
+// startLimit is how long a call that starts a deployment is made again while AWS
+// throttles it.
+const startLimit = 2 * time.Minute
+
+// attempts counts those of a call that starts a deployment. The service is read again
+// before each: it may have been changed while AWS throttled the last one.
+type attempts struct {
+	begin time.Time
+	made  int
+}
+
+// wait pauses after an attempt that failed, where it certainly did nothing and another
+// one may succeed, and reports that.
+func (a *attempts) wait(ctx context.Context, err error) bool {
+	if !ecs.Unmade(err) || time.Since(a.begin) > startLimit {
+		return false
+	}
+	a.made++
+	delay, _ := ecs.Backoff{}.BackoffDelay(a.made, nil)
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(delay):
+		return true
 	}
 }
 

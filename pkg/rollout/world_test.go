@@ -7,6 +7,7 @@ package rollout
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"strings"
@@ -38,6 +39,8 @@ type line struct {
 	before func(operation string)      // before AWS sees the call
 	lose   func(operation string) bool // AWS acts on the call, and its answer is lost
 	refuse func(operation string) bool // the call is cut before AWS sees it all
+
+	throttle func(operation string) bool // the call is answered with ThrottlingException
 }
 
 var errCut = &net.OpError{Op: "read", Net: "tcp", Err: syscall.ECONNRESET}
@@ -46,13 +49,17 @@ func (l *line) RoundTrip(r *http.Request) (*http.Response, error) {
 	_, operation, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
 	l.mu.Lock()
 	l.calls = append(l.calls, operation)
-	before, lose, refuse := l.before, l.lose, l.refuse
+	before, lose, refuse, throttle := l.before, l.lose, l.refuse, l.throttle
 	l.mu.Unlock()
 	if before != nil {
 		before(operation)
 	}
 	if refuse != nil && refuse(operation) {
 		return nil, errCut
+	}
+	if throttle != nil && throttle(operation) {
+		body := `{"__type":"ThrottlingException","message":"Rate exceeded"}`
+		return &http.Response{StatusCode: http.StatusBadRequest, Header: http.Header{"Content-Type": {"application/x-amz-json-1.1"}}, Body: io.NopCloser(strings.NewReader(body)), Request: r}, nil
 	}
 	response, err := l.RoundTripper.RoundTrip(r)
 	if err == nil && lose != nil && lose(operation) {
