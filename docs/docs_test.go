@@ -73,6 +73,15 @@ func anchors(text string) []string {
 	return all
 }
 
+// own is the path of a file of the repository in a link to its newest version on the web.
+func own(link string) (path string, is bool) {
+	m := regexp.MustCompile(`^https://github\.com/ecsdeploy/ecsdeploy/(?:blob|raw)/main/(.+)$`).FindStringSubmatch(link)
+	if m == nil {
+		return "", false
+	}
+	return m[1], true
+}
+
 // Every link to a file of the repository leads to it, and to a heading in it.
 func TestLinks(t *testing.T) {
 	pages := texts(t, ".md")
@@ -82,6 +91,9 @@ func TestLinks(t *testing.T) {
 	for page, text := range pages {
 		for _, m := range link.FindAllStringSubmatch(code.ReplaceAllString(fence.ReplaceAllString(text, ""), "``"), -1) {
 			target := m[1]
+			if below, ours := own(target); ours { // as on the page of the Marketplace, which has no files beside it
+				target = strings.Repeat("../", strings.Count(page, "/")) + below
+			}
 			if strings.Contains(target, "://") || strings.HasPrefix(target, "mailto:") {
 				continue
 			}
@@ -149,6 +161,11 @@ func TestSteps(t *testing.T) {
 	}
 	for file, text := range texts(t, ".yml") {
 		check(file, text)
+	}
+	for _, command := range commands {
+		if !strings.Contains(texts(t, ".md")["overview.md"], "\n| `"+command+"` | ") {
+			t.Errorf("overview.md does not list command %s", command)
+		}
 	}
 	blocks := regexp.MustCompile("(?ms)^```yaml\n(.*?)^```")
 	for page, text := range texts(t, ".md") {

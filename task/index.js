@@ -69,7 +69,7 @@ function packed() {
 
 // unpacked returns the executable's content.
 function unpacked(entry) {
-  if (!zlib.brotliDecompressSync) throw new Error(`EcsDeploy needs Node 20; this agent runs it with Node ${process.version}.`);
+  if (!zlib.brotliDecompressSync) throw new Error(`EcsDeploy needs the Node 20 of agents from 3.232.1 on; this agent (${process.env.AGENT_VERSION || 'version not known'}) runs it with Node ${process.version}. Update the agent, or use a distribution or container image on which its Node 20 runs.`);
   return undamaged(() => {
     const params = { [zlib.constants.BROTLI_DECODER_PARAM_LARGE_WINDOW]: 1 };
     const all = zlib.brotliDecompressSync(fs.readFileSync(path.join(bin, entry.pack)), { params });
