@@ -368,3 +368,49 @@ func TestComparison(t *testing.T) {
 		t.Errorf("%d cells and %d endings", cells, bad)
 	}
 }
+
+// A command that a page names is one that build.sh has, and the tests that it runs are in the packages that it names.
+func TestCommandsOfPages(t *testing.T) {
+	pages := texts(t, ".md")
+	script, err := os.ReadFile(filepath.Join(root, "build.sh"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	build := regexp.MustCompile("\\./build\\.sh ([a-z]+)")
+	tests := regexp.MustCompile("go test ((?:\\./[\\w/.]+ )+)[^`\n]*-run '?([\\w|^$]+)")
+	found := 0
+	for name, text := range pages {
+		for _, m := range build.FindAllStringSubmatch(text, -1) {
+			if found++; !strings.Contains(string(script), "\ncmd_"+m[1]+"() {") {
+				t.Errorf("%s: build.sh has no command %s", name, m[1])
+			}
+		}
+		for _, m := range tests.FindAllStringSubmatch(text, -1) {
+			var source strings.Builder
+			for folder := range strings.FieldsSeq(m[1]) {
+				files, err := filepath.Glob(filepath.Join(root, filepath.FromSlash(strings.TrimSuffix(folder, "/...")), "*_test.go"))
+				if err != nil || len(files) == 0 {
+					t.Errorf("%s: %s has no tests", name, folder)
+				}
+				for _, file := range files {
+					text, err := os.ReadFile(file)
+					if err != nil {
+						t.Fatal(err)
+					}
+					source.Write(text)
+				}
+			}
+			for test := range strings.SplitSeq(m[2], "|") {
+				if test = strings.Trim(test, "^$"); test == "" {
+					continue // -run '^$' runs none
+				}
+				if found++; !regexp.MustCompile(`func (Test|Fuzz)\w*`+test).MatchString(source.String()) && !strings.Contains(source.String(), "func "+test) {
+					t.Errorf("%s: %shas no test %s", name, m[1], test)
+				}
+			}
+		}
+	}
+	if found < 40 {
+		t.Errorf("only %d commands were found", found)
+	}
+}
