@@ -376,7 +376,7 @@ func TestCommandsOfPages(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	build := regexp.MustCompile("\\./build\\.sh ([a-z]+)")
+	build := regexp.MustCompile(`\./build\.sh ([a-z]+)`)
 	tests := regexp.MustCompile("go test ((?:\\./[\\w/.]+ )+)[^`\n]*-run '?([\\w|^$]+)")
 	found := 0
 	for name, text := range pages {
