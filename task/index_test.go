@@ -118,6 +118,7 @@ func TestShim(t *testing.T) {
 		{name: "a full disk", play: "report", preload: "full.js", failed: "EcsDeploy could not unpack its executable: no space left on device"},
 		{name: "no place that may hold programs", play: "report", preload: "noexec-anywhere.js",
 			failed: "EcsDeploy could not unpack its executable: {task}/bin/ecsdeploy-", want: []string{" cannot be run, as on a file system mounted with noexec; {temp}/ecsdeploy-"}},
+		{name: "a 32-bit Windows", preload: "windows-32.js", failed: "EcsDeploy does not run on this agent's platform, win32-ia32. It runs on "},
 		{name: "a Node that is too old", play: "report", preload: "nobrotli.js",
 			failed: "EcsDeploy needs the Node 20 of agents from 3.232.1 on; this agent (2.181.2) runs it with Node v"},
 		{name: "names an unsupported platform", preload: "sunos.js",
@@ -394,6 +395,19 @@ func TestWindowsSignalsAreLeftToTheConsole(t *testing.T) {
 			}
 			if err := s.cmd.Wait(); err != nil {
 				t.Error(err)
+			}
+		})
+	}
+}
+
+// A 32-bit agent on a 64-bit Windows starts the executable for the system.
+func TestAgentFor32BitsOn64BitWindows(t *testing.T) {
+	bin := pack(t, ownExecutable(t), "win32")
+	for node := range nodes(t) {
+		t.Run(node.version, func(t *testing.T) {
+			s := newShim(t, node.path, "windows-ia32.js", bin)
+			if out := s.run("PLAY=report"); !strings.Contains(out, "self="+filepath.Join(s.bin(), "ecsdeploy-win32-"+arch()+".exe")+"\n") {
+				t.Errorf("it did not start the executable:\n%s", out)
 			}
 		})
 	}
