@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -412,5 +413,39 @@ func TestCommandsOfPages(t *testing.T) {
 	}
 	if found < 40 {
 		t.Errorf("only %d commands were found", found)
+	}
+}
+
+// Each module that go.mod names itself is explained, and stands among those that ship if the executable of some platform has it.
+func TestDependencies(t *testing.T) {
+	page := texts(t, ".md")["docs/dependencies.md"]
+	ships, builds, _ := strings.Cut(page, "## For building and testing")
+	mod, err := os.ReadFile(filepath.Join(root, "go.mod"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	shipped := map[string]bool{}
+	for _, system := range []string{"linux", "windows"} {
+		list := exec.Command("go", "list", "-deps", "-f", "{{with .Module}}{{.Path}}{{end}}", "ecsdeploy/cmd/ecsdeploy")
+		list.Env = append(os.Environ(), "GOOS="+system, "CGO_ENABLED=0")
+		out, err := list.Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for path := range strings.FieldsSeq(string(out)) {
+			shipped[path] = true
+		}
+	}
+	direct := map[string]bool{}
+	for _, m := range regexp.MustCompile(`(?m)^\t(\S+) v\S+$`).FindAllStringSubmatch(string(mod), -1) {
+		direct[m[1]] = true
+		if where := map[bool]string{true: ships, false: builds}[shipped[m[1]]]; !strings.Contains(where, "\n| `"+m[1]+"` | ") {
+			t.Errorf("docs/dependencies.md does not explain %s, or in the wrong table (ships: %v)", m[1], shipped[m[1]])
+		}
+	}
+	for _, m := range regexp.MustCompile("(?m)^\\| `(\\S+)` \\| ").FindAllStringSubmatch(page, -1) {
+		if !direct[m[1]] {
+			t.Errorf("docs/dependencies.md explains %s, which go.mod does not name itself", m[1])
+		}
 	}
 }
