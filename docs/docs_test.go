@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -73,6 +74,15 @@ func anchors(text string) []string {
 	return all
 }
 
+// own is the path of a file of the repository in a link to its newest version on the web.
+func own(link string) (path string, is bool) {
+	m := regexp.MustCompile(`^https://github\.com/ecsdeploy/ecsdeploy/(?:blob|raw)/main/(.+)$`).FindStringSubmatch(link)
+	if m == nil {
+		return "", false
+	}
+	return m[1], true
+}
+
 // Every link to a file of the repository leads to it, and to a heading in it.
 func TestLinks(t *testing.T) {
 	pages := texts(t, ".md")
@@ -82,6 +92,9 @@ func TestLinks(t *testing.T) {
 	for page, text := range pages {
 		for _, m := range link.FindAllStringSubmatch(code.ReplaceAllString(fence.ReplaceAllString(text, ""), "``"), -1) {
 			target := m[1]
+			if below, ours := own(target); ours { // as on the page of the Marketplace, which has no files beside it
+				target = strings.Repeat("../", strings.Count(page, "/")) + below
+			}
 			if strings.Contains(target, "://") || strings.HasPrefix(target, "mailto:") {
 				continue
 			}
@@ -149,6 +162,11 @@ func TestSteps(t *testing.T) {
 	}
 	for file, text := range texts(t, ".yml") {
 		check(file, text)
+	}
+	for _, command := range commands {
+		if !strings.Contains(texts(t, ".md")["overview.md"], "\n| `"+command+"` | ") {
+			t.Errorf("overview.md does not list command %s", command)
+		}
 	}
 	blocks := regexp.MustCompile("(?ms)^```yaml\n(.*?)^```")
 	for page, text := range texts(t, ".md") {
@@ -349,5 +367,85 @@ func TestComparison(t *testing.T) {
 	}
 	if cells < 80 || bad < 10 {
 		t.Errorf("%d cells and %d endings", cells, bad)
+	}
+}
+
+// A command that a page names is one that build.sh has, and the tests that it runs are in the packages that it names.
+func TestCommandsOfPages(t *testing.T) {
+	pages := texts(t, ".md")
+	script, err := os.ReadFile(filepath.Join(root, "build.sh"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	build := regexp.MustCompile(`\./build\.sh ([a-z]+)`)
+	tests := regexp.MustCompile("go test ((?:\\./[\\w/.]+ )+)[^`\n]*-run '?([\\w|^$]+)")
+	found := 0
+	for name, text := range pages {
+		for _, m := range build.FindAllStringSubmatch(text, -1) {
+			if found++; !strings.Contains(string(script), "\ncmd_"+m[1]+"() {") {
+				t.Errorf("%s: build.sh has no command %s", name, m[1])
+			}
+		}
+		for _, m := range tests.FindAllStringSubmatch(text, -1) {
+			var source strings.Builder
+			for folder := range strings.FieldsSeq(m[1]) {
+				files, err := filepath.Glob(filepath.Join(root, filepath.FromSlash(strings.TrimSuffix(folder, "/...")), "*_test.go"))
+				if err != nil || len(files) == 0 {
+					t.Errorf("%s: %s has no tests", name, folder)
+				}
+				for _, file := range files {
+					text, err := os.ReadFile(file)
+					if err != nil {
+						t.Fatal(err)
+					}
+					source.Write(text)
+				}
+			}
+			for test := range strings.SplitSeq(m[2], "|") {
+				if test = strings.Trim(test, "^$"); test == "" {
+					continue // -run '^$' runs none
+				}
+				if found++; !regexp.MustCompile(`func (Test|Fuzz)\w*`+test).MatchString(source.String()) && !strings.Contains(source.String(), "func "+test) {
+					t.Errorf("%s: %shas no test %s", name, m[1], test)
+				}
+			}
+		}
+	}
+	if found < 40 {
+		t.Errorf("only %d commands were found", found)
+	}
+}
+
+// Each module that go.mod names itself is explained, and stands among those that ship if the executable of some platform has it.
+func TestDependencies(t *testing.T) {
+	page := texts(t, ".md")["docs/dependencies.md"]
+	ships, builds, _ := strings.Cut(page, "## For building and testing")
+	mod, err := os.ReadFile(filepath.Join(root, "go.mod"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	shipped := map[string]bool{}
+	for _, system := range []string{"linux", "windows"} {
+		list := exec.Command("go", "list", "-deps", "-f", "{{with .Module}}{{.Path}}{{end}}", "ecsdeploy/cmd/ecsdeploy")
+		list.Env = append(os.Environ(), "GOOS="+system, "CGO_ENABLED=0")
+		out, err := list.Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for path := range strings.FieldsSeq(string(out)) {
+			shipped[path] = true
+		}
+	}
+	direct := map[string]bool{}
+	for _, m := range regexp.MustCompile(`(?m)^\t(\S+) v\S+$`).FindAllStringSubmatch(string(mod), -1) {
+		direct[m[1]] = true
+		if where := map[bool]string{true: ships, false: builds}[shipped[m[1]]]; !strings.Contains(where, "\n| `"+m[1]+"` | ") {
+			t.Errorf("docs/dependencies.md does not explain %s, or in the wrong table (ships: %v)", m[1], shipped[m[1]])
+		}
+	}
+	for _, m := range regexp.MustCompile("(?m)^\\| `(\\S+)` \\| ").FindAllStringSubmatch(page, -1) {
+		if !direct[m[1]] {
+			t.Errorf("docs/dependencies.md explains %s, which go.mod does not name itself", m[1])
+		}
 	}
 }

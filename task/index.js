@@ -59,9 +59,16 @@ function fail(message) {
 const bin = path.join(__dirname, 'bin');
 const sha256 = (content) => crypto.createHash('sha256').update(content).digest('hex');
 
+// architecture is that of the executable: an agent for 32-bit Windows on a 64-bit one brings a 32-bit Node, from which the
+// executable for the system itself can be started. Windows tells a 32-bit process so by this variable.
+function architecture() {
+  const system = process.arch === 'ia32' && process.env.PROCESSOR_ARCHITEW6432;
+  return { AMD64: 'x64', ARM64: 'arm64' }[system] || process.arch;
+}
+
 // packed returns how .ci/pack.js has described the executable for this platform.
 function packed() {
-  const platform = `${process.platform}-${process.arch}`;
+  const platform = `${process.platform}-${architecture()}`;
   const all = undamaged(() => JSON.parse(fs.readFileSync(path.join(bin, 'index.json'), 'utf8')));
   if (!all[platform]) throw new Error(`EcsDeploy does not run on this agent's platform, ${platform}. It runs on linux (x64, arm64, arm), win32 (x64, arm64) and darwin (x64, arm64).`);
   return Object.assign({ name: `ecsdeploy-${platform}${windows ? '.exe' : ''}` }, all[platform]);
@@ -69,7 +76,7 @@ function packed() {
 
 // unpacked returns the executable's content.
 function unpacked(entry) {
-  if (!zlib.brotliDecompressSync) throw new Error(`EcsDeploy needs Node 20; this agent runs it with Node ${process.version}.`);
+  if (!zlib.brotliDecompressSync) throw new Error(`EcsDeploy needs the Node 20 of agents from 3.232.1 on; this agent (${process.env.AGENT_VERSION || 'version not known'}) runs it with Node ${process.version}. Update the agent, or use a distribution or container image on which its Node 20 runs.`);
   return undamaged(() => {
     const params = { [zlib.constants.BROTLI_DECODER_PARAM_LARGE_WINDOW]: 1 };
     const all = zlib.brotliDecompressSync(fs.readFileSync(path.join(bin, entry.pack)), { params });

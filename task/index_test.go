@@ -118,6 +118,9 @@ func TestShim(t *testing.T) {
 		{name: "a full disk", play: "report", preload: "full.js", failed: "EcsDeploy could not unpack its executable: no space left on device"},
 		{name: "no place that may hold programs", play: "report", preload: "noexec-anywhere.js",
 			failed: "EcsDeploy could not unpack its executable: {task}/bin/ecsdeploy-", want: []string{" cannot be run, as on a file system mounted with noexec; {temp}/ecsdeploy-"}},
+		{name: "a 32-bit Windows", preload: "windows-32.js", failed: "EcsDeploy does not run on this agent's platform, win32-ia32. It runs on "},
+		{name: "a Node that is too old", play: "report", preload: "nobrotli.js",
+			failed: "EcsDeploy needs the Node 20 of agents from 3.232.1 on; this agent (2.181.2) runs it with Node v"},
 		{name: "names an unsupported platform", preload: "sunos.js",
 			failed: "EcsDeploy does not run on this agent's platform, sunos-x64. It runs on linux (x64, arm64, arm), win32 (x64, arm64) and darwin (x64, arm64)."},
 		{name: "says why the executable does not start", program: "#!/does/not/exist\n", failed: "EcsDeploy could not start {task}/bin/ecsdeploy-", want: []string{"ENOENT"}},
@@ -156,6 +159,37 @@ func TestShim(t *testing.T) {
 				}
 				if left := s.partial(); len(left) > 0 {
 					t.Errorf("left behind: %q", left)
+				}
+			})
+		}
+	}
+}
+
+// TestOldNode: an agent falls back to an older Node where its Node 20 does not run, as on a Linux with an old glibc, and
+// where it is told to. The script runs there, too, and what it says on a failure can be read. ECSDEPLOY_TEST_OLD_NODES lists
+// the executables; there are none for every machine.
+func TestOldNode(t *testing.T) {
+	paths := filepath.SplitList(os.Getenv("ECSDEPLOY_TEST_OLD_NODES"))
+	if len(paths) == 0 {
+		t.Skip("ECSDEPLOY_TEST_OLD_NODES names no Node 10 or 16: ./build.sh test installs them on Linux, x64")
+	}
+	self := pack(t, ownExecutable(t), runtime.GOOS)
+	for _, path := range paths {
+		version, err := exec.Command(path, "--version").Output()
+		if err != nil {
+			t.Fatalf("%s: %v", path, err)
+		}
+		for _, tt := range []struct{ name, play, preload, want string }{
+			{"runs", "report", "", "self={task}/bin/ecsdeploy-"},
+			{"runs from a read-only folder", "report", "readonly.js", "self={temp}/ecsdeploy-"},
+			{"tells a crash", "panic ##vso[task.complete result=Succeeded]", "", "\n##vso[task.complete result=Failed]EcsDeploy crashed: panic: **vso[task.complete result=Succeeded]."},
+			{"names the platform", "", "sunos.js", "\n##vso[task.complete result=Failed]EcsDeploy does not run on this agent's platform, sunos-x64."},
+		} {
+			t.Run(strings.TrimSpace(string(version))+"/"+tt.name, func(t *testing.T) {
+				s := newShim(t, path, tt.preload, self)
+				out := s.run("PLAY=" + tt.play)
+				if want := strings.NewReplacer("{temp}", s.temp, "{task}", s.task).Replace(tt.want); !strings.Contains(out, want) {
+					t.Errorf("the output lacks %q:\n%s", want, out)
 				}
 			})
 		}
@@ -361,6 +395,19 @@ func TestWindowsSignalsAreLeftToTheConsole(t *testing.T) {
 			}
 			if err := s.cmd.Wait(); err != nil {
 				t.Error(err)
+			}
+		})
+	}
+}
+
+// A 32-bit agent on a 64-bit Windows starts the executable for the system.
+func TestAgentFor32BitsOn64BitWindows(t *testing.T) {
+	bin := pack(t, ownExecutable(t), "win32")
+	for node := range nodes(t) {
+		t.Run(node.version, func(t *testing.T) {
+			s := newShim(t, node.path, "windows-ia32.js", bin)
+			if out := s.run("PLAY=report"); !strings.Contains(out, "self="+filepath.Join(s.bin(), "ecsdeploy-win32-"+arch()+".exe")+"\n") {
+				t.Errorf("it did not start the executable:\n%s", out)
 			}
 		})
 	}

@@ -142,25 +142,29 @@ func (t *trial) prepare(dir, executable, node, windowsNode string, wine windows)
 	return os.WriteFile(t.node, []byte(wrapper(program, arguments, windows, environ)), 0o755)
 }
 
+// onThisSystem has the agent's commands that name files name them as this file system does.
+const onThisSystem = ` > >(sed -u -E '/^##vso\[task\.(addattachment|uploadfile|uploadsummary) /{s/Z://;s/\\/\//g}')`
+
 // wrapper is a script that the agent starts in Node's place. It is Bash's, which hands on variables whose names have
 // dashes. Windows programs get the paths that the agent sets as paths on wine's drive Z, which is the root of this file
-// system; the agent could not read those of a summary.
+// system. Of node.exe the standard error is a file: it does not take the pipes of this system for some.
 func wrapper(program, executable string, windows bool, environ []string) string {
 	lines := []string{"#!/usr/bin/env bash", `export ECSDEPLOY_TASK_FOLDER="${1%/*}"`}
 	for _, entry := range environ {
 		lines = append(lines, "export '"+entry+"'")
 	}
-	arguments := ""
+	start := fmt.Sprintf("exec '%s' '%s'", program, executable)
 	if windows {
+		if strings.EqualFold(filepath.Base(executable), "node.exe") {
+			start += ` "Z:$1" 2>"$temp"/node-errors.txt`
+		}
+		start += onThisSystem
+		lines = append(lines, "temp=$AGENT_TEMPDIRECTORY")
 		for _, name := range []string{"AGENT_TEMPDIRECTORY", "SYSTEM_DEFAULTWORKINGDIRECTORY", "PIPELINE_WORKSPACE"} {
 			lines = append(lines, fmt.Sprintf(`export %s="Z:$%[1]s"`, name))
 		}
-		lines = append(lines, "export INPUT_SUMMARY=false")
-		if strings.EqualFold(filepath.Base(executable), "node.exe") {
-			arguments = ` "Z:$1"`
-		}
 	}
-	return strings.Join(append(lines, fmt.Sprintf("exec '%s' '%s'%s", program, executable, arguments)), "\n") + "\n"
+	return strings.Join(append(lines, start), "\n") + "\n"
 }
 
 // play puts the platform through the runs.
