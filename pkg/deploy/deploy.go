@@ -178,6 +178,12 @@ func (d *Deployer) run(ctx context.Context, r Request, begin time.Time) (result 
 		if im, result.Image, err = d.push(bounded, plan); err != nil {
 			return result, afterPush(result.Image, err)
 		}
+		if result.Image.Signed, err = d.signed(bounded, plan, result.Image); err != nil {
+			if _, unsigned := errors.AsType[*SigningError](err); r.Rollout && !unsigned {
+				err = afterPush(result.Image, err)
+			}
+			return result, err
+		}
 	}
 	plan = plan.with(im)
 	if result.Scan, err = d.gate(bounded, plan); err != nil {

@@ -35,6 +35,7 @@ type Plan struct {
 	Services   []ServicePlan
 	Schedules  []schedule.Entry // that move to the new revision afterwards
 
+	Signing  []string   // ARNs of the profiles with which ECR signs what is pushed
 	Expiring []Expiring // what the repository's lifecycle policy will remove, though it runs or a rollback needs it
 
 	template  string // prefix of the creation template by which ECR creates the repository

@@ -55,6 +55,8 @@ func sectionTitle(s deploy.Section) string {
 		return "Plan"
 	case deploy.PushSection:
 		return "Push " + s.Name
+	case deploy.SigningSection:
+		return "Signature of the image"
 	case deploy.ScanSection:
 		return "Scan of the image"
 	case deploy.RevisionSection:
@@ -122,6 +124,8 @@ func (l *Log) Show(event any) {
 		l.showTask(event)
 	case deploy.SmokeTesting, deploy.SmokeAttempt, deploy.SmokeTested:
 		l.showSmoke(event)
+	case deploy.SigningUnread, deploy.SigningWaits, deploy.Signed, deploy.Unsigned:
+		l.showSigning(event)
 	case deploy.ScanWaits, deploy.ScanStarted, deploy.Scanned, deploy.ScanningUnread:
 		l.showScan(event)
 	default:
@@ -227,6 +231,9 @@ func (l *Log) plan(e deploy.PlanMade) {
 		l.creationPlanned(p)
 	case p.Image.URI != "":
 		l.info("", "image  %s", candidateText(p.Image))
+	}
+	if len(p.Signing) > 0 {
+		l.info("", "sign   ECR signs the image with %s; the run waits for that", profileNames(p.Signing))
 	}
 	if p.Request.FailOn != "" {
 		l.info("", "scan   %s", scanPlan(p.Request.FailOn))
