@@ -33,6 +33,9 @@ type SigningError struct {
 
 func (e *SigningError) Error() string {
 	text := e.what()
+	if e.Signature.Failed() {
+		text += "; a further run does not sign it, since ECR signs an image only when it is pushed"
+	}
 	if e.Untouched {
 		text += "; the image was pushed, and no service was changed"
 	}
@@ -68,7 +71,10 @@ func (e *SigningError) Hint() string {
 	if !e.Signature.Failed() {
 		return "run the step again: a signature that is there by then is found at once"
 	}
-	return "the profile must be active, and the identity that pushes needs signer:SignPayload on " + e.Signature.Profile + "; then run the build again: an image is signed only when it is pushed"
+	if strings.Contains(e.Signature.Reason, "is not authorized to perform: ") {
+		return "" // whoever explains denials has the statement
+	}
+	return "the profile must be active, and the identity that pushes needs signer:SignPayload on " + e.Signature.Profile + "; then run the build again"
 }
 
 // ProfileName is the name of a signing profile within its ARN.

@@ -22,7 +22,7 @@ func TestSigningJudge(t *testing.T) {
 		{"one has begun", true, []ecr.Signature{s(one, "COMPLETE"), s(two, "IN_PROGRESS")}, time.Minute, ""},
 		{"one has not begun", true, []ecr.Signature{s(one, "COMPLETE")}, time.Minute, ""},
 		{"none has begun", true, nil, time.Minute, ""},
-		{"one failed", true, []ecr.Signature{s(one, "IN_PROGRESS"), s(two, "FAILED")}, 0, "profile two: ECR says no reason"},
+		{"one failed", true, []ecr.Signature{s(one, "IN_PROGRESS"), s(two, "FAILED")}, 0, "profile two: ECR says no reason; a further run does not sign it, since ECR signs an image only when it is pushed"},
 		{"of a profile that no rule names", true, []ecr.Signature{s("x/three", "FAILED"), s(one, "COMPLETE"), s(two, "COMPLETE")}, 0, "done"},
 		{"a status that is not known", true, []ecr.Signature{s(one, "QUEUED"), s(two, "COMPLETE")}, time.Minute, ""},
 		{"too late", true, []ecr.Signature{s(one, "COMPLETE"), s(two, "IN_PROGRESS")}, signPatience, "profile two within 5m: its status is IN_PROGRESS"},
@@ -30,7 +30,7 @@ func TestSigningJudge(t *testing.T) {
 		{"pushed before the rule", false, nil, 0, "absent"},
 		{"pushed before one of the rules", false, []ecr.Signature{s(one, "COMPLETE")}, 0, "absent"},
 		{"pushed just before", false, []ecr.Signature{s(one, "COMPLETE"), s(two, "IN_PROGRESS")}, time.Minute, ""},
-		{"failed before", false, []ecr.Signature{s(one, "FAILED")}, 0, "profile one: ECR says no reason"},
+		{"failed before", false, []ecr.Signature{s(one, "FAILED")}, 0, "profile one: ECR says no reason; a further run does not sign it, since ECR signs an image only when it is pushed"},
 	} {
 		begin := time.Now()
 		w := signingWatch{uri: "host/web:1", profiles: []string{one, two}, pushed: tt.pushed, all: tt.all, begin: begin}
@@ -47,7 +47,7 @@ func TestSigningJudge(t *testing.T) {
 
 func TestSigningError(t *testing.T) {
 	failed := &SigningError{URI: "host/web:1", Signature: ecr.Signature{Profile: "arn:aws:signer:eu-west-1:123456789012:/signing-profiles/one", Status: "FAILED", Code: "Revoked", Reason: "The profile is revoked."}, Untouched: true}
-	if want := "ECR did not sign host/web:1 with the signing profile one: The profile is revoked (Revoked); the image was pushed, and no service was changed"; failed.Error() != want {
+	if want := "ECR did not sign host/web:1 with the signing profile one: The profile is revoked (Revoked); a further run does not sign it, since ECR signs an image only when it is pushed; the image was pushed, and no service was changed"; failed.Error() != want {
 		t.Errorf("%s", failed)
 	}
 	if !strings.Contains(failed.Hint(), "signer:SignPayload on arn:aws:signer:eu-west-1:123456789012:/signing-profiles/one") {

@@ -5,6 +5,7 @@
 package ecr
 
 import (
+	"errors"
 	"slices"
 	"time"
 
@@ -54,6 +55,9 @@ func (e *ECR) signPushed(r *repository, img *image, principal string, now time.T
 		need := iam.Request{Action: "signer:SignPayload", Resource: profile, Context: map[string][]string{"aws:RequestedRegion": {e.Region()}}}
 		if err := e.Allowed(principal, need); err != nil && job.code == "" {
 			job.code, job.reason = "AccessDeniedException", err.Error()
+			if denied, is := errors.AsType[*awsapi.Error](err); is {
+				job.reason = denied.Message
+			}
 		}
 		img.signatures = append(img.signatures, job)
 	}
