@@ -329,6 +329,14 @@ type (
 		Revision string
 		Err      error
 	}
+	// TaskTagsChanged says that which tags the tasks of a service get was changed. Back is
+	// set where the service gets its own setting back, and Err where that failed.
+	TaskTagsChanged struct {
+		Service  Service
+		From, To ecs.TaskTags
+		Back     bool
+		Err      error
+	}
 	// ScheduleEnded says what became of a rule or schedule. Ended is set where the run
 	// was cancelled or is out of time, so that no issue at its end says why a rule or
 	// schedule was not moved.

@@ -144,6 +144,8 @@ func (l *Log) showService(event any) {
 		l.busy(e)
 	case deploy.SecretsUnread:
 		l.info(e.Service.Name, "could not read the versions of the service's secrets, so that one that has changed is not noticed: %s", shorten(e.Err.Error(), partLength))
+	case deploy.TaskTagsChanged:
+		l.taskTagsChanged(e)
 	case deploy.RevisionKept:
 		l.info(e.Service.Name, "%s is already up to date; no new revision registered", ecs.ShortARN(e.Revision))
 	case deploy.Registered:
@@ -322,6 +324,7 @@ func (l *Log) planService(p *deploy.Plan, s deploy.ServicePlan) {
 	switch arn := s.Registered(); {
 	case arn == s.Service.TaskDefinition && arn != "":
 		l.info(name, "already runs %s", ecs.ShortARN(arn))
+		l.tagChanges(name, s)
 		l.secretsChanged(name, s, true)
 		return
 	case arn != "" && name == "":
@@ -334,6 +337,7 @@ func (l *Log) planService(p *deploy.Plan, s deploy.ServicePlan) {
 	for _, difference := range taskdef.Diff(s.Running, s.Target) {
 		l.info(name, "  %s", difference)
 	}
+	l.tagChanges(name, s)
 	l.secretsChanged(name, s, false)
 	for _, conflict := range s.Lineage.Conflicts {
 		l.info(name, "  changed by both: %s", conflict)
