@@ -93,12 +93,14 @@ func checkPolicies(t *testing.T, archives map[string]*txtar.Archive, calls map[s
 
 // withoutPolicy need no permission, or are called to suggest a name and denied without harm.
 var withoutPolicy = map[string]bool{"sts:GetCallerIdentity": true, "ecs:ListClusters": true, "ecs:ListServices": true, "ecr:DescribeRepositoryCreationTemplates": true,
+	"ecr:GetSigningConfiguration": true,
 	"iam:SimulatePrincipalPolicy": true}
 
 // unmeasured are checked by AWS as part of other calls, and by the emulator not at all.
 var unmeasured = map[string]bool{
 	"iam:PassRole": true, "ecs:TagResource": true, "sts:AssumeRole": true,
 	"codedeploy:RegisterApplicationRevision": true, "kms:DescribeKey": true, "kms:CreateGrant": true,
+	"signer:SignPayload": true,
 }
 
 // policies returns what each policy in docs/permissions.md allows, by the heading it stands under.
@@ -171,6 +173,7 @@ func policyName(archive *txtar.Archive) string {
 	}{
 		{"CodeDeploy", byCodeDeploy.MatchString(section(archive, "script"))},
 		{"createRepository", strings.Contains(inputs, "createRepository: true")},
+		{"managed signing", strings.Contains(section(archive, "script"), "signed ")},
 		{"lifecyclePolicy", strings.Contains(inputs, "lifecyclePolicy:")},
 		{"kmsKey", strings.Contains(inputs, "kmsKey:")},
 		{"failOnVulnerabilities", strings.Contains(inputs, "failOnVulnerabilities:")},

@@ -73,6 +73,7 @@ func request(config input.Config) deploy.Request {
 			Memory:  in.Memory,
 			Command: in.ContainerCommand,
 		},
+		TaskTags:     deploy.TaskTags{Propagate: string(in.PropagateTags), Managed: in.ManagedTags},
 		DesiredCount: in.DesiredCount,
 		Force:        in.ForceNewDeployment,
 		PinDigest:    in.PinDigest,

@@ -315,6 +315,12 @@ func (w *world) perform(t *testing.T, fields []string) {
 		if _, err := ecr.NewFromConfig(w.config).CreateRepository(t.Context(), &ecr.CreateRepositoryInput{RepositoryName: &args[0]}); err != nil {
 			t.Fatal(err)
 		}
+	case "signed": // signed PROFILE [FILTER…]: a rule of the registry has images signed, of repositories that match a filter
+		w.sign(t, args[0], args[1:])
+	case "signing": // signing takes=DURATION late=DURATION code=CODE reason=TEXT: how the jobs go, see signingOf
+		if err := w.SetSigning("chat-app", signingOf(t, args)); err != nil {
+			t.Fatal(err)
+		}
 	case "key": // key ID [ALIAS]: KMS has it
 		w.AddKey(args[0], strings.Join(args[1:], ""))
 	case "index": // index TAG PLATFORM…: another stage has pushed an index, with an attestation of its build

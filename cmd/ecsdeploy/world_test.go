@@ -49,6 +49,8 @@ type world struct {
 	scenario   emulator.Scenario
 	directory  string   // where pipelines keep their files
 	variables  []string // NAME=value: what the agent gives every run besides
+
+	signingRules []ecrtypes.SigningRule // of the registry
 }
 
 // newWorld makes the account. Call it within the synctest bubble that uses it.

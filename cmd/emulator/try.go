@@ -8,6 +8,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -164,8 +165,16 @@ func (a attempt) run(ctx context.Context) (err error) {
 		return err
 	}
 	a.printResult(result, took)
+	recordings, err := download(ctx, result, filepath.Join(dir, "downloads"))
+	for _, name := range slices.Sorted(maps.Keys(recordings)) {
+		a.row("recording", name+": "+recordings[name])
+	}
 	a.printProof(before, after)
-	if wrong := a.judge(result, before, after); len(wrong) > 0 {
+	wrong := a.judge(result, before, after)
+	if kept := endingOf(a.name()).status; err != nil || len(recordings) != map[bool]int{true: 1}[kept == agent.Failed || kept == agent.Canceled] {
+		wrong = append(wrong, fmt.Sprintf("%d recordings were attached and could be played back: %v", len(recordings), err))
+	}
+	if len(wrong) > 0 {
 		return fmt.Errorf("scenario %s did not end as it should: %s", a.name(), strings.Join(wrong, "; "))
 	}
 	return nil

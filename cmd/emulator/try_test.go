@@ -23,9 +23,9 @@ func TestTry(t *testing.T) {
 	}{
 		{"complete", nil, []string{"What is in this rollout: build 1040 (20260105.0) → build 1042 (20260105.2), 3 commits, 2 pull requests, 1 work item", "Succeeded after", "chat-app-dev:3, before chat-app-dev:2", "2 tasks, the pushed one"}},
 		{"in a classic release", []string{"-release"}, []string{"Succeeded after", "as 1042", "2 tasks, the pushed one"}},
-		{"rollback", []string{"rollback"}, []string{"Failed after", "rolledBack", "chat-app-dev:2, before chat-app-dev:2", "2 tasks, another image's"}},
+		{"rollback", []string{"rollback"}, []string{"Failed after", "rolledBack", "decisions, of which 0 differ from the recorded ones", "chat-app-dev:2, before chat-app-dev:2", "2 tasks, another image's"}},
 		{"superseded", []string{"superseded"}, []string{"Failed after", "superseded"}},
-		{"cancel", []string{"cancel"}, []string{"-- somebody presses Cancel --", "Canceled from Cancel to the end", "processes left              0"}},
+		{"cancel", []string{"cancel"}, []string{"-- somebody presses Cancel --", "Canceled from Cancel to the end", "decisions, of which 0 differ from the recorded ones", "processes left              0"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

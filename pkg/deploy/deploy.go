@@ -48,6 +48,7 @@ type Request struct {
 	Images         map[string]string // further containers and their images
 	TaskDefinition string
 	Change         taskdef.Change // all but the images and the container they belong to
+	TaskTags       TaskTags
 	DesiredCount   *int
 	Force          bool
 	PinDigest      bool
@@ -178,6 +179,12 @@ func (d *Deployer) run(ctx context.Context, r Request, begin time.Time) (result 
 		if im, result.Image, err = d.push(bounded, plan); err != nil {
 			return result, afterPush(result.Image, err)
 		}
+		if result.Image.Signed, err = d.signed(bounded, plan, result.Image); err != nil {
+			if _, unsigned := errors.AsType[*SigningError](err); r.Rollout && !unsigned {
+				err = afterPush(result.Image, err)
+			}
+			return result, err
+		}
 	}
 	plan = plan.with(im)
 	if result.Scan, err = d.gate(bounded, plan); err != nil {
@@ -205,8 +212,13 @@ func (d *Deployer) run(ctx context.Context, r Request, begin time.Time) (result 
 			return result, err
 		}
 	}
+	changed, err := d.retag(bounded, plan, targets)
+	if err != nil {
+		return result, afterPush(result.Image, err)
+	}
 	m := d.movement(plan)
 	result.Services, err = m.rollOut(ctx, bounded, plan, limit, targets)
+	d.afterRetag(ctx, r, changed, result.Services)
 	result.Schedules = m.schedules
 	if err == nil && r.KeepRevisions > 0 && result.Outcome().Good() {
 		d.tidy(ctx, plan, targets, result.Services)

@@ -55,7 +55,7 @@ func (d Deviation) Deploying() bool {
 }
 
 // Deviations compares each service of the request with what this task deployed to it
-// last.
+// last. Where a service cannot be read the others are shown, and the result is empty.
 func (d *Deployer) Deviations(ctx context.Context, r Request) (Result, error) {
 	begin := time.Now()
 	library := newLibrary(d.ECS)
@@ -69,12 +69,16 @@ func (d *Deployer) Deviations(ctx context.Context, r Request) (Result, error) {
 		return err
 	})
 	result.Took = time.Since(begin)
+	known := slices.DeleteFunc(slices.Clone(result.Deviations), func(one Deviation) bool { return one.Running == "" })
+	if len(known) > 0 { // of the others the error tells
+		end := d.View.Section(Section{Kind: DriftSection})
+		for _, one := range known {
+			d.View.Show(Compared{one})
+		}
+		end()
+	}
 	if err != nil {
 		return Result{}, err
-	}
-	defer d.View.Section(Section{Kind: DriftSection})()
-	for _, one := range result.Deviations {
-		d.View.Show(Compared{one})
 	}
 	return result, nil
 }

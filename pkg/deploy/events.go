@@ -60,6 +60,7 @@ const (
 	// SchedulesSection is the rules and schedules that follow the services.
 	SchedulesSection SectionKind = "schedules"
 	ScanSection      SectionKind = "scan"
+	SigningSection   SectionKind = "signing"
 )
 
 // The events. Those of one service name it.
@@ -102,6 +103,29 @@ type (
 	Pushed struct {
 		Result push.Result
 		Tags   []string
+	}
+	// SigningUnread says that it could not be read whether ECR signs images, or where URI
+	// is set, whether it has signed that one.
+	SigningUnread struct {
+		URI string
+		Err error
+	}
+	// SigningWaits says that the signatures of an image are waited for.
+	SigningWaits struct {
+		URI           string
+		Pending       []ecr.Signature
+		Elapsed, Left time.Duration
+	}
+	// Signed says that ECR has signed an image with each of the profiles.
+	Signed struct {
+		URI      string
+		Profiles []string // ARNs
+	}
+	// Unsigned says that an image which was in ECR before has no signature, though images
+	// that are pushed now get one.
+	Unsigned struct {
+		URI      string
+		Profiles []string
 	}
 	// ScanWaits says that the scan of an image is waited for.
 	ScanWaits struct {
@@ -303,6 +327,14 @@ type (
 	// has succeeded.
 	MigrationUnnoted struct {
 		Revision string
+		Err      error
+	}
+	// TaskTagsChanged says that which tags the tasks of a service get was changed. Back is
+	// set where the service gets its own setting back, and Err where that failed.
+	TaskTagsChanged struct {
+		Service  Service
+		From, To ecs.TaskTags
+		Back     bool
 		Err      error
 	}
 	// ScheduleEnded says what became of a rule or schedule. Ended is set where the run

@@ -136,7 +136,7 @@ func (d *Deployer) planPush(ctx context.Context, p *Plan) error {
 		p.Repository = &repository
 		p.Image.URI = repository.URI + ":" + r.Tags[0]
 	case missing && r.CreateRepository:
-		p.Image.URI, p.template = r.Repository+":"+r.Tags[0], absent.Template
+		p.Image.URI, p.template, p.Signing = r.Repository+":"+r.Tags[0], absent.Template, d.readSigning(ctx, r.Repository)
 		return errors.Join(openErr, r.checkCreation(absent))
 	default:
 		return errors.Join(openErr, about(mistake.Repository, err))
@@ -144,6 +144,7 @@ func (d *Deployer) planPush(ctx context.Context, p *Plan) error {
 	if openErr != nil {
 		return openErr
 	}
+	p.Signing = d.readSigning(ctx, r.Repository)
 	state, err := push.Check(ctx, opened, d.target(ctx, repository, r.Tags))
 	if err != nil {
 		return about(mistake.Tag, err)
@@ -199,6 +200,7 @@ func (d *Deployer) push(ctx context.Context, p *Plan) (Candidate, Image, error) 
 	done := Image{
 		URI: uri, Digest: pushed.Digest, Source: ref, Pushed: !pushed.AlreadyThere,
 		SentBytes: pushed.SentBytes, Layers: pushed.Layers, Reused: pushed.Reused, Took: pushed.Duration,
+		repository: repository,
 	}
 	d.View.Show(Pushed{Result: pushed, Tags: r.Tags})
 	im := Candidate{URI: uri, Digests: []string{pushed.Digest}, Platforms: p.Image.Platforms}

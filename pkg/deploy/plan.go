@@ -35,6 +35,7 @@ type Plan struct {
 	Services   []ServicePlan
 	Schedules  []schedule.Entry // that move to the new revision afterwards
 
+	Signing  []string   // ARNs of the profiles with which ECR signs what is pushed
 	Expiring []Expiring // what the repository's lifecycle policy will remove, though it runs or a rollback needs it
 
 	template  string // prefix of the creation template by which ECR creates the repository
@@ -76,8 +77,9 @@ type ServicePlan struct {
 	// SecretsChanged are the sources whose secret has another version than when the
 	// running revision was registered.
 	SecretsChanged []string
-	SecretsIgnored bool // no deployment is started for them
-	Before         bool // the older build of this run was deployed to the service before, with success
+	SecretsIgnored bool                 // no deployment is started for them
+	TagChanges     []taskdef.Difference // of which tags the service's tasks get
+	Before         bool                 // the older build of this run was deployed to the service before, with success
 }
 
 // plan reads what the request names and checks that it fits together. All that is
@@ -336,6 +338,7 @@ func (d *Deployer) prepare(ctx context.Context, p *Plan, s ServicePlan, imageKno
 		fitted, misfit = p.fit(d.secretVersions(ctx, p, s, fitted.Target), true)
 	}
 	fitted, untestable := d.planSmoke(ctx, p.Request, fitted)
+	fitted.TagChanges = p.Request.TaskTags.differences(fitted.Service.TaskTags())
 	return fitted, errors.Join(err, unread, misfit, untestable)
 }
 
@@ -528,7 +531,7 @@ func (s ServicePlan) outline() ServiceResult {
 		Container:     s.Container,
 		Previous:      s.Running.ARN(),
 		PreviousImage: s.Running.Image(s.Container),
-		Changes:       taskdef.Diff(s.Running, s.Target),
+		Changes:       append(taskdef.Diff(s.Running, s.Target), s.TagChanges...),
 		Secrets:       s.SecretsChanged,
 		Desired:       s.Service.Desired,
 	}

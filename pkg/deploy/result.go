@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"ecsdeploy/pkg/diagnosis"
+	"ecsdeploy/pkg/ecr"
 	"ecsdeploy/pkg/rollout"
 	"ecsdeploy/pkg/taskdef"
 )
@@ -36,6 +37,9 @@ type Image struct {
 	Layers    int
 	Reused    int // layers that ECR had already
 	Took      time.Duration
+	Signed    []string // ARNs of the profiles by which ECR has signed it, as far as that was waited for
+
+	repository ecr.Repository // to which it was pushed
 }
 
 // ServiceResult is how the rollout to one service went.

@@ -114,9 +114,13 @@ func (v *verifier) pushRights(p *Plan) []right {
 		return nil
 	}
 	push := right{actions: []string{"ecr:InitiateLayerUpload", "ecr:UploadLayerPart", "ecr:CompleteLayerUpload", "ecr:PutImage"}}
+	var sign []right
+	if len(p.Signing) > 0 {
+		sign = []right{{actions: []string{"signer:SignPayload"}, resources: p.Signing}}
+	}
 	if p.Repository != nil {
 		push.resources = []string{p.Repository.ARN}
-		return []right{push}
+		return append(sign, push)
 	}
 	ref, err := ecr.ParseRepository(p.Request.Repository)
 	if !p.Request.CreateRepository || err != nil {
@@ -129,11 +133,12 @@ func (v *verifier) pushRights(p *Plan) []right {
 	if p.Request.Creation.LifecyclePolicy != "" {
 		creation.actions = append(creation.actions, "ecr:PutLifecyclePolicy")
 	}
-	all := []right{creation, push}
+	all := append(sign, creation, push)
 	// What an alias stands for is not known here, and the key that AWS manages takes no
 	// right of one's own.
 	if key := p.Request.Creation.Key; strings.HasPrefix(key, "arn:") && strings.Contains(key, ":key/") {
-		all = append(all, right{actions: []string{"kms:DescribeKey", "kms:CreateGrant"}, resources: []string{key}})
+		via := "ecr." + strings.Split(key, ":")[3] + ".amazonaws.com" // a key is in the repository's region
+		all = append(all, right{actions: []string{"kms:DescribeKey", "kms:CreateGrant"}, resources: []string{key}, context: map[string]string{"kms:ViaService": via}})
 	}
 	return all
 }

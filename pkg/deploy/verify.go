@@ -247,6 +247,9 @@ func (v *verifier) scans(ctx context.Context, p *Plan) {
 func (v *verifier) repository(ctx context.Context, p *Plan) (known bool) {
 	r := p.Request
 	repository, err := v.ECR.Repository(ctx, r.Repository)
+	if r.Push {
+		p.Signing = v.readSigning(ctx, r.Repository)
+	}
 	if absent, missing := errors.AsType[*ecr.NotFoundError](err); missing && r.CreateRepository {
 		if wrong := r.checkCreation(absent); wrong != nil {
 			return v.add(Service{}, RepositoryCheck, r.Repository, wrong)

@@ -137,6 +137,26 @@ type Update struct {
 	TaskDefinition string // ARN of a revision; empty leaves the service's own
 	DesiredCount   *int   // nil leaves the service's own
 	Force          bool   // a new deployment even of the same revision
+	// Tags is which tags tasks get that start from now on; nil leaves the service's own.
+	// By itself it starts no deployment.
+	//
+	// https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_UpdateService.html
+	Tags *TaskTags
+}
+
+// TaskTags is which tags ECS gives the tasks of a service.
+type TaskTags struct {
+	Propagate string // whose tags: NONE, SERVICE or TASK_DEFINITION
+	Managed   bool   // those of ECS itself, by cluster and service
+}
+
+// TaskTags is which tags ECS gives the service's tasks.
+func (s Service) TaskTags() TaskTags {
+	propagate := s.Described.PropagateTags
+	if propagate == "" {
+		propagate = types.PropagateTagsNone
+	}
+	return TaskTags{string(propagate), s.Described.EnableECSManagedTags}
 }
 
 // Update changes a service in one call and returns it as ECS answered. Only a
@@ -157,6 +177,9 @@ func (c *Client) Update(ctx context.Context, s Service, u Update) (Service, erro
 			return Service{}, fmt.Errorf("%s: desired count %d: expected 0 to %d", what, *u.DesiredCount, math.MaxInt32)
 		}
 		in.DesiredCount = aws.Int32(int32(*u.DesiredCount))
+	}
+	if u.Tags != nil {
+		in.PropagateTags, in.EnableECSManagedTags = types.PropagateTags(u.Tags.Propagate), aws.Bool(u.Tags.Managed)
 	}
 	out, err := call(ctx, what, single, c.api.UpdateService, in)
 	if err != nil {

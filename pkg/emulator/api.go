@@ -35,6 +35,9 @@ type (
 // What scans of images find.
 type Scan = ecr.Scan
 
+// Signing is how ECR's signing jobs go.
+type Signing = ecr.Signing
+
 // Whom the emulated IAM trusts.
 type OIDCProvider = sts.OIDCProvider
 

@@ -179,6 +179,11 @@ func (e *Emulator) SetScan(repository string, scan Scan) error {
 	return e.ecr.SetScan(repository, scan)
 }
 
+// SetSigning sets how the signing jobs of a repository's images go that are pushed from now on. They take 10 s.
+func (e *Emulator) SetSigning(repository string, s Signing) error {
+	return e.ecr.SetSigning(repository, s)
+}
+
 // AddKey has KMS have a key for repositories, under an alias where one is given.
 func (e *Emulator) AddKey(id, alias string) { e.ecr.AddKey(id, alias) }
 

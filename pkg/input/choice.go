@@ -128,3 +128,13 @@ func oneOf[T ~string](words ...T) func(string) (T, error) {
 		return "", wrong(hint, "%s is none of %s", shown(text), strings.Join(names, ", "))
 	}
 }
+
+// PropagateTags says whose tags the tasks of a service get, in ECS's words.
+type PropagateTags string
+
+// The choices.
+const (
+	PropagateNone           PropagateTags = "NONE"
+	PropagateService        PropagateTags = "SERVICE"
+	PropagateTaskDefinition PropagateTags = "TASK_DEFINITION"
+)

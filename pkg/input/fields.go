@@ -49,6 +49,8 @@ type fields struct {
 	Memory             string `env:"INPUT_MEMORY" input:"memory" for:"deploy rollout verify runTask"`
 	ContainerCommand   string `env:"INPUT_CONTAINERCOMMAND" input:"containerCommand" for:"deploy rollout verify runTask"`
 	PinDigest          string `env:"INPUT_PINDIGEST, default=false" input:"pinDigest" for:"deploy rollout verify"`
+	PropagateTags      string `env:"INPUT_PROPAGATETAGS" input:"propagateTags" for:"deploy rollout verify"`
+	ManagedTags        string `env:"INPUT_ENABLEECSMANAGEDTAGS" input:"enableECSManagedTags" for:"deploy rollout verify"`
 	DesiredCount       string `env:"INPUT_DESIREDCOUNT" input:"desiredCount" for:"deploy rollout verify"`
 	ForceNewDeployment string `env:"INPUT_FORCENEWDEPLOYMENT, default=false" input:"forceNewDeployment" for:"deploy rollout verify"`
 	KeepRevisions      string `env:"INPUT_KEEPREVISIONS, default=0" input:"keepRevisions" for:"deploy rollout verify"`

@@ -88,7 +88,9 @@ type Inputs struct {
 	ContainerCommand  []string   // nil when unset; empty, but not nil, for []
 	MigrationCommand  []string   // of the task that runs before the services are changed; nil when unset
 
-	DesiredCount       *int // nil when unset
+	PropagateTags      PropagateTags // empty when unset
+	ManagedTags        *bool         // nil when unset (input enableECSManagedTags)
+	DesiredCount       *int          // nil when unset
 	ForceNewDeployment bool
 	PinDigest          bool
 	Wait               bool

@@ -210,6 +210,11 @@ func (l *loader) inputs(in *Inputs, f, defaults *fields) {
 	in.MigrationCommand = one(l, "migrationCommand", f.MigrationCommand, parseMigrationCommand)
 
 	in.PinDigest = one(l, "pinDigest", f.PinDigest, parseBool)
+	in.PropagateTags = one(l, "propagateTags", f.PropagateTags, oneOf(PropagateNone, PropagateService, PropagateTaskDefinition))
+	if f.ManagedTags != "" {
+		managed := one(l, "enableECSManagedTags", f.ManagedTags, parseBool)
+		in.ManagedTags = &managed
+	}
 	in.DesiredCount = one(l, "desiredCount", f.DesiredCount, parseCount)
 	in.ForceNewDeployment = one(l, "forceNewDeployment", f.ForceNewDeployment, parseBool)
 	in.Wait = one(l, "wait", f.Wait, parseBool)

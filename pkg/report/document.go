@@ -70,21 +70,22 @@ type resultDocument struct {
 }
 
 type imageDetail struct {
-	URI          string  `json:"uri"`
-	Digest       string  `json:"digest,omitempty"`
-	Source       string  `json:"source,omitempty"`
-	Pushed       bool    `json:"pushed"`
-	SentBytes    int64   `json:"sentBytes"`
-	Layers       int     `json:"layers"`
-	ReusedLayers int     `json:"reusedLayers"`
-	Seconds      float64 `json:"seconds"`
+	URI          string   `json:"uri"`
+	Digest       string   `json:"digest,omitempty"`
+	Source       string   `json:"source,omitempty"`
+	Pushed       bool     `json:"pushed"`
+	SentBytes    int64    `json:"sentBytes"`
+	Layers       int      `json:"layers"`
+	ReusedLayers int      `json:"reusedLayers"`
+	Seconds      float64  `json:"seconds"`
+	SignedBy     []string `json:"signedBy,omitempty"`
 }
 
 func imageRecord(i deploy.Image) *imageDetail {
 	if i.URI == "" {
 		return nil
 	}
-	return &imageDetail{i.URI, i.Digest, i.Source, i.Pushed, i.SentBytes, i.Layers, i.Reused, secondsOf(i.Took)}
+	return &imageDetail{i.URI, i.Digest, i.Source, i.Pushed, i.SentBytes, i.Layers, i.Reused, secondsOf(i.Took), i.Signed}
 }
 
 type serviceRecord struct {

@@ -55,6 +55,8 @@ func sectionTitle(s deploy.Section) string {
 		return "Plan"
 	case deploy.PushSection:
 		return "Push " + s.Name
+	case deploy.SigningSection:
+		return "Signature of the image"
 	case deploy.ScanSection:
 		return "Scan of the image"
 	case deploy.RevisionSection:
@@ -122,6 +124,8 @@ func (l *Log) Show(event any) {
 		l.showTask(event)
 	case deploy.SmokeTesting, deploy.SmokeAttempt, deploy.SmokeTested:
 		l.showSmoke(event)
+	case deploy.SigningUnread, deploy.SigningWaits, deploy.Signed, deploy.Unsigned:
+		l.showSigning(event)
 	case deploy.ScanWaits, deploy.ScanStarted, deploy.Scanned, deploy.ScanningUnread:
 		l.showScan(event)
 	default:
@@ -140,6 +144,8 @@ func (l *Log) showService(event any) {
 		l.busy(e)
 	case deploy.SecretsUnread:
 		l.info(e.Service.Name, "could not read the versions of the service's secrets, so that one that has changed is not noticed: %s", shorten(e.Err.Error(), partLength))
+	case deploy.TaskTagsChanged:
+		l.taskTagsChanged(e)
 	case deploy.RevisionKept:
 		l.info(e.Service.Name, "%s is already up to date; no new revision registered", ecs.ShortARN(e.Revision))
 	case deploy.Registered:
@@ -228,6 +234,9 @@ func (l *Log) plan(e deploy.PlanMade) {
 	case p.Image.URI != "":
 		l.info("", "image  %s", candidateText(p.Image))
 	}
+	if len(p.Signing) > 0 {
+		l.info("", "sign   ECR signs the image with %s; the run waits for that", profileNames(p.Signing))
+	}
 	if p.Request.FailOn != "" {
 		l.info("", "scan   %s", scanPlan(p.Request.FailOn))
 	}
@@ -315,6 +324,7 @@ func (l *Log) planService(p *deploy.Plan, s deploy.ServicePlan) {
 	switch arn := s.Registered(); {
 	case arn == s.Service.TaskDefinition && arn != "":
 		l.info(name, "already runs %s", ecs.ShortARN(arn))
+		l.tagChanges(name, s)
 		l.secretsChanged(name, s, true)
 		return
 	case arn != "" && name == "":
@@ -327,6 +337,7 @@ func (l *Log) planService(p *deploy.Plan, s deploy.ServicePlan) {
 	for _, difference := range taskdef.Diff(s.Running, s.Target) {
 		l.info(name, "  %s", difference)
 	}
+	l.tagChanges(name, s)
 	l.secretsChanged(name, s, false)
 	for _, conflict := range s.Lineage.Conflicts {
 		l.info(name, "  changed by both: %s", conflict)

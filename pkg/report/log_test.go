@@ -16,6 +16,7 @@ import (
 
 	"ecsdeploy/pkg/deploy"
 	"ecsdeploy/pkg/diagnosis"
+	"ecsdeploy/pkg/ecr"
 	"ecsdeploy/pkg/ecs"
 	"ecsdeploy/pkg/guard"
 	"ecsdeploy/pkg/image"
@@ -136,6 +137,13 @@ func told(t *testing.T) []struct {
 			"web: WARN timeoutMinutes leaves 30 minutes for the deployment, which takes at least 1h: raise it, or set waitUntil: traffic"},
 		{deploy.ImageUnchecked{Image: "host/web:2", Err: errDenied}, "WARN could not check that host/web:2 exists and matches the platform: " + errDenied.Error()},
 		{deploy.HistoryUnread{Service: web, Err: errDenied}, "web: WARN could not read which of the service's deployments succeeded (" + errDenied.Error() + "); building on the pipeline's newest revision"},
+		{deploy.TaskTagsChanged{Service: web, To: ecs.TaskTags{Propagate: "SERVICE", Managed: true}}, "web: tasks that start from now on get other tags: propagateTags SERVICE, enableECSManagedTags true"},
+		{deploy.TaskTagsChanged{Service: web, To: ecs.TaskTags{Propagate: "NONE"}, Back: true}, "web: the service has its own setting of task tags again: propagateTags NONE, enableECSManagedTags false"},
+		{deploy.TaskTagsChanged{Service: web, To: ecs.TaskTags{Propagate: "NONE"}, Back: true, Err: errDenied}, "web: WARN could not give the service its own setting of task tags back (propagateTags NONE, enableECSManagedTags false): " + errDenied.Error()},
+		{deploy.SigningUnread{URI: "host/web:2", Err: errDenied}, "WARN could not read whether ECR has signed host/web:2, so that it is not waited for: " + errDenied.Error()},
+		{deploy.SigningWaits{URI: "host/web:2", Pending: []ecr.Signature{{Profile: "x/one", Status: "IN_PROGRESS"}, {Profile: "x/two"}}, Elapsed: time.Minute, Left: 4 * time.Minute}, "waiting for the signature of host/web:2: one IN_PROGRESS, two no status yet; 1m elapsed; 4m left"},
+		{deploy.Signed{URI: "host/web:2", Profiles: []string{"x/one", "x/two"}}, "ECR has signed host/web:2 with the signing profiles one, two"},
+		{deploy.Unsigned{URI: "host/web:2", Profiles: []string{"x/one"}}, "host/web:2 was in ECR already and has no signature: ECR signs an image when it is pushed, and the signing rule for the signing profile one came later"},
 		{deploy.RepositoryCreated{URI: "host/web"}, "created repository host/web: immutable tags, scan on push"},
 		{deploy.RepositoryCreated{URI: "host/web", Template: "ROOT"}, "repository host/web does not exist: ECR creates it at this push, by the creation template ROOT"},
 		{deploy.RepositoryAppeared{URI: "host/web"}, "repository host/web was created by someone else since the plan was made"},

@@ -63,8 +63,17 @@ func problems(b *strings.Builder, all []Issue) {
 }
 
 func imageTable(b *strings.Builder, image deploy.Image) {
-	table(b, [][2]string{{"Image", imageLink(image.URI)}, {"Digest", code(image.Digest)}, {"Taken from", code(image.Source)}, {"Sent", sentText(image)}, {"Time", durationText(image.Took)}})
+	table(b, [][2]string{{"Image", imageLink(image.URI)}, {"Digest", code(image.Digest)}, {"Taken from", code(image.Source)}, {"Sent", sentText(image)}, {"Signed by", signedBy(image)}, {"Time", durationText(image.Took)}})
 	b.WriteString("\n")
+}
+
+// signedBy are the signing profiles by which ECR has signed an image; "" for none.
+func signedBy(image deploy.Image) string {
+	var names []string
+	for _, arn := range image.Signed {
+		names = append(names, code(deploy.ProfileName(arn)))
+	}
+	return strings.Join(names, ", ")
 }
 
 // sentText says what a push had to send; "" where there was none.

@@ -113,6 +113,7 @@ func service(b *strings.Builder, r deploy.Result, s deploy.ServiceResult, explai
 		{"Address", address(s.URL)},
 		{"Image", imageLink(image.URI)},
 		{"Digest", code(image.Digest)},
+		{"Signed by", signedBy(image)},
 		{"Resolved by ECS", resolvedText(s)},
 		{"Revision", revisionText(s)},
 		{"Tasks", tasksText(s)},

@@ -99,6 +99,9 @@ func (e *ECR) Service() *awsapi.Service {
 			"PutRegistryScanningConfiguration":        awsapi.Op(schemas.PutRegistryScanningConfigurationRequest, schemas.PutRegistryScanningConfigurationResponse, e.putRegistryScanningConfiguration),
 			"GetLifecyclePolicy":                      awsapi.Op(schemas.GetLifecyclePolicyRequest, schemas.GetLifecyclePolicyResponse, e.getLifecyclePolicy),
 			"PutLifecyclePolicy":                      awsapi.Op(schemas.PutLifecyclePolicyRequest, schemas.PutLifecyclePolicyResponse, e.putLifecyclePolicy),
+			"GetSigningConfiguration":                 awsapi.Op(schemas.GetSigningConfigurationRequest, schemas.GetSigningConfigurationResponse, e.getSigningConfiguration),
+			"PutSigningConfiguration":                 awsapi.Op(schemas.PutSigningConfigurationRequest, schemas.PutSigningConfigurationResponse, e.putSigningConfiguration),
+			"DescribeImageSigningStatus":              awsapi.Op(schemas.DescribeImageSigningStatusRequest, schemas.DescribeImageSigningStatusResponse, e.describeImageSigningStatus),
 			"StartImageScan":                          awsapi.Op(schemas.StartImageScanRequest, schemas.StartImageScanResponse, e.startImageScan),
 			"CreateRepository":                        awsapi.Op(schemas.CreateRepositoryRequest, schemas.CreateRepositoryResponse, e.createRepository),
 			"DeleteRepository":                        awsapi.Op(schemas.DeleteRepositoryRequest, schemas.DeleteRepositoryResponse, e.deleteRepository),
@@ -420,7 +423,7 @@ func (e *ECR) putImageOperation(c *awsapi.Invocation) (awsapi.Object, error) {
 		return nil, err
 	}
 	tag := c.In.Str("imageTag")
-	img, existed, err := e.putImage(r, []byte(c.In.Str("imageManifest")), c.In.Str("imageManifestMediaType"), tag, c.In.Str("imageDigest"), c.Now)
+	img, existed, err := e.putImage(r, []byte(c.In.Str("imageManifest")), c.In.Str("imageManifestMediaType"), tag, c.In.Str("imageDigest"), c.Principal, c.Now)
 	if err != nil {
 		return nil, err
 	}

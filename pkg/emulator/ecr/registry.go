@@ -48,7 +48,10 @@ func (e *registryError) Error() string { return e.code + ": " + e.message }
 // registryRoute matches the paths of the distribution protocol: repository, kind of resource, reference.
 var registryRoute = regexp.MustCompile(`^/v2/(.+?)/(?:(blobs)/(sha256:[^/]*)|(uploads)/?|blobs/(uploads)/([^/]*)|(manifests)/([^/]+)|(tags)/list)$`)
 
-type route struct{ Repository, kind, Reference string }
+type route struct {
+	Repository, kind, Reference string
+	principal                   string // who is asking
+}
 
 func ParseRoute(path string) (route, bool) {
 	m := registryRoute.FindStringSubmatch(path)
@@ -101,6 +104,7 @@ func (e *ECR) ServeRegistry(w http.ResponseWriter, r *http.Request) {
 		if err := e.authorizeRegistryAction(principal, req.Operation, route.Repository); err != nil {
 			return err
 		}
+		route.principal = principal
 		e.registryHost(r)
 		if fault == nil {
 			return handle(e, w, r, route)
@@ -446,7 +450,7 @@ func (e *ECR) putManifest(w http.ResponseWriter, r *http.Request, rt route) erro
 	repo, err := e.repository(rt.Repository)
 	var img *image
 	if err == nil {
-		img, _, err = e.putImage(repo, body, r.Header.Get("Content-Type"), tag, digest, time.Now())
+		img, _, err = e.putImage(repo, body, r.Header.Get("Content-Type"), tag, digest, rt.principal, time.Now())
 	}
 	e.Mu.Unlock()
 	if err != nil {

@@ -24,6 +24,8 @@ type registryState struct {
 	uploads      map[string]*upload
 	hosts        map[string]bool // names this server was reached by as a registry
 	scanning     scanning
+	signingRules []awsapi.Object
+	signs        bool              // there is a signing configuration, maybe without rules
 	keys         map[string]string // ARNs of the keys of KMS, by what they may be called
 }
 
@@ -51,6 +53,7 @@ type repository struct {
 	images     map[string]*image // by digest
 	tagged     map[string]string // tag → digest
 	scan       Scan              // what scans find
+	signing    Signing           // how signing jobs go
 	lifecycle  string            // the text of its lifecycle policy; "" is none
 }
 
@@ -62,6 +65,7 @@ type image struct {
 	pushed, pulled    time.Time
 	scanned           time.Time // when its latest scan began; zero is never
 	platform          Platform  // of a single image: what its config says
+	signatures        []signingJob
 }
 
 // Platform is what an image or an index entry runs on.
@@ -166,7 +170,7 @@ func (r *repository) sorted() []*image {
 
 // putImage stores a manifest and gives it a tag, which may be empty. The error codes are those of PutImage; the registry translates them.
 // existed says that this very image had this very tag already.
-func (e *ECR) putImage(r *repository, body []byte, mediaType, tag, digest string, now time.Time) (img *image, existed bool, err error) {
+func (e *ECR) putImage(r *repository, body []byte, mediaType, tag, digest, principal string, now time.Time) (img *image, existed bool, err error) {
 	var m manifest
 	if err := json.Unmarshal(body, &m); err != nil {
 		return nil, false, awsapi.Errorf("InvalidParameterException", "Invalid parameter at 'ImageManifest' failed to satisfy constraint: 'Invalid JSON syntax'")
@@ -234,6 +238,7 @@ func (e *ECR) putImage(r *repository, body []byte, mediaType, tag, digest string
 		}
 		r.images[actual] = img
 		e.scanPushed(r, img, now)
+		e.signPushed(r, img, principal, now)
 	}
 	if tag != "" {
 		r.tagged[tag] = actual

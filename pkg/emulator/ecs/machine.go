@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"ecsdeploy/pkg/emulator/awsapi"
 	"ecsdeploy/pkg/emulator/scenario"
 )
 
@@ -243,6 +244,9 @@ func (e *ECS) startTasks(s *Service, d *Deployment, n int, now time.Time) {
 			t.tags = s.tags
 		} else if p == "TASK_DEFINITION" {
 			t.tags = d.Revision.Definition.tags
+		}
+		if managed := ecsManaged(s.Cluster, s.Doc); managed != nil {
+			t.tags = append(append(managed, awsapi.Object{"key": "aws:ecs:serviceName", "value": s.Name}), t.tags...)
 		}
 		e.launch(t, fate, now)
 		d.Revision.launched++
