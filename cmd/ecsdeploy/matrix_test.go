@@ -21,8 +21,11 @@ type matrix struct {
 	cells   map[string]map[string]string
 }
 
-func newMatrix(name string) *matrix {
-	m := &matrix{name: name, cells: map[string]map[string]string{}}
+func newMatrix(name string, columns ...string) *matrix {
+	m := &matrix{name: name, columns: columns, cells: map[string]map[string]string{}}
+	if len(columns) > 0 {
+		return m
+	}
 	for _, d := range disturbances {
 		if d.name != "clock skew" {
 			m.columns = append(m.columns, d.name)

@@ -76,7 +76,15 @@ func (h handedOut) content(ctx context.Context, want image.Platform, p *image.Me
 		return nil, err
 	}
 	m.keep(t)
-	if err := e.Export(ctx, in.ID, t, p); err != nil {
+	if err = e.Export(ctx, in.ID, t, p); err != nil && engine.Interrupted(err) && ctx.Err() == nil {
+		// Once more, from its beginning.
+		m.options.Logger.DebugContext(ctx, "the engine hands the image out again", "after", err.Error())
+		p.Stage(image.StageExport, in.Size, 0)
+		if err = t.rewind(); err == nil {
+			err = e.Export(ctx, in.ID, t, p)
+		}
+	}
+	if err != nil {
 		return nil, err
 	}
 	c, _, err := openArchive(ctx, t.File, "", want)
