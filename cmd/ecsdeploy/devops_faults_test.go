@@ -117,7 +117,7 @@ func TestDevOpsFaults(t *testing.T) {
 		t.Skip("plays whole runs")
 	}
 	m := newMatrix("devops")
-	random := rand.New(rand.NewPCG(*seed, 11))
+	random := rand.New(rand.NewPCG(max(*seed, 1), 11))
 	for _, d := range devopsDramas {
 		undisturbed := d.play(t, func(e exchange) (*http.Response, error) { return e.send() })
 		if undisturbed.result() != "Succeeded" || len(undisturbed.calls) < 6 {

@@ -33,7 +33,9 @@ type engineDisturbance struct {
 }
 
 var engineDisturbances = []engineDisturbance{
-	{"error", false, func(w http.ResponseWriter, _ *httptest.ResponseRecorder) { http.Error(w, `{"message":"try again"}`, 500) }},
+	{"error", false, func(w http.ResponseWriter, _ *httptest.ResponseRecorder) {
+		http.Error(w, `{"message":"try again"}`, 500)
+	}},
 	{"error, always", true, func(w http.ResponseWriter, _ *httptest.ResponseRecorder) {
 		http.Error(w, `{"message":"no space left on device"}`, 500)
 	}},
@@ -169,7 +171,7 @@ func TestEngineFaults(t *testing.T) {
 	}
 	m.total = len(cells)
 	if !*allFaults {
-		random := rand.New(rand.NewPCG(*seed, 12))
+		random := rand.New(rand.NewPCG(max(*seed, 1), 12))
 		random.Shuffle(len(cells), func(i, j int) { cells[i], cells[j] = cells[j], cells[i] })
 		cells = cells[:sampled()]
 	}
