@@ -278,7 +278,7 @@ func TestFaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	random := rand.New(rand.NewPCG(*seed, 8))
+	random := rand.New(rand.NewPCG(max(*seed, 1), 8))
 	var table strings.Builder
 	table.WriteString("| command | call |")
 	for _, d := range disturbances {

@@ -96,7 +96,7 @@ func TestKeylessFaults(t *testing.T) {
 	}
 	total, failed := len(cells), 0
 	if !*allFaults {
-		random := rand.New(rand.NewPCG(*seed, 10))
+		random := rand.New(rand.NewPCG(max(*seed, 1), 10))
 		random.Shuffle(len(cells), func(i, j int) { cells[i], cells[j] = cells[j], cells[i] })
 		cells = cells[:8]
 	}

@@ -190,7 +190,7 @@ func checkMissingActions(t *testing.T, archives map[string]*txtar.Archive, calle
 			}
 		}
 	}
-	random, cells := rand.New(rand.NewPCG(*seed, 9)), 0
+	random, cells := rand.New(rand.NewPCG(max(*seed, 1), 9)), 0
 	for _, policy := range slices.Sorted(maps.Keys(policies(t))) {
 		if policy == "roleArn" || policy == "sourceCredentials" {
 			continue // for another identity; TestPromotion runs with that of sourceCredentials

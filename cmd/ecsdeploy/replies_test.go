@@ -14,18 +14,23 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"regexp"
+	"runtime"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"golang.org/x/tools/txtar"
 )
 
 var (
 	allReplies = flag.Bool("replies", false, "play every changed reply, and not a sample of them")
 	oneReply   = flag.String("reply", "", "play the changed replies whose name matches")
 	sample     = flag.Int("sample", 3, "how many changed replies of each drama, and how many faults, are played")
-	seed       = flag.Uint64("seed", 1, "draws the sample of changed replies and of faults")
+	seed       = flag.Uint64("seed", 0, "draws the sample of changed replies and of faults; 0 draws other replies every day")
 )
 
 // hostile are texts that would do something, were they printed as they are.
@@ -73,8 +78,9 @@ func whole() map[string]func(reply) reply {
 	}
 }
 
-// values are what a member is replaced by; the first one is its absence.
-func values(was any) map[string]any {
+// values are what a member is replaced by; the first one is its absence. deep is a value
+// of many levels.
+func values(was, deep any) map[string]any {
 	all := map[string]any{"missing": absent{}, "null": nil, "hostile": hostile[0], "hostile lines": hostile[1], "hostile invisible": hostile[2], "hostile separators": hostile[3], "hostile escape": hostile[4]}
 	switch was := was.(type) {
 	case string:
@@ -84,9 +90,9 @@ func values(was any) map[string]any {
 	case bool:
 		maps.Copy(all, map[string]any{"other": !was, "number": 1})
 	case []any:
-		maps.Copy(all, map[string]any{"empty": []any{}, "of null": []any{nil}, "of text": []any{"a"}, "object": map[string]any{}, "nested": nested(2000)})
+		maps.Copy(all, map[string]any{"empty": []any{}, "of null": []any{nil}, "of text": []any{"a"}, "object": map[string]any{}, "nested": deep})
 	case map[string]any:
-		maps.Copy(all, map[string]any{"empty": map[string]any{}, "list": []any{}, "number": 7, "nested": nested(2000)})
+		maps.Copy(all, map[string]any{"empty": map[string]any{}, "list": []any{}, "number": 7, "nested": deep})
 	}
 	return all
 }
@@ -155,7 +161,7 @@ func decode(body []byte) (v any, ok bool) {
 
 // mutants are the changes of one operation's replies: each of the first and of the
 // last reply, and of all.
-func mutants(operation string, replies []reply) (all []mutant) {
+func mutants(operation string, replies []reply, deep any) (all []mutant) {
 	numbers := []int{1, 0}
 	if len(replies) > 1 {
 		numbers = []int{1, 2, len(replies), 0}
@@ -175,7 +181,7 @@ func mutants(operation string, replies []reply) (all []mutant) {
 			continue
 		}
 		paths(document, "", func(path string, value any) {
-			by := values(value)
+			by := values(value, deep)
 			for _, what := range slices.Sorted(maps.Keys(by)) {
 				all = append(all, mutant{name + " " + path + " " + what, number, func(r reply) reply {
 					v, ok := decode(r.body)
@@ -226,55 +232,94 @@ func sampled() int {
 	return *sample
 }
 
-// TestReplies plays a sample of all changed replies: some seconds of them, or with
-// "-replies" every one, which takes an hour or two.
-func TestReplies(t *testing.T) {
-	clearAWS(t)
-	wanted := regexp.MustCompile(*oneReply)
-	random := rand.New(rand.NewPCG(*seed, 3))
-	total, played, green := 0, 0, 0
-	begin := time.Now()
-	for _, d := range dramas {
-		archive := d.read(t)
-		undisturbed, replies := d.undisturbed(t, archive)
-		type one struct {
-			mutant
-			operation string
-		}
-		var all []one
-		for _, operation := range slices.Sorted(maps.Keys(replies)) {
-			for _, m := range mutants(operation, replies[operation]) {
-				m.name = d.name + " " + m.name
-				all = append(all, one{m, operation})
-			}
-		}
-		total += len(all)
-		if *oneReply != "" {
-			all = slices.DeleteFunc(all, func(m one) bool { return !wanted.MatchString(m.name) })
-		}
-		if !*allReplies {
-			random.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
-			all = all[:min(len(all), sampled())]
-		}
-		for _, m := range all {
-			played++
-			p := d.playOn(t, archive, m.meddle(m.operation))
-			problems := d.judge(p, undisturbed)
-			// CodeDeploy's hooks come from the deployment before: a reply that has none, as
-			// that of a new group, is one that nobody can tell from the truth.
-			unhooked := p.green() && strings.Contains(m.name, "lastSuccessfulDeployment")
-			if d.back && !unhooked && p.runs != d.before && (m.number != 0 || explains.MatchString(m.operation+"#")) {
-				problems = append(problems, "was not rolled back: the service runs "+p.runs)
-			}
-			if p.green() {
-				green++
-			}
-			if len(problems) > 0 {
-				t.Errorf("%s: %s\n%s", m.name, strings.Join(problems, "; "), tail(p.log))
-			}
+// replyCase is a changed reply of a drama.
+type replyCase struct {
+	mutant
+	operation   string
+	drama       drama
+	archive     *txtar.Archive
+	undisturbed performance
+}
+
+// play returns what must not be, and whether the run was green.
+func (c replyCase) play(t *testing.T) (problems []string, green bool) {
+	p := c.drama.playOn(t, c.archive, c.meddle(c.operation))
+	problems = c.drama.judge(p, c.undisturbed)
+	// CodeDeploy's hooks come from the deployment before: a reply that has none, as
+	// that of a new group, is one that nobody can tell from the truth.
+	unhooked := p.green() && strings.Contains(c.name, "lastSuccessfulDeployment")
+	if c.drama.back && !unhooked && p.runs != c.drama.before && (c.number != 0 || explains.MatchString(c.operation+"#")) {
+		problems = append(problems, "was not rolled back: the service runs "+p.runs)
+	}
+	if len(problems) > 0 {
+		problems = append(problems, "\n"+tail(p.log))
+	}
+	return problems, p.green()
+}
+
+// drawn are the cases to play of a drama, and how many there are.
+func (d drama) drawn(t *testing.T, random *rand.Rand) (cases []replyCase, total int) {
+	archive := d.read(t)
+	undisturbed, replies := d.undisturbed(t, archive)
+	deep := nested(2000)
+	for _, operation := range slices.Sorted(maps.Keys(replies)) {
+		for _, m := range mutants(operation, replies[operation], deep) {
+			m.name = d.name + " " + m.name
+			cases = append(cases, replyCase{m, operation, d, archive, undisturbed})
 		}
 	}
-	t.Logf("%d changed replies, %d played in %s (%d of the runs succeeded)", total, played, time.Since(begin).Round(time.Second), green)
+	total = len(cases)
+	if *oneReply != "" {
+		wanted := regexp.MustCompile(*oneReply)
+		cases = slices.DeleteFunc(cases, func(c replyCase) bool { return !wanted.MatchString(c.name) })
+	}
+	if !*allReplies {
+		random.Shuffle(len(cases), func(i, j int) { cases[i], cases[j] = cases[j], cases[i] })
+		cases = slices.Clone(cases[:min(len(cases), 4*sampled())])
+	}
+	return cases, total
+}
+
+// TestReplies plays a sample of all changed replies: some seconds of them, of every day
+// others, or with "-replies" every one, which takes an hour or two. "-reply" plays one
+// again.
+func TestReplies(t *testing.T) {
+	clearAWS(t)
+	// Most of what a run allocates is garbage when it ends.
+	defer debug.SetGCPercent(debug.SetGCPercent(400))
+	draw := *seed
+	if draw == 0 {
+		draw = uint64(time.Now().Unix() / (24 * 60 * 60))
+	}
+	random := rand.New(rand.NewPCG(draw, 3))
+	var cases []replyCase
+	total := 0
+	for _, d := range dramas {
+		drawn, of := d.drawn(t, random)
+		cases, total = append(cases, drawn...), total+of
+	}
+	begin := time.Now()
+	var next, green atomic.Int64
+	t.Run("all", func(t *testing.T) {
+		for i := range runtime.GOMAXPROCS(0) {
+			t.Run(strconv.Itoa(i), func(t *testing.T) {
+				t.Parallel()
+				for n := next.Add(1); n <= int64(len(cases)); n = next.Add(1) {
+					c := cases[n-1]
+					problems, succeeded := c.play(t)
+					if succeeded {
+						green.Add(1)
+					}
+					if len(problems) > 0 {
+						t.Errorf("%s: %s", c.name, strings.Join(problems, "; "))
+					}
+				}
+			})
+		}
+	})
+	took := time.Since(begin)
+	t.Logf("%d changed replies, %d played in %s by -seed %d, %s each (%d of the runs succeeded)",
+		total, len(cases), took.Round(time.Second), draw, (took / time.Duration(max(len(cases), 1))).Round(time.Millisecond), green.Load())
 }
 
 // tail is the end of a log, which says how the run ended.

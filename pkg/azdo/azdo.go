@@ -65,6 +65,14 @@ type OIDC struct {
 
 const defaultBudget = 10 * time.Second
 
+// How a call is tried again, which may be made twice: what one has set already, the
+// next one sets again.
+const (
+	attempts     = 3
+	attemptTakes = 3 * time.Second // of which one may be lost without an answer
+	firstPause   = 500 * time.Millisecond
+)
+
 // Client makes the calls of one run. It may be used by several goroutines; calls
 // that share the budget are made one after the other.
 type Client struct {
@@ -137,23 +145,49 @@ func (c *Client) client(base string) azuredevops.Client {
 	}, base, azuredevops.WithHTTPClient(c.http))
 }
 
-// call makes one call within the budget. what names it in errors; the permission
-// is the one that it takes.
+// call makes one call within the budget, with further attempts. what names it in
+// errors; the permission is the one that it takes.
 func (c *Client) call(ctx context.Context, what string, p permission, do func(context.Context) error) error {
+	return c.try(ctx, attempts, what, p, do)
+}
+
+// callOnce is call for what must not be done twice.
+func (c *Client) callOnce(ctx context.Context, what string, p permission, do func(context.Context) error) error {
+	return c.try(ctx, 1, what, p, do)
+}
+
+func (c *Client) try(ctx context.Context, most int, what string, p permission, do func(context.Context) error) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.budget <= 0 {
 		return &Error{Op: what, Text: "not asked, because earlier calls to Azure DevOps took too long", spent: true}
 	}
 	start := time.Now()
-	bounded, cancel := context.WithTimeout(ctx, c.budget)
-	defer cancel()
-	err := c.guarded(bounded, what, p, do)
-	c.budget -= time.Since(start)
-	if ctx.Err() != nil {
-		return ctx.Err()
+	defer func() { c.budget -= time.Since(start) }()
+	for attempt := 1; ; attempt++ {
+		wait := firstPause << (attempt - 1)
+		bounded, cancel := context.WithTimeout(withWait(ctx, &wait), min(attemptTakes, c.budget-time.Since(start)))
+		err := c.guarded(bounded, what, p, do)
+		cancel()
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case err == nil, attempt == most, !passes(err), wait >= c.budget-time.Since(start):
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(wait):
+		}
 	}
-	return err
+}
+
+// passes reports whether another attempt may be answered: there was no answer, or one
+// that says that the server is busy or failed.
+func passes(err error) bool {
+	e, is := errors.AsType[*Error](err)
+	return is && !e.Denied && !e.spent && (e.Status == 0 || e.Status == http.StatusTooManyRequests || e.Status >= http.StatusInternalServerError)
 }
 
 // guarded turns what the library does with replies that it does not expect into
@@ -165,6 +199,12 @@ func (c *Client) guarded(ctx context.Context, what string, p permission, do func
 		}
 	}()
 	return c.explain(what, p, do(ctx))
+}
+
+// busy reports whether the server asks for fewer calls.
+func busy(err error) bool {
+	e, is := errors.AsType[*Error](err)
+	return is && e.Status == http.StatusTooManyRequests
 }
 
 // FirstTime reports whether no error with the same text was passed to it before:

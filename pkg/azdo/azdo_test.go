@@ -435,6 +435,43 @@ func TestBudget(t *testing.T) {
 	})
 }
 
+// TestAgain: a call is made again where that may help, within the budget, and a lease is
+// never added twice.
+func TestAgain(t *testing.T) {
+	for _, tt := range []struct {
+		fault emulator.Fault
+		done  bool
+		calls int
+	}{
+		{emulator.Fault{Status: 503, ContentType: "text/html", Body: "<html>", Times: 2}, true, 3},
+		{emulator.Fault{Status: 500, Body: "{}", Times: 3}, false, 3},
+		{emulator.Fault{Status: 429, Body: "{}", Header: http.Header{"Retry-After": {"4"}}, Times: 1}, true, 2},
+		{emulator.Fault{Status: 429, Body: "{}", Header: http.Header{"Retry-After": {"60"}}, Times: 1}, false, 1},
+		{emulator.Fault{Status: 400, Body: "{}", Times: 1}, false, 1},
+		{emulator.Fault{Status: 403, Body: "{}", Times: 1}, false, 1},
+		{emulator.Fault{Hang: true, Times: 1}, true, 2},
+	} {
+		s := newServer(t, emulator.Options{})
+		synctest.Test(t, func(t *testing.T) {
+			c := newClient(t, s)
+			before := len(s.Requests())
+			tt.fault.Path = "/tags"
+			s.Fail(tt.fault)
+			start := time.Now()
+			err := c.AddTags(t.Context(), 12, "a")
+			calls := 0
+			for _, r := range s.Requests()[before:] {
+				if strings.HasSuffix(r.Path, "/tags") {
+					calls++
+				}
+			}
+			if (err == nil) != tt.done || calls != tt.calls || slices.Contains(s.Build(12).Tags, "a") != tt.done || time.Since(start) > 10*time.Second {
+				t.Errorf("%+v: %d calls in %s, %v", tt.fault, calls, time.Since(start), err)
+			}
+		})
+	}
+}
+
 func TestIDToken(t *testing.T) {
 	s := newServer(t, emulator.Options{})
 	s.AddConnection("7D0A2C6E-3E0B-4C6B-8C3F-2A61F6F2C7B5", "aws-production")

@@ -83,18 +83,36 @@ type Lease struct {
 // builds, those of another pipeline included. The new lease is there before the old one goes, so that
 // something is always kept. Repeated, it changes nothing.
 func (c *Client) Retain(ctx context.Context, l Lease) error {
-	client := &library.ClientImpl{Client: c.client(c.base)}
+	for attempt := 1; ; attempt++ {
+		has, others, err := c.leases(ctx, l)
+		if err != nil {
+			return err
+		}
+		if !has {
+			err = c.lease(ctx, l)
+		}
+		switch {
+		case err != nil && attempt < attempts && passes(err) && !busy(err):
+			continue // whether it is there is read, since a second one would stay
+		case err != nil, len(others) == 0:
+			return err
+		}
+		return c.call(ctx, "release the lease of the build before", retainBuild, func(ctx context.Context) error {
+			client := &library.ClientImpl{Client: c.client(c.base)}
+			return client.DeleteRetentionLeasesById(ctx, library.DeleteRetentionLeasesByIdArgs{Project: &c.o.Project, Ids: &others})
+		})
+	}
+}
+
+// leases reads whether the owner has a lease of the build, and the ids of its others.
+func (c *Client) leases(ctx context.Context, l Lease) (has bool, others []int, err error) {
 	var held []library.RetentionLease
-	err := c.call(ctx, fmt.Sprintf("leases of %s", l.Owner), viewBuilds, func(ctx context.Context) error {
+	err = c.call(ctx, fmt.Sprintf("leases of %s", l.Owner), viewBuilds, func(ctx context.Context) error {
+		client := &library.ClientImpl{Client: c.client(c.base)}
 		list, err := client.GetRetentionLeasesByOwnerId(ctx, library.GetRetentionLeasesByOwnerIdArgs{Project: &c.o.Project, OwnerId: &l.Owner})
 		held = value(list)
 		return err
 	})
-	if err != nil {
-		return err
-	}
-	var others []int
-	has := false
 	for _, h := range held {
 		switch {
 		case value(h.OwnerId) != l.Owner || h.LeaseId == nil: // not what was asked for
@@ -104,23 +122,18 @@ func (c *Client) Retain(ctx context.Context, l Lease) error {
 			others = append(others, *h.LeaseId)
 		}
 	}
-	if !has {
-		protect := false
-		err := c.call(ctx, fmt.Sprintf("retain build %d", l.Build), retainBuild, func(ctx context.Context) error {
-			_, err := client.AddRetentionLeases(ctx, library.AddRetentionLeasesArgs{Project: &c.o.Project, NewLeases: &[]library.NewRetentionLease{{
-				OwnerId: &l.Owner, RunId: &l.Build, DefinitionId: &l.Definition, DaysValid: &l.Days, ProtectPipeline: &protect,
-			}}})
-			return err
-		})
-		if err != nil {
-			return err
-		}
-	}
-	if len(others) == 0 {
-		return nil
-	}
-	return c.call(ctx, "release the lease of the build before", retainBuild, func(ctx context.Context) error {
-		return client.DeleteRetentionLeasesById(ctx, library.DeleteRetentionLeasesByIdArgs{Project: &c.o.Project, Ids: &others})
+	return has, others, err
+}
+
+// lease adds the owner's lease of the build.
+func (c *Client) lease(ctx context.Context, l Lease) error {
+	protect := false
+	return c.callOnce(ctx, fmt.Sprintf("retain build %d", l.Build), retainBuild, func(ctx context.Context) error {
+		client := &library.ClientImpl{Client: c.client(c.base)}
+		_, err := client.AddRetentionLeases(ctx, library.AddRetentionLeasesArgs{Project: &c.o.Project, NewLeases: &[]library.NewRetentionLease{{
+			OwnerId: &l.Owner, RunId: &l.Build, DefinitionId: &l.Definition, DaysValid: &l.Days, ProtectPipeline: &protect,
+		}}})
+		return err
 	})
 }
 

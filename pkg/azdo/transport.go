@@ -6,11 +6,14 @@ package azdo
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
+	"time"
 )
 
 // maxAnswer bounds what is read of one answer.
@@ -45,6 +48,11 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, fmt.Errorf("the answer of Azure DevOps has more than %d MB", maxAnswer>>20)
 	}
 	status := response.StatusCode
+	if wait, asked := r.Context().Value(waitKey{}).(*time.Duration); asked {
+		if seconds, err := strconv.Atoi(response.Header.Get("Retry-After")); err == nil && seconds > 0 {
+			*wait = min(time.Duration(seconds)*time.Second, maxRetryAfter)
+		}
+	}
 	isPage := strings.Contains(strings.ToLower(response.Header.Get("Content-Type")), "html") || bytes.HasPrefix(bytes.TrimSpace(body), []byte("<"))
 	switch {
 	case status >= 300 && status < 400:
@@ -63,6 +71,13 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	response.Body, response.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
 	return response, nil
 }
+
+// withWait has the transport note in wait how long the server asks to wait.
+func withWait(ctx context.Context, wait *time.Duration) context.Context {
+	return context.WithValue(ctx, waitKey{}, wait)
+}
+
+type waitKey struct{}
 
 // asPage finds a pageError in what http.Client and the library made of it.
 func asPage(err error) (*pageError, bool) { return errors.AsType[*pageError](err) }

@@ -8,6 +8,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -15,6 +16,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -104,19 +106,26 @@ func Connect(ctx context.Context, getenv func(string) string) (*Engine, error) {
 	e := &Engine{Http: hc, Base: base, private: at.private(), local: at.local()}
 	pctx, cancel := context.WithTimeout(ctx, pingLimit)
 	defer cancel()
-	resp, err := e.get(pctx, "/_ping")
+	var header http.Header
+	err = again(pctx, func() error {
+		resp, err := e.get(pctx, "/_ping")
+		if err != nil {
+			return err
+		}
+		defer registry.Discard(resp)
+		if header = resp.Header; resp.StatusCode != http.StatusOK {
+			return engineMessage(resp)
+		}
+		return nil
+	})
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
 		return nil, &Error{Host: at.shown(), Source: at.Source, Err: err}
 	}
-	defer registry.Discard(resp)
-	if resp.StatusCode != http.StatusOK {
-		return nil, &Error{Host: at.shown(), Source: at.Source, Err: engineMessage(resp)}
-	}
-	e.Podman = resp.Header.Get("Libpod-API-Version") != ""
-	if v, ok := parseAPIVersion(resp.Header.Get("API-Version")); ok {
+	e.Podman = header.Get("Libpod-API-Version") != ""
+	if v, ok := parseAPIVersion(header.Get("API-Version")); ok {
 		e.Version = v
 		if v.compare(newestAPI) > 0 {
 			e.Version = newestAPI
@@ -151,7 +160,48 @@ func engineMessage(resp *http.Response) error {
 	if json.Unmarshal(b, &m) != nil || m.Message == "" {
 		m.Message = http.StatusText(resp.StatusCode)
 	}
-	return fmt.Errorf("the engine answered %d: %s", resp.StatusCode, m.Message)
+	return &refusal{resp.StatusCode, m.Message}
+}
+
+// refusal is an answer of the engine that is an error.
+type refusal struct {
+	status  int
+	message string
+}
+
+func (e *refusal) Error() string {
+	return fmt.Sprintf("the engine answered %d: %s", e.status, e.message)
+}
+
+const (
+	attempts   = 3 // of a request that only reads
+	firstPause = 500 * time.Millisecond
+)
+
+// again makes a request that only reads until it is answered, or until another attempt
+// is of no use.
+func again(ctx context.Context, do func() error) error {
+	for attempt := 1; ; attempt++ {
+		err := do()
+		if err == nil || attempt == attempts || !Interrupted(err) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(firstPause << (attempt - 1)):
+		}
+	}
+}
+
+// Interrupted reports whether a request may be answered when it is made again: its
+// connection was cut, or the engine was busy or failed. An engine that is not there
+// stays so.
+func Interrupted(err error) bool {
+	if e, is := errors.AsType[*refusal](err); is {
+		return e.status >= http.StatusInternalServerError || e.status == http.StatusTooManyRequests
+	}
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
 
 // Inspected is what is read of GET /images/{name}/json.
@@ -194,21 +244,27 @@ func (e *Engine) Inspect(ctx context.Context, name string) (Inspected, error) {
 	if e.Version.compare(manifestsSince) >= 0 {
 		path += "?manifests=1"
 	}
-	resp, err := e.get(ctx, path)
+	var raw []byte
+	err := again(ctx, func() error {
+		resp, err := e.get(ctx, path)
+		if err != nil {
+			return err
+		}
+		defer registry.Discard(resp)
+		switch resp.StatusCode {
+		case http.StatusOK:
+		case http.StatusNotFound:
+			return &NoSuchImageError{Name: name, Similar: e.similar(ctx, name)}
+		default:
+			return engineMessage(resp)
+		}
+		if raw, err = image.ReadSmall(resp.Body, image.MaxConfig); err != nil {
+			return fmt.Errorf("the engine's answer: %w", err)
+		}
+		return nil
+	})
 	if err != nil {
 		return Inspected{}, err
-	}
-	defer registry.Discard(resp)
-	switch resp.StatusCode {
-	case http.StatusOK:
-	case http.StatusNotFound:
-		return Inspected{}, &NoSuchImageError{Name: name, Similar: e.similar(ctx, name)}
-	default:
-		return Inspected{}, engineMessage(resp)
-	}
-	raw, err := image.ReadSmall(resp.Body, image.MaxConfig)
-	if err != nil {
-		return Inspected{}, fmt.Errorf("the engine's answer: %w", err)
 	}
 	var in Inspected
 	if err := json.Unmarshal(raw, &in); err != nil {

@@ -80,7 +80,15 @@ func (h handedOut) content(ctx context.Context, want image.Platform, p *image.Me
 	if m.arriving != nil {
 		to = newArrival(t, in, m.arriving)
 	}
-	if err := e.Export(ctx, in.ID, to, p); err != nil {
+	if err = e.Export(ctx, in.ID, to, p); err != nil && m.arriving == nil && engine.Interrupted(err) && ctx.Err() == nil {
+		// Once more, from its beginning, unless layers were sent from what has come.
+		m.options.Logger.DebugContext(ctx, "the engine hands the image out again", "after", err.Error())
+		p.Stage(image.StageExport, in.Size, 0)
+		if err = t.rewind(); err == nil {
+			err = e.Export(ctx, in.ID, t, p)
+		}
+	}
+	if err != nil {
 		return nil, err
 	}
 	c, _, err := openArchive(ctx, t.File, "", want)
