@@ -32,6 +32,7 @@ func TestCanaries(t *testing.T) {
 	}
 	for _, name := range []string{
 		"push", "deploy", "rollout", "rollback", "placeholder-again", "current-image", "back", "resume", "codedeploy", "codedeploy-hook-failed", "mistakes", "denied", "crash",
+		"run-task", "run-task-fails", "verify", "verify-wrong", "drift", "secrets-changed", "migration", "resume-rollback", "schedules",
 	} {
 		t.Run(name, func(t *testing.T) {
 			archive, err := txtar.ParseFile(filepath.Join("testdata", name+".txtar"))

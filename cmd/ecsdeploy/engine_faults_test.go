@@ -34,13 +34,13 @@ type engineDisturbance struct {
 
 var engineDisturbances = []engineDisturbance{
 	{"error", false, func(w http.ResponseWriter, _ *httptest.ResponseRecorder) {
-		http.Error(w, `{"message":"try again"}`, 500)
+		http.Error(w, `{"message":"try again"}`, http.StatusInternalServerError)
 	}},
 	{"error, always", true, func(w http.ResponseWriter, _ *httptest.ResponseRecorder) {
-		http.Error(w, `{"message":"no space left on device"}`, 500)
+		http.Error(w, `{"message":"no space left on device"}`, http.StatusInternalServerError)
 	}},
 	{"denied", true, func(w http.ResponseWriter, _ *httptest.ResponseRecorder) {
-		http.Error(w, `{"message":"authorization denied by plugin"}`, 403)
+		http.Error(w, `{"message":"authorization denied by plugin"}`, http.StatusForbidden)
 	}},
 	{"connection lost", false, func(http.ResponseWriter, *httptest.ResponseRecorder) { panic(http.ErrAbortHandler) }},
 	{"truncated", false, func(w http.ResponseWriter, answer *httptest.ResponseRecorder) {

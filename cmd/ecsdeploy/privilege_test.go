@@ -176,7 +176,8 @@ var implied = map[string]string{
 // which no run changes is one too many. One in ten is taken away, with "-faults" every one.
 func checkMissingActions(t *testing.T, archives map[string]*txtar.Archive, called map[string][]string) {
 	documents := documented(t)
-	users := map[string][]string{} // the transcripts that use an action of a policy, by "policy action"
+	users := map[string][]string{}           // the runs that use an action of a policy, by "command policy action"
+	commands := map[string]map[string]bool{} // that are played with a policy
 	for _, name := range slices.Sorted(maps.Keys(archives)) {
 		if strings.Contains(section(archives[name], "script"), "cancel ") {
 			continue // how these end is not the policy's doing
@@ -185,8 +186,20 @@ func checkMissingActions(t *testing.T, archives map[string]*txtar.Archive, calle
 		for _, action := range called[name] {
 			for _, action := range append(strings.Fields(implied[action]), action) {
 				for _, policy := range append([]string{command}, additions...) {
-					users[policy+" "+action] = append(users[policy+" "+action], name)
+					cell := command + " " + policy + " " + action
+					users[cell] = append(users[cell], name)
+					if commands[policy] == nil {
+						commands[policy] = map[string]bool{}
+					}
+					commands[policy][command] = true
 				}
+			}
+		}
+	}
+	for _, addition := range everywhere {
+		for _, command := range []string{"deploy", "rollout"} {
+			if !commands[addition][command] {
+				t.Errorf("no run of %s is played with the policy of %s", command, addition)
 			}
 		}
 	}
@@ -196,40 +209,51 @@ func checkMissingActions(t *testing.T, archives map[string]*txtar.Archive, calle
 			continue // for another identity; TestPromotion runs with that of sourceCredentials
 		}
 		for _, action := range slices.Sorted(maps.Keys(policies(t)[policy])) {
-			if !*allFaults && random.IntN(10) > 0 {
-				continue // "-faults" takes every one away
-			}
-			cells++
-			var problems []string
-			ended := false
-			for _, name := range preferred(users[policy+" "+action]) {
-				if problems = missing(t, archives[name], documents, policy, action); len(problems) == 0 {
-					ended = true
-					break
+			played := 0
+			for _, command := range slices.Sorted(maps.Keys(commands[policy])) {
+				runs := users[command+" "+policy+" "+action]
+				played += len(runs)
+				own := command != policy && policies(t)[command][action] // the command may do it all the same
+				if len(runs) == 0 || own || !*allFaults && random.IntN(10) > 0 {
+					continue // "-faults" takes every one away
+				}
+				cells++
+				var problems []string
+				for _, name := range preferred(runs) {
+					if problems = missing(t, archives[name], documents, policy, action); len(problems) == 0 {
+						break
+					}
+				}
+				if len(problems) > 0 {
+					t.Errorf("%s with the policy of %s without %s: %s", command, policy, action, strings.Join(append(problems, fmt.Sprintf("(%d runs use it)", len(runs))), "\n"))
 				}
 			}
-			if !ended && (len(users[policy+" "+action]) > 0 || !unused(policy, action)) {
-				t.Errorf("the policy of %s without %s: %s", policy, action, strings.Join(append(problems, fmt.Sprintf("(%d transcripts use it)", len(users[policy+" "+action]))), "\n"))
+			if played == 0 && !unused(policy, action) {
+				t.Errorf("no run uses %s, which the policy of %s allows: add one to plays", action, policy)
 			}
 		}
 	}
 	t.Logf("%d actions taken away", cells)
 }
 
-// unused are the actions of a command that its transcripts do not need, since none of
-// them fails after the service was changed; docs/permissions.md says so. What deploy
-// needs after a failure is shown by rollout.
+// unused are the actions of a policy that no run here needs, each for a reason.
 func unused(policy, action string) bool {
-	after := []string{"logs:GetLogEvents", "elasticloadbalancing:DescribeTargetHealth", "elasticloadbalancing:DescribeTargetGroups", "elasticloadbalancing:DescribeTargetGroupAttributes", "ecs:StopServiceDeployment"}
 	switch policy {
-	case "deploy", "placeholder": // the actions of rollout and push, see checkPolicies
-		return true
-	case "rollback", "resume":
-		return slices.Contains(after, action) || action == "ecs:ListServiceDeployments" || action == "ecs:UntagResource"
-	case "runTask": // for image: current and for a base that the pipeline has made
-		return action == "ecs:ListServiceDeployments" || action == "ecs:DescribeServiceRevisions"
+	case "deploy", "rollback", "resume":
+		if action == "ecs:UntagResource" { // takes two runs with another desired count; rollout shows it
+			return true
+		}
+	case "placeholder":
+		return action == "ecr:GetDownloadUrlForLayer" // that of push, which it is
+	case "runTask": // for a base that the pipeline has made and that was rolled back
+		return action == "ecs:DescribeServiceRevisions" || action == "ecs:ListServiceDeployments"
 	}
-	return false
+	// How a deployment ends after it was resumed is what rollout shows.
+	after := []string{"logs:GetLogEvents", "elasticloadbalancing:DescribeTargetGroups", "elasticloadbalancing:DescribeTargetGroupAttributes", "ecs:StopServiceDeployment", "ecs:ListServiceDeployments"}
+	if policy == "rollback" { // to what ran before, which the emulator never lets fail
+		return slices.Contains(append(after, "elasticloadbalancing:DescribeTargetHealth"), action)
+	}
+	return policy == "resume" && slices.Contains(after, action)
 }
 
 // preferred are the transcripts with which an action is tried: the shortest names,

@@ -69,8 +69,8 @@ func TestTranscripts(t *testing.T) {
 	if len(called) < len(archives) {
 		return // a part was asked for
 	}
-	for name, text := range map[string]string{"new repository": newRepository, "current image, busy": currentWhileBusy} {
-		archives[name] = txtar.Parse([]byte(text))
+	for name, archive := range plays(t, archives) {
+		archives[name] = archive
 		synctest.Test(t, func(t *testing.T) { called[name] = actions(t, archives[name]) })
 	}
 	t.Run("policies", func(t *testing.T) { checkPolicies(t, archives, called) })

@@ -230,8 +230,22 @@ func (c *codeDeploy) Paused(ctx context.Context, hookID string) (Deployment, err
 		return nil, d.unread // it is not known whether it waits
 	case d.Verdict().Outcome != Paused:
 		return nil, none
+	case d.snapshot.Revision == "":
+		return d, c.readable(ctx, d.snapshot.ID)
 	}
 	return d, nil
+}
+
+// readable reports why the revision of a deployment cannot be read.
+func (c *codeDeploy) readable(ctx context.Context, id string) error {
+	info, err := deploymentInfo(ctx, c.api, id)
+	if err == nil {
+		_, err = revisionContent(ctx, c.api, info)
+	}
+	if err != nil {
+		return ecs.During("read the AppSpec of the paused deployment of service "+c.first.Name, err)
+	}
+	return nil
 }
 
 // Start implements [Controller]. Everything is read again before another attempt.
