@@ -63,6 +63,7 @@ func request(config input.Config) deploy.Request {
 		Tags:             in.Tags,
 		CreateRepository: in.CreateRepository,
 		Compression:      compress.Compression(in.Compression),
+		LazyLoading:      in.LazyLoading,
 		Referrers:        in.Referrers,
 		FailOn:           ecr.Severity(strings.ToUpper(string(in.FailOn))),
 		Images:           map[string]string{},

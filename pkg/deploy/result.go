@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"ecsdeploy/pkg/diagnosis"
+	"ecsdeploy/pkg/image/push"
 	"ecsdeploy/pkg/rollout"
 	"ecsdeploy/pkg/taskdef"
 )
@@ -36,6 +37,7 @@ type Image struct {
 	Layers    int
 	Reused    int // layers that ECR had already
 	Took      time.Duration
+	Lazy      *push.LazyLoading // the SOCI index; nil where none was written
 }
 
 // ServiceResult is how the rollout to one service went.

@@ -248,6 +248,24 @@ func TestLazyLoadingFaults(t *testing.T) {
 	}
 }
 
+// A zTOC that the registry does not take ends the push, which names its layer.
+func TestLazyLoadingRefused(t *testing.T) {
+	g := imagetest.NewRegistry()
+	inner := g.Inner
+	g.Inner = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/blobs/") && r.ContentLength > 32<<10 {
+			imagetest.Answer(http.StatusForbidden, "DENIED", "no")(w, r)
+			return
+		}
+		inner.ServeHTTP(w, r)
+	})
+	archive := imagetest.Write(t, "image.tar", imagetest.Docker20(t, imagetest.NewSample(t, imagetest.AMD64, imagetest.RawLayer(t, 1, 300_000))))
+	_, err := Push(t.Context(), open(t, archive, source.Options{}), Target{Repository: g.Serve(t), Tags: []string{"1"}}, Options{LazyLoading: true, indexed: 64 << 10, lead: imagetest.SmallLead})
+	if err == nil || g.Count("PUT manifests") > 0 {
+		t.Errorf("%v, %d manifests", err, g.Count("PUT manifests"))
+	}
+}
+
 // With zstd there is nothing for an index to describe.
 func TestLazyLoadingTakesGzip(t *testing.T) {
 	archive := imagetest.Write(t, "image.tar", imagetest.Docker20(t, imagetest.NewSample(t, imagetest.AMD64, imagetest.RawLayer(t, 1, 300_000))))
