@@ -68,8 +68,8 @@ func random(t testing.TB, seed uint64, sizes ...int) []byte {
 	write(tar.Header{Typeflag: tar.TypeDir, Name: "srv/", Mode: 0o755}, nil)
 	for i, n := range sizes {
 		data := make([]byte, n)
-		for j := range data {
-			data[j] = byte(r.IntN(20)) // compresses to about a half
+		for j := 0; j+8 <= n; j += 32 { // a quarter does not compress
+			binary.LittleEndian.PutUint64(data[j:], r.Uint64())
 		}
 		write(tar.Header{Typeflag: tar.TypeReg, Name: fmt.Sprintf("srv/%d", i), Mode: 0o644, Uid: i, Gid: 7, Uname: "app", Gname: "größe"}, data)
 	}
@@ -130,7 +130,7 @@ func check(t testing.TB, m made) {
 }
 
 func TestRandomAccess(t *testing.T) {
-	for _, sizes := range [][]int{{0}, {1}, {100, 0, 600}, {SpanSize - 1536}, {SpanSize}, {2*SpanSize + 7, 300_000, 1}, {256<<10 - 1024}} {
+	for _, sizes := range [][]int{{0}, {1}, {100, 0, 600}, {256<<10 - 1024}, {SpanSize, 300_000, 1}} {
 		m := build(t, random(t, 1, sizes...))
 		if m.err != nil {
 			t.Fatal(m.err)
@@ -151,7 +151,7 @@ func TestExactSpan(t *testing.T) {
 }
 
 func FuzzRandomAccess(f *testing.F) {
-	f.Add(uint64(1), uint32(10), uint32(5_000_000))
+	f.Add(uint64(1), uint32(10), uint32(600_000))
 	f.Add(uint64(2), uint32(512), uint32(0))
 	f.Fuzz(func(t *testing.T, seed uint64, a, b uint32) {
 		m := build(t, random(t, seed, int(a%(3<<20)), int(b%(9<<20))))
@@ -164,11 +164,10 @@ func FuzzRandomAccess(f *testing.F) {
 
 // What is no layer, or one that SOCI cannot describe, has no zTOC, and nothing hangs.
 func TestNoTableOfContents(t *testing.T) {
-	var global, sparse bytes.Buffer
+	var global bytes.Buffer
 	w := tar.NewWriter(&global)
 	w.WriteHeader(&tar.Header{Typeflag: tar.TypeXGlobalHeader, PAXRecords: map[string]string{"comment": "x"}})
 	w.Close()
-	sparse.Write(random(t, 3, 10)[:512])
 	for name, raw := range map[string][]byte{
 		"text": []byte(strings.Repeat("no tar\n", 1000)), "global header": global.Bytes(), "truncated": random(t, 1, 3000)[:2000], "empty": nil,
 	} {
@@ -202,7 +201,7 @@ func FuzzBuilder(f *testing.F) {
 
 // Open gives the bytes of which the descriptor is, however it is read.
 func TestEncode(t *testing.T) {
-	m := build(t, random(t, 4, 2*SpanSize))
+	m := build(t, random(t, 4, SpanSize))
 	e := m.ztoc.Encode()
 	var whole []byte
 	r, part := e.Open(), make([]byte, 777)
@@ -233,7 +232,7 @@ func TestSnapshotterReads(t *testing.T) {
 		t.Skip("soci-reader is not on the PATH: ./build.sh test installs it")
 	}
 	for name, raw := range map[string][]byte{
-		"small": random(t, 5, 10, 0), "spans": random(t, 6, 3*SpanSize+11, 500_000, SpanSize), "one": random(t, 7, 900_000),
+		"small": random(t, 5, 10, 0), "spans": random(t, 6, 2*SpanSize+11, 500_000), "one": random(t, 7, 900_000),
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := build(t, raw)
@@ -298,13 +297,11 @@ func TestIndexManifest(t *testing.T) {
 	if err != nil || len(all) != 1 || all[layer.Digest].Digest != ztoc.Digest {
 		t.Errorf("%v %v", all, err)
 	}
-	for _, change := range []string{`"ecsdeploy"`, `"4194304"`, `octet-stream`, `soci.index.v2`} {
-		if all, err := ZTOCs(bytes.Replace(index.Raw, []byte(change), []byte(strings.Replace(change, "e", "x", 1)+""), 1)); err == nil && change != `"4194304"` {
-			t.Errorf("%s: %v", change, all)
+	for from, to := range map[string]string{`"ecsdeploy"`: `"AWS SOCI CLI v0.2"`, "4194304": "8388608", "octet-stream": "x-tar", "soci.index.v2": "soci.index.v1", "image-layer-digest": "other"} {
+		changed := bytes.Replace(index.Raw, []byte(from), []byte(to), 1)
+		if all, err := ZTOCs(changed); err == nil || bytes.Equal(changed, index.Raw) {
+			t.Errorf("%s for %s: %v", to, from, all)
 		}
-	}
-	if _, err := ZTOCs(bytes.Replace(index.Raw, []byte("4194304"), []byte("8388608"), 1)); err == nil {
-		t.Error("another distance of the checkpoints is taken for this one")
 	}
 }
 
