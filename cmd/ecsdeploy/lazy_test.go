@@ -61,5 +61,10 @@ func TestLazyLoading(t *testing.T) {
 			}
 			time.Sleep(10 * time.Minute)
 		}
+		for _, other := range [][2]string{{"placeholder", "amd64"}, {"17", "arm64"}, {"none", "amd64"}} {
+			if n, err := w.LoadsLazily("chat-app", other[0], other[1]); err == nil {
+				t.Errorf("%s for %s: %d layers", other[0], other[1], n)
+			}
+		}
 	})
 }

@@ -286,7 +286,7 @@ func (e *ECR) Resolve(reference string, want Platform) (digest string, runs bool
 		return img.digest, img.platform == want || img.platform == Platform{}, ""
 	}
 	for _, d := range img.manifest.Manifests {
-		if d.Platform != nil && *d.Platform == want && d.ArtifactType == "" {
+		if d.Platform != nil && *d.Platform == want && d.ArtifactType != sociIndex {
 			return img.digest, true, ""
 		}
 	}

@@ -37,7 +37,7 @@ func (e *ECR) LoadsLazily(repository, reference string, want Platform) (layers i
 		return 0, fmt.Errorf("%s is no index", reference)
 	}
 	on := func(d descriptor) bool { return d.Platform != nil && *d.Platform == want }
-	i := slices.IndexFunc(root.manifest.Manifests, func(d descriptor) bool { return on(d) && d.ArtifactType == "" })
+	i := slices.IndexFunc(root.manifest.Manifests, func(d descriptor) bool { return on(d) && d.ArtifactType != sociIndex })
 	if i < 0 {
 		return 0, errors.New("the index has no image for the platform")
 	}
