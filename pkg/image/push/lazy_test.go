@@ -138,6 +138,15 @@ func TestLazyLoading(t *testing.T) {
 		t.Errorf("the image is %s, want %s", id, s.ID())
 	}
 
+	// Copied to another repository it stays as it is, as a whole or as the one image of it.
+	from := "docker://" + repository + ":1"
+	for platform, reference := range map[string]string{"": d.Digest.String(), "linux/amd64": digestOf(t, repository, ":1", 0)} {
+		copied, err := Push(t.Context(), open(t, from, source.Options{Platform: platform}), Target{Repository: imagetest.NewRegistry().Serve(t)}, Options{})
+		if err != nil || copied.Digest != reference {
+			t.Errorf("copy of %q: %+v %v, want %s", platform, copied, err, reference)
+		}
+	}
+
 	// Again, with and without an index: it is there.
 	g.Take()
 	if r, _ := lazily(t, archive, target, Options{}); !r.AlreadyThere || r.Digest != d.Digest.String() || r.Lazy != nil {
