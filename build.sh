@@ -109,6 +109,22 @@ image_tools() {
   go_tool github.com/google/go-containerregistry "$CRANE_VERSION" cmd/crane
   go_tool github.com/regclient/regclient "$REGCTL_VERSION" cmd/regctl
   go_tool oras.land/oras "$ORAS_VERSION" cmd/oras
+  soci_tool
+}
+
+# soci_tool builds the reader of SOCI indexes from the snapshotter's own library, a module of its own. It takes a C compiler and zlib's static
+# library (zlib1g-dev on Debian), and Linux; the tests that use it are skipped where these are missing.
+soci_tool() {
+  [ "$(uname -s)" = Linux ] || return 0
+  local files=(.ci/soci/go.mod .ci/soci/go.sum .ci/soci/main.go)
+  fresh "$TOOLS/bin/soci.stamp" "${files[@]}" && [ -x "$TOOLS/bin/soci-reader" ] && return
+  say "build soci-reader"
+  mkdir -p "$TOOLS/bin"
+  if CGO_ENABLED=1 go build -C .ci/soci -trimpath -buildvcs=false -o "$TOOLS/bin/soci-reader" .; then
+    stamp "$TOOLS/bin/soci.stamp" "${files[@]}"
+  else
+    printf '!!! SOCI indexes are NOT READ by the SOCI snapshotter in these tests: its library takes a C compiler and zlib1g-dev.\n' >&2
+  fi
 }
 
 cmd_build() {

@@ -36,7 +36,8 @@ func TestImports(t *testing.T) {
 		"pkg/image/engine":        {"pkg/image", "pkg/image/loopback", "pkg/image/registry"},
 		"pkg/image/loopback":      {"pkg/guard"},
 		"pkg/image/source":        {"pkg/image", "pkg/image/compress", "pkg/image/registry", "pkg/image/engine", "pkg/mistake"},
-		"pkg/image/push":          {"pkg/image", "pkg/image/compress", "pkg/image/engine", "pkg/image/registry", "pkg/image/source", "pkg/guard"},
+		"pkg/image/soci":          {"pkg/image", "pkg/guard"},
+		"pkg/image/push":          {"pkg/image", "pkg/image/compress", "pkg/image/engine", "pkg/image/registry", "pkg/image/soci", "pkg/image/source", "pkg/guard"},
 		"pkg/image/imagetest":     {"pkg/image"}, // for tests and cmd/pushbench
 		"pkg/ecr":                 {"pkg/mistake"},
 		"pkg/taskdef":             {"pkg/mistake"},

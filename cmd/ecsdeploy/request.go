@@ -64,6 +64,7 @@ func request(config input.Config) deploy.Request {
 		CreateRepository: in.CreateRepository,
 		Creation:         ecr.Creation{MutableTags: in.MutableTags, Key: in.KMSKey},
 		Compression:      compress.Compression(in.Compression),
+		LazyLoading:      in.LazyLoading,
 		Referrers:        in.Referrers,
 		FailOn:           ecr.Severity(strings.ToUpper(string(in.FailOn))),
 		Images:           map[string]string{},

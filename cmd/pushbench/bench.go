@@ -300,7 +300,7 @@ func (b *benchmark) contests(ctx context.Context, model string, at model) []cont
 		cold.limit = ""
 	}
 	oci := b.tools(layout, asLayout)
-	changed := slices.DeleteFunc(b.tools(filepath.Join(b.dir, "changed.tar"), asArchive), func(e entry) bool { return e.tool == "ours, zstd" })
+	changed := slices.DeleteFunc(b.tools(filepath.Join(b.dir, "changed.tar"), asArchive), func(e entry) bool { return strings.HasPrefix(e.tool, "ours, ") })
 	ours := changed[0].command
 	changed[0].command = func(repository string, round int) []string { return append(ours(repository, round), "0") }
 	copies := b.tools("", asCopy)

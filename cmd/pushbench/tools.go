@@ -25,10 +25,10 @@ import (
 	"ecsdeploy/pkg/image/source"
 )
 
-// pushImage pushes: SOURCE REPOSITORY TAG [BASE [COMPRESSION]].
+// pushImage pushes: SOURCE REPOSITORY TAG [BASE [COMPRESSION [lazy]]].
 func pushImage(ctx context.Context, args []string, stdout io.Writer) (err error) {
 	if len(args) < 3 {
-		return errors.New("want SOURCE REPOSITORY TAG [BASE [COMPRESSION]]")
+		return errors.New("want SOURCE REPOSITORY TAG [BASE [COMPRESSION [lazy]]]")
 	}
 	m, err := source.Open(ctx, args[0], source.Options{Environ: os.LookupEnv})
 	if err != nil {
@@ -43,6 +43,7 @@ func pushImage(ctx context.Context, args []string, stdout io.Writer) (err error)
 	if len(args) > 4 {
 		o.Compression = compress.Compression(args[4])
 	}
+	o.LazyLoading = len(args) > 5
 	r, err := push.Push(ctx, m, push.Target{Repository: args[1], Tags: []string{args[2]}}, o)
 	if err == nil {
 		fmt.Fprintf(stdout, "%+v\n", r)
@@ -123,6 +124,8 @@ func (b *benchmark) allTools() []*tool {
 			copy: func(from, r string) []string { return ours("docker://"+from, r) }},
 		{name: "ours, zstd",
 			archive: func(path, r string) []string { return append(ours(path, r), "", "zstd") }},
+		{name: "ours, SOCI index",
+			archive: func(path, r string) []string { return append(ours(path, r), "", "gzip", "lazy") }},
 		{name: "crane", program: "crane",
 			archive: func(p, r string) []string { return []string{"push", p, r + ":1"} },
 			layout:  func(p, r string) []string { return []string{"push", p, r + ":1"} },

@@ -40,6 +40,7 @@ type Request struct {
 	CreateRepository bool
 	Creation         ecr.Creation         // how a repository is created, with CreateRepository
 	Compression      compress.Compression // of layers that are not compressed yet
+	LazyLoading      bool                 // write a SOCI index for the image
 	Referrers        bool                 // push what refers to the image as well
 	FailOn           ecr.Severity         // the gate on the image: from which severity on a finding ends the run; empty is no gate
 

@@ -186,6 +186,7 @@ func (d *Deployer) push(ctx context.Context, p *Plan) (Candidate, Image, error) 
 			return d.ECR.CheckLayers(ctx, repository, digests)
 		},
 		Compression: r.Compression,
+		LazyLoading: r.LazyLoading,
 		Referrers:   r.Referrers,
 		Logger:      d.Images.Logger,
 		Progress:    d.pushProgress(r),
@@ -199,7 +200,7 @@ func (d *Deployer) push(ctx context.Context, p *Plan) (Candidate, Image, error) 
 	}
 	done := Image{
 		URI: uri, Digest: pushed.Digest, Source: ref, Pushed: !pushed.AlreadyThere,
-		SentBytes: pushed.SentBytes, Layers: pushed.Layers, Reused: pushed.Reused, Took: pushed.Duration,
+		SentBytes: pushed.SentBytes, Layers: pushed.Layers, Reused: pushed.Reused, Took: pushed.Duration, Lazy: pushed.Lazy,
 		repository: repository,
 	}
 	d.View.Show(Pushed{Result: pushed, Tags: r.Tags})
@@ -346,23 +347,26 @@ func (d *Deployer) inECR(ctx context.Context, repository ecr.Repository, tag str
 func digests(found ecr.Image) []string {
 	all := []string{found.Digest}
 	var index struct {
-		Manifests []struct{ Digest string }
+		Manifests []struct{ Digest, ArtifactType string }
 	}
 	if json.Unmarshal(found.Manifest, &index) == nil {
 		for _, m := range index.Manifests {
-			all = append(all, m.Digest)
+			if m.ArtifactType != image.SOCIIndexType {
+				all = append(all, m.Digest)
+			}
 		}
 	}
 	return all
 }
 
 // single are the images of an index, or the image itself. What an index has beside
-// its images, attestations of their build, is of an unknown platform and is not run.
+// its images, is not run: attestations of their build, which are of an unknown platform,
+// and SOCI indexes.
 func single(found ecr.Image) []StoredImage {
 	var index struct {
 		Manifests []struct {
-			Digest   string
-			Platform struct{ OS, Architecture, Variant string }
+			Digest, ArtifactType string
+			Platform             struct{ OS, Architecture, Variant string }
 		}
 	}
 	if json.Unmarshal(found.Manifest, &index) != nil || len(index.Manifests) == 0 {
@@ -370,7 +374,7 @@ func single(found ecr.Image) []StoredImage {
 	}
 	var all []StoredImage
 	for _, m := range index.Manifests {
-		if m.Platform.OS == "unknown" {
+		if m.Platform.OS == "unknown" || m.ArtifactType == image.SOCIIndexType {
 			continue
 		}
 		platform := m.Platform.OS + "/" + m.Platform.Architecture

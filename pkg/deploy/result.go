@@ -9,6 +9,7 @@ import (
 
 	"ecsdeploy/pkg/diagnosis"
 	"ecsdeploy/pkg/ecr"
+	"ecsdeploy/pkg/image/push"
 	"ecsdeploy/pkg/rollout"
 	"ecsdeploy/pkg/taskdef"
 )
@@ -37,7 +38,8 @@ type Image struct {
 	Layers    int
 	Reused    int // layers that ECR had already
 	Took      time.Duration
-	Signed    []string // ARNs of the profiles by which ECR has signed it, as far as that was waited for
+	Lazy      *push.LazyLoading // the SOCI index; nil where none was written
+	Signed    []string          // ARNs of the profiles by which ECR has signed it, as far as that was waited for
 
 	repository ecr.Repository // to which it was pushed
 }

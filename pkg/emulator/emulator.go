@@ -193,6 +193,12 @@ func (e *Emulator) Retag(repository, tag, digest string) error {
 	return e.ecr.Retag(repository, tag, digest)
 }
 
+// LoadsLazily says of how many layers of an image Fargate would load only what a task reads, by the image's SOCI index, and by an error why it
+// would load all of it first. The architecture is amd64 or arm64.
+func (e *Emulator) LoadsLazily(repository, reference, architecture string) (layers int, err error) {
+	return e.ecr.LoadsLazily(repository, reference, ecr.Platform{OS: "linux", Architecture: architecture})
+}
+
 // History returns what truly happened so far. State is brought up to the present first.
 func (e *Emulator) History() History {
 	e.server.Mu.Lock()

@@ -9,6 +9,7 @@
 //   - registry: requests to one repository, tried again, watched and kept where they belong;
 //   - engine: the local engine, Docker or podman: asked, read from, and told to push;
 //   - source: a reference becomes an image: of an engine, an archive, a layout, a registry;
+//   - soci: the format of SOCI indexes;
 //   - push: layers, manifests, tags; what is there already is neither sent nor compressed.
 //
 // Package imagetest has samples and stand-ins for tests.

@@ -33,6 +33,7 @@ type fields struct {
 	SourceImageTag     string `env:"INPUT_SOURCEIMAGETAG" input:"sourceImageTag" for:"deploy push verify"`
 	Platform           string `env:"INPUT_PLATFORM" input:"platform" for:"deploy push verify"`
 	Compression        string `env:"INPUT_COMPRESSION, default=gzip" input:"compression" for:"deploy push verify"`
+	LazyLoading        string `env:"INPUT_LAZYLOADING, default=false" input:"lazyLoading" for:"deploy push verify"`
 	Referrers          string `env:"INPUT_REFERRERS, default=false" input:"referrers" for:"deploy push verify"`
 	SourceCredentials  string `env:"INPUT_SOURCECREDENTIALS" input:"sourceCredentials" for:"deploy push verify"`
 	FailOn             string `env:"INPUT_FAILONVULNERABILITIES" input:"failOnVulnerabilities" for:"deploy push rollout verify"`

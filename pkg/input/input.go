@@ -62,6 +62,7 @@ type Inputs struct {
 	Image       string // reference, path, or docker:// reference; may be empty for Rollout
 	Platform    string // os/arch[/variant], or empty
 	Compression Compression
+	LazyLoading bool // write a SOCI index for the image
 	Referrers   bool // push what refers to the image, too
 	// FailOn is the severity from which on a finding of the image's scan ends the run;
 	// empty where no scan is waited for (input failOnVulnerabilities).

@@ -173,6 +173,10 @@ func (l *loader) inputs(in *Inputs, f, defaults *fields) {
 	}
 	in.Platform = one(l, "platform", f.Platform, parsePlatform)
 	in.Compression = one(l, "compression", f.Compression, oneOf(Gzip, Zstd))
+	in.LazyLoading = one(l, "lazyLoading", f.LazyLoading, parseBool)
+	if in.LazyLoading && in.Compression == Zstd {
+		l.fail("lazyLoading", 0, wrong("set one of the two", "takes layers of gzip, and compression is %s", Zstd))
+	}
 	in.Referrers = one(l, "referrers", f.Referrers, parseBool)
 	in.FailOn = one(l, "failOnVulnerabilities", f.FailOn, oneOf(SeverityCritical, SeverityHigh, SeverityMedium, SeverityLow))
 	in.InsecureRegistries = list(l, "insecureRegistries", f.InsecureRegistries, parseHost, itself)

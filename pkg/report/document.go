@@ -79,13 +79,26 @@ type imageDetail struct {
 	ReusedLayers int      `json:"reusedLayers"`
 	Seconds      float64  `json:"seconds"`
 	SignedBy     []string `json:"signedBy,omitempty"`
+
+	SOCI *sociRecord `json:"soci,omitempty"`
+}
+
+// sociRecord is the SOCI index of an image.
+type sociRecord struct {
+	Digest string `json:"digest"`
+	Layers int    `json:"layers"`
+	Bytes  int64  `json:"bytes"`
 }
 
 func imageRecord(i deploy.Image) *imageDetail {
 	if i.URI == "" {
 		return nil
 	}
-	return &imageDetail{i.URI, i.Digest, i.Source, i.Pushed, i.SentBytes, i.Layers, i.Reused, secondsOf(i.Took), i.Signed}
+	d := &imageDetail{URI: i.URI, Digest: i.Digest, Source: i.Source, Pushed: i.Pushed, SentBytes: i.SentBytes, Layers: i.Layers, ReusedLayers: i.Reused, Seconds: secondsOf(i.Took), SignedBy: i.Signed}
+	if i.Lazy != nil {
+		d.SOCI = &sociRecord{i.Lazy.Digest, i.Lazy.Layers, i.Lazy.Bytes}
+	}
+	return d
 }
 
 type serviceRecord struct {

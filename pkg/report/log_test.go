@@ -401,6 +401,7 @@ func TestPushText(t *testing.T) {
 	r := push.Result{Digest: "sha256:e3b0", Layers: 7, Reused: 6, SentBytes: 4_500_000, ReusedBytes: 185_000_000, Duration: 4 * time.Second}
 	tests := []struct{ got, want string }{
 		{pushText(r, []string{"17", "main"}), "pushed as 17, main in 4.0s: 4.5 MB sent, 185 MB (6 of 7 blobs) in ECR already, sha256:e3b0"},
+		{pushText(push.Result{Digest: "sha256:e3b0", SentBytes: 200_000_000, Duration: 2 * time.Second, Lazy: &push.LazyLoading{Layers: 3, Of: 6, Bytes: 180_000_000, OfBytes: 200_000_000}}, []string{"17"}), "pushed as 17 in 2.0s: 200 MB sent, SOCI index of 3 of 6 layers (180 MB of 200 MB), sha256:e3b0"},
 		{pushText(push.Result{Digest: "sha256:e3b0", AlreadyThere: true}, []string{"17"}), "already in ECR as 17, nothing to push: sha256:e3b0"},
 	}
 	for _, tt := range tests {

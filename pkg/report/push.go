@@ -87,5 +87,8 @@ func pushText(r push.Result, tags []string) string {
 	if r.Reused > 0 {
 		text += fmt.Sprintf(", %s (%d of %s) in ECR already", size(r.ReusedBytes), r.Reused, count(r.Layers, "blob"))
 	}
+	if z := r.Lazy; z != nil {
+		text += fmt.Sprintf(", SOCI index of %d of %s (%s of %s)", z.Layers, count(z.Of, "layer"), size(z.Bytes), size(z.OfBytes))
+	}
 	return text + ", " + r.Digest
 }

@@ -82,6 +82,8 @@ type manifest struct {
 	Config       *descriptor  `json:"config"`
 	Layers       []descriptor `json:"layers"`
 	Manifests    []descriptor `json:"manifests"`
+
+	Annotations map[string]string `json:"annotations"`
 }
 
 type descriptor struct {
@@ -89,6 +91,9 @@ type descriptor struct {
 	Digest    string    `json:"digest"`
 	Size      int64     `json:"size"`
 	Platform  *Platform `json:"platform"`
+
+	ArtifactType string            `json:"artifactType"`
+	Annotations  map[string]string `json:"annotations"`
 }
 
 const (
@@ -287,7 +292,7 @@ func (e *ECR) Resolve(reference string, want Platform) (digest string, runs bool
 		return img.digest, img.platform == want || img.platform == Platform{}, ""
 	}
 	for _, d := range img.manifest.Manifests {
-		if d.Platform != nil && *d.Platform == want {
+		if d.Platform != nil && *d.Platform == want && d.ArtifactType != sociIndex {
 			return img.digest, true, ""
 		}
 	}

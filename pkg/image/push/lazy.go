@@ -103,7 +103,7 @@ type indexing struct {
 
 // index starts one; nil where the layer is too small for it, or no index is asked for.
 func (s layers) index(l image.Layer, count func(int)) *indexing {
-	if !s.push.options.LazyLoading || l.Size < s.push.worthIndexing() {
+	if !s.push.options.LazyLoading || s.push.options.Compression == compress.Zstd || l.Size < s.push.worthIndexing() {
 		return nil
 	}
 	return &indexing{push: s.push, layer: l, builder: soci.NewBuilder(), count: count}

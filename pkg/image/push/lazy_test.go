@@ -138,6 +138,15 @@ func TestLazyLoading(t *testing.T) {
 		t.Errorf("the image is %s, want %s", id, s.ID())
 	}
 
+	// Copied to another repository it stays as it is, as a whole or as the one image of it.
+	from := "docker://" + repository + ":1"
+	for platform, reference := range map[string]string{"": d.Digest.String(), "linux/amd64": digestOf(t, repository, ":1", 0)} {
+		copied, err := Push(t.Context(), open(t, from, source.Options{Platform: platform}), Target{Repository: imagetest.NewRegistry().Serve(t)}, Options{})
+		if err != nil || copied.Digest != reference {
+			t.Errorf("copy of %q: %+v %v, want %s", platform, copied, err, reference)
+		}
+	}
+
 	// Again, with and without an index: it is there.
 	g.Take()
 	if r, _ := lazily(t, archive, target, Options{}); !r.AlreadyThere || r.Digest != d.Digest.String() || r.Lazy != nil {
@@ -245,6 +254,24 @@ func TestLazyLoadingFaults(t *testing.T) {
 				t.Errorf("digest %s, without the fault %s", r.Digest, digest)
 			}
 		})
+	}
+}
+
+// A zTOC that the registry does not take ends the push, which names its layer.
+func TestLazyLoadingRefused(t *testing.T) {
+	g := imagetest.NewRegistry()
+	inner := g.Inner
+	g.Inner = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/blobs/") && r.ContentLength > 32<<10 {
+			imagetest.Answer(http.StatusForbidden, "DENIED", "no")(w, r)
+			return
+		}
+		inner.ServeHTTP(w, r)
+	})
+	archive := imagetest.Write(t, "image.tar", imagetest.Docker20(t, imagetest.NewSample(t, imagetest.AMD64, imagetest.RawLayer(t, 1, 300_000))))
+	_, err := Push(t.Context(), open(t, archive, source.Options{}), Target{Repository: g.Serve(t), Tags: []string{"1"}}, Options{LazyLoading: true, indexed: 64 << 10, lead: imagetest.SmallLead})
+	if err == nil || g.Count("PUT manifests") > 0 {
+		t.Errorf("%v, %d manifests", err, g.Count("PUT manifests"))
 	}
 }
 

@@ -539,6 +539,11 @@ func (p *push) blobs(ctx context.Context, from delivery) ([]image.Document, erro
 	if err := g.Wait(); err != nil {
 		return nil, err
 	}
+	return p.documents(ctx, c, there)
+}
+
+// documents are those of an image whose blobs are there.
+func (p *push) documents(ctx context.Context, c *image.Content, there *inventory) ([]image.Document, error) {
 	if c.Unbuilt == nil {
 		return c.Documents, nil
 	}

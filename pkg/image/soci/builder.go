@@ -27,7 +27,7 @@ const maxText = 16 << 20
 type Builder struct {
 	stream *stream
 	parsed chan struct{}
-	files  []File
+	files  *contents
 	err    error
 
 	// Of Compressed.
@@ -39,7 +39,7 @@ type Builder struct {
 
 // NewBuilder starts a builder. Close ends it.
 func NewBuilder() *Builder {
-	b := &Builder{stream: newStream(), parsed: make(chan struct{})}
+	b := &Builder{stream: newStream(), parsed: make(chan struct{}), files: newContents()}
 	go func() {
 		defer close(b.parsed)
 		defer b.stream.stop()
@@ -93,7 +93,7 @@ func (b *Builder) ZTOC() (ZTOC, error) {
 		return ZTOC{}, errors.New("the layer is empty")
 	}
 	b.close()
-	return ZTOC{Files: b.files, Checkpoints: b.points, Compressed: b.at, Raw: b.raw}, nil
+	return ZTOC{files: b.files, Checkpoints: b.points, Compressed: b.at, Raw: b.raw}, nil
 }
 
 // kinds are those of entries that a zTOC can have (ztoc/toc_builder.go).
@@ -121,10 +121,10 @@ func (b *Builder) parse() error {
 		for k, v := range h.PAXRecords {
 			text += len(k) + len(v)
 		}
-		if len(b.files) == maxFiles || text > maxText {
+		if len(b.files.at) == maxFiles || text > maxText {
 			return fmt.Errorf("the layer has more than %d entries, or their names are longer than %d MiB", maxFiles, maxText>>20)
 		}
-		b.files = append(b.files, File{
+		b.files.add(file{
 			Name: h.Name, Type: kind, Link: h.Linkname, Offset: b.stream.position(), Size: h.Size, Mode: h.Mode,
 			UID: h.Uid, GID: h.Gid, User: h.Uname, Group: h.Gname, Modified: h.ModTime,
 			Major: h.Devmajor, Minor: h.Devminor, PAX: h.PAXRecords,

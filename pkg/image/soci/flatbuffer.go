@@ -4,17 +4,10 @@ package soci
 // Internals"): tables, vectors, strings, all little-endian. A reference leads forward, so
 // that what is referred to is written after it; a table leads back to its vtable.
 
-import (
-	"encoding/binary"
-	"slices"
-)
+import "encoding/binary"
 
-// flat writes a buffer from its beginning.
-type flat struct {
-	b       []byte
-	strings map[string][]int // where references to each are to be set
-	order   []string         // the strings in order of their first use
-}
+// flat writes a buffer, or a part of one, from its beginning.
+type flat struct{ b []byte }
 
 // layout is how the tables of one kind lie: the position of their vtable, and the offset
 // of each field in the table.
@@ -82,32 +75,21 @@ func (f *flat) vector(at, n int) int {
 	return first
 }
 
-// text has the reference at a position lead to a string. Equal strings stand once.
-func (f *flat) text(at int, s string) {
-	if f.strings == nil {
-		f.strings = map[string][]int{}
-	}
-	refs, known := f.strings[s]
-	if !known {
-		f.order = append(f.order, s)
-	}
-	f.strings[s] = append(refs, at)
+// put appends a string, to which the reference at a position leads.
+func (f *flat) put(at int, s string) {
+	f.pad(4)
+	f.point(at)
+	f.string(s)
 }
 
-// finish appends the strings.
-func (f *flat) finish() {
-	n := 0
-	for _, s := range f.order {
-		n += len(s) + 8
-	}
-	f.b = slices.Grow(f.b, n)
-	for _, s := range f.order {
-		f.pad(4)
-		for _, at := range f.strings[s] {
-			f.point(at)
-		}
-		f.b = binary.LittleEndian.AppendUint32(f.b, uint32(len(s)))
-		f.b = append(append(f.b, s...), 0)
-	}
-	f.strings, f.order = nil, nil
+func (f *flat) string(s string) {
+	f.b = binary.LittleEndian.AppendUint32(f.b, uint32(len(s)))
+	f.b = append(append(f.b, s...), 0)
+}
+
+// refer appends a table and has the reference at a position lead to it.
+func (f *flat) refer(at int, l layout) int {
+	to := f.table(l)
+	f.set4(at, uint32(to-at))
+	return to
 }
