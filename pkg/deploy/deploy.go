@@ -177,13 +177,7 @@ func (d *Deployer) run(ctx context.Context, r Request, begin time.Time) (result 
 	result = plan.outline()
 	im := plan.Image
 	if r.Push {
-		if im, result.Image, err = d.push(bounded, plan); err != nil {
-			return result, afterPush(result.Image, err)
-		}
-		if result.Image.Signed, err = d.signed(bounded, plan, result.Image); err != nil {
-			if _, unsigned := errors.AsType[*SigningError](err); r.Rollout && !unsigned {
-				err = afterPush(result.Image, err)
-			}
+		if im, err = d.pushSigned(bounded, plan, &result); err != nil {
 			return result, err
 		}
 	}
@@ -225,6 +219,19 @@ func (d *Deployer) run(ctx context.Context, r Request, begin time.Time) (result 
 		d.tidy(ctx, plan, targets, result.Services)
 	}
 	return result, err
+}
+
+// pushSigned pushes the image, and waits for its signature where ECR makes one. The
+// result has what was pushed beside an error too.
+func (d *Deployer) pushSigned(ctx context.Context, p *Plan, result *Result) (im Candidate, err error) {
+	if im, result.Image, err = d.push(ctx, p); err != nil {
+		return im, afterPush(result.Image, err)
+	}
+	result.Image.Signed, err = d.signed(ctx, p, result.Image)
+	if _, unsigned := errors.AsType[*SigningError](err); p.Request.Rollout && !unsigned {
+		err = afterPush(result.Image, err)
+	}
+	return im, err
 }
 
 // limit is the time that a run may take. A part of it is kept for rolling back.
