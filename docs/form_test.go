@@ -74,9 +74,9 @@ func TestForm(t *testing.T) {
 	var f form
 	read(t, "task/task.json", &f)
 	headings := map[string]string{
-		"deploy":       "Image+ Push Vulnerabilities Service+ Container Task definition Task definition: more Rollout Smoke test Schedules Waiting Waiting: until when Summary Marks in Azure DevOps Recording Role",
-		"push":         "Image+ Push Vulnerabilities Summary Recording Role",
-		"placeholder":  "Summary Role",
+		"deploy":       "Image+ Push A repository that is created Vulnerabilities Service+ Container Task definition Task definition: more Rollout Smoke test Schedules Waiting Waiting: until when Summary Marks in Azure DevOps Recording Role",
+		"push":         "Image+ Push A repository that is created Vulnerabilities Summary Recording Role",
+		"placeholder":  "A repository that is created Summary Role",
 		"currentImage": "Service+ Services that do not exist yet+ Container Role",
 		"rollback":     "Service+ Rollback+ Schedules Waiting Waiting: until when Summary Marks in Azure DevOps Recording Role",
 		"resume":       "Service+ Resume+ Smoke test Schedules Waiting Waiting: until when Summary Recording Role",
