@@ -35,7 +35,9 @@ func (d *Deployer) goBack(ctx context.Context, l limit, m moved, e ending, culpr
 		d.View.Show(RollbackEnded{m.Name, e.rollback})
 		return e
 	}
-	deployment, to, refused, err := d.retreat(ctx, m, to, culprit != "" || e.verdict.Reason.Code == SmokeTestFailed)
+	within, cancel := context.WithTimeout(ctx, max(l.left(true), leastBack))
+	defer cancel()
+	deployment, to, refused, err := d.retreat(within, m, to, culprit != "" || e.verdict.Reason.Code == SmokeTestFailed)
 	switch {
 	case errors.Is(err, errCompleted):
 		e.verdict = rollout.Verdict{Outcome: rollout.Succeeded, Reason: rollout.Reason{Code: rollout.CompletedAnyway}}
@@ -83,7 +85,7 @@ func codeOf(err error) RollbackCode {
 // the revision to which it goes back: a copy, where to was deregistered meanwhile.
 func (d *Deployer) retreat(ctx context.Context, m moved, to string, allTheSame bool) (deployment rollout.Deployment, at string, refused, err error) {
 	now := m.deployment.Snapshot()
-	if now.InProgress() && (to == now.Previous || now.Previous == "") {
+	if (now.InProgress() || now.RollingBack()) && (to == now.Previous || now.Previous == "") {
 		err := m.deployment.Stop(ctx)
 		switch {
 		case err == nil:
@@ -135,6 +137,10 @@ func goesBackAlready(now rollout.Snapshot, err error) (ecs.Deployment, bool) {
 	primary := since.Service.Primary()
 	return primary, slices.Contains(now.Earlier, primary.ID)
 }
+
+// leastBack is how long it may take to begin a rollback, also where less is left of the
+// time limit.
+const leastBack = time.Minute
 
 // backLimit is how long a rollback is followed where the run has no time limit.
 const backLimit = 15 * time.Minute

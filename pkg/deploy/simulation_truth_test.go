@@ -156,7 +156,16 @@ func (p *play) guardReading(h emulator.History, c *seenCall) {
 // joined reports whether a deployment is one that an earlier run of the same step
 // has started, or that it has answered: the run goes on with it.
 func (p *play) joined(d emulator.DeploymentRecord) bool {
-	return (p.before == "ours" || p.command == goOn) && d.Caller == p.User()
+	// One of somebody's that brings the same revision is taken for it: nothing tells them
+	// from each other.
+	revision := ""
+	for _, earlier := range p.deployments(p.History(), d.Service) {
+		if earlier.Caller == p.User() && earlier.Created.Before(p.began) {
+			revision = earlier.TaskDefinition
+		}
+	}
+	alike := p.before == "ours" && d.TaskDefinition == revision
+	return alike || (p.before == "ours" || p.command == goOn) && d.Caller == p.User()
 }
 
 // state notes where every service is, as a state of the world.
@@ -330,7 +339,7 @@ func (p *play) judgeService(h emulator.History, s deploy.ServiceResult, say func
 	}
 	alive := p.alive(s.Name)
 	if s.Reason.Code == rollout.StartUnknown {
-		if d, ours := p.forward(h, s); ours && d.SupersededBy == "" && p.seen[s.Name].After(d.Created.Add(time.Second)) {
+		if d, ours := p.forward(h, s); ours && alive && d.SupersededBy == "" && p.seen[s.Name].After(d.Created.Add(time.Second)) {
 			say("service %s: told that it is not known whether it was started, but it could be read, and %s was", s.Name, d.ID)
 		}
 		return
