@@ -367,7 +367,7 @@ func (p *play) judgeService(h emulator.History, s deploy.ServiceResult, say func
 		}
 		for _, later := range all {
 			stays := later.Status == "SUCCESSFUL" || later.Status == "IN_PROGRESS"
-			if stays && later.Created.After(d.Created) && !p.mine(later.Caller, later.Created) && later.Created.Add(time.Second).Before(p.seen[s.Name]) {
+			if stays && later.ARN != "" && later.Created.After(d.Created) && !p.mine(later.Caller, later.Created) && later.Created.Add(time.Second).Before(p.seen[s.Name]) {
 				doubt("it could be seen that " + later.ID + " had replaced it")
 			}
 		}

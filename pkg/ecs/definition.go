@@ -102,22 +102,49 @@ func (c *Client) stored(operation string, body []byte) (taskdef.Definition, erro
 // stored it.
 //
 // RegisterTaskDefinition makes a revision each time it is called. After a
-// failure that may have made one, the newest revision of the family is read, and
-// taken if it is newer than the one that d was made from and equals d, its tags
-// included; otherwise d is sent once more.
+// failure that may have made one, the newest revisions of the family are read, and
+// one is taken if it is newer than the one that d was made from and equals d, its
+// tags included; otherwise d is sent once more.
 func (c *Client) Register(ctx context.Context, d taskdef.Definition) (taskdef.Definition, error) {
 	stored, err := c.register(ctx, d)
 	for again := true; Ambiguous(err) && ctx.Err() == nil; again = false {
-		newest, unread := c.Fresh(ctx, d.Family())
+		made, found, unread := c.made(ctx, d)
 		switch {
-		case unread == nil && newest.Revision() > d.Revision() && sameRevision(newest, d):
-			return newest, nil
+		case found:
+			return made, nil
 		case unread != nil && !mistake.Absent(unread), !again:
 			return taskdef.Definition{}, err
 		}
 		stored, err = c.register(ctx, d)
 	}
 	return stored, err
+}
+
+// mostMeanwhile is how many revisions others may have registered since, of which the
+// newest are read.
+const mostMeanwhile = 5
+
+// made looks for the revision that a call without an answer may have made of d.
+func (c *Client) made(ctx context.Context, d taskdef.Definition) (revision taskdef.Definition, found bool, err error) {
+	revision, err = c.Fresh(ctx, d.Family())
+	if err != nil {
+		return taskdef.Definition{}, false, err
+	}
+	newest := revision.Revision()
+	for n := newest; n > max(d.Revision(), newest-mostMeanwhile); n-- {
+		if n < newest {
+			if revision, err = c.Fresh(ctx, fmt.Sprintf("%s:%d", d.Family(), n)); mistake.Absent(err) {
+				continue
+			}
+		}
+		if err != nil {
+			return taskdef.Definition{}, false, err
+		}
+		if sameRevision(revision, d) {
+			return revision, true, nil
+		}
+	}
+	return taskdef.Definition{}, false, nil
 }
 
 // register makes the call once.

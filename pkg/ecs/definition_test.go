@@ -156,6 +156,25 @@ func TestRegisterTakesOnlyItsOwn(t *testing.T) {
 	})
 }
 
+// TestRegisterFindsItsOwn: the answer is lost, and before the family can be read
+// somebody registers another revision.
+func TestRegisterFindsItsOwn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newAccount(t)
+		lost := fault{acted: true, answer: func() *http.Response {
+			if _, err := a.Register(t.Context(), parse(t, strings.Replace(future, `"chat"`, `"theirs"`, 1))); err != nil {
+				t.Error(err)
+			}
+			return refusal(500, "ServerException", "oops")
+		}}
+		way := &trouble{next: a.Transport(), faults: map[string][]fault{"RegisterTaskDefinition": {lost}}}
+		ours, err := a.over(way).Register(t.Context(), parse(t, future))
+		if err != nil || ours.Revision() != 1 || way.count("RegisterTaskDefinition") != 1 {
+			t.Errorf("%v, %v after %d calls; want revision 1 after 1", ours, err, way.count("RegisterTaskDefinition"))
+		}
+	})
+}
+
 // TestRegisterIsCancelled: a cancelled run neither looks nor registers again.
 func TestRegisterIsCancelled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
