@@ -281,7 +281,7 @@ func (c *ecsController) Start(ctx context.Context, change Change) (Deployment, e
 			continue
 		case ecs.Ambiguous(err) && after.Primary().ID != before.Primary().ID && after.Primary().TaskDefinition == change.TaskDefinition:
 			return c.started(before, after, change, need) // ECS carried it out, and its answer got lost
-		case ecs.Ambiguous(err) && after.Status != "ACTIVE":
+		case ecs.Ambiguous(err) && after.Deleted():
 			return nil, &UnansweredError{err, inactive(after)} // its deployments are gone with it
 		case ecs.Ambiguous(err) && endedSince(before, after) != "":
 			return c.endedAlready(before, after, change), nil
