@@ -13,7 +13,7 @@ import (
 	"ecsdeploy/pkg/emulator/agent"
 )
 
-// fileAttachment is the type of what ##vso[task.uploadfile] attaches: Azure DevOps puts such files into the download of a run's logs.
+// fileAttachment is the type of what the logging command task.uploadfile attaches: Azure DevOps puts such files into the download of a run's logs.
 // https://learn.microsoft.com/azure/devops/pipelines/scripts/logging-commands#uploadfile-upload-a-file-that-can-be-downloaded-with-task-logs
 const fileAttachment = "Distributedtask.Core.FileAttachment"
 

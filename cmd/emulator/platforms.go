@@ -143,7 +143,7 @@ func (t *trial) prepare(dir, executable, node, windowsNode string, wine windows)
 }
 
 // onThisSystem has the agent's commands that name files name them as this file system does.
-const onThisSystem = ` > >(sed -u -E '/^##vso\[task\.(addattachment|uploadfile|uploadsummary) /{s/Z://;s/\\/\//g}')`
+const onThisSystem = ` > >(sed -u -E '/^#{2}vso\[task\.(addattachment|uploadfile|uploadsummary)[] ]/{s/Z://;s/\\/\//g}')`
 
 // wrapper is a script that the agent starts in Node's place. It is Bash's, which hands on variables whose names have
 // dashes. Windows programs get the paths that the agent sets as paths on wine's drive Z, which is the root of this file

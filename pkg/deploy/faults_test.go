@@ -44,7 +44,7 @@ var oldFaults = []oldFault{
 		{snapshotFile, "return slices.Contains(s.Earlier, primary.ID) || s.announced(primary)", "return primary.ID != s.ID && slices.Contains([]string{primary.ID}, primary.ID)"},
 	}},
 	{"UpdateService is made again after a lost answer, without looking", []edit{
-		{"pkg/ecs/service.go", "call(ctx, what, single, c.api.UpdateService, in)", "call(ctx, what, idempotent, c.api.UpdateService, in)"},
+		{"pkg/ecs/service.go", "call(ctx, what, l, c.api.UpdateService, in)", "call(ctx, what, idempotent, c.api.UpdateService, in)"},
 	}},
 	{"the record of a deployment is found by its time, not by its id", []edit{
 		{deploymentFile, "if ecs.DeploymentID(brief.Target) == d.snapshot.ID {", "if brief.Target != \"\" {"},

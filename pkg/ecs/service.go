@@ -181,7 +181,11 @@ func (c *Client) Update(ctx context.Context, s Service, u Update) (Service, erro
 	if u.Tags != nil {
 		in.PropagateTags, in.EnableECSManagedTags = types.PropagateTags(u.Tags.Propagate), aws.Bool(u.Tags.Managed)
 	}
-	out, err := call(ctx, what, single, c.api.UpdateService, in)
+	l := single
+	if u.TaskDefinition == "" && u.DesiredCount == nil && !u.Force {
+		l = once // it takes nobody's place
+	}
+	out, err := call(ctx, what, l, c.api.UpdateService, in)
 	if err != nil {
 		return Service{}, err
 	}

@@ -456,6 +456,22 @@ func TestUpdateFailures(t *testing.T) {
 	}
 }
 
+// TestUpdateOfTags: what starts no deployment is tried again while it is throttled.
+func TestUpdateOfTags(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newAccount(t, "web")
+		s, err := a.Service(t.Context(), "dev", "web")
+		if err != nil {
+			t.Fatal(err)
+		}
+		way := &trouble{next: a.Transport(), faults: map[string][]fault{"UpdateService": times(4, answers(400, "ThrottlingException", "Rate exceeded"))}}
+		after, err := a.over(way).Update(t.Context(), s, Update{Tags: &TaskTags{Propagate: "SERVICE", Managed: true}})
+		if err != nil || way.count("UpdateService") != 5 || after.TaskTags() != (TaskTags{Propagate: "SERVICE", Managed: true}) {
+			t.Errorf("%+v, %v after %d calls", after.TaskTags(), err, way.count("UpdateService"))
+		}
+	})
+}
+
 // TestUpdateIsCancelled: before anything was sent, it certainly did nothing;
 // while an answer is outstanding, it is unknown.
 func TestUpdateIsCancelled(t *testing.T) {
