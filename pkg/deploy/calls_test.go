@@ -32,7 +32,7 @@ func TestCalls(t *testing.T) {
 	}{
 		// Of its own a service costs one UpdateService; a
 		// family costs two readings and one RegisterTaskDefinition.
-		{1, true, 45}, {12, true, 65}, {12, false, 90}, {50, true, 150}, {50, false, 250},
+		{1, true, 45}, {12, true, 70}, {12, false, 90}, {50, true, 150}, {50, false, 250},
 	} {
 		t.Run(fmt.Sprintf("%d services, one family %v", tt.services, tt.shared), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -96,7 +96,7 @@ func (d *movement) rollOutInOrder(ctx, bounded context.Context, p *Plan, l limit
 			})
 		}
 		fail(nil)
-		d.followPaused(ctx, r, l, all, endings)
+		d.lookAgain(ctx, r, l, all, endings)
 		if ctx.Err() != nil || err != nil {
 			d.leaveAll(ctx, r, all)
 			return results(all, endings), errors.Join(err, context.Cause(ctx))

@@ -194,7 +194,7 @@ func (d *movement) followAll(ctx context.Context, r Request, l limit, all []move
 		}
 		return nil
 	})
-	d.followPaused(ctx, r, l, all, endings)
+	d.lookAgain(ctx, r, l, all, endings)
 	if ctx.Err() == nil {
 		d.followed(ctx, all, endings)
 	}
@@ -212,22 +212,50 @@ func (d *movement) followAll(ctx context.Context, r Request, l limit, all []move
 	return results(all, endings), broken
 }
 
-// followPaused looks again at the deployments that were paused when their watch ended,
-// where others were followed for longer: one may have been answered meanwhile, or its
-// time may have passed. It is then followed to its end.
-func (d *Deployer) followPaused(ctx context.Context, r Request, l limit, all []moved, endings []ending) {
+// lookAgain looks again at the deployments that had not ended when their watch did,
+// where others were followed for longer. One that was paused may have been answered, or
+// its time may have passed: it is followed to its end. One that failed and is left as
+// it is may have ended since.
+func (d *Deployer) lookAgain(ctx context.Context, r Request, l limit, all []moved, endings []ending) {
 	if len(all) == 1 {
 		return
 	}
 	_ = each(all, func(i int, m moved) error {
-		if endings[i].verdict.Outcome == rollout.Paused && ctx.Err() == nil {
+		switch e := endings[i]; {
+		case ctx.Err() != nil || e.err != nil || m.err != nil:
+			return nil
+		case e.verdict.Outcome == rollout.Paused:
 			endings[i] = d.examine(ctx, m, d.followSafely(ctx, r, l, m, func(rollout.Counts) {}))
-			if endings[i].verdict.Outcome.Good() && ctx.Err() == nil {
-				endings[i] = d.verify(ctx, m, endings[i])
-			}
+		case e.verdict.Outcome == rollout.Failed && !r.goesBackAfter(e):
+			endings[i] = d.lookOnce(ctx, r, m, e)
+		default:
+			return nil
+		}
+		if endings[i].verdict.Outcome.Good() && ctx.Err() == nil {
+			endings[i] = d.verify(ctx, m, endings[i])
 		}
 		return nil
 	})
+}
+
+// lookOnce looks at a deployment that has failed and was left in progress. How it has
+// ended since is its outcome; that a test of it failed stays one where it succeeded.
+func (d *Deployer) lookOnce(ctx context.Context, r Request, m moved, e ending) ending {
+	switch e.verdict.Reason.Code {
+	case rollout.TasksFail, rollout.TasksNotStarted, SmokeTestFailed:
+	default: // it had ended
+		return e
+	}
+	for event := range m.deployment.Watch(ctx, rollout.Limits{Until: r.Until}) {
+		d.View.Show(Happened{m.Name, event})
+	}
+	switch again := m.deployment.Verdict(); {
+	case m.deployment.Err() != nil, again.Outcome == rollout.TimedOut, again.Outcome == rollout.Paused:
+	case again.Outcome.Good() && e.verdict.Reason.Code == SmokeTestFailed:
+	default:
+		e.verdict = again
+	}
+	return e
 }
 
 // followed has rules and schedules follow where every service runs its revision, and

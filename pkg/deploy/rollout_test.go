@@ -307,6 +307,36 @@ func TestLeftAlone(t *testing.T) {
 	})
 }
 
+// TestEndedMeanwhile: a deployment that failed and is left as it is may end in another
+// way while others are followed, which is its outcome then.
+func TestEndedMeanwhile(t *testing.T) {
+	for outcome, ends := range map[string]func(c *cloud, s *service, r *record){
+		"rolledBack": func(_ *cloud, s *service, r *record) { s.goBack(r, "ROLLBACK_IN_PROGRESS", time.Now()) },
+		"succeeded":  func(c *cloud, s *service, r *record) { s.happens(c, r, succeeds) },
+		"superseded": func(c *cloud, s *service, r *record) { s.happens(c, r, isReplaced) },
+		"failed":     func(*cloud, *service, *record) {},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			c := world(t, "bad", "good")
+			c.services["bad"].fates = []fate{{what: crashes, after: time.Minute}}
+			c.services["good"].fates = []fate{{after: 10 * time.Minute}}
+			time.AfterFunc(3*time.Minute, func() {
+				c.mu.Lock()
+				defer c.mu.Unlock()
+				s := c.services["bad"]
+				ends(c, s, s.records[len(s.records)-1])
+			})
+			d, _ := c.deployer()
+			r := asking("bad", "good")
+			r.RollbackOnFailure = false
+			result, err := d.Run(t.Context(), r)
+			if got := outcomes(result); err != nil || got != outcome+" succeeded" {
+				t.Errorf("got %q, want %s for the first; %v", got, outcome, err)
+			}
+		})
+	}
+}
+
 // TestSiblingCompletes: a deployment that completes just before it is stopped for
 // another's failure goes back all the same.
 func TestSiblingCompletes(t *testing.T) {

@@ -86,6 +86,9 @@ func asOfECS(h emulator.History) emulator.History {
 	out.Deployments = nil
 	for _, d := range h.Deployments {
 		back, rolled := byID[d.RolledBackTo]
+		for again, is := byID[back.RolledBackTo]; rolled && is; again, is = byID[back.RolledBackTo] {
+			back = again // a rollback that was stopped, and is rolled back itself
+		}
 		switch {
 		case d.ARN != "":
 		case rollbacks[d.ID]:

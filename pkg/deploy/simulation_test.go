@@ -54,6 +54,7 @@ type play struct {
 	stolen   []string             // what our calls did to deployments that are not ours
 	shown    []any
 	told     map[string]time.Time // by service: that it has gone back
+	ended    map[string]time.Time // by service: that its watch has ended badly
 	result   deploy.Result
 	err      error
 	took     time.Duration
@@ -76,7 +77,7 @@ var errCanceled = errors.New("the run is cancelled")
 
 // run plays a world to its end.
 func (w *world) run(t *testing.T, imageSet *imageSet) *play {
-	p := &play{world: w, states: map[string]bool{}, done: map[int]bool{}, changing: map[string]bool{}, sayings: map[string]int{}, seen: map[string]time.Time{}, told: map[string]time.Time{}, readings: map[string][]reading{}}
+	p := &play{world: w, states: map[string]bool{}, done: map[int]bool{}, changing: map[string]bool{}, sayings: map[string]int{}, seen: map[string]time.Time{}, told: map[string]time.Time{}, ended: map[string]time.Time{}, readings: map[string][]reading{}}
 	tags := []string{"1", "2", "4"}
 	if w.command != release || w.pushed {
 		tags = append(tags, released)
@@ -327,6 +328,9 @@ func (p *play) Show(event any) {
 	p.shown = append(p.shown, event)
 	if back, is := event.(deploy.RollbackEnded); is && back.Rollback.Done {
 		p.told[back.Service.Name] = time.Now()
+	}
+	if ended, is := event.(deploy.Diagnosed); is { // right after the watch has ended
+		p.ended[ended.Service.Name] = time.Now()
 	}
 	p.mu.Unlock()
 	p.note("   %s", describe(event))

@@ -46,7 +46,8 @@ func (p *play) history() emulator.History {
 		lost := slices.ContainsFunc(h.Changes, func(c emulator.Change) bool {
 			return c.Lost && c.Operation == "ecs:UpdateService" && p.mine(c.Caller, c.Time) && c.Time.Equal(own.Created)
 		})
-		if !lost || own.SupersededBy == "" || own.Ended.Sub(own.Created) > time.Millisecond {
+		seen := slices.ContainsFunc(p.readings[own.Service], func(r reading) bool { return r.at.After(own.Created) && r.at.Before(own.Ended) })
+		if !lost || own.SupersededBy == "" || seen {
 			continue
 		}
 		for j, other := range h.Deployments {
@@ -234,15 +235,25 @@ func (p *play) forwardLimit() time.Duration {
 	return p.request.Timeout
 }
 
-// readAt reports whether the last reading of a service at a time was answered.
-func (p *play) readAt(service string, at time.Time) bool {
-	answered := false
+// readAt reports whether the last readings of a service at the end of a time limit were
+// answered: that of the service, and that of its deployment where CodeDeploy deploys.
+func (p *play) readAt(service string, limit time.Time) bool {
+	answered := map[string]bool{}
+	last := limit.Add(time.Second / 2)
+	if ended, known := p.ended[service]; known {
+		last = ended
+	}
 	for _, r := range p.readings[service] {
-		if r.at.Before(at.Add(time.Second / 2)) {
-			answered = r.answered
+		if r.at.Before(last) {
+			answered[r.call.operation] = r.answered
 		}
 	}
-	return answered
+	for _, yes := range answered {
+		if !yes {
+			return false
+		}
+	}
+	return len(answered) > 0
 }
 
 // judgeChanges: at most one forward and one backward deployment a service, and no
@@ -324,6 +335,9 @@ func (p *play) followed(h emulator.History, s deploy.ServiceResult) (emulator.De
 	return emulator.DeploymentRecord{}, false
 }
 
+// read is when a service was read at which a rollback was told as done.
+func (p *play) read(service string) time.Time { return p.told[service].Add(-time.Second) }
+
 // lag is how much later than the truth a view may show it.
 const lag = 2 * time.Minute
 
@@ -381,8 +395,7 @@ func (p *play) judgeService(h emulator.History, s deploy.ServiceResult, say func
 		switch {
 		case d.Status == "ROLLBACK_SUCCESSFUL", d.Status == "ROLLBACK_IN_PROGRESS", d.Status == "ROLLBACK_REQUESTED":
 		case moved && (back.Status == "SUCCESSFUL" || back.Status == "IN_PROGRESS"):
-		case moved && !back.Turned.IsZero() && back.Turned.After(p.told[s.Name]): // of that nobody could know
-		case moved && back.SupersededBy != "" && back.Ended.After(p.told[s.Name]): // nor of that
+		case moved && (back.Turned.After(p.read(s.Name)) || back.Ended.After(p.read(s.Name))): // of that nobody could know
 		default:
 			doubt("it was not rolled back")
 		}

@@ -6,6 +6,7 @@ package rollout
 // in CodeDeploy.
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -111,15 +112,14 @@ func (c *codeDeploy) inFlight(ctx context.Context) (*codeDeployment, error) {
 	if err != nil || over(string(info.Status)) {
 		return nil, err
 	}
-	id := c.group.inFlight
 	var rollback *CodeDeployRollback
-	if r := info.RollbackInfo; r != nil && aws.ToString(r.RollbackTriggeringDeploymentId) != "" {
-		rollback = &CodeDeployRollback{ID: id, Status: string(info.Status), Error: errorText(info.ErrorInformation)}
-		id = *r.RollbackTriggeringDeploymentId
-		if info, err = deploymentInfo(ctx, c.api, id); err != nil {
+	if triggered(info) != "" {
+		rollback = &CodeDeployRollback{ID: c.group.inFlight, Status: string(info.Status), Error: errorText(info.ErrorInformation)}
+		if info, err = c.rolledBack(ctx, info); err != nil {
 			return nil, err
 		}
 	}
+	id := cmp.Or(aws.ToString(info.DeploymentId), c.group.inFlight)
 	revision := ""
 	if content, err := revisionContent(ctx, c.api, info); err == nil {
 		spec, _ := parseAppSpec(content)
@@ -131,6 +131,33 @@ func (c *codeDeploy) inFlight(ctx context.Context) (*codeDeployment, error) {
 		d.snapshot.Previous = c.original(id).TaskDefinition
 	}
 	return d, nil
+}
+
+// triggered is the id of the deployment that another one rolls back; empty where it
+// rolls none back.
+func triggered(info *types.DeploymentInfo) string {
+	if info.RollbackInfo == nil {
+		return ""
+	}
+	return aws.ToString(info.RollbackInfo.RollbackTriggeringDeploymentId)
+}
+
+// rolledBack returns the deployment that is rolled back by one, or by the rollback
+// that it rolls back: a rollback that was stopped may be rolled back itself.
+func (c *codeDeploy) rolledBack(ctx context.Context, info *types.DeploymentInfo) (*types.DeploymentInfo, error) {
+	for seen := map[string]bool{}; ; {
+		id := triggered(info)
+		if id == "" || seen[id] {
+			return info, nil
+		}
+		seen[id] = true
+		before, err := deploymentInfo(ctx, c.api, id)
+		if err != nil {
+			return nil, err
+		}
+		before.DeploymentId = aws.String(id)
+		info = before
+	}
 }
 
 // original returns the task set beside that of the deployment id, to which
@@ -336,7 +363,7 @@ func (c *codeDeploy) create(ctx context.Context, change Change) (Deployment, err
 	case errors.As(err, &limit):
 		return c.busy(ctx, in, change, begin, err)
 	case err != nil && ecs.Classify(err) == ecs.Broken:
-		return c.unanswered(ctx, in, change, begin, err)
+		return c.unanswered(ctx, in, change, err)
 	case err != nil:
 		return nil, ecs.During("create a CodeDeploy deployment of service "+c.first.Name, err)
 	case aws.ToString(out.DeploymentId) == "":
@@ -351,14 +378,18 @@ func (c *codeDeploy) created(id string, change Change, fresh bool) *codeDeployme
 	return d
 }
 
-// unanswered looks for the deployment that a call without an answer may have started.
-func (c *codeDeploy) unanswered(ctx context.Context, in *codedeploy.CreateDeploymentInput, change Change, begin time.Time, failure error) (Deployment, error) {
+// unanswered looks for the deployment that a call without an answer may have started,
+// and that may have ended or be rolled back by now.
+func (c *codeDeploy) unanswered(ctx context.Context, in *codedeploy.CreateDeploymentInput, change Change, failure error) (Deployment, error) {
 	failure = ecs.During("create a CodeDeploy deployment of service "+c.first.Name, failure)
 	var found *types.DeploymentInfo
 	unread := untilRead(ctx, func() error {
 		now, err := c.refresh(ctx)
-		if err == nil && now.group.inFlight != "" {
-			found, err = deploymentInfo(ctx, c.api, now.group.inFlight)
+		if err == nil && now.group.attempted != c.group.attempted {
+			found, err = deploymentInfo(ctx, c.api, now.group.attempted)
+		}
+		if err == nil && found != nil {
+			found, err = c.rolledBack(ctx, found)
 		}
 		return err
 	})
@@ -366,7 +397,7 @@ func (c *codeDeploy) unanswered(ctx context.Context, in *codedeploy.CreateDeploy
 	case unread != nil:
 		return nil, &UnansweredError{failure, unread}
 	case found != nil && sameRevision(found.Revision, in.Revision):
-		return c.created(aws.ToString(found.DeploymentId), change, aws.ToTime(found.CreateTime).After(begin.Add(-createdSlack))), nil
+		return c.created(aws.ToString(found.DeploymentId), change, true), nil
 	}
 	return nil, &nothingStarted{failure}
 }

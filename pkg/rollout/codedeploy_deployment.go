@@ -25,6 +25,9 @@ import (
 // back another one.
 const rollbackLimit = 30 * time.Second
 
+// rollbacksInRow is how many rollbacks, each of the one before, are followed in a poll.
+const rollbacksInRow = 10
+
 type codeDeployment struct {
 	watcher
 	controller *codeDeploy
@@ -124,7 +127,7 @@ func (d *codeDeployment) readService(ctx context.Context) ([]Event, error) {
 }
 
 // readDeployments reads the deployment until it is rolled back, and then the one
-// that does so.
+// that does so, or that goes back from that one where it was stopped.
 func (d *codeDeployment) readDeployments(ctx context.Context) error {
 	record := d.snapshot.CodeDeploy
 	if record.Rollback == nil {
@@ -132,14 +135,20 @@ func (d *codeDeployment) readDeployments(ctx context.Context) error {
 			return err
 		}
 	}
-	if record.Rollback == nil {
-		return nil
+	for range rollbacksInRow {
+		if record.Rollback == nil {
+			return nil
+		}
+		info, err := deploymentInfo(ctx, d.controller.api, record.Rollback.ID)
+		if err != nil {
+			return err
+		}
+		record.Rollback.Status, record.Rollback.Error = string(info.Status), errorText(info.ErrorInformation)
+		if !over(record.Rollback.Status) || info.RollbackInfo == nil || aws.ToString(info.RollbackInfo.RollbackDeploymentId) == "" {
+			break
+		}
+		record.Rollback = &CodeDeployRollback{ID: *info.RollbackInfo.RollbackDeploymentId}
 	}
-	info, err := deploymentInfo(ctx, d.controller.api, record.Rollback.ID)
-	if err != nil {
-		return err
-	}
-	record.Rollback.Status, record.Rollback.Error = string(info.Status), errorText(info.ErrorInformation)
 	return nil
 }
 
@@ -332,7 +341,7 @@ func (d *codeDeployment) over(ctx context.Context) (bool, error) {
 		return false, err
 	}
 	s := d.snapshot
-	s.Hopeless, s.Until = nil, UntilEnded
+	s.Hopeless, s.Until, s.Left = nil, UntilEnded, grace // a rollback that is due is waited for
 	if v := d.judge(s); v.Final() && v.Outcome != Paused {
 		d.verdict = v
 		return true, ErrEnded

@@ -30,6 +30,7 @@ type group struct {
 	rollsBackOn []string
 	successful  string // id of the last deployment that succeeded
 	inFlight    string // id of the deployment in progress; empty where there is none
+	attempted   string // id of the last deployment, in progress or not
 	pace        Pace
 	// testListener is the ARN of the listener of its test traffic; empty where it has
 	// none.
@@ -157,8 +158,10 @@ func groupFrom(application string, info types.DeploymentGroupInfo) group {
 	if last := info.LastSuccessfulDeployment; last != nil {
 		g.successful = aws.ToString(last.DeploymentId)
 	}
-	if last := info.LastAttemptedDeployment; last != nil && !over(string(last.Status)) {
-		g.inFlight = aws.ToString(last.DeploymentId)
+	if last := info.LastAttemptedDeployment; last != nil {
+		if g.attempted = aws.ToString(last.DeploymentId); !over(string(last.Status)) {
+			g.inFlight = g.attempted
+		}
 	}
 	return g
 }

@@ -71,6 +71,7 @@ func TestJudgeCodeDeploy(t *testing.T) {
 		{"failed", shipped(CodeDeployRecord{Status: "Failed", Error: "alarm (ALARM_ACTIVE)"}), Failed, DeploymentFailed, "alarm (ALARM_ACTIVE)"},
 		{"failed by a hook, which says more", shipped(CodeDeployRecord{Status: "Failed", Error: "a hook failed.", Lifecycle: objected}), Failed, DeploymentFailed, "a hook failed; AfterAllowTraffic failed: check said no"},
 		{"failed, its rollback not named yet", shipped(CodeDeployRecord{Status: "Failed", RollbackDue: true}), "", "", ""},
+		{"failed, and no time is left for its rollback to be named", shipped(CodeDeployRecord{Status: "Failed", Error: "x", RollbackDue: true}, timeless), Failed, DeploymentFailed, "x"},
 		{"failed, rolling back", shipped(CodeDeployRecord{Status: "Failed", Rollback: rollback("InProgress")}), "", "", ""},
 		{"rolled back (peer: the last deployment succeeded, so success)", shipped(CodeDeployRecord{Status: "Failed", Error: "x", Rollback: rollback("Succeeded")}), RolledBack, RolledBackByECS, "x"},
 		{"stopped by somebody", shipped(CodeDeployRecord{Status: "Stopped", Error: "by a user"}), Failed, DeploymentStopped, "by a user"},

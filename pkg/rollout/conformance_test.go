@@ -405,6 +405,20 @@ func TestTimeLimit(t *testing.T) {
 	})
 }
 
+// TestLastReading: an answer that the time limit has cut off is asked for again, so
+// that the deployment is told as it is.
+func TestLastReading(t *testing.T) {
+	conform(t, func(w *world, _ kind) {
+		d, begin := w.start("stuck"), time.Now()
+		w.refuse = func(operation string) bool {
+			since := time.Since(begin)
+			return operation == "DescribeServices" && since > 7*time.Minute-20*time.Second && since < 7*time.Minute
+		}
+		w.follow(d, Limits{Timeout: 7 * time.Minute})
+		w.ended(d, TimedOut, NotInTime)
+	})
+}
+
 func TestSuccesses(t *testing.T) {
 	conform(t, func(w *world, k kind) {
 		d := w.start("complete")

@@ -85,13 +85,15 @@ func (c *ecsController) inFlight(ctx context.Context, s ecs.Service) (*ecsDeploy
 	}
 	// Behind a Classic Load Balancer there is no state: while one deployment takes the
 	// place of another, both are listed. An ended record of an earlier one says nothing
-	// of it: the history shows a new deployment late.
+	// of it, nor that of the PRIMARY one where ECS goes back to it: the history shows a
+	// new deployment late.
 	own := record != nil && ecs.DeploymentID(record.Target.ARN) == primary.ID
-	moving := primary.RolloutState == "IN_PROGRESS" || primary.RolloutState == "" && !own && len(s.Deployments) > 1
+	failed, back := rolledBackIn(s)
+	moving := primary.RolloutState == "IN_PROGRESS" || primary.RolloutState == "" && len(s.Deployments) > 1 && (back || !own)
 	if primary.ID == "" || !moving {
 		return nil, nil
 	}
-	if failed, back := rolledBackIn(s); back && (record == nil || ecs.DeploymentID(record.Target.ARN) != failed.ID) {
+	if back && (record == nil || ecs.DeploymentID(record.Target.ARN) != failed.ID) {
 		return c.deployment(s, failed.ID, nil), nil
 	}
 	if own || record != nil && revives(*record, primary) {
@@ -101,12 +103,14 @@ func (c *ecsController) inFlight(ctx context.Context, s ecs.Service) (*ecsDeploy
 }
 
 // rolledBackIn returns the deployment from which ECS goes back to the PRIMARY one,
-// as the list alone shows it: one that has failed, beside a PRIMARY which is older,
-// or of which ECS says that it is gone back to.
+// as the list alone shows it: one that has failed, or has no state, beside a PRIMARY
+// which is older, or one that has failed beside a PRIMARY of which ECS says that it is
+// gone back to.
 func rolledBackIn(s ecs.Service) (ecs.Deployment, bool) {
 	primary, failed := s.Primary(), ecs.Deployment{}
 	for _, d := range s.Deployments {
-		if d.ID != primary.ID && d.RolloutState == "FAILED" && d.CreatedAt.After(failed.CreatedAt) {
+		ended := d.RolloutState == "FAILED" || d.RolloutState == "" && d.CreatedAt.After(primary.CreatedAt)
+		if d.ID != primary.ID && ended && d.CreatedAt.After(failed.CreatedAt) {
 			failed = d
 		}
 	}
@@ -252,6 +256,7 @@ const updateTries = 3
 // Start implements [Controller]: one UpdateService call, or none where the
 // service runs the same already.
 func (c *ecsController) Start(ctx context.Context, change Change) (Deployment, error) {
+	asked := time.Now()
 	before, err := c.read(ctx)
 	if err != nil {
 		return nil, err
@@ -265,11 +270,23 @@ func (c *ecsController) Start(ctx context.Context, change Change) (Deployment, e
 		if need.there != nil || err != nil {
 			return need.there, err
 		}
+		if time.Since(asked) > slow { // what records there are was answered late
+			asked = time.Now()
+			after, err := c.read(ctx)
+			if err != nil {
+				return nil, err
+			}
+			moved := !alike(before, after)
+			if before = after; moved {
+				continue
+			}
+		}
 		after, err := c.client.Update(ctx, before, ecs.Update{TaskDefinition: change.TaskDefinition, DesiredCount: change.DesiredCount, Force: change.Force || need.force})
 		if err == nil {
 			return c.started(before, after, change, need)
 		}
 		unmade := again.wait(ctx, err)
+		asked = time.Now()
 		after, unread := c.readAfter(ctx, err)
 		switch {
 		case unread != nil && ecs.Ambiguous(err):
@@ -298,6 +315,16 @@ func (c *ecsController) Start(ctx context.Context, change Change) (Deployment, e
 		before = after
 		try++
 	}
+}
+
+// slow is how old a reading of a service may be when the service is changed.
+const slow = 5 * time.Second
+
+// alike reports whether two readings of a service show the same deployments.
+func alike(a, b ecs.Service) bool {
+	return a.Status == b.Status && a.Current == b.Current && slices.EqualFunc(a.Deployments, b.Deployments, func(a, b ecs.Deployment) bool {
+		return a.ID == b.ID && a.Status == b.Status && a.RolloutState == b.RolloutState
+	})
 }
 
 // startLimit is how long a call that starts a deployment is made again while AWS

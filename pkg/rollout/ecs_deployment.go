@@ -32,6 +32,9 @@ const (
 	// it is short of running ones and its count of failed tasks stands still: ECS
 	// does not count a task that ran for a moment.
 	tasksAgain = 15 * time.Second
+	// recordRead is how long a poll looks for the record and reads it: a list and a
+	// record that are slow must not take the time in which the service is read.
+	recordRead = 5 * time.Second
 )
 
 type ecsDeployment struct {
@@ -133,6 +136,8 @@ var byUser = regexp.MustCompile(`(?i)(stopped|requested) by a user`)
 // readRecord reads the deployment's record. Without an error it may still be nil:
 // ECS does not show it yet.
 func (d *ecsDeployment) readRecord(ctx context.Context) (*ecs.ServiceDeployment, error) {
+	ctx, cancel := context.WithTimeout(ctx, recordRead)
+	defer cancel()
 	if d.snapshot.Scaling || d.withoutOwn && time.Since(d.searched) < recordAgain {
 		return nil, nil
 	}
@@ -418,7 +423,7 @@ func (d *ecsDeployment) Stop(ctx context.Context) error {
 	}
 	// ECS refuses to stop what has ended, which the list may show first.
 	listed := *s
-	listed.Record, listed.Hopeless, listed.Until = nil, nil, UntilEnded
+	listed.Record, listed.Hopeless, listed.Until, listed.Left = nil, nil, UntilEnded, grace
 	if v := d.judge(listed); v.Final() {
 		d.verdict = v
 		return ErrEnded
@@ -435,7 +440,7 @@ func (d *ecsDeployment) look(ctx context.Context) error {
 		return err
 	}
 	s := d.snapshot
-	s.Hopeless, s.Until = nil, UntilEnded
+	s.Hopeless, s.Until, s.Left = nil, UntilEnded, grace
 	if v := d.judge(s); v.Final() && v.Outcome != Paused {
 		d.verdict = v
 		if v.Outcome == Superseded {

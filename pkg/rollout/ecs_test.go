@@ -130,6 +130,28 @@ func TestLostAnswers(t *testing.T) {
 			})
 		})
 	}
+	t.Run("CodeDeploy had acted, and somebody stopped it", func(t *testing.T) {
+		inWorld(t, kinds[1], func(w *world) {
+			w.lose = func(operation string) bool {
+				if operation != "CreateDeployment" {
+					return false
+				}
+				theirs, err := w.others.InFlight(w.Context())
+				if err == nil {
+					err = theirs.Stop(w.Context())
+				}
+				if err != nil {
+					w.Error(err)
+				}
+				return true
+			}
+			d := w.start("complete")
+			w.follow(d, Limits{})
+			if v := d.Verdict(); v.Outcome != Failed && v.Outcome != RolledBack || w.count("CreateDeployment") != 1 {
+				w.Errorf("ended %v after %d calls of CreateDeployment, want one that failed", v, w.count("CreateDeployment"))
+			}
+		})
+	})
 	t.Run("the stop was taken", func(t *testing.T) {
 		inWorld(t, ofECS, func(w *world) {
 			d := w.start("stuck")
@@ -275,11 +297,52 @@ func TestAWSUnreachable(t *testing.T) {
 				last = time.Now()
 			}
 			w.ended(d, TimedOut, Unread)
-			if took := time.Since(begin); took > 20*time.Minute+lastPoll {
+			if took := time.Since(begin); took > 20*time.Minute+2*lastPoll {
 				w.Errorf("ended after %s", took)
 			}
 		})
 	})
+}
+
+// TestRecordsUnanswered: records and lists of them that are not answered leave time to
+// read the service, also at the end of the time limit.
+func TestRecordsUnanswered(t *testing.T) {
+	inWorld(t, ofECS, func(w *world) {
+		d := w.start("stuck")
+		w.Fail("ecs:DescribeServiceDeployments", emulator.Fault{Hang: true})
+		w.Fail("ecs:ListServiceDeployments", emulator.Fault{Hang: true})
+		w.follow(d, Limits{Timeout: 3 * time.Minute})
+		w.ended(d, TimedOut, NotInTime)
+	})
+}
+
+// TestStartAfterSlowRecords: a service is read again before it is changed where its
+// records took long to be read.
+func TestStartAfterSlowRecords(t *testing.T) {
+	for name, theirs := range map[string]bool{"nobody deploys": false, "somebody deploys": true} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, ofECS, func(w *world) {
+				w.play("slow")
+				ours, other, waited := w.revision(), w.revision(), false
+				w.before = func(operation string) {
+					if operation != "DescribeServiceDeployments" || waited {
+						return
+					}
+					waited = true
+					if time.Sleep(slow - time.Second/2); theirs {
+						if _, err := w.others.Start(w.Context(), Change{TaskDefinition: other, Supersede: true}); err != nil {
+							w.Error(err)
+						}
+					}
+					time.Sleep(time.Second)
+				}
+				_, err := w.control.Start(w.Context(), Change{TaskDefinition: ours, Expect: w.at.Primary().ID})
+				if _, moved := errors.AsType[*MovedError](err); moved != theirs || !theirs && err != nil {
+					w.Errorf("Start = %v", err)
+				}
+			})
+		})
+	}
 }
 
 // TestExpiredSession: waiting does not cure it.

@@ -119,7 +119,7 @@ func judgeScaling(s Snapshot) Verdict {
 }
 
 // judgeStopped: somebody ended the deployment. The list may not show yet what has
-// taken its place.
+// taken its place, for which there is no time at the end of the time limit.
 func judgeStopped(s Snapshot, d ecs.ServiceDeployment) Verdict {
 	other, replaced := s.replacement()
 	switch {
@@ -128,7 +128,7 @@ func judgeStopped(s Snapshot, d ecs.ServiceDeployment) Verdict {
 	case s.Newer != "":
 		newer, _ := s.Service.Deployment(s.Newer)
 		return Verdict{Superseded, Reason{Code: ReplacedByOther, By: s.Newer, Revision: newer.TaskDefinition}}
-	case s.Ended < grace:
+	case s.Ended < grace && s.Left > 0:
 		return Verdict{}
 	case s.Service.Primary().ID != s.ID && s.rollsBackTo(s.Service.Primary()) && s.Service.Primary().RolloutState == "COMPLETED":
 		return Verdict{RolledBack, rolledBack(s, d)}
@@ -219,7 +219,7 @@ func judgeList(s Snapshot) Verdict {
 		return judgeListedRollback(s, primary)
 	case primary.RolloutState == "COMPLETED", primary.RolloutState == "" && s.Steady >= grace:
 		return judgeSuccess(s)
-	case primary.RolloutState == "FAILED" && (!rollsBackByItself(s.Service) || s.Ended >= grace):
+	case primary.RolloutState == "FAILED" && (!rollsBackByItself(s.Service) || s.Ended >= grace || s.Left <= 0):
 		return Verdict{Failed, Reason{Code: DeploymentFailed, Detail: primary.Reason}}
 	case s.Until == UntilTraffic && s.Shifted():
 		return Verdict{Succeeded, Reason{Code: TrafficShifted}}

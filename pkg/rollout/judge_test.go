@@ -156,6 +156,7 @@ func TestJudge(t *testing.T) {
 		{"stopped by a newer deployment (peer: reported as rolled back)", replaced.with(recorded("STOPPED")), Superseded, ReplacedByOther},
 		{"stopped by a newer deployment that only the history shows", inProgress.with(recorded("STOPPED"), func(s *Snapshot) { s.Newer = theirs }), Superseded, ReplacedByOther},
 		{"stopped, and the list may still show why", inProgress.with(recorded("STOPPED"), endedFor(grace-time.Second)), "", ""},
+		{"stopped, and no time is left to see why", inProgress.with(recorded("STOPPED"), timeless), Failed, DeploymentStopped},
 		{"stopped by hand, without a rollback", inProgress.with(recorded("STOPPED"), endedFor(grace)), Failed, DeploymentStopped},
 		{"stopped, and ECS went back all the same", back.with(recorded("STOPPED"), endedFor(grace)), RolledBack, RolledBackByECS},
 
@@ -216,6 +217,7 @@ func TestJudge(t *testing.T) {
 		{"listed: traffic for who waits for it", inProgress.with(until(UntilTraffic), healthy), Succeeded, TrafficShifted},
 		{"listed: failed without a rollback", stable.with(failed("tasks failed to start"), primaryIs("FAILED")), Failed, DeploymentFailed},
 		{"listed: failed before a configured rollback", stable.with(breaker, failed("tasks failed to start"), primaryIs("FAILED")), "", ""},
+		{"listed: failed, and no time is left for the configured rollback", stable.with(breaker, failed("tasks failed to start"), primaryIs("FAILED"), timeless), Failed, DeploymentFailed},
 		{"listed: failed, and the configured rollback did not come", stable.with(breaker, failed("tasks failed to start"), primaryIs("FAILED"), endedFor(grace)), Failed, DeploymentFailed},
 		{"listed: rolling back goes on", goingBack, "", ""},
 		{"listed: rolled back, and our entry is gone (peer: the service is set to its revision, so success)", back.with(failed("")), RolledBack, RolledBackByECS},

@@ -96,7 +96,8 @@ func (w *watcher) Watch(ctx context.Context, limits Limits) iter.Seq[Event] {
 					return
 				}
 			}
-			if left <= 0 {
+			// What the time limit has cut off does not decide: there is one more poll.
+			if left <= 0 && (err == nil || asked.Sub(begin) >= limits.Timeout) {
 				counts := w.view().Counts()
 				w.verdict = Verdict{TimedOut, Reason{Code: NotInTime, After: limits.Timeout, Running: counts.Running, Desired: counts.Desired}}
 				if err != nil { // what was seen before says nothing of the end
@@ -109,7 +110,7 @@ func (w *watcher) Watch(ctx context.Context, limits Limits) iter.Seq[Event] {
 			case <-ctx.Done():
 				w.err = context.Cause(ctx)
 				return
-			case <-time.After(min(aligned(begin, interval, limits.pace()), left)):
+			case <-time.After(min(aligned(begin, interval, limits.pace()), max(left, 0))):
 			}
 		}
 	}
