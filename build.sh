@@ -10,6 +10,8 @@ readonly VSIX=build/ecsdeploy.vsix
 readonly SBOM=build/ecsdeploy.cdx.json
 readonly VSIX_BUDGET=26214400 # bytes: Azure DevOps Server 2019 takes no more
 readonly PACK_QUALITY=${PACK_QUALITY:-9} # of Brotli; a release has 11: a sixth smaller, six times the work
+# Inlining is off where it buys nothing but bytes: an eighth of the size, and size is what every job downloads.
+readonly COMPACT=(-trimpath -buildvcs=false -ldflags='-s -w' -gcflags='all=-l' -gcflags='github.com/klauspost/...=')
 readonly REGISTRY_VERSION=v3.1.2
 readonly CRANE_VERSION=v0.22.1
 readonly REGCTL_VERSION=v0.11.7
@@ -133,22 +135,24 @@ cmd_build() {
   go build -trimpath -buildvcs=false -o build/ ./cmd/...
 }
 
-# executables cross-compiles the task's executable for every platform, under Node's names, and packs them.
-# Inlining is off where it buys nothing but bytes: an eighth of the size, and size is what every job downloads.
+# executables FOLDER QUALITY [PLATFORM] cross-compiles the task's executable for every platform, or for one, under Node's names,
+# and packs them into task/bin.
 executables() {
-  local goos goarch node
-  mkdir -p build/bin
+  local into=$1 goos goarch node
+  mkdir -p "$into"
   while read -r goos goarch node; do
-    case $goos in '' | '#'*) continue ;; windows) node+=.exe ;; esac
-    CGO_ENABLED=0 GOOS=$goos GOARCH=$goarch GOARM=7 go build -trimpath -buildvcs=false -ldflags='-s -w' \
-      -gcflags='all=-l' -gcflags='github.com/klauspost/...=' -o "build/bin/ecsdeploy-$node" ./cmd/ecsdeploy
+    case $goos in '' | '#'*) continue ;; esac
+    [ "${3:-$node}" = "$node" ] || continue
+    case $goos in windows) node+=.exe ;; esac
+    CGO_ENABLED=0 GOOS=$goos GOARCH=$goarch GOARM=7 go build "${COMPACT[@]}" -o "$into/ecsdeploy-$node" ./cmd/ecsdeploy
   done <.ci/platforms
-  local files=(.ci/pack.js build/quality build/bin/*)
-  printf '%s\n' "$PACK_QUALITY" >build/quality
+  local files=(.ci/pack.js build/quality "$into"/ecsdeploy-*)
+  [ -f "${files[2]}" ] || die "the task has no executable for ${3:-any platform}: .ci/platforms lists those that there are"
+  printf '%s\n' "$2" >build/quality
   fresh build/pack.stamp "${files[@]}" && [ -f task/bin/index.json ] && return
   say "pack the executables"
   rm -rf task/bin
-  node .ci/pack.js build/bin task/bin "$PACK_QUALITY" >build/executables.txt
+  node .ci/pack.js "$into" task/bin "$2" >"${into%/*}/executables.txt"
   stamp build/pack.stamp "${files[@]}"
 }
 
@@ -168,24 +172,27 @@ package() {
   need
   npm_tools
   say "cross-compile the task's executable"
-  executables
-  go run ./pkg/placeholder/build task/placeholder.tar
+  executables build/bin "$PACK_QUALITY"
   same_version
   cmd_notice
-  local files=(vss-extension.json overview.md LICENSE NOTICE images/icon.png .ci/vsix.js "$NPM/stamp"
-    task/task.json task/index.js task/icon.png task/placeholder.tar task/bin/*)
-  if ! fresh build/vsix.stamp "${files[@]}" || [ ! -f "$VSIX" ]; then
-    say "package the extension"
-    mkdir -p build
-    rm -f "$VSIX"
-    tfx_package build/tfx.vsix
-    node .ci/vsix.js build/tfx.vsix "$VSIX.new" "$VSIX_BUDGET" >build/sizes.txt
-    mv "$VSIX.new" "$VSIX"
-    rm build/tfx.vsix
-    stamp build/vsix.stamp "${files[@]}"
-  fi
+  extension "$VSIX"
   go run ./cmd/inventory sbom "$(version)" "$VSIX" build/bin/* >"$SBOM"
   sums "$VSIX" "$SBOM" >build/SHA256SUMS
+}
+
+# extension FILE packages what is in task, unless FILE has it already.
+extension() {
+  go run ./pkg/placeholder/build task/placeholder.tar
+  local files=(vss-extension.json overview.md LICENSE NOTICE images/icon.png .ci/vsix.js "$NPM/stamp"
+    task/task.json task/index.js task/icon.png task/placeholder.tar task/bin/*)
+  fresh "$1.stamp" "${files[@]}" && [ -f "$1" ] && return
+  say "package the extension"
+  rm -f "$1"
+  tfx_package "${1%/*}/tfx.vsix"
+  node .ci/vsix.js "${1%/*}/tfx.vsix" "$1.new" "$VSIX_BUDGET" >"${1%/*}/sizes.txt"
+  mv "$1.new" "$1"
+  rm "${1%/*}/tfx.vsix"
+  stamp "$1.stamp" "${files[@]}"
 }
 
 # sums prints the SHA-256 of files in the form that "sha256sum --check" and "shasum -a 256 --check" read.
@@ -332,10 +339,17 @@ cmd_version() {
   node .ci/version.js "$1"
 }
 
+# cmd_try packages the task for this machine alone: with nothing in any cache, that is a quarter of the time.
 cmd_try() {
-  package
-  cmd_build
-  exec build/emulator try -vsix "$VSIX" -node "$(command -v node)" "$@"
+  local own
+  need
+  npm_tools
+  own="$(node -p 'process.platform + "-" + process.arch')"
+  say "compile the task's executable and the emulator for $own"
+  executables build/try/bin 5 "$own"
+  CGO_ENABLED=0 go build "${COMPACT[@]}" -o build/try/ ./cmd/emulator
+  extension build/try/ecsdeploy.vsix
+  exec build/try/emulator try -vsix build/try/ecsdeploy.vsix -node "$(command -v node)" "$@"
 }
 
 cmd_summaries() {

@@ -316,6 +316,9 @@ func (p *play) followed(h emulator.History, s deploy.ServiceResult) (emulator.De
 		}
 	}
 	for _, d := range all {
+		if p.command == goOn && (d.Caller != p.User() || !d.Created.Before(p.began)) {
+			continue
+		}
 		if joined != "" && d.ARN != "" {
 			if d.ID == joined {
 				return d, true

@@ -1,5 +1,5 @@
 // The inputs as text: which there are, their defaults, and which commands use
-// them. These tags, task.json and the README are held together by a test.
+// them. These tags, task.json and docs/inputs.md are held together by a test.
 
 package input
 

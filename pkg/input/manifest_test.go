@@ -1,5 +1,5 @@
 // Three places tell what the inputs are: task.json to Azure DevOps, the tags of
-// fields to this program, the README to people. These tests keep them one.
+// fields to this program, docs/inputs.md to people. These tests keep them one.
 
 package input
 
@@ -292,18 +292,31 @@ func TestManifestOutputs(t *testing.T) {
 	}
 }
 
-func TestReadmeInputs(t *testing.T) {
+// TestInputsInDetail: the page has every input once, the README some of them, and
+// what both say of defaults and commands is so.
+func TestInputsInDetail(t *testing.T) {
 	m := readManifest(t)
-	rows := readmeTable(t, "Inputs", 4)
-	var documented []string
-	for _, row := range rows {
+	rowsAreTrue(t, m, "../../README.md", "Inputs")
+	documented := rowsAreTrue(t, m, "../../docs/inputs.md", "In detail")
+	for _, in := range m.Inputs {
+		if n := len(slices.DeleteFunc(slices.Clone(documented), func(name string) bool { return name != in.Name })); n != 1 {
+			t.Errorf("docs/inputs.md has input %s %d times in detail", in.Name, n)
+		}
+	}
+}
+
+// rowsAreTrue compares a table of inputs with task.json and with what the commands use,
+// and returns the inputs that it has.
+func rowsAreTrue(t *testing.T, m manifest, file, heading string) (documented []string) {
+	t.Helper()
+	for _, row := range tableIn(t, file, heading, 4) {
 		names := codeWords(row[0])
 		defaults := strings.Split(row[1], ",")
 		for i, name := range names {
 			documented = append(documented, name)
 			in, ok := m.input(name)
 			if !ok {
-				t.Errorf("the README has the input %s, task.json has not", name)
+				t.Errorf("%s has the input %s, task.json has not", file, name)
 				continue
 			}
 			standard := defaults[0]
@@ -311,29 +324,25 @@ func TestReadmeInputs(t *testing.T) {
 				standard = defaults[i]
 			}
 			if standard = strings.Trim(standard, " `–"); standard != in.DefaultValue {
-				t.Errorf("input %s has the default %q in task.json and %q in the README", name, in.DefaultValue, standard)
+				t.Errorf("input %s has the default %q in task.json and %q in %s", name, in.DefaultValue, standard, file)
 			}
 			uses := strings.FieldsFunc(row[2], func(r rune) bool { return strings.ContainsRune(" ,`", r) })
 			if slices.Equal(uses, []string{"all"}) {
 				uses = commands()
 			}
 			if want := usesOf(name); !slices.Equal(uses, want) {
-				t.Errorf("input %s is used by %q, the README says %q", name, want, uses)
+				t.Errorf("input %s is used by %q, %s says %q", name, want, file, uses)
 			}
 		}
 		if len(names) == 0 || row[3] == "" {
-			t.Errorf("the README has a row without names or meaning: %q", row)
+			t.Errorf("%s has a row without names or meaning: %q", file, row)
 		}
 	}
-	for _, in := range m.Inputs {
-		if n := len(slices.DeleteFunc(slices.Clone(documented), func(name string) bool { return name != in.Name })); n != 1 {
-			t.Errorf("the README has input %s %d times", in.Name, n)
-		}
-	}
+	return documented
 }
 
 func TestReadmeOutputs(t *testing.T) {
-	section := readmeSection(t, "Outputs")
+	section := sectionOf(t, "../../README.md", "Outputs")
 	var documented []string
 	for line := range strings.Lines(section) {
 		if cell := strings.TrimLeft(line, "|-* "); line != cell && strings.HasPrefix(cell, "`") {
@@ -376,27 +385,27 @@ func usesOf(name string) []string {
 	return nil
 }
 
-// readmeSection is the text under a heading of the second level.
-func readmeSection(t *testing.T, heading string) string {
+// sectionOf is the text under a heading of the second level.
+func sectionOf(t *testing.T, file, heading string) string {
 	t.Helper()
-	readme, err := os.ReadFile("../../README.md")
+	page, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := strings.ReplaceAll(string(readme), "\r\n", "\n")
+	text := strings.ReplaceAll(string(page), "\r\n", "\n")
 	_, section, ok := strings.Cut("\n"+text, "\n## "+heading+"\n")
 	if !ok {
-		t.Fatalf("the README has no section %q", heading)
+		t.Fatalf("%s has no section %q", file, heading)
 	}
 	section, _, _ = strings.Cut(section, "\n## ")
 	return section
 }
 
-// readmeTable is the rows of the tables of a section, without their heads.
-func readmeTable(t *testing.T, heading string, columns int) (rows [][]string) {
+// tableIn is the rows of the tables of a section, without their heads.
+func tableIn(t *testing.T, file, heading string, columns int) (rows [][]string) {
 	t.Helper()
 	head := true
-	for line := range strings.Lines(readmeSection(t, heading)) {
+	for line := range strings.Lines(sectionOf(t, file, heading)) {
 		line = strings.TrimSpace(line)
 		switch {
 		case !strings.HasPrefix(line, "|"):

@@ -1,4 +1,5 @@
-// docs/inputs.md is made from task.json and from what the commands use and require.
+// The tables of docs/inputs.md are made from task.json and from what the commands use
+// and require.
 
 package input
 
@@ -12,18 +13,14 @@ import (
 	"ecsdeploy/docs/page"
 )
 
-func TestInputsPage(t *testing.T) { page.Whole(t, "inputs.md", inputsPage(readManifest(t))) }
+func TestInputsPage(t *testing.T) {
+	m := readManifest(t)
+	page.Part(t, "inputs.md", "inputs", inputGroups(m))
+	page.Part(t, "inputs.md", "ecrpushimage", otherNames(m))
+}
 
-func inputsPage(m manifest) string {
+func inputGroups(m manifest) string {
 	var b strings.Builder
-	b.WriteString(`# Inputs
-
-<!-- Written by "go test ./pkg/input -run TestInputsPage -update" from task/task.json; do not edit. -->
-
-All inputs in the groups of the classic editor, each with its help ([a picture of the form](summaries/form-deploy.png)). More on each is in the
-[README](../README.md#inputs). Names are the same in YAML. An empty input is an unset one; where several values are possible, write one per line.
-
-`)
 	section := func(title, group string) {
 		fmt.Fprintf(&b, "## %s\n\n| input | default | commands | meaning |\n|---|---|---|---|\n", title)
 		for _, in := range m.Inputs {
@@ -37,14 +34,12 @@ All inputs in the groups of the classic editor, each with its help ([a picture o
 	for _, g := range m.Groups {
 		section(g.DisplayName, g.Name)
 	}
-	b.WriteString(`## Names of ECRPushImage
+	return b.String()
+}
 
-A step of AWS's ECRPushImage@1 becomes a step of this task when its task and its command are changed: ` + "`task: EcsDeploy@1`, `command: push`" + `. Its names are
-taken, too, each input under one of its names.
-
-| ECRPushImage | here |
-|---|---|
-`)
+func otherNames(m manifest) string {
+	var b strings.Builder
+	b.WriteString("| ECRPushImage | here |\n|---|---|\n")
 	for _, in := range m.Inputs {
 		for _, alias := range in.Aliases {
 			if alias != in.Name {
@@ -56,7 +51,6 @@ taken, too, each input under one of its names.
 	b.WriteString("| `imageSource`, `logRequest`, `logResponse` | no effect; the log says so |\n")
 	b.WriteString("| `outputVariable` | a warning: read the output `imageUri` of the step, `$(NAME.imageUri)` |\n")
 	b.WriteString("| `forceDockerNamingConventions` | a warning: write the name of the repository in lower case |\n")
-	b.WriteString("\nThe default of `pushTag` is `latest` there and `$(Build.BuildId)` here. A new repository has immutable tags and is scanned on push.\n")
 	return b.String()
 }
 
