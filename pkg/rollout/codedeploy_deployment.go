@@ -179,9 +179,24 @@ func (d *codeDeployment) readOwn(ctx context.Context, record *CodeDeployRecord) 
 	if r := info.RollbackInfo; r != nil && aws.ToString(r.RollbackDeploymentId) != "" {
 		record.Rollback = &CodeDeployRollback{ID: *r.RollbackDeploymentId}
 	}
-	expected := d.snapshot.Asked || len(rollsBackOn(info.AutoRollbackConfiguration)) > 0
-	record.RollbackDue = expected && time.Since(d.ended) < rollbackLimit
+	record.RollbackDue = (d.snapshot.Asked || goesBackAfter(info)) && time.Since(d.ended) < rollbackLimit
 	return nil
+}
+
+// goesBackAfter reports whether CodeDeploy rolls back by itself what ended as this
+// deployment did.
+//
+// https://docs.aws.amazon.com/codedeploy/latest/APIReference/API_AutoRollbackConfiguration.html
+// https://docs.aws.amazon.com/codedeploy/latest/APIReference/API_ErrorInformation.html
+func goesBackAfter(info *types.DeploymentInfo) bool {
+	on := rollsBackOn(info.AutoRollbackConfiguration)
+	switch {
+	case info.Status == types.DeploymentStatusFailed:
+		return slices.Contains(on, string(types.AutoRollbackEventDeploymentFailure))
+	case info.ErrorInformation != nil && info.ErrorInformation.Code == types.ErrorCodeAlarmActive:
+		return slices.Contains(on, string(types.AutoRollbackEventDeploymentStopOnAlarm))
+	}
+	return len(on) > 0 // who stopped it may have asked for that
 }
 
 // errorText is CodeDeploy's reason: its message with the code.

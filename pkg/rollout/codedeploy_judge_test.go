@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/codedeploy/types"
+
 	"ecsdeploy/docs/page"
 	"ecsdeploy/pkg/ecs"
 )
@@ -131,4 +133,31 @@ func FuzzJudgeCodeDeploy(f *testing.F) {
 			t.Errorf("green without our own success: %q, rollback %q, service %q", state, rollback, service)
 		}
 	})
+}
+
+// TestGoesBackAfter: which endings CodeDeploy rolls back by itself is for the
+// deployment's configuration to say, and not waited for otherwise.
+func TestGoesBackAfter(t *testing.T) {
+	alarm, manual := types.ErrorCodeAlarmActive, types.ErrorCodeManualStop
+	failure, onAlarm := types.AutoRollbackEventDeploymentFailure, types.AutoRollbackEventDeploymentStopOnAlarm
+	for _, tt := range []struct {
+		name   string
+		status types.DeploymentStatus
+		code   types.ErrorCode
+		on     []types.AutoRollbackEvent
+		want   bool
+	}{
+		{"failed, on failures", types.DeploymentStatusFailed, types.ErrorCodeHealthConstraints, []types.AutoRollbackEvent{failure}, true},
+		{"failed, on alarms alone", types.DeploymentStatusFailed, types.ErrorCodeHealthConstraints, []types.AutoRollbackEvent{onAlarm}, false},
+		{"stopped by an alarm, on alarms", types.DeploymentStatusStopped, alarm, []types.AutoRollbackEvent{onAlarm}, true},
+		{"stopped by an alarm, on failures alone", types.DeploymentStatusStopped, alarm, []types.AutoRollbackEvent{failure}, false},
+		{"stopped by a person, who may have asked for it", types.DeploymentStatusStopped, manual, []types.AutoRollbackEvent{failure}, true},
+		{"stopped by a person, and it rolls back on nothing", types.DeploymentStatusStopped, manual, nil, false},
+	} {
+		got := goesBackAfter(&types.DeploymentInfo{Status: tt.status, ErrorInformation: &types.ErrorInformation{Code: tt.code},
+			AutoRollbackConfiguration: &types.AutoRollbackConfiguration{Enabled: len(tt.on) > 0, Events: tt.on}})
+		if got != tt.want {
+			t.Errorf("%s: got %t", tt.name, got)
+		}
+	}
 }
