@@ -454,11 +454,12 @@ type tally struct {
 	seeds, played, wrong int
 	states               map[string]bool
 	endings              map[string]int
-	file                 *os.File // of -progress, or nil
+	together             map[int]int // worlds in which so many services all went back, for the failure of one
+	file                 *os.File    // of -progress, or nil
 }
 
 func newTally(t *testing.T, seeds int) *tally {
-	found := &tally{began: time.Now(), seeds: seeds, states: map[string]bool{}, endings: map[string]int{}}
+	found := &tally{began: time.Now(), seeds: seeds, states: map[string]bool{}, endings: map[string]int{}, together: map[int]int{}}
 	if *fileFlag != "" {
 		file, err := os.OpenFile(*fileFlag, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o666)
 		if err != nil {
@@ -506,6 +507,9 @@ func (f *tally) add(p *play, whole bool) {
 		ending = "error"
 	}
 	f.endings[ending]++
+	if p.allBack() {
+		f.together[len(p.services)]++
+	}
 	if f.played%1000 == 0 || f.played == f.seeds {
 		f.tell(f.line())
 	}
@@ -518,5 +522,20 @@ func (f *tally) summary() string {
 }
 
 func (f *tally) line() string {
-	return fmt.Sprintf("%d of %d worlds in %s, %d with a violation, %d distinct states, endings %v", f.played, f.seeds, time.Since(f.began).Round(time.Second), f.wrong, len(f.states), f.endings)
+	return fmt.Sprintf("%d of %d worlds in %s, %d with a violation, %d distinct states, endings %v, services that all went back %v", f.played, f.seeds, time.Since(f.began).Round(time.Second), f.wrong, len(f.states), f.endings, f.together)
+}
+
+// allBack reports whether every one of several services was rolled back, some of them
+// for the failure of another one.
+func (p *play) allBack() bool {
+	back, others := 0, 0
+	for _, s := range p.result.Services {
+		if s.Outcome == rollout.RolledBack {
+			back++
+		}
+		if s.Reason.Code == deploy.SiblingFailed {
+			others++
+		}
+	}
+	return back == len(p.services) && others > 0
 }
