@@ -46,7 +46,7 @@ func (p *play) history() emulator.History {
 		lost := slices.ContainsFunc(h.Changes, func(c emulator.Change) bool {
 			return c.Lost && c.Operation == "ecs:UpdateService" && p.mine(c.Caller, c.Time) && c.Time.Equal(own.Created)
 		})
-		seen := slices.ContainsFunc(p.readings[own.Service], func(r reading) bool { return r.at.After(own.Created) && r.at.Before(own.Ended) })
+		seen := slices.ContainsFunc(p.readings[own.Service], func(r reading) bool { return r.at.After(own.Created) && r.at.Before(own.Ended) }) || p.started(own.ID)
 		if !lost || own.SupersededBy == "" || seen {
 			continue
 		}
@@ -59,6 +59,16 @@ func (p *play) history() emulator.History {
 		}
 	}
 	return h
+}
+
+// started reports whether the run has said that it has started a deployment.
+func (p *play) started(id string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.ContainsFunc(p.shown, func(event any) bool {
+		started, is := event.(deploy.Started)
+		return is && started.Now.ID == id
+	})
 }
 
 // mine reports whether the run under test has called.
