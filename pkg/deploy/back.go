@@ -116,9 +116,9 @@ func (d *Deployer) retreat(ctx context.Context, m moved, to string, allTheSame b
 	deployment, err = m.Controller.Start(ctx, rollout.Change{
 		TaskDefinition: to,
 		// What CodeDeploy left behind may still have a share of the traffic.
-		Force:     now.Blocks(),
-		Supersede: true,
-		Expect:    primaryOf(now, m.deployment.Snapshot().Service),
+		Force:    now.Blocks(),
+		Replaces: now.ID,
+		Expect:   primaryOf(now, m.deployment.Snapshot().Service),
 	})
 	if primary, back := goesBackAlready(now, err); back {
 		return m.deployment, primary.TaskDefinition, nil, nil

@@ -47,7 +47,7 @@ var oldFaults = []oldFault{
 		{"pkg/ecs/service.go", "call(ctx, what, l, c.api.UpdateService, in)", "call(ctx, what, idempotent, c.api.UpdateService, in)"},
 	}},
 	{"the record of a deployment is found by its time, not by its id", []edit{
-		{deploymentFile, "if ecs.DeploymentID(brief.Target) == d.snapshot.ID {", "if brief.Target != \"\" {"},
+		{deploymentFile, "if id == d.snapshot.ID {", "if id != \"\" {"},
 	}},
 	{"missing capacity counts as failed tasks", []edit{
 		{"pkg/diagnosis/fault.go", "c.Count >= most && c.Fault == Revision {", "c.Count >= most {"},
@@ -63,7 +63,7 @@ var oldFaults = []oldFault{
 		{judgeFile, "func judgeSuccess(s Snapshot) Verdict {\n	if other, replaced := s.replacement(); replaced {\n		return superseded(other)\n	}", "func judgeSuccess(s Snapshot) Verdict {"},
 	}},
 	{"a service is moved back without regard to what is deployed there now", []edit{
-		{backFile, "		Expect:    primaryOf(now, m.deployment.Snapshot().Service),\n", "		Expect:    strings.Repeat(primaryOf(now, m.deployment.Snapshot().Service), 0),\n"},
+		{backFile, "		Expect:   primaryOf(now, m.deployment.Snapshot().Service),\n", "		Expect:   strings.Repeat(primaryOf(now, m.deployment.Snapshot().Service), 0),\n"},
 		{backFile, "	\"iter\"\n", "	\"iter\"\n	\"strings\"\n"},
 	}},
 	{"other deployments in progress are not looked for", []edit{

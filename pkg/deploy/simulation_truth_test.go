@@ -408,6 +408,7 @@ func (p *play) judgeService(h emulator.History, s deploy.ServiceResult, say func
 		switch {
 		case d.Status == "ROLLBACK_SUCCESSFUL", d.Status == "ROLLBACK_IN_PROGRESS", d.Status == "ROLLBACK_REQUESTED":
 		case moved && (back.Status == "SUCCESSFUL" || back.Status == "IN_PROGRESS"):
+		case moved && back.Status == "ROLLBACK_REQUESTED": // just now
 		case moved && (back.Turned.After(p.read(s.Name)) || back.Ended.After(p.read(s.Name))): // of that nobody could know
 		default:
 			doubt("it was not rolled back")

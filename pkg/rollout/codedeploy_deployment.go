@@ -51,6 +51,7 @@ func (d *codeDeployment) Watch(ctx context.Context, limits Limits) iter.Seq[Even
 }
 
 func (d *codeDeployment) view() *Snapshot { return &d.snapshot }
+func (d *codeDeployment) last() Snapshot  { return d.snapshot }
 
 func (d *codeDeployment) health(ctx context.Context) int {
 	id := d.snapshot.TaskID()
@@ -69,6 +70,13 @@ func (d *codeDeployment) poll(ctx context.Context) ([]Event, error) {
 	events, err := d.read(ctx)
 	if err != nil || d.snapshot.Gone || d.snapshot.Reached {
 		return events, err
+	}
+	if !d.closed {
+		unseen, err := d.readTarget(ctx)
+		if events = append(events, unseen...); err != nil {
+			return events, err
+		}
+		d.closed = over(d.snapshot.CodeDeploy.Status)
 	}
 	events = append(events, d.readTasks(ctx)...)
 	return append(events, d.progress()...), nil
@@ -91,17 +99,7 @@ func (d *codeDeployment) read(ctx context.Context) ([]Event, error) {
 		}
 		return nil, err
 	}
-	if unread != nil {
-		return events, unread
-	}
-	if !d.closed {
-		unseen, err := d.readTarget(ctx)
-		if events = append(events, unseen...); err != nil {
-			return events, err
-		}
-		d.closed = over(d.snapshot.CodeDeploy.Status)
-	}
-	return events, nil
+	return events, unread
 }
 
 func (d *codeDeployment) readService(ctx context.Context) ([]Event, error) {

@@ -98,6 +98,21 @@ func TestStartBesideAnother(t *testing.T) {
 	})
 }
 
+// TestStartReplaces: a change may name the one deployment in progress that it replaces.
+func TestStartReplaces(t *testing.T) {
+	inWorld(t, ofECS, func(w *world) {
+		first := w.start("slow")
+		_, err := w.control.Start(w.Context(), Change{TaskDefinition: w.revision(), Replaces: w.at.Primary().ID})
+		if _, moved := errors.AsType[*MovedError](err); !moved {
+			w.Errorf("Start beside another = %v, want a MovedError", err)
+		}
+		next, err := w.control.Start(w.Context(), Change{TaskDefinition: w.revision(), Replaces: first.Snapshot().ID})
+		if err != nil || !next.Snapshot().New {
+			w.Errorf("Start in place of the one that is named = %v", err)
+		}
+	})
+}
+
 // TestStartOnAnOldView: a change that was decided on before somebody else changed
 // the service is not sent.
 func TestStartOnAnOldView(t *testing.T) {

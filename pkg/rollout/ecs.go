@@ -87,7 +87,7 @@ func (c *ecsController) inFlight(ctx context.Context, s ecs.Service) (*ecsDeploy
 	// place of another, both are listed. An ended record of an earlier one says nothing
 	// of it, nor that of the PRIMARY one where ECS goes back to it: the history shows a
 	// new deployment late.
-	own := record != nil && ecs.DeploymentID(record.Target.ARN) == primary.ID
+	own := record != nil && ecs.DeploymentID(record.Target.ARN) == primary.ID && !revived(*record, primary)
 	failed, back := rolledBackIn(s)
 	moving := primary.RolloutState == "IN_PROGRESS" || primary.RolloutState == "" && len(s.Deployments) > 1 && (back || !own)
 	if primary.ID == "" || !moving {
@@ -125,6 +125,12 @@ func revives(record ecs.ServiceDeployment, primary ecs.Deployment) bool {
 		return true
 	}
 	return record.Status != "SUCCESSFUL" && slices.ContainsFunc(record.Sources, func(arn string) bool { return ecs.DeploymentID(arn) == primary.ID })
+}
+
+// revived reports whether the PRIMARY deployment, which has no state, was created after
+// the record of its id: ECS has gone back to it, and the record tells of its first time.
+func revived(record ecs.ServiceDeployment, primary ecs.Deployment) bool {
+	return primary.RolloutState == "" && primary.CreatedAt.After(record.CreatedAt.Add(createdSlack))
 }
 
 // newest returns the record of the deployment in progress, or else the newest
@@ -418,7 +424,7 @@ func (c *ecsController) expected(ctx context.Context, s ecs.Service, change Chan
 	if err != nil {
 		return err
 	}
-	if d != nil && (d.snapshot.Revision != change.TaskDefinition || d.snapshot.RollingBack()) {
+	if d != nil && d.snapshot.ID != change.Replaces && (d.snapshot.Revision != change.TaskDefinition || d.snapshot.RollingBack()) {
 		return &MovedError{Service: s, InFlight: d}
 	}
 	return nil

@@ -4,6 +4,7 @@ package rollout
 // budget of its own, and reconciles the two.
 
 import (
+	"cmp"
 	"context"
 	"iter"
 	"regexp"
@@ -65,6 +66,15 @@ func (d *ecsDeployment) Watch(ctx context.Context, limits Limits) iter.Seq[Event
 }
 
 func (d *ecsDeployment) view() *Snapshot { return &d.snapshot }
+
+// last implements source. A record from before says nothing of the end, and the list does.
+func (d *ecsDeployment) last() Snapshot {
+	s := d.snapshot
+	if !d.unreadable.IsZero() {
+		s.Record = nil
+	}
+	return s
+}
 
 func (d *ecsDeployment) health(ctx context.Context) int {
 	healthy, _, known := d.controller.doctor.Health(ctx, d.snapshot.Service.Cluster, d.snapshot.ID, d.snapshot.Service.TargetGroups)
@@ -178,13 +188,17 @@ func (d *ecsDeployment) findRecord(ctx context.Context) (string, error) {
 	if !since.IsZero() {
 		since = since.Add(-createdSlack)
 	}
+	newer := ""
 	for brief, err := range c.ServiceDeployments(ctx, s, since) {
 		if err != nil {
 			return "", err
 		}
-		if ecs.DeploymentID(brief.Target) == d.snapshot.ID {
+		id := ecs.DeploymentID(brief.Target)
+		if id == d.snapshot.ID {
+			d.snapshot.Newer = cmp.Or(d.snapshot.Newer, newer)
 			return brief.ARN, nil
 		}
+		newer = cmp.Or(newer, id) // newest first
 	}
 	return "", nil
 }

@@ -316,6 +316,19 @@ func TestRecordsUnanswered(t *testing.T) {
 	})
 }
 
+// TestRecordUnansweredAtTheEnd: a record that was read long before the end says nothing
+// of it where the list does.
+func TestRecordUnansweredAtTheEnd(t *testing.T) {
+	d := &ecsDeployment{snapshot: snapshot(entry(ours, "PRIMARY", "COMPLETED")).with(recorded("IN_PROGRESS"), timeless)}
+	if v := Judge(d.last()); v.Final() {
+		t.Errorf("by the record that was just read it is %v", v)
+	}
+	d.unreadable = time.Now()
+	if v := Judge(d.last()); v.Outcome != Succeeded {
+		t.Errorf("by the list it is %v, want a success", v)
+	}
+}
+
 // TestStartAfterSlowRecords: a service is read again before it is changed where its
 // records took long to be read.
 func TestStartAfterSlowRecords(t *testing.T) {

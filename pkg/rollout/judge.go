@@ -213,8 +213,11 @@ func judgeList(s Snapshot) Verdict {
 	case primary.ID == "": // a list in the middle of being rewritten
 		return Verdict{}
 	case primary.ID != s.ID:
-		if _, back := s.returned(); !back { // the list does not show ours yet
+		switch _, back := s.returned(); {
+		case !back: // the list does not show ours yet
 			return Verdict{}
+		case s.Newer != "" && s.Own.RolloutState != "FAILED" && !s.Asked: // from somebody's, which had replaced ours
+			return superseded(ecs.Deployment{ID: s.Newer})
 		}
 		return judgeListedRollback(s, primary)
 	case primary.RolloutState == "COMPLETED", primary.RolloutState == "" && s.Steady >= grace:

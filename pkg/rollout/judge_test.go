@@ -236,6 +236,8 @@ func TestJudge(t *testing.T) {
 		{"listed: superseded (peer: reported as success or as rollback)", replaced, Superseded, ReplacedByOther},
 		{"listed: superseded after our failure", replacedAndDone.with(failed("")), Superseded, ReplacedByOther},
 		{"listed: superseded by one that is rolled back itself, to the deployment before ours", snapshot(entry(before, "PRIMARY", "IN_PROGRESS"), newer(entry(theirs, "ACTIVE", "FAILED"))), Superseded, ReplacedByOther},
+		{"listed: superseded by one that was rolled back, as the history has it", back.with(returnedFor(grace), func(s *Snapshot) { s.Newer = theirs }), Superseded, ReplacedByOther},
+		{"listed: ours was rolled back, and then somebody's", back.with(failed(""), returnedFor(grace), func(s *Snapshot) { s.Newer = theirs }), RolledBack, RolledBackByECS},
 		{"listed: someone deploys the previous revision by hand: a new id", snapshot(ecs.Deployment{ID: theirs, Status: "PRIMARY", TaskDefinition: previousRevision, RolloutState: "COMPLETED"}), Superseded, ReplacedByOther},
 		{"listed: an empty list goes on", snapshot(), "", ""},
 		{"listed: a rollout state of the future goes on", snapshot(entry(ours, "PRIMARY", "HALF_COMPLETED")), "", ""},

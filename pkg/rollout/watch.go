@@ -31,6 +31,9 @@ type source interface {
 	poll(ctx context.Context) ([]Event, error)
 	// view is what has been seen so far.
 	view() *Snapshot
+	// last is the view as it is judged at the end of the time limit: without what could
+	// not be read any more.
+	last() Snapshot
 	// health counts the deployment's tasks that pass their health checks; -1 where
 	// that is not known.
 	health(ctx context.Context) int
@@ -92,7 +95,11 @@ func (w *watcher) Watch(ctx context.Context, limits Limits) iter.Seq[Event] {
 				}
 			}
 			if err == nil {
-				if w.verdict = w.judge(*w.view()); w.verdict.Final() {
+				seen := *w.view()
+				if left <= 0 {
+					seen = w.last()
+				}
+				if w.verdict = w.judge(seen); w.verdict.Final() {
 					return
 				}
 			}
