@@ -113,11 +113,15 @@ func (d *Deployer) retreat(ctx context.Context, m moved, to string, allTheSame b
 	if to, err = d.standing(ctx, m.Name, to); err != nil {
 		return nil, to, refused, err
 	}
+	known := []string{now.ID}
+	if m.Other != nil { // what was in progress before, and may still be listed so
+		known = append(known, m.Other.Snapshot().ID)
+	}
 	deployment, err = m.Controller.Start(ctx, rollout.Change{
 		TaskDefinition: to,
 		// What CodeDeploy left behind may still have a share of the traffic.
 		Force:    now.Blocks(),
-		Replaces: now.ID,
+		Replaces: known,
 		Expect:   primaryOf(now, m.deployment.Snapshot().Service),
 	})
 	if primary, back := goesBackAlready(now, err); back {

@@ -571,7 +571,7 @@ func (c *controller) Start(ctx context.Context, change rollout.Change) (rollout.
 	if change.Expect != "" && change.Expect != c.primary.id {
 		return nil, &rollout.MovedError{Service: c.read()}
 	}
-	if busy != nil && !change.Supersede && busy.id != change.Replaces && busy.revision != change.TaskDefinition {
+	if busy != nil && !change.Supersede && !slices.Contains(change.Replaces, busy.id) && busy.revision != change.TaskDefinition {
 		return nil, &rollout.MovedError{Service: c.read(), InFlight: &deployment{controller: c, record: busy}}
 	}
 	scale := change.DesiredCount != nil && *change.DesiredCount != c.desired

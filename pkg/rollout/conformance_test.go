@@ -102,11 +102,11 @@ func TestStartBesideAnother(t *testing.T) {
 func TestStartReplaces(t *testing.T) {
 	inWorld(t, ofECS, func(w *world) {
 		first := w.start("slow")
-		_, err := w.control.Start(w.Context(), Change{TaskDefinition: w.revision(), Replaces: w.at.Primary().ID})
+		_, err := w.control.Start(w.Context(), Change{TaskDefinition: w.revision(), Replaces: []string{w.at.Primary().ID}})
 		if _, moved := errors.AsType[*MovedError](err); !moved {
 			w.Errorf("Start beside another = %v, want a MovedError", err)
 		}
-		next, err := w.control.Start(w.Context(), Change{TaskDefinition: w.revision(), Replaces: first.Snapshot().ID})
+		next, err := w.control.Start(w.Context(), Change{TaskDefinition: w.revision(), Replaces: []string{first.Snapshot().ID}})
 		if err != nil || !next.Snapshot().New {
 			w.Errorf("Start in place of the one that is named = %v", err)
 		}

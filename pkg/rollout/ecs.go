@@ -424,7 +424,7 @@ func (c *ecsController) expected(ctx context.Context, s ecs.Service, change Chan
 	if err != nil {
 		return err
 	}
-	if d != nil && d.snapshot.ID != change.Replaces && (d.snapshot.Revision != change.TaskDefinition || d.snapshot.RollingBack()) {
+	if d != nil && !slices.Contains(change.Replaces, d.snapshot.ID) && (d.snapshot.Revision != change.TaskDefinition || d.snapshot.RollingBack()) {
 		return &MovedError{Service: s, InFlight: d}
 	}
 	return nil

@@ -79,9 +79,9 @@ type Change struct {
 	Force          bool   // a new deployment even of the same revision
 	RollBack       bool   // the controller is to roll back by itself, where a deployment can be told to
 	// Supersede permits the change to replace a deployment in progress, Replaces only
-	// the one with that id.
+	// those with these ids.
 	Supersede bool
-	Replaces  string
+	Replaces  []string
 	// Expect is the id of the deployment that was PRIMARY when the change was
 	// decided on; empty where any will do. Another one means that the service was
 	// changed since.
