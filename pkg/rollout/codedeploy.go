@@ -293,8 +293,8 @@ func (c *codeDeploy) Start(ctx context.Context, change Change) (Deployment, erro
 	}
 }
 
-// createTries is how often a CreateDeployment call is made whose answer got lost and
-// which CodeDeploy did not carry out.
+// createTries is how often a call of CodeDeploy is made whose answer got lost and which
+// it did not carry out: CreateDeployment, ContinueDeployment.
 const createTries = 8
 
 // nothingStarted says that a call got no answer, and that CodeDeploy did not carry it

@@ -383,16 +383,45 @@ func (d *codeDeployment) Answer(ctx context.Context, action Action) error {
 		}
 		return err
 	}
-	_, err = d.controller.api.ContinueDeployment(ctx, &codedeploy.ContinueDeploymentInput{
-		DeploymentId: aws.String(d.snapshot.ID), DeploymentWaitType: types.DeploymentWaitTypeReadyWait,
-	}, patiently)
-	switch code := ecs.CodeOf(err); code {
-	case "DeploymentIsNotInReadyStateException", "DeploymentAlreadyCompletedException":
-		return none(code)
-	}
-	if err != nil {
+	if err := d.proceed(ctx); err != nil {
+		switch code := ecs.CodeOf(err); code {
+		case "DeploymentIsNotInReadyStateException", "DeploymentAlreadyCompletedException":
+			return none(code)
+		}
 		return ecs.During("continue CodeDeploy deployment "+d.snapshot.ID, err)
 	}
 	d.snapshot.Answered = d.snapshot.ID
 	return nil
+}
+
+// proceed has the deployment shift the traffic. Where an answer gets lost, the
+// deployment tells whether CodeDeploy has acted, at once or by refusing the next call:
+// it does not wait any more.
+func (d *codeDeployment) proceed(ctx context.Context) error {
+	again := attempts{begin: time.Now()}
+	for lost := 1; ; {
+		_, err := d.controller.api.ContinueDeployment(ctx, &codedeploy.ContinueDeploymentInput{
+			DeploymentId: aws.String(d.snapshot.ID), DeploymentWaitType: types.DeploymentWaitTypeReadyWait,
+		}, func(o *codedeploy.Options) { o.Retryer = aws.NopRetryer{} })
+		switch {
+		case err == nil, lost > 1 && ecs.CodeOf(err) == "DeploymentIsNotInReadyStateException":
+			return nil
+		case ecs.Classify(err) == ecs.Broken && lost < createTries:
+			lost++
+			unread := untilRead(ctx, func() error {
+				if _, err := d.over(ctx); !errors.Is(err, ErrEnded) {
+					return err
+				}
+				return nil
+			})
+			if unread != nil {
+				return &UnansweredError{err, unread}
+			}
+			if !d.snapshot.CodeDeploy.waits() {
+				return nil
+			}
+		case !again.wait(ctx, err):
+			return err
+		}
+	}
 }

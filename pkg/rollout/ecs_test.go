@@ -130,6 +130,24 @@ func TestLostAnswers(t *testing.T) {
 			})
 		})
 	}
+	for name, fault := range map[string]func(w *world, f func(string) bool){
+		"CodeDeploy had continued":     func(w *world, f func(string) bool) { w.lose = f },
+		"CodeDeploy had not continued": func(w *world, f func(string) bool) { w.refuse = f },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorldOf(t, kinds[1], true, func(w *world) {
+				d := w.start("complete")
+				w.follow(d, Limits{})
+				w.ended(d, Paused, ReadyWaits)
+				fault(w, is("ContinueDeployment", 1))
+				if err := d.Answer(w.Context(), Continue); err != nil {
+					w.Fatal(err)
+				}
+				w.follow(d, Limits{})
+				w.ended(d, Succeeded, "")
+			})
+		})
+	}
 	t.Run("CodeDeploy had acted, and somebody stopped it", func(t *testing.T) {
 		inWorld(t, kinds[1], func(w *world) {
 			w.lose = func(operation string) bool {
