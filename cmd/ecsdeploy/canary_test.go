@@ -33,6 +33,7 @@ func TestCanaries(t *testing.T) {
 	for _, name := range []string{
 		"push", "deploy", "rollout", "rollback", "placeholder-again", "current-image", "back", "resume", "codedeploy", "codedeploy-hook-failed", "mistakes", "denied", "crash",
 		"run-task", "run-task-fails", "verify", "verify-wrong", "drift", "secrets-changed", "migration", "resume-rollback", "schedules",
+		"smoke-passes", "smoke-fails", "smoke-unreachable", "smoke-command", "signed-push", "scan-findings", "task-tags", "order-fails", "create-repository-policy-denied", "express",
 	} {
 		t.Run(name, func(t *testing.T) {
 			archive, err := txtar.ParseFile(filepath.Join("testdata", name+".txtar"))
