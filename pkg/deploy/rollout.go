@@ -227,7 +227,7 @@ func (d *Deployer) lookAgain(ctx context.Context, r Request, l limit, all []move
 		case e.verdict.Outcome == rollout.Paused:
 			endings[i] = d.examine(ctx, m, d.followSafely(ctx, r, l, m, func(rollout.Counts) {}))
 		case e.verdict.Outcome == rollout.Failed && !r.goesBackAfter(e):
-			endings[i] = d.lookOnce(ctx, r, m, e)
+			endings[i] = d.lookOnce(ctx, r, l, m, e)
 		default:
 			return nil
 		}
@@ -238,20 +238,31 @@ func (d *Deployer) lookAgain(ctx context.Context, r Request, l limit, all []move
 	})
 }
 
+// lookingAgain is how long a deployment is looked at again: two readings.
+const lookingAgain = 2 * time.Second
+
 // lookOnce looks at a deployment that has failed and was left in progress. How it has
-// ended since is its outcome; that a test of it failed stays one where it succeeded.
-func (d *Deployer) lookOnce(ctx context.Context, r Request, m moved, e ending) ending {
+// ended since is its outcome. A test of it that has failed stays a failure where it
+// succeeded, and one that was not made is made then.
+func (d *Deployer) lookOnce(ctx context.Context, r Request, l limit, m moved, e ending) ending {
 	switch e.verdict.Reason.Code {
 	case rollout.TasksFail, rollout.TasksNotStarted, SmokeTestFailed:
 	default: // it had ended
 		return e
 	}
-	for event := range m.deployment.Watch(ctx, rollout.Limits{Until: r.Until}) {
+	if l.left(false) < lookingAgain {
+		return e
+	}
+	for event := range m.deployment.Watch(ctx, rollout.Limits{Timeout: lookingAgain, Until: r.Until}) {
 		d.View.Show(Happened{m.Name, event})
 	}
-	switch again := m.deployment.Verdict(); {
+	again := m.deployment.Verdict()
+	switch code := again.Reason.Code; {
 	case m.deployment.Err() != nil, again.Outcome == rollout.TimedOut, again.Outcome == rollout.Paused:
+	case code == rollout.DeploymentFailed, code == rollout.DeploymentStopped: // for the cause that is known already
 	case again.Outcome.Good() && e.verdict.Reason.Code == SmokeTestFailed:
+	case again.Outcome.Good() && m.Smoke != nil && !m.Back && len(e.smoke) == 0:
+		return d.examine(ctx, m, d.followSafely(ctx, r, l, m, func(rollout.Counts) {}))
 	default:
 		e.verdict = again
 	}

@@ -307,8 +307,8 @@ func TestLeftAlone(t *testing.T) {
 	})
 }
 
-// TestEndedMeanwhile: a deployment that failed and is left as it is may end in another
-// way while others are followed, which is its outcome then.
+// TestEndedMeanwhile: a deployment that has failed and is left as it is may go on while
+// others are followed. The way in which it ends then is its outcome.
 func TestEndedMeanwhile(t *testing.T) {
 	for outcome, ends := range map[string]func(c *cloud, s *service, r *record){
 		"rolledBack": func(_ *cloud, s *service, r *record) { s.goBack(r, "ROLLBACK_IN_PROGRESS", time.Now()) },

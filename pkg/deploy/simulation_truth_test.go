@@ -349,7 +349,12 @@ func (p *play) followed(h emulator.History, s deploy.ServiceResult) (emulator.De
 }
 
 // read is when a service was read at which a rollback was told as done.
-func (p *play) read(service string) time.Time { return p.told[service].Add(-time.Second) }
+func (p *play) read(service string) time.Time {
+	if told, is := p.told[service]; is {
+		return told.Add(-time.Second)
+	}
+	return p.began.Add(p.took)
+}
 
 // lag is how much later than the truth a view may show it.
 const lag = 2 * time.Minute

@@ -246,7 +246,9 @@ func (d *Deployer) followTested(ctx context.Context, r Request, l limit, m moved
 			e.verdict = rollout.Verdict{Outcome: rollout.Failed, Reason: rollout.Reason{Code: SmokeTestFailed, Stage: e.verdict.Reason.Stage}}
 			return e
 		case paused:
-			err := m.deployment.Answer(ctx, rollout.Continue)
+			within, cancel := context.WithTimeout(ctx, max(l.left(false), leastBack))
+			err := m.deployment.Answer(within, rollout.Continue)
+			cancel()
 			if answered++; err != nil && (answered == answers || !overtaken(err)) {
 				return e.interrupted("continue", m, err)
 			}

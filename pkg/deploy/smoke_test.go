@@ -37,6 +37,35 @@ func (p *pages) Run(ctx context.Context, c probe.Check, show func(probe.Attempt)
 	return a, nil
 }
 
+// TestSmokeMadeLater: a deployment that was given up before its smoke test, is left as
+// it is and completes while others are followed is tested then.
+func TestSmokeMadeLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := world(t, "bad", "good")
+		bad := c.services["bad"]
+		bad.fates = []fate{{what: crashes, after: time.Minute}}
+		c.services["good"].fates = []fate{{after: 10 * time.Minute}}
+		for _, s := range c.services {
+			s.listener = "test"
+		}
+		time.AfterFunc(3*time.Minute, func() {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			bad.happens(c, bad.records[len(bad.records)-1], succeeds)
+		})
+		d, _ := c.deployer()
+		p := &pages{outcome: probe.Passed}
+		d.Probes = p
+		r := asking("bad", "good")
+		r.RollbackOnFailure = false
+		r.SmokeTests = []SmokeTest{{Check: probe.Check{URL: "/health"}}}
+		result, err := d.Run(t.Context(), r)
+		if got := outcomes(result); err != nil || got != "succeeded succeeded" || len(p.asked) != 2 {
+			t.Errorf("got %q after %d tests, want two successes after 2; %v", got, len(p.asked), err)
+		}
+	})
+}
+
 // TestSmoke: what a smoke test makes of a deployment, and what is sent for that.
 func TestSmoke(t *testing.T) {
 	const moved = "register web:2; start a web:2"

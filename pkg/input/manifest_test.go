@@ -16,7 +16,7 @@ import (
 // The outputs and the outcomes are an interface, too: fixed once shipped.
 var (
 	outputs  = []string{"imageUri", "imageDigest", "taskDefinitionArn", "previousTaskDefinitionArn", "previousImage", "serviceDeploymentArn", "codeDeployDeploymentId", "outcome", "hookId", "serviceUrl", "resultFile", "exitCode"}
-	outcomes = []string{"succeeded", "unchanged", "rolledBack", "failed", "superseded", "paused", "timedOut"}
+	outcomes = []string{"succeeded", "unchanged", "rolledBack", "failed", "superseded", "paused", "timedOut", "drifted"}
 )
 
 // manifest is task.json, with every key that a task may have and that this one

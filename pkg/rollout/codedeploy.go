@@ -113,7 +113,7 @@ func (c *codeDeploy) inFlight(ctx context.Context) (*codeDeployment, error) {
 		return nil, err
 	}
 	var rollback *CodeDeployRollback
-	if triggered(info) != "" {
+	if rollsBack(info) != "" {
 		rollback = &CodeDeployRollback{ID: c.group.inFlight, Status: string(info.Status), Error: errorText(info.ErrorInformation)}
 		if info, err = c.rolledBack(ctx, info); err != nil {
 			return nil, err
@@ -133,9 +133,9 @@ func (c *codeDeploy) inFlight(ctx context.Context) (*codeDeployment, error) {
 	return d, nil
 }
 
-// triggered is the id of the deployment that another one rolls back; empty where it
+// rollsBack is the id of the deployment that another one rolls back; empty where it
 // rolls none back.
-func triggered(info *types.DeploymentInfo) string {
+func rollsBack(info *types.DeploymentInfo) string {
 	if info.RollbackInfo == nil {
 		return ""
 	}
@@ -146,7 +146,7 @@ func triggered(info *types.DeploymentInfo) string {
 // that it rolls back: a rollback that was stopped may be rolled back itself.
 func (c *codeDeploy) rolledBack(ctx context.Context, info *types.DeploymentInfo) (*types.DeploymentInfo, error) {
 	for seen := map[string]bool{}; ; {
-		id := triggered(info)
+		id := rollsBack(info)
 		if id == "" || seen[id] {
 			return info, nil
 		}
@@ -285,7 +285,7 @@ func (c *codeDeploy) Start(ctx context.Context, change Change) (Deployment, erro
 		case err == nil:
 			return d, nil
 		case again.wait(ctx, err):
-		case nothing && lost < createTries:
+		case nothing && lost < lostTries:
 			lost++
 		default:
 			return nil, err
@@ -293,9 +293,9 @@ func (c *codeDeploy) Start(ctx context.Context, change Change) (Deployment, erro
 	}
 }
 
-// createTries is how often a call of CodeDeploy is made whose answer got lost and which
+// lostTries is how often a call of CodeDeploy is made whose answer got lost and which
 // it did not carry out: CreateDeployment, ContinueDeployment.
-const createTries = 8
+const lostTries = 8
 
 // nothingStarted says that a call got no answer, and that CodeDeploy did not carry it
 // out.
@@ -363,7 +363,7 @@ func (c *codeDeploy) create(ctx context.Context, change Change) (Deployment, err
 	case errors.As(err, &limit):
 		return c.busy(ctx, in, change, begin, err)
 	case err != nil && ecs.Classify(err) == ecs.Broken:
-		return c.unanswered(ctx, in, change, err)
+		return c.unanswered(ctx, in, change, begin, err)
 	case err != nil:
 		return nil, ecs.During("create a CodeDeploy deployment of service "+c.first.Name, err)
 	case aws.ToString(out.DeploymentId) == "":
@@ -380,10 +380,11 @@ func (c *codeDeploy) created(id string, change Change, fresh bool) *codeDeployme
 
 // unanswered looks for the deployment that a call without an answer may have started,
 // and that may have ended or be rolled back by now.
-func (c *codeDeploy) unanswered(ctx context.Context, in *codedeploy.CreateDeploymentInput, change Change, failure error) (Deployment, error) {
+func (c *codeDeploy) unanswered(ctx context.Context, in *codedeploy.CreateDeploymentInput, change Change, begin time.Time, failure error) (Deployment, error) {
 	failure = ecs.During("create a CodeDeploy deployment of service "+c.first.Name, failure)
 	var found *types.DeploymentInfo
 	unread := untilRead(ctx, func() error {
+		found = nil
 		now, err := c.refresh(ctx)
 		if err == nil && now.group.attempted != c.group.attempted {
 			found, err = deploymentInfo(ctx, c.api, now.group.attempted)
@@ -396,8 +397,8 @@ func (c *codeDeploy) unanswered(ctx context.Context, in *codedeploy.CreateDeploy
 	switch {
 	case unread != nil:
 		return nil, &UnansweredError{failure, unread}
-	case found != nil && sameRevision(found.Revision, in.Revision):
-		return c.created(aws.ToString(found.DeploymentId), change, true), nil
+	case found != nil && aws.ToString(found.DeploymentId) != c.group.attempted && sameRevision(found.Revision, in.Revision):
+		return c.created(aws.ToString(found.DeploymentId), change, aws.ToTime(found.CreateTime).After(begin.Add(-createdSlack))), nil
 	}
 	return nil, &nothingStarted{failure}
 }

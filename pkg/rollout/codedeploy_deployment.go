@@ -124,8 +124,9 @@ func (d *codeDeployment) readService(ctx context.Context) ([]Event, error) {
 	return events, nil
 }
 
-// readDeployments reads the deployment until it is rolled back, and then the one
-// that does so, or that goes back from that one where it was stopped.
+// readDeployments reads the deployment until it is rolled back, and then the deployment
+// that rolls it back. Where that one was stopped and is rolled back itself, it reads the
+// next.
 func (d *codeDeployment) readDeployments(ctx context.Context) error {
 	record := d.snapshot.CodeDeploy
 	if record.Rollback == nil {
@@ -188,11 +189,12 @@ func (d *codeDeployment) readOwn(ctx context.Context, record *CodeDeployRecord) 
 // https://docs.aws.amazon.com/codedeploy/latest/APIReference/API_ErrorInformation.html
 func goesBackAfter(info *types.DeploymentInfo) bool {
 	on := rollsBackOn(info.AutoRollbackConfiguration)
-	switch {
+	failed := info.Status == types.DeploymentStatusFailed && slices.Contains(on, string(types.AutoRollbackEventDeploymentFailure))
+	switch alarm := info.ErrorInformation != nil && info.ErrorInformation.Code == types.ErrorCodeAlarmActive; {
+	case alarm:
+		return failed || slices.Contains(on, string(types.AutoRollbackEventDeploymentStopOnAlarm))
 	case info.Status == types.DeploymentStatusFailed:
-		return slices.Contains(on, string(types.AutoRollbackEventDeploymentFailure))
-	case info.ErrorInformation != nil && info.ErrorInformation.Code == types.ErrorCodeAlarmActive:
-		return slices.Contains(on, string(types.AutoRollbackEventDeploymentStopOnAlarm))
+		return failed
 	}
 	return len(on) > 0 // who stopped it may have asked for that
 }
@@ -394,9 +396,9 @@ func (d *codeDeployment) Answer(ctx context.Context, action Action) error {
 	return nil
 }
 
-// proceed has the deployment shift the traffic. Where an answer gets lost, the
-// deployment tells whether CodeDeploy has acted, at once or by refusing the next call:
-// it does not wait any more.
+// proceed has the deployment shift the traffic. After a lost answer the deployment is
+// read: where it does not wait any more, CodeDeploy has acted. It may still be shown as
+// waiting, and the next call is refused.
 func (d *codeDeployment) proceed(ctx context.Context) error {
 	again := attempts{begin: time.Now()}
 	for lost := 1; ; {
@@ -406,18 +408,22 @@ func (d *codeDeployment) proceed(ctx context.Context) error {
 		switch {
 		case err == nil, lost > 1 && ecs.CodeOf(err) == "DeploymentIsNotInReadyStateException":
 			return nil
-		case ecs.Classify(err) == ecs.Broken && lost < createTries:
+		case ecs.Classify(err) == ecs.Broken && lost < lostTries:
 			lost++
+			ended := false
 			unread := untilRead(ctx, func() error {
-				if _, err := d.over(ctx); !errors.Is(err, ErrEnded) {
-					return err
+				_, err := d.over(ctx)
+				if ended = errors.Is(err, ErrEnded); ended {
+					return nil
 				}
-				return nil
+				return err
 			})
-			if unread != nil {
+			switch {
+			case unread != nil:
 				return &UnansweredError{err, unread}
-			}
-			if !d.snapshot.CodeDeploy.waits() {
+			case ended && !d.verdict.Outcome.Good(): // somebody has stopped it
+				return ErrEnded
+			case !d.snapshot.CodeDeploy.waits():
 				return nil
 			}
 		case !again.wait(ctx, err):

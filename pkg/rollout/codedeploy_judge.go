@@ -84,7 +84,7 @@ func judgeCodeDeployRollback(s Snapshot, d CodeDeployRecord) Verdict {
 		code = DeploymentStopped
 	}
 	switch r := d.Rollback; {
-	case r == nil && d.RollbackDue && s.Left > 0:
+	case r == nil && d.RollbackDue && (s.Left > 0 || s.Asked):
 		return Verdict{}
 	case r == nil:
 		return Verdict{Failed, Reason{Code: code, Detail: d.why()}}

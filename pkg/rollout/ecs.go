@@ -94,7 +94,9 @@ func (c *ecsController) inFlight(ctx context.Context, s ecs.Service) (*ecsDeploy
 		return nil, nil
 	}
 	if back && (record == nil || ecs.DeploymentID(record.Target.ARN) != failed.ID) {
-		return c.deployment(s, failed.ID, nil), nil
+		d := c.deployment(s, failed.ID, nil)
+		d.snapshot.RollsBackTo = primary.ID
+		return d, nil
 	}
 	if own || record != nil && revives(*record, primary) {
 		return nil, nil // the record has ended, and the list is about to show it
@@ -102,10 +104,10 @@ func (c *ecsController) inFlight(ctx context.Context, s ecs.Service) (*ecsDeploy
 	return c.deployment(s, primary.ID, nil), nil
 }
 
-// rolledBackIn returns the deployment from which ECS goes back to the PRIMARY one,
-// as the list alone shows it: one that has failed, or has no state, beside a PRIMARY
-// which is older, or one that has failed beside a PRIMARY of which ECS says that it is
-// gone back to.
+// rolledBackIn returns the deployment from which ECS goes back to the PRIMARY one, as
+// the list alone shows it: one that has failed or has no state, and is newer than the
+// PRIMARY one. It need not be newer where ECS says in the PRIMARY one's reason that it
+// goes back to that.
 func rolledBackIn(s ecs.Service) (ecs.Deployment, bool) {
 	primary, failed := s.Primary(), ecs.Deployment{}
 	for _, d := range s.Deployments {
@@ -273,10 +275,10 @@ func (c *ecsController) Start(ctx context.Context, change Change) (Deployment, e
 			return nil, err
 		}
 		need, err := c.needs(ctx, before, change)
-		if need.there != nil || err != nil {
-			return need.there, err
+		if err != nil {
+			return nil, err
 		}
-		if time.Since(asked) > slow { // what records there are was answered late
+		if time.Since(asked) > staleAfter { // reading the records took long
 			asked = time.Now()
 			after, err := c.read(ctx)
 			if err != nil {
@@ -286,6 +288,9 @@ func (c *ecsController) Start(ctx context.Context, change Change) (Deployment, e
 			if before = after; moved {
 				continue
 			}
+		}
+		if need.there != nil {
+			return need.there, nil
 		}
 		after, err := c.client.Update(ctx, before, ecs.Update{TaskDefinition: change.TaskDefinition, DesiredCount: change.DesiredCount, Force: change.Force || need.force})
 		if err == nil {
@@ -323,14 +328,18 @@ func (c *ecsController) Start(ctx context.Context, change Change) (Deployment, e
 	}
 }
 
-// slow is how old a reading of a service may be when the service is changed.
-const slow = 5 * time.Second
+// staleAfter is how old a reading of a service may be when the service is changed.
+const staleAfter = 5 * time.Second
 
 // alike reports whether two readings of a service show the same deployments.
 func alike(a, b ecs.Service) bool {
-	return a.Status == b.Status && a.Current == b.Current && slices.EqualFunc(a.Deployments, b.Deployments, func(a, b ecs.Deployment) bool {
-		return a.ID == b.ID && a.Status == b.Status && a.RolloutState == b.RolloutState
-	})
+	for _, d := range a.Deployments {
+		same, listed := b.Deployment(d.ID)
+		if !listed || same.Status != d.Status || same.RolloutState != d.RolloutState {
+			return false
+		}
+	}
+	return a.Status == b.Status && a.Current == b.Current && len(a.Deployments) == len(b.Deployments)
 }
 
 // startLimit is how long a call that starts a deployment is made again while AWS

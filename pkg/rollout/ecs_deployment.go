@@ -33,8 +33,9 @@ const (
 	// it is short of running ones and its count of failed tasks stands still: ECS
 	// does not count a task that ran for a moment.
 	tasksAgain = 15 * time.Second
-	// recordRead is how long a poll looks for the record and reads it: a list and a
-	// record that are slow must not take the time in which the service is read.
+	// recordRead is how long a poll looks for the record and reads it, where it has
+	// twice that time: a list and a record that are slow must not take the time in
+	// which the service is read.
 	recordRead = 5 * time.Second
 )
 
@@ -67,12 +68,21 @@ func (d *ecsDeployment) Watch(ctx context.Context, limits Limits) iter.Seq[Event
 
 func (d *ecsDeployment) view() *Snapshot { return &d.snapshot }
 
-// last implements source. A record from before says nothing of the end, and the list does.
+// last implements source. A record in progress that was read before says nothing of the
+// end, and the list does. Of a rollback in progress it does where it shows that.
 func (d *ecsDeployment) last() Snapshot {
 	s := d.snapshot
-	if !d.unreadable.IsZero() {
-		s.Record = nil
+	if d.unreadable.IsZero() || s.Record == nil || s.Record.Final() {
+		return s
 	}
+	if s.Record.RollingBack() {
+		primary, back := s.returned()
+		if !back {
+			return s
+		}
+		s.RollsBackTo = primary.ID
+	}
+	s.Record = nil
 	return s
 }
 
@@ -146,7 +156,11 @@ var byUser = regexp.MustCompile(`(?i)(stopped|requested) by a user`)
 // readRecord reads the deployment's record. Without an error it may still be nil:
 // ECS does not show it yet.
 func (d *ecsDeployment) readRecord(ctx context.Context) (*ecs.ServiceDeployment, error) {
-	ctx, cancel := context.WithTimeout(ctx, recordRead)
+	limit := recordRead
+	if deadline, bounded := ctx.Deadline(); bounded {
+		limit = min(limit, time.Until(deadline)/2)
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	if d.snapshot.Scaling || d.withoutOwn && time.Since(d.searched) < recordAgain {
 		return nil, nil
@@ -188,17 +202,21 @@ func (d *ecsDeployment) findRecord(ctx context.Context) (string, error) {
 	if !since.IsZero() {
 		since = since.Add(-createdSlack)
 	}
-	newer := ""
+	var newest ecs.Brief
 	for brief, err := range c.ServiceDeployments(ctx, s, since) {
 		if err != nil {
 			return "", err
 		}
 		id := ecs.DeploymentID(brief.Target)
 		if id == d.snapshot.ID {
-			d.snapshot.Newer = cmp.Or(d.snapshot.Newer, newer)
+			if newest.CreatedAt.After(brief.CreatedAt) {
+				d.snapshot.Newer = cmp.Or(d.snapshot.Newer, ecs.DeploymentID(newest.Target))
+			}
 			return brief.ARN, nil
 		}
-		newer = cmp.Or(newer, id) // newest first
+		if brief.CreatedAt.After(newest.CreatedAt) {
+			newest = brief
+		}
 	}
 	return "", nil
 }

@@ -360,7 +360,7 @@ func TestStartAfterSlowRecords(t *testing.T) {
 						return
 					}
 					waited = true
-					if time.Sleep(slow - time.Second/2); theirs {
+					if time.Sleep(staleAfter - time.Second/2); theirs {
 						if _, err := w.others.Start(w.Context(), Change{TaskDefinition: other, Supersede: true}); err != nil {
 							w.Error(err)
 						}

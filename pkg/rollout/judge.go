@@ -119,7 +119,7 @@ func judgeScaling(s Snapshot) Verdict {
 }
 
 // judgeStopped: somebody ended the deployment. The list may not show yet what has
-// taken its place, for which there is no time at the end of the time limit.
+// taken its place, which is waited for while time is left.
 func judgeStopped(s Snapshot, d ecs.ServiceDeployment) Verdict {
 	other, replaced := s.replacement()
 	switch {
@@ -216,13 +216,14 @@ func judgeList(s Snapshot) Verdict {
 		switch _, back := s.returned(); {
 		case !back: // the list does not show ours yet
 			return Verdict{}
-		case s.Newer != "" && s.Own.RolloutState != "FAILED" && !s.Asked: // from somebody's, which had replaced ours
-			return superseded(ecs.Deployment{ID: s.Newer})
+		case s.Newer != "" && s.Newer != primary.ID && s.Own.RolloutState != "FAILED" && !s.Asked: // from somebody's, which had replaced ours
+			newer, _ := s.Service.Deployment(s.Newer)
+			return superseded(ecs.Deployment{ID: s.Newer, TaskDefinition: newer.TaskDefinition})
 		}
 		return judgeListedRollback(s, primary)
 	case primary.RolloutState == "COMPLETED", primary.RolloutState == "" && s.Steady >= grace:
 		return judgeSuccess(s)
-	case primary.RolloutState == "FAILED" && (!rollsBackByItself(s.Service) || s.Ended >= grace || s.Left <= 0):
+	case primary.RolloutState == "FAILED" && (!rollsBackByItself(s.Service) || s.Ended >= grace || s.Left <= 0 && !s.Asked):
 		return Verdict{Failed, Reason{Code: DeploymentFailed, Detail: primary.Reason}}
 	case s.Until == UntilTraffic && s.Shifted():
 		return Verdict{Succeeded, Reason{Code: TrafficShifted}}

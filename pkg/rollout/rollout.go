@@ -79,7 +79,7 @@ type Change struct {
 	Force          bool   // a new deployment even of the same revision
 	RollBack       bool   // the controller is to roll back by itself, where a deployment can be told to
 	// Supersede permits the change to replace a deployment in progress, Replaces only
-	// those with these ids.
+	// those with these ids. CodeDeploy replaces none.
 	Supersede bool
 	Replaces  []string
 	// Expect is the id of the deployment that was PRIMARY when the change was

@@ -103,7 +103,7 @@ func (w *watcher) Watch(ctx context.Context, limits Limits) iter.Seq[Event] {
 					return
 				}
 			}
-			// What the time limit has cut off does not decide: there is one more poll.
+			// A last poll that began before the limit and failed is made once more.
 			if left <= 0 && (err == nil || asked.Sub(begin) >= limits.Timeout) {
 				counts := w.view().Counts()
 				w.verdict = Verdict{TimedOut, Reason{Code: NotInTime, After: limits.Timeout, Running: counts.Running, Desired: counts.Desired}}
