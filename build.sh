@@ -178,10 +178,13 @@ cmd_notice() {
 
 # package writes the extension, unless it is there and nothing has changed.
 package() {
+  local npm
   need
-  npm_tools
+  npm_tools & # it waits for the network, and the compiler does not
+  npm=$!
   say "cross-compile the task's executable"
   executables build/bin "$PACK_QUALITY"
+  wait "$npm"
   same_version
   cmd_notice
   extension "$VSIX"
@@ -285,10 +288,14 @@ test_environment() {
 }
 
 cmd_test() {
+  local cdk
+  need
+  cdk_tool &
+  cdk=$!
   cmd_package
   registry_tool
   image_tools
-  cdk_tool
+  wait "$cdk"
   test_environment
   if [ $# -gt 0 ]; then
     go test "$@"
