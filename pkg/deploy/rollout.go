@@ -238,7 +238,8 @@ func (d *Deployer) lookAgain(ctx context.Context, r Request, l limit, all []move
 	})
 }
 
-// lookingAgain is how long a deployment is looked at again: two readings.
+// lookingAgain is how long a deployment is looked at again: two readings, or one where
+// the time is over.
 const lookingAgain = 2 * time.Second
 
 // lookOnce looks at a deployment that has failed and was left in progress. How it has
@@ -250,10 +251,8 @@ func (d *Deployer) lookOnce(ctx context.Context, r Request, l limit, m moved, e 
 	default: // it had ended
 		return e
 	}
-	if l.left(false) < lookingAgain {
-		return e
-	}
-	for event := range m.deployment.Watch(ctx, rollout.Limits{Timeout: lookingAgain, Until: r.Until}) {
+	limits := rollout.Limits{Timeout: min(l.left(false), lookingAgain), Until: r.Until}
+	for event := range m.deployment.Watch(ctx, limits) {
 		d.View.Show(Happened{m.Name, event})
 	}
 	again := m.deployment.Verdict()
