@@ -44,7 +44,7 @@ var oldFaults = []oldFault{
 		{snapshotFile, "return slices.Contains(s.Earlier, primary.ID) || s.announced(primary)", "return primary.ID != s.ID && slices.Contains([]string{primary.ID}, primary.ID)"},
 	}},
 	{"UpdateService is made again after a lost answer, without looking", []edit{
-		{"pkg/ecs/service.go", "call(ctx, what, l, c.api.UpdateService, in)", "call(ctx, what, idempotent, c.api.UpdateService, in)"},
+		{"pkg/ecs/service.go", "call(ctx, what, l, c.api.UpdateService, in)", "call(ctx, what, map[bool]limits{true: idempotent, false: l}[true], c.api.UpdateService, in)"},
 	}},
 	{"the record of a deployment is found by its time, not by its id", []edit{
 		{deploymentFile, "if id == d.snapshot.ID {", "if id != \"\" {"},
@@ -64,6 +64,7 @@ var oldFaults = []oldFault{
 	}},
 	{"a service is moved back without regard to what is deployed there now", []edit{
 		{backFile, "		Expect:   primaryOf(now, m.deployment.Snapshot().Service),\n", "		Expect:   strings.Repeat(primaryOf(now, m.deployment.Snapshot().Service), 0),\n"},
+		{backFile, "		Replaces: known,\n", "		Supersede: len(known) > 0,\n"},
 		{backFile, "	\"iter\"\n", "	\"iter\"\n	\"strings\"\n"},
 	}},
 	{"other deployments in progress are not looked for", []edit{
