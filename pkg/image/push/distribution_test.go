@@ -1,7 +1,10 @@
 package push
 
 import (
+	"encoding/json"
 	"fmt"
+	"io"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -46,6 +49,46 @@ func TestDistributionRegistry(t *testing.T) {
 	if pushed.Digest != root.Digest.String() {
 		t.Errorf("the index was pushed as %s, want %s byte for byte", pushed.Digest, root.Digest)
 	}
+
+	// A promotion: from one registry to another, under two tags.
+	prod := serveDistribution(t, binary)
+	pushFile(t, "docker://"+address+"/index:17", Target{Repository: prod + "/index", Tags: []string{"17", "stable"}}, Options{})
+	manifests := func(registry, tag string) map[string]string {
+		all := map[string]string{}
+		all[tag] = fetchManifest(t, registry, tag)
+		var index struct{ Manifests []struct{ Digest string } }
+		if err := json.Unmarshal([]byte(all[tag]), &index); err != nil {
+			t.Fatal(err)
+		}
+		for _, child := range index.Manifests {
+			all[child.Digest] = fetchManifest(t, registry, child.Digest)
+		}
+		return all
+	}
+	want := manifests(address, "17")
+	if got := manifests(prod, "17"); len(want) != 3 || !maps.Equal(got, want) || fetchManifest(t, prod, "stable") != want["17"] {
+		t.Errorf("the second registry has the manifests %v, want %v", got, want)
+	}
+}
+
+// fetchManifest is a manifest of the repository index, byte for byte.
+func fetchManifest(t *testing.T, registry, reference string) string {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+registry+"/v2/index/manifests/"+reference, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header["Accept"] = []string{"application/vnd.oci.image.index.v1+json", "application/vnd.oci.image.manifest.v1+json"}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	content, err := io.ReadAll(response.Body)
+	if err != nil || response.StatusCode != http.StatusOK {
+		t.Fatalf("manifest %s: %s, %v", reference, response.Status, err)
+	}
+	return string(content)
 }
 
 func pushFile(t *testing.T, path string, target Target, o Options) Result {
