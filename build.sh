@@ -359,7 +359,7 @@ cmd_version() {
   node .ci/version.js "$1"
 }
 
-# cmd_try packages the task for this machine alone: with nothing in any cache, in two and a half minutes instead of nine.
+# cmd_try packages the task for this machine alone, since compiling it for all platforms takes several times as long.
 cmd_try() {
   local own
   need
