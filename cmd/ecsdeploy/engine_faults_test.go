@@ -5,7 +5,6 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
 	"io"
 	"maps"
 	"math/rand/v2"
@@ -17,9 +16,6 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/google/go-containerregistry/pkg/name"
-	"github.com/google/go-containerregistry/pkg/v1/tarball"
 
 	"ecsdeploy/pkg/image/imagetest"
 )
@@ -86,6 +82,9 @@ type spoiled struct {
 // engineCall is a call without what differs from engine to engine.
 func engineCall(r *http.Request) string {
 	path := regexp.MustCompile(`^/v[\d.]+`).ReplaceAllString(r.URL.Path, "")
+	if r.Method == http.MethodDelete {
+		return "DELETE /images/…"
+	}
 	return r.Method + " " + regexp.MustCompile(`^/images/.+/(json|get|push|tag)$`).ReplaceAllString(path, "/images/…/$1")
 }
 
@@ -104,34 +103,30 @@ func (s *spoiled) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.spoil(w, answer)
 }
 
+// engines hold the image that is pushed: one that has to hand it out, and one that
+// pushes through the task.
+var engines = map[string]func(t *testing.T) http.Handler{
+	"push": func(t *testing.T) http.Handler {
+		e := imagetest.NewPushingEngine(t, engineSample(t), nil)
+		e.Engine.Push = func(string, string) []string { return []string{`{"error":"unexpected EOF"}`} }
+		e.Inspect["Size"] = 1 << 20
+		return &e.Engine
+	},
+	"push through the task": func(t *testing.T) http.Handler {
+		return imagetest.NewPushingEngine(t, engineSample(t), nil)
+	},
+}
+
+func engineSample(t *testing.T) imagetest.Sample {
+	return imagetest.NewSample(t, imagetest.AMD64, imagetest.RawLayer(t, 1, 70_000), imagetest.RawLayer(t, 2, 1000))
+}
+
 // playEngine pushes an image of an engine.
-func playEngine(t *testing.T, call string, d engineDisturbance) (p performance, calls map[string]int) {
+func playEngine(t *testing.T, engine, call string, d engineDisturbance) (p performance, calls map[string]int) {
 	t.Helper()
 	w := newWorld(t)
-	made := application(t, "17", "amd64")
-	tag, err := name.NewTag("app:1")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var archive bytes.Buffer
-	if err := tarball.Write(tag, made, &archive); err != nil {
-		t.Fatal(err)
-	}
-	id, _ := made.ConfigName()
-	config, _ := made.ConfigFile()
-	var layers []string
-	for _, l := range config.RootFS.DiffIDs {
-		layers = append(layers, l.String())
-	}
-	refuses := func(string, string) []string {
-		line, _ := json.Marshal(map[string]any{"errorDetail": map[string]string{"message": "unexpected EOF"}, "error": "unexpected EOF"})
-		return []string{string(line)}
-	}
-	engine := &spoiled{Handler: &imagetest.Engine{
-		Api: "1.41", Archive: archive.Bytes(), Tags: []string{"app:1"}, Push: refuses,
-		Inspect: map[string]any{"Id": id.String(), "Os": "linux", "Architecture": "amd64", "Size": 1 << 20, "RootFS": map[string]any{"Layers": layers}, "RepoTags": []string{"app:1"}},
-	}, call: call, engineDisturbance: d, calls: map[string]int{}}
-	host, _ := imagetest.ListenOnSocket(t, engine)("DOCKER_HOST")
+	spoiled := &spoiled{Handler: engines[engine](t), call: call, engineDisturbance: d, calls: map[string]int{}}
+	host, _ := imagetest.ListenOnSocket(t, spoiled)("DOCKER_HOST")
 	environ := append(environment(t, w, t.TempDir(), "{command: push, image: 'app:1', repository: chat-app}"), "DOCKER_HOST="+host)
 	var log bytes.Buffer
 	begin := time.Now()
@@ -140,7 +135,7 @@ func playEngine(t *testing.T, call string, d engineDisturbance) (p performance, 
 	for _, change := range w.History().Changes {
 		p.acted = p.acted || change.Operation == "registry:PutManifest" || change.Operation == "ecr:PutImage"
 	}
-	return p, engine.calls
+	return p, spoiled.calls
 }
 
 // TestEngineFaults disturbs each call to the engine: the push succeeds, or fails within
@@ -150,23 +145,25 @@ func TestEngineFaults(t *testing.T) {
 	if testing.Short() {
 		t.Skip("plays whole runs")
 	}
-	undisturbed, calls := playEngine(t, "", engineDisturbance{})
-	if undisturbed.result() != "Succeeded" || len(calls) < 3 {
-		t.Fatalf("calls %v\n%s", calls, undisturbed.log)
-	}
 	var columns []string
 	for _, d := range engineDisturbances {
 		columns = append(columns, d.name)
 	}
 	m := newMatrix("engine", columns...)
 	type cell struct {
-		call string
+		engine, call string
 		engineDisturbance
 	}
 	var cells []cell
-	for _, call := range slices.Sorted(maps.Keys(calls)) {
-		for _, d := range engineDisturbances {
-			cells = append(cells, cell{call, d})
+	for engine, least := range map[string]int{"push": 3, "push through the task": 6} {
+		undisturbed, calls := playEngine(t, engine, "", engineDisturbance{})
+		if undisturbed.result() != "Succeeded" || len(calls) < least {
+			t.Fatalf("%s: calls %v\n%s", engine, calls, undisturbed.log)
+		}
+		for _, call := range slices.Sorted(maps.Keys(calls)) {
+			for _, d := range engineDisturbances {
+				cells = append(cells, cell{engine, call, d})
+			}
 		}
 	}
 	m.total = len(cells)
@@ -176,18 +173,18 @@ func TestEngineFaults(t *testing.T) {
 		cells = cells[:sampled()]
 	}
 	for _, c := range cells {
-		p, _ := playEngine(t, c.call, c.engineDisturbance)
+		p, _ := playEngine(t, c.engine, c.call, c.engineDisturbance)
 		how := "✓"
 		if problems := injected(p.log); len(problems) > 0 || strings.Count(p.log, "##vso[task.complete ") != 1 || p.took > 30*time.Second {
-			t.Errorf("%s: %s: %v, in %s\n%s", c.call, c.name, problems, p.took, tail(p.log))
+			t.Errorf("%s: %s: %s: %v, in %s\n%s", c.engine, c.call, c.name, problems, p.took, tail(p.log))
 		}
 		if !p.green() {
 			how = "fails"
 			if at := strings.LastIndex(p.log, "##vso[task.logissue type=error]"); at < 0 || !strings.Contains(p.log[at:], "engine") && !strings.Contains(p.log[at:], "Docker Engine") {
-				t.Errorf("%s: %s: the error does not name the engine\n%s", c.call, c.name, tail(p.log))
+				t.Errorf("%s: %s: %s: the error does not name the engine\n%s", c.engine, c.call, c.name, tail(p.log))
 			}
 		}
-		m.put("push | `"+c.call+"`", c.name, how)
+		m.put(c.engine+" | `"+c.call+"`", c.name, how)
 	}
 	m.compare(t)
 }

@@ -94,6 +94,48 @@ func TestLayersAreSentWhileTheyCome(t *testing.T) {
 	}
 }
 
+// An engine that stops once, in the middle of the second layer, is asked again: what had
+// come of the image is not sent twice, and what had not is sent from what comes then.
+func TestLayersThatComeAfterAnEngineStopped(t *testing.T) {
+	s := imagetest.NewSample(t, imagetest.AMD64, imagetest.RawLayer(t, 1, 2<<20), imagetest.RawLayer(t, 2, 2<<20), imagetest.RawLayer(t, 3, 1000))
+	archive := imagetest.PodmanArchive(t, s)
+	blobs := make(chan string, 10)
+	g := stores(blobs)
+	first, then := s.Layers[0], s.Layers[1]
+	if bytes.Index(archive, first[:2048]) > bytes.Index(archive, then[:2048]) {
+		first, then = then, first
+	}
+	f := handing(s, archive, then, true)
+	f.CutAfter = f.PauseAt + 1<<20
+	f.Midway = func(ctx context.Context) {
+		select {
+		case <-blobs: // the first layer
+		case <-ctx.Done():
+		}
+		f.CutAfter, f.Midway = 0, nil
+	}
+	o := source.Options{Environ: f.Listen(t), TempDirectory: t.TempDir()}
+	m := open(t, "app:1", o)
+	repository := g.Serve(t)
+	var last image.Progress
+	r, err := Push(t.Context(), m, Target{Repository: repository, Tags: []string{"1"}}, Options{lead: imagetest.SmallLead, Progress: func(p image.Progress) { last = p }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, id := imagetest.Pull(t, repository+":1"); id != s.ID() || f.Exports != 2 || g.Count("PUT blobs") != 4 {
+		t.Errorf("image ID %s, want %s, after %d exports and %d uploads", id, s.ID(), f.Exports, g.Count("PUT blobs"))
+	}
+	if last.Done != last.Total || last.LayersDone != 4 || r.Layers != 4 || r.Reused != 0 {
+		t.Errorf("%+v, progress %+v", r, last)
+	}
+	if err := m.Close(); err != nil {
+		t.Error(err)
+	}
+	if left, err := os.ReadDir(o.TempDirectory); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v %v", left, err)
+	}
+}
+
 // What is begun early ends as anything does: the manifest of a layer that is not what the
 // engine calls it, or of an image that the engine did not hand out to its end, is never
 // stored.

@@ -35,6 +35,10 @@ func (s layers) begun(ctx context.Context, one *aheadLayer, l image.Layer, q *im
 		return s.send(ctx, l, q)
 	}
 	q.Continue(one.part)
+	if _, unread := errors.AsType[*image.SourceError](err); unread {
+		// The engine stopped in the middle of it, and has handed the image out anew.
+		return s.send(ctx, l, q)
+	}
 	return one.desc, one.reused, s.wrong(l, err)
 }
 

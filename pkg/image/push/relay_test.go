@@ -1,15 +1,13 @@
 package push
 
-// A stand-in for an engine that pushes to whatever registry it is told to, as Docker
-// with the classic store and podman do; and what comes of it when it does not.
+// An engine that pushes to whatever registry it is told to, as Docker with the classic
+// store and podman do; and what comes of it when it does not.
 
 import (
 	"bytes"
 	"cmp"
-	"compress/gzip"
 	"context"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -19,7 +17,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -27,7 +24,6 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
-	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"ecsdeploy/pkg/image"
 	"ecsdeploy/pkg/image/imagetest"
@@ -35,246 +31,16 @@ import (
 	"ecsdeploy/pkg/image/source"
 )
 
-// pushingEngine is an engine of one image. It asks for layers by the digests of
-// pulled, sends the others gzipped, and then the config and the manifest.
+// pushingEngine is imagetest's, and how a test has it used.
 type pushingEngine struct {
-	imagetest.Engine
-	sample imagetest.Sample
-	pulled map[int][]byte // by number of layer: the blob that it was pulled as
-	// apart is an engine whose loopback address is another one: what answers it
-	// there, or nil for nothing at all.
-	apart   func() error
-	fault   func(e *pushingEngine, push int, stage string, w http.ResponseWriter) error
+	*imagetest.PushingEngine
 	limit   time.Duration   // for what moves nothing; 0 is long
 	strange bool            // it is not told of a base
-	slow    bool            // it says that layers are large that it packs, and packs on
 	hang    <-chan struct{} // closed at the end of the test
-
-	base map[string]any // the image that this one is based on, if the engine still has it
-
-	mu       sync.Mutex
-	requests []string // that change something
-	secrets  []string // credentials that it was given
-	sent     []string // layers, by number
 }
 
 func newPushingEngine(t *testing.T, s imagetest.Sample, pulled map[int][]byte) *pushingEngine {
-	var diffIDs []string
-	for _, l := range s.Layers {
-		diffIDs = append(diffIDs, image.DigestOf(l).String())
-	}
-	return &pushingEngine{sample: s, pulled: pulled, Engine: imagetest.Engine{Api: "1.41", Archive: imagetest.Docker20(t, s), Inspect: map[string]any{
-		"Id": s.ID(), "Os": "linux", "Architecture": "amd64", "Size": 500 << 20, "RepoTags": []string{"app:1"}, "RootFS": map[string]any{"Layers": diffIDs}}}}
-}
-
-func (e *pushingEngine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	path, _ := strings.CutPrefix(r.URL.Path, "/v"+e.Api)
-	switch {
-	case path == "/images/json" && e.base != nil:
-		json.NewEncoder(w).Encode([]any{map[string]any{"Id": "sha256:1", "RepoDigests": []string{"<none>@<none>"}}, e.base})
-		return
-	case e.base != nil && path == "/images/"+fmt.Sprint(e.base["Id"])+"/json":
-		json.NewEncoder(w).Encode(e.base)
-		return
-	}
-	if r.Method == http.MethodGet {
-		e.Engine.ServeHTTP(w, r)
-		return
-	}
-	e.mu.Lock()
-	e.requests = append(e.requests, r.Method+" "+path)
-	e.secrets = append(e.secrets, r.Header.Get("X-Registry-Auth"))
-	e.mu.Unlock()
-	if name, ok := strings.CutSuffix(path, "/push"); ok {
-		e.mu.Lock()
-		e.Pushes++
-		n := e.Pushes
-		e.mu.Unlock()
-		switch err := e.pushAll(w, n, strings.TrimPrefix(name, "/images/"), r); {
-		case err == errKilled:
-			panic(http.ErrAbortHandler)
-		case err != nil && err != errSilent:
-			json.NewEncoder(w).Encode(map[string]string{"error": err.Error()})
-		}
-		return
-	}
-	if path != "/auth" {
-		return
-	}
-	var a struct{ Username, Password, ServerAddress string }
-	json.NewDecoder(r.Body).Decode(&a)
-	err := error(nil)
-	if e.apart != nil {
-		err = e.apart()
-	} else {
-		err = login(a.ServerAddress, a.Username, a.Password)
-	}
-	if err != nil {
-		w.WriteHeader(http.StatusInternalServerError)
-		json.NewEncoder(w).Encode(map[string]string{"message": err.Error()})
-	}
-}
-
-func login(address, user, password string) error {
-	q, err := http.NewRequest("GET", "http://"+address+"/v2/", nil)
-	if err != nil {
-		return err
-	}
-	q.SetBasicAuth(user, password)
-	resp, err := http.DefaultClient.Do(q)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return errors.New(resp.Status)
-	}
-	return nil
-}
-
-// at is the fault of a stage, if there is one.
-func (e *pushingEngine) at(push int, stage string, w http.ResponseWriter) error {
-	if e.fault == nil {
-		return nil
-	}
-	return e.fault(e, push, stage, w)
-}
-
-// pushAll pushes as moby's distribution/push_v2.go does, one layer after the other.
-func (e *pushingEngine) pushAll(w http.ResponseWriter, push int, name string, r *http.Request) error {
-	var a struct{ Username, Password string }
-	raw, _ := base64.URLEncoding.DecodeString(r.Header.Get("X-Registry-Auth"))
-	if err := json.Unmarshal(raw, &a); err != nil {
-		return err
-	}
-	host, repository, _ := strings.Cut(name, "/")
-	at := remoteRegistry{r.Context(), "http://" + host, "/v2/" + repository + "/", a.Username, a.Password}
-	if err := e.at(push, "begin", w); err != nil {
-		return err
-	}
-	m := v1.Manifest{SchemaVersion: 2, MediaType: types.DockerManifestSchema2}
-	for i, l := range e.sample.Layers {
-		if err := e.at(push, fmt.Sprint("layer ", i), w); err != nil {
-			return err
-		}
-		asked := image.DigestOf(l)
-		if !e.Podman {
-			asked = image.DigestOf(e.pulled[i])
-		}
-		if size, ok, err := at.head(asked); err != nil {
-			return err
-		} else if ok && (e.Podman || e.pulled[i] != nil) {
-			m.Layers = append(m.Layers, v1.Descriptor{MediaType: types.DockerLayer, Digest: asked, Size: size})
-			continue
-		}
-		if e.slow {
-			fmt.Fprintf(w, `{"status":"Pushing","progressDetail":{"current":1,"total":%d},"id":"%d"}`+"\n", 50<<20, i)
-			w.(http.Flusher).Flush()
-			<-r.Context().Done()
-		}
-		var b bytes.Buffer
-		b.Write(packed(l))
-		d, err := at.send(b.Bytes())
-		if err != nil {
-			return err
-		}
-		e.mu.Lock()
-		e.sent = append(e.sent, fmt.Sprint(i))
-		e.pulled[i] = b.Bytes() // an engine remembers what it has made of a layer
-		e.mu.Unlock()
-		d.MediaType = types.DockerLayer
-		m.Layers = append(m.Layers, d)
-	}
-	if err := e.at(push, "config", w); err != nil {
-		return err
-	}
-	config, err := at.send(e.sample.Config)
-	if err != nil {
-		return err
-	}
-	config.MediaType = types.DockerConfigJSON
-	m.Config = config
-	if err := e.at(push, "manifest", w); err != nil {
-		return err
-	}
-	raw, err = json.Marshal(m)
-	if err != nil {
-		return err
-	}
-	return at.do("PUT", "manifests/"+r.URL.Query().Get("tag"), raw, http.StatusCreated, nil)
-}
-
-// packed is what the engine makes of a raw layer.
-func packed(l []byte) []byte {
-	var b bytes.Buffer
-	w := gzip.NewWriter(&b)
-	w.Write(l)
-	w.Close()
-	return b.Bytes()
-}
-
-// errKilled ends the engine's connections, errSilent its push as if it were done.
-var (
-	errKilled = errors.New("killed")
-	errSilent = errors.New("silent")
-)
-
-// remoteRegistry is a registry as an engine uses one.
-type remoteRegistry struct {
-	ctx                        context.Context
-	host, base, user, password string
-}
-
-func (g remoteRegistry) do(method, path string, body []byte, want int, header *http.Header) error {
-	if !strings.HasPrefix(path, "/") {
-		path = g.base + path
-	}
-	q, err := http.NewRequestWithContext(g.ctx, method, g.host+path, bytes.NewReader(body))
-	if err != nil {
-		return err
-	}
-	q.SetBasicAuth(g.user, g.password)
-	q.Header.Set("Content-Type", string(types.DockerManifestSchema2))
-	resp, err := http.DefaultClient.Do(q)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	text, _ := io.ReadAll(resp.Body)
-	if resp.StatusCode != want {
-		return fmt.Errorf("%s %s: %s %s", method, path, resp.Status, text)
-	}
-	if header != nil {
-		*header = resp.Header
-		if method == http.MethodHead {
-			header.Set("Content-Length", fmt.Sprint(resp.ContentLength))
-		}
-	}
-	return nil
-}
-
-func (g remoteRegistry) head(h v1.Hash) (size int64, ok bool, err error) {
-	var header http.Header
-	err = g.do("HEAD", "blobs/"+h.String(), nil, http.StatusOK, &header)
-	if err != nil && strings.Contains(err.Error(), "404") {
-		return 0, false, nil
-	}
-	if err == nil {
-		fmt.Sscan(header.Get("Content-Length"), &size)
-	}
-	return size, err == nil, err
-}
-
-func (g remoteRegistry) send(b []byte) (v1.Descriptor, error) {
-	d := v1.Descriptor{Digest: image.DigestOf(b), Size: int64(len(b))}
-	var header http.Header
-	if err := g.do("POST", "blobs/uploads/", nil, http.StatusAccepted, &header); err != nil {
-		return d, err
-	}
-	if err := g.do("PATCH", header.Get("Location"), b, http.StatusAccepted, &header); err != nil {
-		return d, err
-	}
-	return d, g.do("PUT", header.Get("Location")+"?digest="+d.Digest.String(), nil, http.StatusCreated, nil)
+	return &pushingEngine{PushingEngine: imagetest.NewPushingEngine(t, s, pulled)}
 }
 
 // based is an image of three layers, the first two of which are those of a base that
@@ -328,10 +94,8 @@ func (e *pushingEngine) push(t *testing.T, ctx context.Context, repo string, bas
 // tidy says what an engine was left with: nothing, and no registry to talk to.
 func (e *pushingEngine) tidy(t *testing.T) {
 	t.Helper()
-	e.mu.Lock()
-	defer e.mu.Unlock()
 	tags := map[string]int{"tag": 0, "DELETE": 0}
-	for _, r := range e.requests {
+	for _, r := range e.Requests() {
 		switch {
 		case strings.HasSuffix(r, "/tag"):
 			tags["tag"]++
@@ -346,9 +110,9 @@ func (e *pushingEngine) tidy(t *testing.T) {
 		}
 	}
 	if tags["tag"] != tags["DELETE"] {
-		t.Errorf("%d temporary tags were set and %d taken away: %q", tags["tag"], tags["DELETE"], e.requests)
+		t.Errorf("%d temporary tags were set and %d taken away: %q", tags["tag"], tags["DELETE"], e.Requests())
 	}
-	for _, secret := range e.secrets {
+	for _, secret := range e.Secrets() {
 		if raw, _ := base64.URLEncoding.DecodeString(secret); bytes.Contains(raw, []byte(`"secret"`)) || bytes.Contains(raw, []byte(`"AWS"`)) {
 			t.Errorf("the engine was given the registry's credentials: %s", raw)
 		}
@@ -371,7 +135,7 @@ func TestRelay(t *testing.T) {
 		{"podman, base under other digests", false, true, nil, []string{"2"}, 1, 2},
 		{"a base that is not proven, but there", true, false, func(_ *testing.T, b *based, _ *pushingEngine) { b.base = Base{} }, []string{"2"}, 1, 2},
 		{"a base that the repository does not have", false, false, func(_ *testing.T, b *based, _ *pushingEngine) { b.base = Base{} }, []string{"0", "1", "2"}, 1, 0},
-		{"a layer of unknown origin", true, false, func(_ *testing.T, _ *based, e *pushingEngine) { delete(e.pulled, 0) }, []string{"0", "2"}, 1, 2},
+		{"a layer of unknown origin", true, false, func(_ *testing.T, _ *based, e *pushingEngine) { delete(e.Pulled, 0) }, []string{"0", "2"}, 1, 2},
 		{"half of the base under other digests", false, false, func(t *testing.T, b *based, e *pushingEngine) {
 			// The image has another second layer than the base, pulled as well.
 			b.sample = imagetest.NewSample(t, imagetest.AMD64, b.sample.Layers[0], imagetest.RawLayer(t, 9, 70_000), b.sample.Layers[2])
@@ -382,7 +146,7 @@ func TestRelay(t *testing.T) {
 			*e = *newPushingEngine(t, b.sample, map[int][]byte{0: b.pulled[0], 1: b.pulled[1], 2: b.pulled[0]})
 		}, nil, 1, 2},
 		{"an engine that mistakes a layer of the base for another", true, false, func(_ *testing.T, _ *based, e *pushingEngine) {
-			e.pulled[0], e.pulled[1] = e.pulled[1], e.pulled[0]
+			e.Pulled[0], e.Pulled[1] = e.Pulled[1], e.Pulled[0]
 		}, []string{"2"}, 1, 2},
 		{"an engine that mistakes a layer of its own for the base's", true, false, func(t *testing.T, b *based, e *pushingEngine) {
 			b.sample = imagetest.NewSample(t, imagetest.AMD64, imagetest.RawLayer(t, 9, 70_000), b.sample.Layers[1], b.sample.Layers[2])
@@ -405,8 +169,8 @@ func TestRelay(t *testing.T) {
 			if d, id := imagetest.Pull(t, repo+":7"); id != b.sample.ID() || d.Digest.String() != p.result.Digest {
 				t.Errorf("the tag has %s with image ID %s, want %s with %s", d.Digest, id, p.result.Digest, b.sample.ID())
 			}
-			if e.Exports > 0 || e.Pushes != c.pushes || !slices.Equal(e.sent, c.sent) {
-				t.Errorf("%d exports, %d pushes, layers sent: %q, want %q in %d: %s", e.Exports, e.Pushes, e.sent, c.sent, c.pushes, p.log)
+			if e.Exports > 0 || e.Pushes != c.pushes || !slices.Equal(e.Sent(), c.sent) {
+				t.Errorf("%d exports, %d pushes, layers sent: %q, want %q in %d: %s", e.Exports, e.Pushes, e.Sent(), c.sent, c.pushes, p.log)
 			}
 			if p.result.Reused != c.reused || strings.Contains(p.log, "export") {
 				t.Errorf("%+v, want %d reused: %s", p.result, c.reused, p.log)
@@ -415,8 +179,8 @@ func TestRelay(t *testing.T) {
 
 			// Every layer of the manifest is proven now.
 			again := newPushingEngine(t, b.sample, nil)
-			if p := again.push(t, t.Context(), repo, Base{}); p.err != nil || !p.result.AlreadyThere || len(again.requests) > 0 {
-				t.Errorf("again: %+v %v after %q", p.result, p.err, again.requests)
+			if p := again.push(t, t.Context(), repo, Base{}); p.err != nil || !p.result.AlreadyThere || len(again.Requests()) > 0 {
+				t.Errorf("again: %+v %v after %q", p.result, p.err, again.Requests())
 			}
 		})
 	}
@@ -425,8 +189,8 @@ func TestRelay(t *testing.T) {
 // What an engine does wrong on this way is no reason to fail: the image is handed
 // out, and the log says why.
 func TestRelayFallsBack(t *testing.T) {
-	fails := func(stage string, err error) func(*pushingEngine, int, string, http.ResponseWriter) error {
-		return func(_ *pushingEngine, _ int, s string, _ http.ResponseWriter) error {
+	fails := func(stage string, err error) func(int, string, http.ResponseWriter) error {
+		return func(_ int, s string, _ http.ResponseWriter) error {
 			if s == stage {
 				return err
 			}
@@ -440,23 +204,23 @@ func TestRelayFallsBack(t *testing.T) {
 		pushes int
 	}{
 		{"container job: the socket is mapped and loopback is not shared", func(_ *testing.T, e *pushingEngine) {
-			e.apart = func() error { return errors.New("dial tcp 127.0.0.1: connect: connection refused") }
+			e.Apart = func() error { return errors.New("dial tcp 127.0.0.1: connect: connection refused") }
 		}, "connection refused", 0},
 		{"somebody else has the port over there", func(_ *testing.T, e *pushingEngine) {
-			e.apart = func() error { return nil }
+			e.Apart = func() error { return nil }
 		}, "something else answers there", 0},
 		{"it takes too long to come", func(t *testing.T, e *pushingEngine) {
-			e.apart, e.limit = func() error { <-t.Context().Done(); return nil }, 300*time.Millisecond
+			e.Apart, e.limit = func() error { <-t.Context().Done(); return nil }, 300*time.Millisecond
 		}, "no answer", 0},
 		{"its push fails", func(_ *testing.T, e *pushingEngine) {
-			e.fault = fails("layer 2", errors.New("input/output error"))
+			e.Fault = fails("layer 2", errors.New("input/output error"))
 		}, "it says: input/output error", 1},
 		{"it is killed in the middle of a layer", func(_ *testing.T, e *pushingEngine) {
-			e.fault = fails("layer 2", errKilled)
+			e.Fault = fails("layer 2", imagetest.ErrKilled)
 		}, "EOF", 1},
 		{"it hangs", func(_ *testing.T, e *pushingEngine) {
 			e.limit = 2 * time.Second
-			e.fault = func(e *pushingEngine, _ int, stage string, w http.ResponseWriter) error {
+			e.Fault = func(_ int, stage string, w http.ResponseWriter) error {
 				if stage == "config" {
 					w.(http.Flusher).Flush()
 					<-e.hang
@@ -465,23 +229,23 @@ func TestRelayFallsBack(t *testing.T) {
 			}
 		}, "no bytes moved", 1},
 		{"it ends without a manifest", func(_ *testing.T, e *pushingEngine) {
-			e.fault = fails("manifest", errSilent)
+			e.Fault = fails("manifest", imagetest.ErrSilent)
 		}, "without a config and its manifest", 1},
 		{"it pushes another image", func(t *testing.T, e *pushingEngine) {
-			e.sample = imagetest.NewSample(t, imagetest.ARM64, e.sample.Layers[0], e.sample.Layers[1])
+			e.Sample = imagetest.NewSample(t, imagetest.ARM64, e.Sample.Layers[0], e.Sample.Layers[1])
 		}, "another image", 1},
 		{"it sends a layer that the image does not have", func(t *testing.T, e *pushingEngine) {
-			e.sample.Layers = slices.Clone(e.sample.Layers)
-			e.sample.Layers[2] = imagetest.RawLayer(t, 8, 1000)
+			e.Sample.Layers = slices.Clone(e.Sample.Layers)
+			e.Sample.Layers[2] = imagetest.RawLayer(t, 8, 1000)
 		}, "none of the image's layers", 1},
 		{"it takes one blob for two layers", func(_ *testing.T, e *pushingEngine) {
-			e.pulled[2] = e.pulled[0]
+			e.Pulled[2] = e.Pulled[0]
 		}, "two different layers", 1},
 		{"podman would compress everything", func(_ *testing.T, e *pushingEngine) {
 			e.Podman, e.strange = true, true
 		}, "would compress all layers", 0},
 		{"it would compress too much", func(_ *testing.T, e *pushingEngine) {
-			e.Inspect["Size"], e.slow = 60<<20, true
+			e.Inspect["Size"], e.Slow = 60<<20, true
 		}, "would compress", 1},
 	}
 	for _, c := range cases {
@@ -563,7 +327,7 @@ func TestRelayedBaseVanishes(t *testing.T) {
 	repo := g.Serve(t)
 	b := newBased(t, repo, true, 70_000)
 	e := newPushingEngine(t, b.sample, b.pulled)
-	e.fault = func(_ *pushingEngine, _ int, stage string, _ http.ResponseWriter) error {
+	e.Fault = func(_ int, stage string, _ http.ResponseWriter) error {
 		if stage == "manifest" {
 			g.Lose(image.DigestOf(b.pulled[0]).String())
 		}
@@ -586,7 +350,7 @@ func TestRelayCancelled(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	e := newPushingEngine(t, b.sample, b.pulled)
 	e.hang = ctx.Done()
-	e.fault = func(e *pushingEngine, _ int, stage string, _ http.ResponseWriter) error {
+	e.Fault = func(_ int, stage string, _ http.ResponseWriter) error {
 		if stage == "config" {
 			cancel()
 		}
@@ -677,7 +441,7 @@ func TestRelayedBase(t *testing.T) {
 	}{
 		{"all of it", nil, []string{"2"}, 1, 0, 2},
 		{"podman", func(_ *testing.T, e *pushingEngine, _ *imagetest.Registry, _ based) { e.Podman = true }, []string{"2"}, 1, 0, 2},
-		{"the engine has forgotten it", func(_ *testing.T, e *pushingEngine, _ *imagetest.Registry, _ based) { e.base = nil }, []string{"0", "1", "2"}, 1, 0, -1},
+		{"the engine has forgotten it", func(_ *testing.T, e *pushingEngine, _ *imagetest.Registry, _ based) { e.Base = nil }, []string{"0", "1", "2"}, 1, 0, -1},
 		{"its registry has too many requests", func(_ *testing.T, _ *pushingEngine, g *imagetest.Registry, _ based) {
 			g.Faults = []imagetest.Fault{{Match: "GET manifests", Times: 1 << 20, Do: imagetest.Answer(429, "TOOMANYREQUESTS", "")}}
 		}, []string{"0", "1", "2"}, 1, 0, -1},
@@ -706,7 +470,7 @@ func TestRelayedBase(t *testing.T) {
 			})
 		}, []string{"2", "0"}, 2, 0, -1},
 		{"a container job", func(_ *testing.T, e *pushingEngine, _ *imagetest.Registry, _ based) {
-			e.apart = func() error { return errors.New("connection refused") }
+			e.Apart = func() error { return errors.New("connection refused") }
 		}, nil, 0, 1, 2},
 	}
 	for _, c := range cases {
@@ -718,7 +482,7 @@ func TestRelayedBase(t *testing.T) {
 			have, id := imagetest.Glance(t, from+":base")
 			e := newPushingEngine(t, b.sample, maps.Clone(b.pulled))
 			layers := e.Inspect["RootFS"].(map[string]any)["Layers"].([]string)
-			e.base = map[string]any{"Id": id, "RepoDigests": []string{from + "@" + have.Digest.String()}, "RootFS": map[string]any{"Layers": layers[:2]}}
+			e.Base = map[string]any{"Id": id, "RepoDigests": []string{from + "@" + have.Digest.String()}, "RootFS": map[string]any{"Layers": layers[:2]}}
 			if c.change != nil {
 				c.change(t, e, upstream, b)
 			}
@@ -730,9 +494,10 @@ func TestRelayedBase(t *testing.T) {
 			if _, id := imagetest.Pull(t, repo+":7"); id != b.sample.ID() {
 				t.Errorf("the tag has image ID %s, want %s", id, b.sample.ID())
 			}
-			slices.Sort(e.sent[min(len(e.sent), 1):])
-			if e.Exports != c.exports || e.Pushes != c.pushes || !slices.Equal(e.sent, c.sent) {
-				t.Errorf("%d exports, %d pushes, layers sent: %q, want %d, %d, %q: %s", e.Exports, e.Pushes, e.sent, c.exports, c.pushes, c.sent, p.log)
+			sent := e.Sent()
+			slices.Sort(sent[min(len(sent), 1):])
+			if e.Exports != c.exports || e.Pushes != c.pushes || !slices.Equal(sent, c.sent) {
+				t.Errorf("%d exports, %d pushes, layers sent: %q, want %d, %d, %q: %s", e.Exports, e.Pushes, sent, c.exports, c.pushes, c.sent, p.log)
 			}
 			ref, err := name.ParseReference(repo + ":7")
 			if err != nil {
@@ -768,13 +533,13 @@ func TestRelayedBaseIsMounted(t *testing.T) {
 	have, id := imagetest.Glance(t, from+":base")
 	e := newPushingEngine(t, b.sample, b.pulled)
 	layers := e.Inspect["RootFS"].(map[string]any)["Layers"].([]string)
-	e.base = map[string]any{"Id": id, "RepoDigests": []string{from + "@" + have.Digest.String()}, "RootFS": map[string]any{"Layers": layers[:2]}}
+	e.Base = map[string]any{"Id": id, "RepoDigests": []string{from + "@" + have.Digest.String()}, "RootFS": map[string]any{"Layers": layers[:2]}}
 	g.Take()
 	p := e.push(t, t.Context(), repo, Base{})
 	if p.err != nil {
 		t.Fatal(p.err)
 	}
-	if _, id := imagetest.Pull(t, repo+":7"); id != b.sample.ID() || p.result.Reused != 2 || !slices.Equal(e.sent, []string{"2"}) {
-		t.Errorf("image ID %s, want %s; %+v after %q", id, b.sample.ID(), p.result, e.sent)
+	if _, id := imagetest.Pull(t, repo+":7"); id != b.sample.ID() || p.result.Reused != 2 || !slices.Equal(e.Sent(), []string{"2"}) {
+		t.Errorf("image ID %s, want %s; %+v after %q", id, b.sample.ID(), p.result, e.Sent())
 	}
 }

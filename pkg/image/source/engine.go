@@ -69,24 +69,13 @@ type handedOut struct {
 // they come: the classic store first prepares the whole archive, and then sends it for
 // about a fifth to a half of the time.
 func (h handedOut) content(ctx context.Context, want image.Platform, p *image.Meter) (*image.Content, error) {
-	m, e, in := h.image, h.engine, h.in
-	p.Stage(image.StageExport, in.Size, 0)
-	t, err := newSpool(m.options.TempDirectory)
-	if err != nil {
-		return nil, err
-	}
-	m.keep(t)
-	to := io.ReaderFrom(t)
-	if m.arriving != nil {
-		to = newArrival(t, in, m.arriving)
-	}
-	if err = e.Export(ctx, in.ID, to, p); err != nil && m.arriving == nil && engine.Interrupted(err) && ctx.Err() == nil {
-		// Once more, from its beginning, unless layers were sent from what has come.
+	m := h.image
+	t, err := h.export(ctx, m.arriving, p)
+	if engine.Interrupted(err) && ctx.Err() == nil {
+		// Once more, from its beginning, and into another file: layers may have been sent
+		// from what had come, and are still read there.
 		m.options.Logger.DebugContext(ctx, "the engine hands the image out again", "after", err.Error())
-		p.Stage(image.StageExport, in.Size, 0)
-		if err = t.rewind(); err == nil {
-			err = e.Export(ctx, in.ID, t, p)
-		}
+		t, err = h.export(ctx, nil, p)
 	}
 	if err != nil {
 		return nil, err
@@ -96,4 +85,26 @@ func (h handedOut) content(ctx context.Context, want image.Platform, p *image.Me
 		return nil, fmt.Errorf("the engine stopped after %d MB of the image", t.written>>20)
 	}
 	return c, err
+}
+
+// export has the engine hand out the image into a temporary file, and tells of its layers
+// meanwhile where tell is not nil.
+func (h handedOut) export(ctx context.Context, tell func(image.Layer), p *image.Meter) (*spool, error) {
+	p.Stage(image.StageExport, h.in.Size, 0)
+	t, err := newSpool(h.image.options.TempDirectory)
+	if err != nil {
+		return nil, err
+	}
+	h.image.keep(t)
+	to := io.ReaderFrom(t)
+	if tell != nil {
+		to = newArrival(t, h.in, tell)
+	}
+	if err := h.engine.Export(ctx, h.in.ID, to, p); err != nil {
+		if tell == nil {
+			t.Truncate(0) // nobody reads it
+		}
+		return nil, err
+	}
+	return t, nil
 }

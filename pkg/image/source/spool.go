@@ -42,15 +42,6 @@ func (s *spool) ReadFrom(r io.Reader) (int64, error) {
 	return io.CopyBuffer(struct{ io.Writer }{s}, r, make([]byte, 256<<10))
 }
 
-// rewind empties the file.
-func (s *spool) rewind() error {
-	if _, err := s.Seek(0, io.SeekStart); err != nil {
-		return err
-	}
-	s.written = 0
-	return s.Truncate(0)
-}
-
 func (s *spool) Close() error {
 	err := s.File.Close()
 	if !s.unlinked {
