@@ -250,6 +250,9 @@ func serviceRevisionFrom(r types.ServiceRevision) (ServiceRevision, error) {
 	if out.TaskDefinition == "" {
 		return ServiceRevision{}, &incomplete{"DescribeServiceRevisions", "no taskDefinition"}
 	}
+	if !isRevision(out.TaskDefinition) {
+		return ServiceRevision{}, &incomplete{"DescribeServiceRevisions", fmt.Sprintf("its taskDefinition, %.100q, is no revision", out.TaskDefinition)}
+	}
 	for _, i := range r.ContainerImages {
 		out.Images = append(out.Images, ResolvedImage{aws.ToString(i.ContainerName), aws.ToString(i.Image), aws.ToString(i.ImageDigest)})
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"regexp"
 	"slices"
 	"time"
 
@@ -278,6 +279,11 @@ func deploymentsFrom(s types.Service) []Deployment {
 	return all
 }
 
+// plainID is the form of a deployment's id. ECS does not document it; ids as
+// ecs-svc/0123456789012345678 are what it gives. One of another form would not be found
+// again in the next reply.
+var plainID = regexp.MustCompile(`^[A-Za-z0-9/_:.-]{1,255}$`)
+
 // lacks says which member that a rollout depends on is missing or impossible;
 // empty where none is.
 func (s Service) lacks() string {
@@ -295,10 +301,14 @@ func (s Service) lacks() string {
 		switch {
 		case d.ID == "":
 			return "a deployment without id"
+		case !plainID.MatchString(d.ID):
+			return fmt.Sprintf("%.100q is no id of a deployment", d.ID)
 		case d.Status == "":
 			return "deployment " + d.ID + " has no status"
 		case d.TaskDefinition == "":
 			return "deployment " + d.ID + " has no taskDefinition"
+		case !isRevision(d.TaskDefinition):
+			return fmt.Sprintf("the taskDefinition of deployment %s, %.100q, is no revision", d.ID, d.TaskDefinition)
 		case min(d.Desired, d.Running, d.Pending, d.Failed) < 0:
 			return "deployment " + d.ID + " has a negative count of tasks"
 		}

@@ -335,6 +335,10 @@ func TestServiceRepliesAreChecked(t *testing.T) {
 		{`{"services": [{` + rest + `, "status": "ACTIVE", "deployments": [null]}]}`, "a deployment without id"},
 		{`{"services": [{` + rest + `, "status": "ACTIVE", "deployments": [{"id": "ecs-svc/1"}]}]}`, "ecs-svc/1 has no status"},
 		{`{"services": [{` + rest + `, "status": "ACTIVE", "deployments": [{"id": "ecs-svc/1", "status": "PRIMARY"}]}]}`, "ecs-svc/1 has no taskDefinition"},
+		{`{"services": [{` + rest + `, "status": "ACTIVE", "deployments": [{"id": "ecs-svc/1\n", "status": "PRIMARY", "taskDefinition": "web:3"}]}]}`, `"ecs-svc/1\n" is no id`},
+		{`{"services": [{` + rest + `, "status": "ACTIVE", "deployments": [{"id": "ecs-svc/1", "status": "PRIMARY", "taskDefinition": "web"}]}]}`, `"web", is no revision`},
+		{`{"services": [{` + rest + `, "status": "ACTIVE", "deployments": [{"id": "ecs-svc/1", "status": "PRIMARY", "taskDefinition": "arn:aws:ecs:x:1:service/web:3"}]}]}`, "is no revision"},
+		{`{"services": [{` + rest + `, "status": "ACTIVE", "deployments": [{"id": "ecs-svc/1", "status": "PRIMARY", "taskDefinition": "##vso[task.complete]:3"}]}]}`, "is no revision"},
 		{`{"services": [{` + rest + `, "status": "ACTIVE", "runningCount": -1}]}`, "negative"},
 	}
 	for _, tt := range tests {

@@ -5,7 +5,9 @@ package ecs
 // of a reply is the zero value here, and means "not known", never a fact.
 
 import (
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -239,6 +241,22 @@ func DeploymentID(serviceRevision string) string {
 	}
 	return "ecs-svc/" + ShortARN(serviceRevision)
 }
+
+// isRevision reports whether text names a revision of a task definition, by its ARN or
+// as family:revision.
+//
+// https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_TaskDefinition.html
+func isRevision(text string) bool {
+	if arn, is := strings.CutPrefix(text, "arn:"); is && !strings.Contains(arn, ":task-definition/") {
+		return false
+	}
+	family, number, _ := strings.Cut(ShortARN(text), ":")
+	n, err := strconv.ParseInt(number, 10, 32)
+	return err == nil && n > 0 && familyName.MatchString(family)
+}
+
+// familyName is the form of a family's name.
+var familyName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,255}$`)
 
 // ShortARN returns what stands behind the last slash of an ARN:
 // family:revision, a name, or an id.

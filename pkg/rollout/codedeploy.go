@@ -448,8 +448,8 @@ func (c *codeDeploy) appSpec(ctx context.Context, change Change) ([]byte, error)
 
 func deploymentInfo(ctx context.Context, api *codedeploy.Client, id string) (*types.DeploymentInfo, error) {
 	out, err := api.GetDeployment(ctx, &codedeploy.GetDeploymentInput{DeploymentId: aws.String(id)})
-	if err == nil && out.DeploymentInfo == nil {
-		err = errors.New("the answer has no deployment")
+	if err == nil && (out.DeploymentInfo == nil || aws.ToString(out.DeploymentInfo.DeploymentId) != id) {
+		err = errors.New("the reply of GetDeployment is incomplete: it has no such deployment")
 	}
 	if err != nil {
 		return nil, ecs.During("read CodeDeploy deployment "+id, err)
@@ -457,14 +457,14 @@ func deploymentInfo(ctx context.Context, api *codedeploy.Client, id string) (*ty
 	return out.DeploymentInfo, nil
 }
 
-// revisionContent returns the AppSpec that a deployment deployed. GetDeployment
+// revisionContent returns the AppSpec that a deployment deployed, which is never empty. GetDeployment
 // has its digest only; the content is asked for by that.
 //
 // https://docs.aws.amazon.com/codedeploy/latest/APIReference/API_GetDeployment.html
 func revisionContent(ctx context.Context, api *codedeploy.Client, info *types.DeploymentInfo) ([]byte, error) {
 	id, at := aws.ToString(info.DeploymentId), info.Revision
 	if at == nil {
-		return nil, nil
+		return nil, fmt.Errorf("the reply of GetDeployment is incomplete: deployment %s has no revision, so that its hooks are not known", id)
 	}
 	if content := inlineContent(at); content != "" {
 		return []byte(content), nil
@@ -477,8 +477,8 @@ func revisionContent(ctx context.Context, api *codedeploy.Client, info *types.De
 	if err != nil {
 		return nil, ecs.During("read the AppSpec of CodeDeploy deployment "+id, err)
 	}
-	if out.Revision == nil {
-		return nil, nil
+	if out.Revision == nil || inlineContent(out.Revision) == "" {
+		return nil, fmt.Errorf("the reply of GetApplicationRevision is incomplete: the AppSpec of CodeDeploy deployment %s has no content, so that its hooks are not known", id)
 	}
 	return []byte(inlineContent(out.Revision)), nil
 }

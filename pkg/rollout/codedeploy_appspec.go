@@ -9,6 +9,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -175,6 +176,9 @@ func parseAppSpec(content []byte) (spec earlierAppSpec, err error) {
 	}
 	if content, err = toJSON(content); err == nil {
 		err = json.Unmarshal(content, &spec)
+	}
+	if err == nil && spec.Resources == nil {
+		err = errors.New("it has no Resources")
 	}
 	if err != nil {
 		return earlierAppSpec{}, fmt.Errorf("the AppSpec is not understood: %w", err)

@@ -2,10 +2,13 @@ package rollout
 
 import (
 	"encoding/json"
+	"io"
+	"net/http"
 	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/codedeploy"
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 )
 
@@ -86,6 +89,7 @@ func TestAppSpecRefuses(t *testing.T) {
 		{"no load balancer", types.Service{ServiceName: aws.String("web")}, "", "service web sends its traffic to 0 container ports"},
 		{"two ports", two, "", "2 container ports"},
 		{"an AppSpec that is none", balancedService(nil), "version: [", "hooks of the last deployment of service web: the AppSpec is not understood"},
+		{"a comment", balancedService(nil), "# nothing", "the AppSpec is not understood: it has no Resources"},
 		{"hooks of another form", balancedService(nil), `{"Hooks": "all of them"}`, "the AppSpec is not understood"},
 	}
 	for _, tt := range tests {
@@ -121,4 +125,42 @@ func FuzzAppSpec(f *testing.F) {
 			t.Errorf("hooks are not kept (%v):\n%s\n%s", err, content, again)
 		}
 	})
+}
+
+// An answer of CodeDeploy that lacks the AppSpec is not one without hooks: a release
+// would go out that they had not checked.
+func TestRevisionContentIsNeverMissed(t *testing.T) {
+	const whole = `{"deploymentInfo": {"deploymentId": "d-1", "applicationName": "app", "revision": {"revisionType": "AppSpecContent", "appSpecContent": {"sha256": "00"}}}}`
+	for _, tt := range []struct{ name, deployment, revision, want string }{
+		{"complete", whole, `{"revision": {"appSpecContent": {"content": "version: 0.0"}}}`, ""},
+		{"no deployment", `{}`, ``, "the reply of GetDeployment is incomplete: it has no such deployment"},
+		{"another deployment", strings.Replace(whole, "d-1", "d-2", 1), ``, "the reply of GetDeployment is incomplete: it has no such deployment"},
+		{"a deployment without a revision", `{"deploymentInfo": {"deploymentId": "d-1"}}`, ``, "the reply of GetDeployment is incomplete: deployment d-1 has no revision"},
+		{"no revision", whole, `{}`, "the reply of GetApplicationRevision is incomplete"},
+		{"a revision without an AppSpec", whole, `{"revision": {}}`, "the reply of GetApplicationRevision is incomplete"},
+		{"an AppSpec without content", whole, `{"revision": {"appSpecContent": {}}}`, "the reply of GetApplicationRevision is incomplete"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			api := codedeploy.New(codedeploy.Options{Region: "eu-west-1", HTTPClient: answers(func(r *http.Request) string {
+				if strings.HasSuffix(r.Header.Get("X-Amz-Target"), ".GetDeployment") {
+					return tt.deployment
+				}
+				return tt.revision
+			})})
+			info, err := deploymentInfo(t.Context(), api, "d-1")
+			if err == nil {
+				_, err = revisionContent(t.Context(), api, info)
+			}
+			if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
+				t.Errorf("%v, want %q", err, tt.want)
+			}
+		})
+	}
+}
+
+// answers is a transport that answers with 200 and the text.
+type answers func(*http.Request) string
+
+func (f answers) Do(r *http.Request) (*http.Response, error) {
+	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"application/x-amz-json-1.1"}}, Body: io.NopCloser(strings.NewReader(f(r))), Request: r}, nil
 }
