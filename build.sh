@@ -9,7 +9,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 readonly VSIX=build/ecsdeploy.vsix
 readonly SBOM=build/ecsdeploy.cdx.json
 readonly VSIX_BUDGET=26214400 # bytes: Azure DevOps Server 2019 takes no more
-readonly PACK_QUALITY=${PACK_QUALITY:-9} # of Brotli; a release has 11: a sixth smaller, six times the work
+PACK_QUALITY=${PACK_QUALITY:-11} # of Brotli: 11 is what ships; 5 is a fifth larger, and takes seconds instead of minutes
 # Inlining is off where it buys nothing but bytes: an eighth of the size, and size is what every job downloads.
 readonly COMPACT=(-trimpath -buildvcs=false -ldflags='-s -w' -gcflags='all=-l' -gcflags='github.com/klauspost/...=')
 readonly REGISTRY_VERSION=v3.1.2
@@ -25,7 +25,8 @@ Usage: ./build.sh COMMAND
 
   build            the executables for this machine, into build
   test [PACKAGE…]  all checks and tests, the packaged task under a stand-in agent included; with CI=true, as .ci/run
-                   sets it, also under the race detector; with packages, it packages and then runs "go test" of those
+                   sets it, also under the race detector, and packed as it ships; with packages, it packages and then
+                   runs "go test" of those
   package          the extension for the Marketplace: build/ecsdeploy.vsix, with its bill of materials (CycloneDX) and
                    SHA-256 sums beside it
   reproduce        package two fresh clones in two folders and compare the sums
@@ -41,6 +42,7 @@ Usage: ./build.sh COMMAND
                    skopeo, umoci, podman and buildah, where they are on the PATH (three minutes)
   bench [PATTERN]  the benchmarks; "bench push [FLAG…]" measures pushes beside the other tools on the PATH (half an hour),
                    "bench start [ROUNDS]" how long the packaged task takes to its first line
+  figures          take every figure again that docs/comparison.md and the pages it points to have (an hour and a half)
   emulator [FLAG…] the emulator as a server, until Ctrl+C
   help             this text
 TEXT
@@ -139,13 +141,15 @@ cmd_build() {
 # executables FOLDER QUALITY [PLATFORM] cross-compiles the task's executable for every platform, or for one, under Node's names,
 # and packs them into task/bin.
 executables() {
-  local into=$1 goos goarch node
+  local into=$1 goos goarch node mode
   mkdir -p "$into"
   while read -r goos goarch node; do
     case $goos in '' | '#'*) continue ;; esac
     [ "${3:-$node}" = "$node" ] || continue
     case $goos in windows) node+=.exe ;; esac
-    CGO_ENABLED=0 GOOS=$goos GOARCH=$goarch GOARM=7 go build "${COMPACT[@]}" -o "$into/ecsdeploy-$node" ./cmd/ecsdeploy
+    mode=default
+    case $goos/$goarch in windows/386) mode=exe ;; esac # has no relocations, which is a twentieth less
+    CGO_ENABLED=0 GOOS=$goos GOARCH=$goarch GOARM=7 go build "${COMPACT[@]}" -buildmode=$mode -o "$into/ecsdeploy-$node" ./cmd/ecsdeploy
   done <.ci/platforms
   local files=(.ci/pack.js build/quality "$into"/ecsdeploy-*)
   [ -f "${files[2]}" ] || die "the task has no executable for ${3:-any platform}: .ci/platforms lists those that there are"
@@ -195,13 +199,15 @@ package() {
 # extension FILE packages what is in task, unless FILE has it already.
 extension() {
   go run ./pkg/placeholder/build task/placeholder.tar
+  local budget=0 # what is packed in haste may be as large as it is
+  [ "$PACK_QUALITY" -lt 11 ] || budget=$VSIX_BUDGET
   local files=(vss-extension.json overview.md LICENSE NOTICE images/icon.png .ci/vsix.js "$NPM/stamp"
     task/task.json task/index.js task/icon.png task/placeholder.tar task/bin/*)
   fresh "$1.stamp" "${files[@]}" && [ -f "$1" ] && return
   say "package the extension"
   rm -f "$1"
   tfx_package "${1%/*}/tfx.vsix"
-  node .ci/vsix.js "${1%/*}/tfx.vsix" "$1.new" "$VSIX_BUDGET" >"${1%/*}/sizes.txt"
+  node .ci/vsix.js "${1%/*}/tfx.vsix" "$1.new" "$budget" >"${1%/*}/sizes.txt"
   mv "$1.new" "$1"
   rm "${1%/*}/tfx.vsix"
   stamp "$1.stamp" "${files[@]}"
@@ -292,6 +298,7 @@ cmd_test() {
   need
   cdk_tool &
   cdk=$!
+  [ -n "${CI:-}" ] || PACK_QUALITY=5
   cmd_package
   registry_tool
   image_tools
@@ -413,6 +420,17 @@ cmd_bench() {
   go test -run='^$' -bench="${1:-.}" -benchmem ./...
 }
 
+# cmd_figures compares the tables that tests write with what happens now, and prints the others.
+cmd_figures() {
+  need
+  go test ./cmd/ecsdeploy -count=1 -v -run '^(TestEndings|TestTranscripts|TestFaults)$' | grep -v '^ *--- PASS\|^=== '
+  go test ./pkg/deploy -count=1 -v -run '^TestCallsBeside$' | grep -v '^=== '
+  ./build.sh sizes modules
+  ./build.sh bench start
+  ./build.sh platforms
+  ./build.sh bench push
+}
+
 cmd_emulator() {
   cmd_build
   exec build/emulator "$@"
@@ -420,7 +438,7 @@ cmd_emulator() {
 
 main() {
   case $1 in
-    build | test | package | reproduce | sizes | platforms | notice | version | try | summaries | tools | bench | emulator | help) "cmd_$1" "${@:2}" ;;
+    build | test | package | reproduce | sizes | platforms | notice | version | try | summaries | tools | bench | figures | emulator | help) "cmd_$1" "${@:2}" ;;
     -h | --help) cmd_help ;;
     *) cmd_help >&2; exit 2 ;;
   esac

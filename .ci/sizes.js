@@ -1,8 +1,8 @@
 // Prints what each platform adds to the extension, and each module to the executable. Usage: node sizes.js BIN [modules]
 //
-// A platform's cost is how much longer its architecture's stream is with it than without it (see pack.js). A module's cost
-// is what the linker's symbol table says of an executable for linux/amd64 with that table; what belongs to no module is
-// counted apart.
+// A platform's cost is how much longer the stream of its family of processors is with it than with those before it (see
+// pack.js). A module's cost is what the linker's symbol table says of an executable for linux/amd64 with that table; what
+// belongs to no module is counted apart.
 'use strict';
 
 const { execFileSync } = require('child_process');
@@ -12,41 +12,25 @@ const path = require('path');
 
 const bin = process.argv[2];
 const bytes = (n) => n.toLocaleString('en-US').padStart(12);
-const only = process.argv[3]; // "modules": leave out the platforms, which take minutes
 const work = fs.mkdtempSync(path.join(os.tmpdir(), 'ecsdeploy-sizes-'));
 try {
-  if (only !== 'modules') platforms();
-  modules();
+  platforms();
+  if (process.argv[3] === 'modules') modules();
 } finally {
   fs.rmSync(work, { recursive: true });
 }
 
-// packed returns how many bytes pack.js makes of files of one architecture.
-function packed(files) {
-  const from = fs.mkdtempSync(path.join(work, 'from-')), to = fs.mkdtempSync(path.join(work, 'to-'));
-  for (const file of files) fs.copyFileSync(path.join(bin, file), path.join(from, file));
-  execFileSync(process.execPath, [path.join(__dirname, 'pack.js'), from, to]);
-  return fs.readdirSync(to).filter((name) => name.endsWith('.br')).reduce((sum, name) => sum + fs.statSync(path.join(to, name)).size, 0);
-}
-
+// platforms prints what each executable adds to the stream of its family, in the order in which they are there.
 function platforms() {
-  const groups = {};
-  for (const file of fs.readdirSync(bin).sort()) (groups[/^ecsdeploy-\w+-(\w+)/.exec(file)[1]] ??= []).push(file);
-  console.log(`${'platform'.padEnd(34)}  executable  in the extension, added by it`);
+  console.log(`${'platform'.padEnd(34)}  executable       added`);
+  const packs = {};
   let sum = 0;
-  for (const files of Object.values(groups)) {
-    const all = packed(files);
-    sum += all;
-    for (const file of files) {
-      const others = files.filter((other) => other !== file);
-      console.log(file.padEnd(34) + bytes(fs.statSync(path.join(bin, file)).size) + bytes(all - (others.length > 0 ? packed(others) : 0)));
-    }
+  for (const [platform, { pack, length, end }] of Object.entries(JSON.parse(fs.readFileSync('task/bin/index.json', 'utf8')))) {
+    console.log(platform.padEnd(34) + bytes(length) + bytes(end - (packs[pack] ?? 0)));
+    packs[pack] = end;
+    sum += length;
   }
-  console.log('all of them'.padEnd(34) + bytes(files(bin)) + bytes(sum));
-}
-
-function files(folder) {
-  return fs.readdirSync(folder).reduce((sum, name) => sum + fs.statSync(path.join(folder, name)).size, 0);
+  console.log('all of them'.padEnd(34) + bytes(sum) + bytes(Object.values(packs).reduce((all, end) => all + end, 0)));
 }
 
 function modules() {

@@ -70,7 +70,7 @@ function architecture() {
 function packed() {
   const platform = `${process.platform}-${architecture()}`;
   const all = undamaged(() => JSON.parse(fs.readFileSync(path.join(bin, 'index.json'), 'utf8')));
-  if (!all[platform]) throw new Error(`EcsDeploy does not run on this agent's platform, ${platform}. It runs on linux (x64, arm64, arm), win32 (x64, arm64) and darwin (x64, arm64).`);
+  if (!all[platform]) throw new Error(`EcsDeploy does not run on this agent's platform, ${platform}. It runs on linux (x64, arm64, arm), win32 (x64, arm64, ia32) and darwin (x64, arm64).`);
   return Object.assign({ name: `ecsdeploy-${platform}${windows ? '.exe' : ''}` }, all[platform]);
 }
 
@@ -78,8 +78,11 @@ function packed() {
 function unpacked(entry) {
   if (!zlib.brotliDecompressSync) throw new Error(`EcsDeploy needs the Node 20 of agents from 3.232.1 on; this agent (${process.env.AGENT_VERSION || 'version not known'}) runs it with Node ${process.version}. Update the agent, or use a distribution or container image on which its Node 20 runs.`);
   return undamaged(() => {
-    const params = { [zlib.constants.BROTLI_DECODER_PARAM_LARGE_WINDOW]: 1 };
-    const all = zlib.brotliDecompressSync(fs.readFileSync(path.join(bin, entry.pack)), { params });
+    const options = {
+      params: { [zlib.constants.BROTLI_DECODER_PARAM_LARGE_WINDOW]: 1 },
+      finishFlush: zlib.constants.BROTLI_OPERATION_FLUSH, // what comes after the executable is not unpacked
+    };
+    const all = zlib.brotliDecompressSync(fs.readFileSync(path.join(bin, entry.pack)).slice(0, entry.end), options);
     const content = all.slice(entry.offset, entry.offset + entry.length);
     if (sha256(content) !== entry.sha256) throw new Error(`${entry.pack} and index.json do not agree`);
     return content;
@@ -96,6 +99,16 @@ function undamaged(read) {
 const owners = windows ? [] : [process.getuid(), 0, fs.statSync(__filename).uid];
 const guarded = (stat, writers) => windows || ((stat.mode & writers) === 0 && owners.includes(stat.uid));
 
+// hashOf returns the SHA-256 of a file, without having all of it in memory: fetching that takes longer than reading it.
+function hashOf(file) {
+  const hash = crypto.createHash('sha256'), part = Buffer.allocUnsafe(1 << 18);
+  const fd = fs.openSync(file, 'r');
+  try {
+    for (let n; (n = fs.readSync(fd, part, 0, part.length, null)) > 0;) hash.update(part.slice(0, n));
+  } finally { fs.closeSync(fd); }
+  return hash.digest('hex');
+}
+
 // intact reports whether file is the executable as it was packed, nobody else may change it, and this user may run it.
 // It is asked before every start: a file can be cut off by a power failure, or be somebody else's.
 function intact(file, entry) {
@@ -103,7 +116,7 @@ function intact(file, entry) {
     const stat = fs.lstatSync(file);
     if (!stat.isFile() || stat.size !== entry.length || !guarded(stat, 0o022)) return false;
     fs.accessSync(file, fs.constants.X_OK);
-    return sha256(fs.readFileSync(file)) === entry.sha256;
+    return hashOf(file) === entry.sha256;
   } catch (err) { return false; }
 }
 

@@ -118,15 +118,15 @@ func TestShim(t *testing.T) {
 		{name: "a full disk", play: "report", preload: "full.js", failed: "EcsDeploy could not unpack its executable: no space left on device"},
 		{name: "no place that may hold programs", play: "report", preload: "noexec-anywhere.js",
 			failed: "EcsDeploy could not unpack its executable: {task}/bin/ecsdeploy-", want: []string{" cannot be run, as on a file system mounted with noexec; {temp}/ecsdeploy-"}},
-		{name: "a 32-bit Windows", preload: "windows-32.js", failed: "EcsDeploy does not run on this agent's platform, win32-ia32. It runs on "},
+		{name: "32-bit ARM Windows", preload: "windows-arm.js", failed: "EcsDeploy does not run on this agent's platform, win32-arm. It runs on "},
 		{name: "a Node that is too old", play: "report", preload: "nobrotli.js",
 			failed: "EcsDeploy needs the Node 20 of agents from 3.232.1 on; this agent (2.181.2) runs it with Node v"},
 		{name: "names an unsupported platform", preload: "sunos.js",
-			failed: "EcsDeploy does not run on this agent's platform, sunos-x64. It runs on linux (x64, arm64, arm), win32 (x64, arm64) and darwin (x64, arm64)."},
+			failed: "EcsDeploy does not run on this agent's platform, sunos-x64. It runs on linux (x64, arm64, arm), win32 (x64, arm64, ia32) and darwin (x64, arm64)."},
 		{name: "says why the executable does not start", program: "#!/does/not/exist\n", failed: "EcsDeploy could not start {task}/bin/ecsdeploy-", want: []string{"ENOENT"}},
 		{name: "a damaged index", change: func(s shim) { s.write("index.json", "{") }, failed: "The task's files in {task}/bin are damaged: "},
 		{name: "no index", change: func(s shim) { s.must(os.Remove(filepath.Join(s.bin(), "index.json"))) }, failed: "The task's files in {task}/bin are damaged: "},
-		{name: "a truncated pack", change: func(s shim) { s.must(os.Truncate(filepath.Join(s.bin(), arch()+".br"), 1000)) }, failed: "The task's files in {task}/bin are damaged: "},
+		{name: "a truncated pack", change: func(s shim) { s.must(os.Truncate(filepath.Join(s.bin(), family()+".br"), 1000)) }, failed: "The task's files in {task}/bin are damaged: "},
 	}
 	self := pack(t, ownExecutable(t), runtime.GOOS)
 	for node := range nodes(t) {
@@ -291,14 +291,14 @@ func TestUnpacking(t *testing.T) {
 // FuzzPack: whatever has become of the packed files, only the executable itself is started, and the step fails otherwise.
 func FuzzPack(f *testing.F) {
 	program := []byte("#!/bin/sh\necho started\nexit $ECSDEPLOY_CONCLUDED\n")
-	f.Add([]byte(`{"linux-x64":{"pack":"x64.br","offset":1e9,"length":-1,"sha256":null}}`), []byte{}, 0)
+	f.Add([]byte(`{"linux-x64":{"pack":"x86.br","offset":1e9,"length":-1,"sha256":null}}`), []byte{}, 0)
 	f.Add([]byte(`{"linux-x64":{"pack":"../../index.js","offset":0,"length":5,"sha256":""}}`), []byte("\x0b\x02\x80started\x03"), 7)
 	f.Add([]byte(nil), []byte("\xff\xff"), 3)
 	f.Add([]byte(`{"__proto__":{"linux-x64":{}}}`), []byte(nil), 0)
 	bin := pack(f, program, runtime.GOOS)
 	f.Fuzz(func(t *testing.T, index, stream []byte, at int) {
 		s := newShim(t, nodePaths()[0], "", bin)
-		for name, bytes := range map[string][]byte{"index.json": index, arch() + ".br": stream} {
+		for name, bytes := range map[string][]byte{"index.json": index, family() + ".br": stream} {
 			file := filepath.Join(s.bin(), name)
 			content, err := os.ReadFile(file)
 			s.must(err)
@@ -539,9 +539,12 @@ func newShim(t testing.TB, node, preload, bin string) shim {
 	return s
 }
 
+// family is what the pack with the executables for this machine's processor is called by.
+func family() string { return map[string]string{"amd64": "x86", "arm64": "arm"}[runtime.GOARCH] }
+
 func arch() string { return map[string]string{"amd64": "x64", "arm64": "arm64"}[runtime.GOARCH] }
 
-// pack packs an executable for a platform as the build does, behind another one, and returns the folder.
+// pack packs an executable for a platform as the build does, between others, and returns the folder.
 func pack(t testing.TB, executable []byte, platform string) string {
 	t.Helper()
 	name := "ecsdeploy-" + platform + "-" + arch()
@@ -549,7 +552,12 @@ func pack(t testing.TB, executable []byte, platform string) string {
 		name += ".exe"
 	}
 	from, to := t.TempDir(), t.TempDir()
-	for name, content := range map[string][]byte{"ecsdeploy-aix-" + arch(): []byte("of no use"), name: executable} {
+	contents := map[string][]byte{}
+	for _, other := range []string{"linux", "darwin", "aix"} {
+		contents["ecsdeploy-"+other+"-"+arch()] = []byte("of no use")
+	}
+	contents[name] = executable
+	for name, content := range contents {
 		if err := os.WriteFile(filepath.Join(from, name), content, 0o644); err != nil {
 			t.Fatal(err)
 		}

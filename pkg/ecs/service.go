@@ -282,7 +282,7 @@ func deploymentsFrom(s types.Service) []Deployment {
 // plainID is the form of a deployment's id. ECS does not document it; ids as
 // ecs-svc/0123456789012345678 are what it gives. One of another form would not be found
 // again in the next reply.
-var plainID = regexp.MustCompile(`^[A-Za-z0-9/_:.-]{1,255}$`)
+var plainID = regexp.MustCompile(`^[A-Za-z0-9/_:.-]+$`)
 
 // lacks says which member that a rollout depends on is missing or impossible;
 // empty where none is.
@@ -301,7 +301,7 @@ func (s Service) lacks() string {
 		switch {
 		case d.ID == "":
 			return "a deployment without id"
-		case !plainID.MatchString(d.ID):
+		case len(d.ID) > 255, !plainID.MatchString(d.ID):
 			return fmt.Sprintf("%.100q is no id of a deployment", d.ID)
 		case d.Status == "":
 			return "deployment " + d.ID + " has no status"

@@ -252,11 +252,11 @@ func isRevision(text string) bool {
 	}
 	family, number, _ := strings.Cut(ShortARN(text), ":")
 	n, err := strconv.ParseInt(number, 10, 32)
-	return err == nil && n > 0 && familyName.MatchString(family)
+	return err == nil && n > 0 && len(family) <= 255 && familyName.MatchString(family)
 }
 
-// familyName is the form of a family's name.
-var familyName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,255}$`)
+// familyName is the form of a family's name, which has 255 characters at most.
+var familyName = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
 
 // ShortARN returns what stands behind the last slash of an ARN:
 // family:revision, a name, or an id.

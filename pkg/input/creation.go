@@ -33,10 +33,10 @@ func (l *loader) creation(in *Inputs, f *fields) {
 // Source: Amazon ECR API, CreateRepository, imageTagMutabilityExclusionFilters.
 const filtersMost = 5
 
-var tagFilter = regexp.MustCompile(`^[0-9a-zA-Z._*-]{1,128}$`)
+var tagFilter = regexp.MustCompile(`^[0-9a-zA-Z._*-]+$`)
 
 func parseTagFilter(text string) (string, error) {
-	if !tagFilter.MatchString(text) {
+	if len(text) > 128 || !tagFilter.MatchString(text) {
 		return "", wrong("for instance latest or dev-*", "%s is not a filter of tags: expected up to 128 letters, digits, and . _ - *", shown(text))
 	}
 	return text, nil

@@ -14,6 +14,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"unicode"
 	"unicode/utf8"
 )
@@ -21,9 +22,13 @@ import (
 // noAccount stands for the number of every account.
 const noAccount = "000000000000"
 
-// The patterns of what texts are searched for, one after the other at each place.
-// The names of the groups say how a match is replaced.
-var sensitive = regexp.MustCompile(strings.Join([]string{
+// sensitive is what texts are searched for. Compiling it takes a while, which no step
+// has to wait for before its first line.
+var sensitive = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(strings.Join(sensitiveForms, "|")) })
+
+// sensitiveForms are tried one after the other at each place. The names of the groups say
+// how a match is replaced.
+var sensitiveForms = []string{
 	`(?P<arn>\barn:aws[\w-]*:[\w-]*:[\w-]*:\d*:[^\s'"(),;\]}<>]+)`,
 	`(?P<url>[A-Za-z][A-Za-z0-9+.-]*://[^\s'"<>)\]]+)`,
 	`(?P<image>\b[A-Za-z0-9][\w.-]*\.[a-z]{2,}(?::\d+)?/[\w./:@+-]+)`,
@@ -37,11 +42,11 @@ var sensitive = regexp.MustCompile(strings.Join([]string{
 	`(?P<host>\b(?:[A-Za-z0-9-]+\.)+(?:com|net|org|io|dev|cloud|internal|local|aws|app|cn|eu|de|uk|co)\b)`,
 	`(?P<number>\d{12,})`,
 	`(?P<quoted>"[^"]*"|(?:^|[\s(\[{=:,])'[^']*'|` + "`[^`]*`" + `)`,
-}, "|"))
+}
 
 // ordinary are words of AWS's own messages: a service or a container with such a
 // name is recognised by nobody, and without the word the text says something else.
-var ordinary = func() map[string]bool {
+var ordinary = sync.OnceValue(func() map[string]bool {
 	all := map[string]bool{}
 	for _, word := range strings.Fields(`a about access account action active address addresses agent alarm already also an and any are attempt attribute
 		be because been by can cannot capacity check checks circuit client cluster code codes command constraint container containers could cpu create created
@@ -56,7 +61,7 @@ var ordinary = func() map[string]bool {
 		all[word] = true
 	}
 	return all
-}()
+})
 
 // aliases replaces what tells whose run it was, each thing by one alias.
 type aliases struct {
@@ -77,7 +82,7 @@ func newAliases(redact func(string) string) *aliases {
 func (a *aliases) hide(values []string) {
 	for _, value := range values {
 		for _, part := range append(strings.Split(value, "\n"), value) {
-			if part = strings.TrimSpace(part); utf8.RuneCountInString(part) >= 4 && !ordinary[strings.ToLower(part)] && !slices.Contains(a.hidden, part) {
+			if part = strings.TrimSpace(part); utf8.RuneCountInString(part) >= 4 && !ordinary()[strings.ToLower(part)] && !slices.Contains(a.hidden, part) {
 				a.hidden = append(a.hidden, part)
 			}
 		}
@@ -154,11 +159,11 @@ func (a *aliases) arn(arn string) string {
 		return ""
 	}
 	parts := strings.SplitN(arn, ":", 6)
-	if len(parts) < 6 || !plainWord.MatchString(parts[2]) {
+	if len(parts) < 6 || len(parts[2]) > 40 || !plainWord.MatchString(parts[2]) {
 		return a.name("resource", strings.ReplaceAll(arn, ":", "."))
 	}
 	end := strings.IndexAny(parts[5], "/:")
-	if end < 0 || !plainWord.MatchString(parts[5][:end]) {
+	if end < 0 || end > 40 || !plainWord.MatchString(parts[5][:end]) {
 		return "arn:aws:" + parts[2] + "::" + noAccount + ":" + a.name("resource", parts[5])
 	}
 	kind, separator := parts[5][:end], parts[5][end:end+1]
@@ -191,11 +196,9 @@ func (a *aliases) segment(kind string, i, n int, text string) string {
 	return a.name(cmp.Or(kinds[kind], "resource"), text)
 }
 
-var plainWord = regexp.MustCompile(`^[a-z][a-z-]{0,40}$`)
-
 // code is a word of AWS's or of ours; anything else is not kept.
 func (a *aliases) code(text string) string {
-	if codeWord.MatchString(text) && (a.redact == nil || a.redact(text) == text) {
+	if len(text) <= 64 && codeWord.MatchString(text) && (a.redact == nil || a.redact(text) == text) {
 		return text
 	}
 	if text == "" {
@@ -205,8 +208,9 @@ func (a *aliases) code(text string) string {
 }
 
 var (
-	codeWord   = regexp.MustCompile(`^[A-Za-z][A-Za-z_.]{0,63}[0-9]{0,3}$`)
-	actionWord = regexp.MustCompile(`^[a-z0-9-]{1,40}:[A-Za-z]{1,80}$`)
+	plainWord  = regexp.MustCompile(`^[a-z][a-z-]*$`)
+	codeWord   = regexp.MustCompile(`^[A-Za-z][A-Za-z_.]*[0-9]{0,3}$`)
+	actionWord = regexp.MustCompile(`^[a-z0-9-]+:[A-Za-z]+$`)
 )
 
 // text is a text of AWS without secrets, names and ids.
@@ -229,9 +233,9 @@ func (a *aliases) text(text string) string {
 // parts replaces what is sensitive by its form, and names in between.
 func (a *aliases) parts(text string) string {
 	var b strings.Builder
-	names := sensitive.SubexpNames()
+	names := sensitive().SubexpNames()
 	end := 0
-	for _, m := range sensitive.FindAllStringSubmatchIndex(text, -1) {
+	for _, m := range sensitive().FindAllStringSubmatchIndex(text, -1) {
 		b.WriteString(a.words(text[end:m[0]]))
 		for g := 1; g < len(names); g++ {
 			if m[2*g] >= 0 && names[g] != "" {
@@ -315,7 +319,7 @@ const shortName = 3
 func (a *aliases) words(text string) string {
 	if a.sorted == nil {
 		for name := range a.names {
-			if utf8.RuneCountInString(name) >= shortName && !ordinary[strings.ToLower(name)] {
+			if utf8.RuneCountInString(name) >= shortName && !ordinary()[strings.ToLower(name)] {
 				a.sorted = append(a.sorted, name)
 			}
 		}
@@ -458,7 +462,7 @@ func (a *aliases) anonymise(f *File, further map[string][]string) {
 		case "code":
 			return a.code(text)
 		case "action":
-			if text != "" && !actionWord.MatchString(text) {
+			if text != "" && (len(text) > 120 || !actionWord.MatchString(text)) {
 				return "…"
 			}
 			return text

@@ -113,9 +113,9 @@ func (c *codeDeploy) inFlight(ctx context.Context) (*codeDeployment, error) {
 		return nil, err
 	}
 	var rollback *CodeDeployRollback
-	if rollsBack(info) != "" {
+	if rollbackOf(info) != "" {
 		rollback = &CodeDeployRollback{ID: c.group.inFlight, Status: string(info.Status), Error: errorText(info.ErrorInformation)}
-		if info, err = c.rolledBack(ctx, info); err != nil {
+		if info, err = c.rollbackOrigin(ctx, info); err != nil {
 			return nil, err
 		}
 	}
@@ -133,20 +133,20 @@ func (c *codeDeploy) inFlight(ctx context.Context) (*codeDeployment, error) {
 	return d, nil
 }
 
-// rollsBack is the id of the deployment that another one rolls back; empty where it
+// rollbackOf is the id of the deployment that another one rolls back; empty where it
 // rolls none back.
-func rollsBack(info *types.DeploymentInfo) string {
+func rollbackOf(info *types.DeploymentInfo) string {
 	if info.RollbackInfo == nil {
 		return ""
 	}
 	return aws.ToString(info.RollbackInfo.RollbackTriggeringDeploymentId)
 }
 
-// rolledBack returns the deployment that is rolled back by one, or by the rollback
+// rollbackOrigin returns the deployment that is rolled back by one, or by the rollback
 // that it rolls back: a rollback that was stopped may be rolled back itself.
-func (c *codeDeploy) rolledBack(ctx context.Context, info *types.DeploymentInfo) (*types.DeploymentInfo, error) {
+func (c *codeDeploy) rollbackOrigin(ctx context.Context, info *types.DeploymentInfo) (*types.DeploymentInfo, error) {
 	for seen := map[string]bool{}; ; {
-		id := rollsBack(info)
+		id := rollbackOf(info)
 		if id == "" || seen[id] {
 			return info, nil
 		}
@@ -155,7 +155,6 @@ func (c *codeDeploy) rolledBack(ctx context.Context, info *types.DeploymentInfo)
 		if err != nil {
 			return nil, err
 		}
-		before.DeploymentId = aws.String(id)
 		info = before
 	}
 }
@@ -390,7 +389,7 @@ func (c *codeDeploy) unanswered(ctx context.Context, in *codedeploy.CreateDeploy
 			found, err = deploymentInfo(ctx, c.api, now.group.attempted)
 		}
 		if err == nil && found != nil {
-			found, err = c.rolledBack(ctx, found)
+			found, err = c.rollbackOrigin(ctx, found)
 		}
 		return err
 	})

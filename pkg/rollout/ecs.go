@@ -87,8 +87,8 @@ func (c *ecsController) inFlight(ctx context.Context, s ecs.Service) (*ecsDeploy
 	// place of another, both are listed. An ended record of an earlier one says nothing
 	// of it, nor that of the PRIMARY one where ECS goes back to it: the history shows a
 	// new deployment late.
-	own := record != nil && ecs.DeploymentID(record.Target.ARN) == primary.ID && !revived(*record, primary)
-	failed, back := rolledBackIn(s)
+	own := record != nil && ecs.DeploymentID(record.Target.ARN) == primary.ID && !recreated(*record, primary)
+	failed, back := rollbackSource(s)
 	moving := primary.RolloutState == "IN_PROGRESS" || primary.RolloutState == "" && len(s.Deployments) > 1 && (back || !own)
 	if primary.ID == "" || !moving {
 		return nil, nil
@@ -98,17 +98,17 @@ func (c *ecsController) inFlight(ctx context.Context, s ecs.Service) (*ecsDeploy
 		d.snapshot.RollsBackTo = primary.ID
 		return d, nil
 	}
-	if own || record != nil && revives(*record, primary) {
+	if own || record != nil && isRollbackTarget(*record, primary) {
 		return nil, nil // the record has ended, and the list is about to show it
 	}
 	return c.deployment(s, primary.ID, nil), nil
 }
 
-// rolledBackIn returns the deployment from which ECS goes back to the PRIMARY one, as
+// rollbackSource returns the deployment from which ECS goes back to the PRIMARY one, as
 // the list alone shows it: one that has failed or has no state, and is newer than the
 // PRIMARY one. It need not be newer where ECS says in the PRIMARY one's reason that it
 // goes back to that.
-func rolledBackIn(s ecs.Service) (ecs.Deployment, bool) {
+func rollbackSource(s ecs.Service) (ecs.Deployment, bool) {
 	primary, failed := s.Primary(), ecs.Deployment{}
 	for _, d := range s.Deployments {
 		ended := d.RolloutState == "FAILED" || d.RolloutState == "" && d.CreatedAt.After(primary.CreatedAt)
@@ -120,18 +120,18 @@ func rolledBackIn(s ecs.Service) (ecs.Deployment, bool) {
 	return failed, failed.ID != "" && back
 }
 
-// revives reports whether primary is the deployment to which an ended record was
+// isRollbackTarget reports whether primary is the deployment to which an ended record was
 // rolled back.
-func revives(record ecs.ServiceDeployment, primary ecs.Deployment) bool {
+func isRollbackTarget(record ecs.ServiceDeployment, primary ecs.Deployment) bool {
 	if ecs.DeploymentID(record.RollbackTo) == primary.ID {
 		return true
 	}
 	return record.Status != "SUCCESSFUL" && slices.ContainsFunc(record.Sources, func(arn string) bool { return ecs.DeploymentID(arn) == primary.ID })
 }
 
-// revived reports whether the PRIMARY deployment, which has no state, was created after
+// recreated reports whether the PRIMARY deployment, which has no state, was created after
 // the record of its id: ECS has gone back to it, and the record tells of its first time.
-func revived(record ecs.ServiceDeployment, primary ecs.Deployment) bool {
+func recreated(record ecs.ServiceDeployment, primary ecs.Deployment) bool {
 	return primary.RolloutState == "" && primary.CreatedAt.After(record.CreatedAt.Add(createdSlack))
 }
 
