@@ -247,6 +247,7 @@ lint() {
   unformatted=$(gofmt -l cmd pkg task examples docs .ci/soci)
   [ -z "$unformatted" ] || die "not gofmt-ed: $unformatted"
   go vet ./...
+  GOARCH=386 go vet ./pkg/... ./cmd/ecsdeploy # numbers that do not fit where an int has 32 bits
   go mod tidy -diff
   go tool staticcheck ./...
 }

@@ -201,7 +201,15 @@ func (q *Part) Sent(n int) {
 }
 
 // Moved counts bytes that are sent as they are read.
-func (q *Part) Moved(n int) { q.Read(n); q.Sent(n) }
+func (q *Part) Moved(n int) { q.Advance(int64(n)) }
+
+// Advance is Moved for what somebody else moves, of which one message may tell more bytes
+// than an int has on 32 bits.
+func (q *Part) Advance(n int64) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.add(n, n)
+}
 
 // Finish ends the part, which has size bytes in the source, and has joined a meter.
 func (q *Part) Finish(size int64, l LayerDone) {

@@ -211,12 +211,12 @@ func (e *progress) tell(l pushLine) {
 		b.size = d.Total
 	}
 	if n := l.ProgressDetail.Current - b.part.Done; n > 0 {
-		b.part.Moved(int(n))
+		b.part.Advance(n)
 	}
 	switch {
 	case l.Status == "Pushed":
 		b.done = true
-		b.part.Moved(int(b.size - b.part.Done))
+		b.part.Advance(b.size - b.part.Done)
 		b.part.Finish(b.size, image.LayerDone{Digest: l.ID, Size: b.size})
 	case l.Status == "Layer already exists", strings.HasPrefix(l.Status, "Mounted from"):
 		b.done = true
