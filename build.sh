@@ -371,12 +371,14 @@ cmd_version() {
 cmd_try() {
   local own
   need
-  case ${1:-} in help | list) exec go run ./cmd/emulator try "$1" ;; esac
+  say "compile the emulator"
+  mkdir -p build/try
+  CGO_ENABLED=0 go build "${COMPACT[@]}" -o build/try/ ./cmd/emulator
+  case ${1:-} in help | list) exec build/try/emulator try "$1" ;; esac
   npm_tools
   own="$(node -p 'process.platform + "-" + process.arch')"
-  say "compile the task's executable and the emulator for $own"
+  say "compile the task's executable for $own"
   executables build/try/bin 5 "$own"
-  CGO_ENABLED=0 go build "${COMPACT[@]}" -o build/try/ ./cmd/emulator
   extension build/try/ecsdeploy.vsix
   exec build/try/emulator try -vsix build/try/ecsdeploy.vsix -node "$(command -v node)" "$@"
 }
