@@ -9,7 +9,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 readonly VSIX=build/ecsdeploy.vsix
 readonly SBOM=build/ecsdeploy.cdx.json
 readonly VSIX_BUDGET=26214400 # bytes: Azure DevOps Server 2019 takes no more
-PACK_QUALITY=${PACK_QUALITY:-11} # of Brotli: 11 is what ships; 5 is a fifth larger, and takes seconds instead of minutes
+PACK_QUALITY=${PACK_QUALITY:-11} # of Brotli: 11 is what ships; 5 is a quarter larger, and takes seconds instead of minutes
 # Inlining is off where it buys nothing but bytes: an eighth of the size, and size is what every job downloads.
 readonly COMPACT=(-trimpath -buildvcs=false -ldflags='-s -w' -gcflags='all=-l' -gcflags='github.com/klauspost/...=')
 readonly REGISTRY_VERSION=v3.1.2
@@ -42,7 +42,7 @@ Usage: ./build.sh COMMAND
                    skopeo, umoci, podman and buildah, where they are on the PATH (three minutes)
   bench [PATTERN]  the benchmarks; "bench push [FLAG…]" measures pushes beside the other tools on the PATH (half an hour),
                    "bench start [ROUNDS]" how long the packaged task takes to its first line
-  figures          take every figure again that docs/comparison.md and the pages it points to have (an hour and a half)
+  figures          take every figure again that docs/comparison.md and the pages it points to have ("bench push" among them)
   emulator [FLAG…] the emulator as a server, until Ctrl+C
   help             this text
 TEXT
@@ -148,7 +148,7 @@ executables() {
     [ "${3:-$node}" = "$node" ] || continue
     case $goos in windows) node+=.exe ;; esac
     mode=default
-    case $goos/$goarch in windows/386) mode=exe ;; esac # has no relocations, which is a twentieth less
+    case $goos/$goarch in windows/386) mode=exe ;; esac # leaves out relocations: 230 kB of it packed
     CGO_ENABLED=0 GOOS=$goos GOARCH=$goarch GOARM=7 go build "${COMPACT[@]}" -buildmode=$mode -o "$into/ecsdeploy-$node" ./cmd/ecsdeploy
   done <.ci/platforms
   local files=(.ci/pack.js build/quality "$into"/ecsdeploy-*)
@@ -199,7 +199,7 @@ package() {
 # extension FILE packages what is in task, unless FILE has it already.
 extension() {
   go run ./pkg/placeholder/build task/placeholder.tar
-  local budget=0 # what is packed in haste may be as large as it is
+  local budget=0 # only what is packed as it ships has one
   [ "$PACK_QUALITY" -lt 11 ] || budget=$VSIX_BUDGET
   local files=(vss-extension.json overview.md LICENSE NOTICE images/icon.png .ci/vsix.js "$NPM/stamp"
     task/task.json task/index.js task/icon.png task/placeholder.tar task/bin/*)

@@ -99,7 +99,7 @@ function undamaged(read) {
 const owners = windows ? [] : [process.getuid(), 0, fs.statSync(__filename).uid];
 const guarded = (stat, writers) => windows || ((stat.mode & writers) === 0 && owners.includes(stat.uid));
 
-// hashOf returns the SHA-256 of a file, without having all of it in memory: fetching that takes longer than reading it.
+// hashOf returns the SHA-256 of a file, read in parts: a buffer for all of it takes longer to allocate than the file to read.
 function hashOf(file) {
   const hash = crypto.createHash('sha256'), part = Buffer.allocUnsafe(1 << 18);
   const fd = fs.openSync(file, 'r');

@@ -341,6 +341,7 @@ func TestServiceRepliesAreChecked(t *testing.T) {
 		{`{"services": [{` + rest + `, "status": "ACTIVE", "deployments": [{"id": "ecs-svc/1", "status": "PRIMARY", "taskDefinition": "web"}]}]}`, `"web", is no revision`},
 		{`{"services": [{` + rest + `, "status": "ACTIVE", "deployments": [{"id": "ecs-svc/1", "status": "PRIMARY", "taskDefinition": "arn:aws:ecs:x:1:service/web:3"}]}]}`, "is no revision"},
 		{`{"services": [{` + rest + `, "status": "ACTIVE", "deployments": [{"id": "ecs-svc/1", "status": "PRIMARY", "taskDefinition": "##vso[task.complete]:3"}]}]}`, "is no revision"},
+		{`{"services": [{` + rest + `, "status": "ACTIVE", "deployments": [{"id": "ecs-svc/1", "status": "PRIMARY", "taskDefinition": "##vso[task.complete]/web:3"}]}]}`, "is no revision"},
 		{`{"services": [{` + rest + `, "status": "ACTIVE", "runningCount": -1}]}`, "negative"},
 	}
 	for _, tt := range tests {

@@ -247,16 +247,16 @@ func DeploymentID(serviceRevision string) string {
 //
 // https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_TaskDefinition.html
 func isRevision(text string) bool {
-	if arn, is := strings.CutPrefix(text, "arn:"); is && !strings.Contains(arn, ":task-definition/") {
+	parts := revisionForm.FindStringSubmatch(text)
+	if parts == nil || len(parts[1]) > 255 {
 		return false
 	}
-	family, number, _ := strings.Cut(ShortARN(text), ":")
-	n, err := strconv.ParseInt(number, 10, 32)
-	return err == nil && n > 0 && len(family) <= 255 && familyName.MatchString(family)
+	n, err := strconv.ParseInt(parts[2], 10, 32)
+	return err == nil && n > 0
 }
 
-// familyName is the form of a family's name, which has 255 characters at most.
-var familyName = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
+// revisionForm has the family, of 255 characters at most, and the number.
+var revisionForm = regexp.MustCompile(`^(?:arn:[a-z0-9-]+:ecs:[a-z0-9-]+:[0-9]+:task-definition/)?([A-Za-z0-9_-]+):([0-9]+)$`)
 
 // ShortARN returns what stands behind the last slash of an ARN:
 // family:revision, a name, or an id.
