@@ -40,9 +40,11 @@ Usage: ./build.sh COMMAND
                    classic editor; needs Chromium
   tools            push what other tools write and have them pull it: crane, regctl and oras, which are installed, and
                    skopeo, umoci, podman and buildah, where they are on the PATH (three minutes)
-  bench [PATTERN]  the benchmarks; "bench push [FLAG…]" measures pushes beside the other tools on the PATH (half an hour),
+  bench [PATTERN]  the benchmarks; "bench push [FLAG…]" measures pushes beside crane, regctl and oras, which are installed,
+                   skopeo, where it is on the PATH, and the engine that docker reaches (half an hour);
                    "bench start [ROUNDS]" how long the packaged task takes to its first line
-  figures          take every figure again that docs/comparison.md and the pages it points to have ("bench push" among them)
+  figures [FLAG…]  take every figure again that docs/comparison.md and the pages it points to have ("bench push" among
+                   them), one after the other; the flags are those of "platforms"
   emulator [FLAG…] the emulator as a server, until Ctrl+C
   help             this text
 TEXT
@@ -412,6 +414,8 @@ cmd_bench() {
   need
   if [ "${1:-}" = push ]; then
     cmd_build
+    image_tools
+    export PATH="$TOOLS/bin:$PATH"
     exec build/pushbench "${@:2}"
   fi
   if [ "${1:-}" = start ]; then
@@ -430,7 +434,7 @@ cmd_figures() {
   go test ./pkg/deploy -count=1 -v -run '^TestCallsBeside$' | grep -v '^=== '
   ./build.sh sizes modules
   ./build.sh bench start
-  ./build.sh platforms
+  ./build.sh platforms "$@"
   ./build.sh bench push
 }
 
