@@ -430,7 +430,7 @@ cmd_bench() {
 # cmd_figures compares the tables that tests write with what happens now, and prints the others.
 cmd_figures() {
   need
-  go test ./cmd/ecsdeploy -count=1 -v -run '^(TestEndings|TestTranscripts|TestFaults)$' | grep -v '^ *--- PASS\|^=== '
+  go test ./cmd/ecsdeploy -count=1 -timeout 30m -v -run '^(TestEndings|TestTranscripts|Test.*Faults)$' -faults | grep -v '^ *--- PASS\|^=== '
   go test ./pkg/deploy -count=1 -v -run '^TestCallsBeside$' | grep -v '^=== '
   ./build.sh sizes modules
   ./build.sh bench start

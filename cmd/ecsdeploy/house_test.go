@@ -27,7 +27,7 @@ func TestImports(t *testing.T) {
 		"pkg/ecs":                 {"pkg/taskdef", "pkg/mistake", "pkg/guard"},
 		"pkg/vso":                 {},
 		"pkg/input":               {"pkg/mistake"},
-		"pkg/session":             {"pkg/mistake", "pkg/network"},
+		"pkg/session":             {"pkg/ecs", "pkg/mistake", "pkg/network"}, // pkg/ecs: the pauses between attempts
 		"pkg/azdo":                {"pkg/mistake"},
 		"pkg/network":             {},
 		"pkg/image":               {"pkg/mistake", "pkg/guard"},

@@ -11,9 +11,11 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/smithy-go/logging"
 
+	"ecsdeploy/pkg/ecs"
 	"ecsdeploy/pkg/network"
 )
 
@@ -48,10 +50,17 @@ func newHTTPClient(settings *network.Settings) *awshttp.BuildableClient {
 // setRetries leaves AWS_RETRY_MODE and AWS_MAX_ATTEMPTS to whoever set them.
 // The mode is standard, not adaptive: adaptive slows down every operation of a
 // client because one of them was throttled, so a refused RegisterTaskDefinition
-// would blind the watch on a rollout.
+// would blind the watch on a rollout. The pauses are those of the calls of ECS: the
+// SDK's own may add up to a few seconds or to a minute, so that of two equal runs
+// one outlasts what the other does not.
 func setRetries(cfg *aws.Config) {
 	if cfg.RetryMode == "" {
 		cfg.RetryMode = aws.RetryModeStandard
+	}
+	if cfg.RetryMode == aws.RetryModeStandard {
+		cfg.Retryer = func() aws.Retryer {
+			return retry.NewStandard(func(o *retry.StandardOptions) { o.Backoff = ecs.Backoff{} })
+		}
 	}
 	if cfg.RetryMaxAttempts == 0 {
 		cfg.RetryMaxAttempts = maxAttempts
