@@ -121,8 +121,8 @@ func (t *trial) prepare(dir, executable, node, windowsNode string, wine windows)
 				return err
 			}
 		}
-	case t.platform == "win32-ia32" && wine.bits32:
-		t.by, program = "wine", wine.program
+	case t.platform == "win32-ia32" && wine.program32 != "":
+		t.by, program = "wine", wine.program32
 	case t.platform == "win32-ia32":
 		t.by = "needs wine32"
 	case processors[t.platform] != "":

@@ -8,21 +8,33 @@ import (
 
 // The library is a valid PE file, whose only function is a forwarder: its address lies within the export directory.
 func TestForwardingDLL(t *testing.T) {
-	text := forwardingDLL("bcryptprimitives.dll", "ProcessPrng", "ADVAPI32.SystemFunction036")
+	t.Run("x64", func(t *testing.T) { testForwardingDLL(t, 64) })
+	t.Run("x86", func(t *testing.T) { testForwardingDLL(t, 32) })
+}
+
+func testForwardingDLL(t *testing.T, bits int) {
+	text := forwardingDLL(bits, "bcryptprimitives.dll", "ProcessPrng", "ADVAPI32.SystemFunction036")
 	file, err := pe.NewFile(bytes.NewReader(text))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer file.Close()
-	header, ok := file.OptionalHeader.(*pe.OptionalHeader64)
-	if !ok || file.Machine != pe.IMAGE_FILE_MACHINE_AMD64 || file.Characteristics&pe.IMAGE_FILE_DLL == 0 {
-		t.Fatalf("not a DLL for x64: %+v", file.FileHeader)
+	var directories [16]pe.DataDirectory
+	machine := map[int]uint16{64: pe.IMAGE_FILE_MACHINE_AMD64, 32: pe.IMAGE_FILE_MACHINE_I386}[bits]
+	switch header := file.OptionalHeader.(type) {
+	case *pe.OptionalHeader64:
+		directories = header.DataDirectory
+	case *pe.OptionalHeader32:
+		directories = header.DataDirectory
+	}
+	if file.Machine != machine || file.Characteristics&pe.IMAGE_FILE_DLL == 0 {
+		t.Fatalf("not a DLL for %d bits: %+v", bits, file.FileHeader)
 	}
 	data, err := file.Section(".edata").Data()
 	if err != nil {
 		t.Fatal(err)
 	}
-	exports := header.DataDirectory[pe.IMAGE_DIRECTORY_ENTRY_EXPORT]
+	exports := directories[pe.IMAGE_DIRECTORY_ENTRY_EXPORT]
 	at := func(offset uint32) uint32 { // the address that a table holds, as an offset into the section
 		b := data[offset:]
 		return uint32(b[0]) | uint32(b[1])<<8 | uint32(b[2])<<16 | uint32(b[3])<<24
