@@ -7,7 +7,8 @@
 //
 //   - the user and password of a URL;
 //   - the values of a pre-signed URL that authorize its bearer;
-//   - the credentials in an HTTP header.
+//   - the credentials in an HTTP header;
+//   - the members of JSON by which programs hand credentials over.
 //
 // What a task hands on exactly, as the value of an output variable or the path of
 // a file, is not touched: a changed value would be a wrong one.
@@ -19,7 +20,6 @@
 package vso
 
 import (
-	"cmp"
 	"regexp"
 	"slices"
 	"strings"
@@ -64,42 +64,71 @@ func (r *redactor) spell(spelling string) {
 	}
 }
 
+// hidden stands for each byte of a secret until all of them are found. It is in no line
+// that is printed, and no form of a secret depends on it.
+const hidden = "\x00"
+
 // redact returns text without secrets.
 func (r *redactor) redact(text string) string {
-	return byForm(r.byValue(text))
+	blank := r.blank(text)
+	if blank == text {
+		return text
+	}
+	var b strings.Builder
+	end := 0
+	for _, s := range spans(blank) {
+		b.WriteString(text[end:s[0]] + redacted)
+		end = s[1]
+	}
+	return b.String() + text[end:]
 }
 
-// byValue replaces the secrets that are known. Those that overlap or touch become
-// one ***: what is left of the second would otherwise be readable.
+// blank returns text with [hidden] in place of each byte of a secret, so that every
+// other byte stays where it is.
+func (r *redactor) blank(text string) string {
+	return byForm(r.byValue(strings.ReplaceAll(text, hidden, " ")))
+}
+
+// spans are the runs of [hidden]: where each begins, and where it ends.
+func spans(blank string) (all [][2]int) {
+	for from := 0; ; {
+		i := strings.Index(blank[from:], hidden)
+		if i < 0 {
+			return all
+		}
+		from += i
+		end := from + len(blank[from:]) - len(strings.TrimLeft(blank[from:], hidden))
+		all = append(all, [2]int{from, end})
+		from = end
+	}
+}
+
+// byValue blanks the secrets that are known. Those that overlap or touch become one
+// run: what is left of the second would otherwise be readable.
 func (r *redactor) byValue(text string) string {
-	type span struct{ from, to int }
-	var spans []span
+	var blank []byte
 	for _, secret := range r.spellings {
 		for from := 0; ; {
 			i := strings.Index(text[from:], secret)
 			if i < 0 {
 				break
 			}
-			spans = append(spans, span{from + i, from + i + len(secret)})
+			if blank == nil {
+				blank = []byte(text)
+			}
+			from += i
+			hide(blank, from, from+len(secret))
 			_, first := utf8.DecodeRuneInString(secret)
-			from += i + first
+			from += first
 		}
 	}
-	if len(spans) == 0 {
+	if blank == nil {
 		return text
 	}
-	slices.SortFunc(spans, func(a, b span) int { return cmp.Or(a.from-b.from, b.to-a.to) })
-	var b strings.Builder
-	end := -1 // of what has been replaced
-	for _, s := range spans {
-		if s.from > end {
-			b.WriteString(text[max(end, 0):s.from] + redacted)
-		}
-		end = max(end, s.to)
-	}
-	b.WriteString(text[end:])
-	return b.String()
+	return string(blank)
 }
+
+func hide(text []byte, from, to int) { copy(text[from:to], strings.Repeat(hidden, to-from)) }
 
 var (
 	// Up to the last @ before the path. A user without a password is redacted where
@@ -112,20 +141,40 @@ var (
 		"(?:[^\\s&\"'`<>\\\\%]|%(?:[013-9a-f][0-9a-f]|2[0-57-9a-f]))+")
 	header = regexp.MustCompile("(?i)\\b((?:Proxy-)?Authorization|X-Amz-Security-Token|X-Registry-(?:Auth|Config))" +
 		"([\"']?\\s*[:=]\\s*[\"'\\[]*)((?:Basic|Bearer|Negotiate)\\s+)?[^\\s\"'\\]]+")
+	// A member of JSON, which may be quoted once more, by the names under which programs
+	// hand credentials over: the SDK's credential_process, Docker's credential helpers and
+	// configuration, OAuth, Azure DevOps.
+	member = regexp.MustCompile(`(?i)(\\*"(?:SecretAccessKey|SessionToken|Secret|Password|(?:Identity|Registry|Oidc|Authorization|Access_?|Refresh_?|Id_)Token|Client_?Secret|Auth)\\*"\s*:\s*\\*")` +
+		`(?:[^"\\]|\\+[^"\\]|\\+"[^\s,}\]])+`)
 )
 
-// byForm replaces what is a secret wherever it stands.
+// byForm blanks what is a secret wherever it stands.
 func byForm(text string) string {
 	if strings.Contains(text, "//") && strings.Contains(text, "@") {
-		text = userinfo.ReplaceAllString(text, "${1}${2}"+redacted+"@")
+		text = blankBehind(userinfo, text, len("@"))
 	}
 	if strings.ContainsAny(text, "=%") {
-		text = signed.ReplaceAllString(text, "${1}"+redacted)
+		text = blankBehind(signed, text, 0)
 	}
 	if strings.ContainsAny(text, ":=") {
-		text = header.ReplaceAllString(text, "${1}${2}${3}"+redacted)
+		text = blankBehind(header, text, 0)
+		text = blankBehind(member, text, 0)
 	}
 	return text
+}
+
+// blankBehind blanks of each match what stands behind its groups, but for the last
+// bytes.
+func blankBehind(form *regexp.Regexp, text string, last int) string {
+	matches := form.FindAllStringSubmatchIndex(text, -1)
+	if matches == nil {
+		return text
+	}
+	blank := []byte(text)
+	for _, m := range matches {
+		hide(blank, slices.Max(m[2:]), m[1]-last)
+	}
+	return string(blank)
 }
 
 // Mask makes secrets unreadable from now on: in all that this console prints, and
@@ -140,6 +189,14 @@ func (c *Console) Mask(secrets ...string) {
 	for _, cmd := range c.redactor.add(secrets) {
 		c.send(cmd)
 	}
+}
+
+// Secrets returns where the secrets of a line stand, for what is not printed as it
+// is: where each begins, and where it ends, in bytes.
+func (c *Console) Secrets(line string) [][2]int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return spans(c.redactor.blank(line))
 }
 
 // Redact returns text without secrets, for what is not printed through the

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"strings"
@@ -18,19 +19,20 @@ func TestRedactByValue(t *testing.T) {
 		secrets    []string
 		text, want string
 	}{
-		"plain":                 {[]string{"hunter2"}, "password=hunter2;", "password=***;"},
-		"nothing known":         {nil, "hunter2", "hunter2"},
-		"base64":                {[]string{"AWS:hunter2"}, "Basic " + base64.StdEncoding.EncodeToString([]byte("AWS:hunter2")), "Basic ***"},
-		"percent-encoded":       {[]string{"a/b+c="}, "x=a%2Fb%2Bc%3D", "x=***"},
-		"a JSON string":         {[]string{`a"b\c`}, `{"k":"a\"b\\c"}`, `{"k":"***"}`},
-		"each line":             {[]string{"first\nsecond\r\nabc"}, "second, first, abc", "***, ***, abc"},
-		"lines of another kind": {[]string{"first\u2028second"}, "second\nfirst", "***\n***"},
-		"short":                 {[]string{"ab", "", " ", "true"}, "ab true", "ab true"},
-		"overlapping":           {[]string{"abcdef", "defghi"}, "abcdefghi abcdef", "*** ***"},
-		"touching":              {[]string{"abcd", "efgh"}, "abcdefgh", "***"},
-		"one within another":    {[]string{"abcd", "xabcdx"}, "xabcdx abcd", "*** ***"},
-		"of itself":             {[]string{"aaaa"}, "aaaaaaa", "***"},
-		"many bytes a letter":   {[]string{"żółć"}, "a żółć żółć", "a *** ***"},
+		"plain":                  {[]string{"hunter2"}, "password=hunter2;", "password=***;"},
+		"nothing known":          {nil, "hunter2", "hunter2"},
+		"base64":                 {[]string{"AWS:hunter2"}, "Basic " + base64.StdEncoding.EncodeToString([]byte("AWS:hunter2")), "Basic ***"},
+		"percent-encoded":        {[]string{"a/b+c="}, "x=a%2Fb%2Bc%3D", "x=***"},
+		"a JSON string":          {[]string{`a"b\c`}, `{"k":"a\"b\\c"}`, `{"k":"***"}`},
+		"JSON of other encoders": {[]string{`a"b<c>&d`}, `{"k":"a\"b<c>&d"} k="a\"b<c>&d" {"k":"a\"b\u003cc\u003e\u0026d"}`, `{"k":"***"} k="***" {"k":"***"}`},
+		"each line":              {[]string{"first\nsecond\r\nabc"}, "second, first, abc", "***, ***, abc"},
+		"lines of another kind":  {[]string{"first\u2028second"}, "second\nfirst", "***\n***"},
+		"short":                  {[]string{"ab", "", " ", "true"}, "ab true", "ab true"},
+		"overlapping":            {[]string{"abcdef", "defghi"}, "abcdefghi abcdef", "*** ***"},
+		"touching":               {[]string{"abcd", "efgh"}, "abcdefgh", "***"},
+		"one within another":     {[]string{"abcd", "xabcdx"}, "xabcdx abcd", "*** ***"},
+		"of itself":              {[]string{"aaaa"}, "aaaaaaa", "***"},
+		"many bytes a letter":    {[]string{"żółć"}, "a żółć żółć", "a *** ***"},
 	} {
 		c := vso.NewConsole(io.Discard)
 		c.Mask(test.secrets...)
@@ -59,6 +61,10 @@ func TestRedactByForm(t *testing.T) {
 		`map[Authorization:[AWS4-HMAC-SHA256]]`:                               `map[Authorization:[***]]`,
 		`"X-Amz-Security-Token":"IQoJ"`:                                       `"X-Amz-Security-Token":"***"`,
 		"GetAuthorizationToken: access denied":                                "GetAuthorizationToken: access denied",
+		`parse failed: {"Version":"1","AccessKeyId":"AKIA","SecretAccessKey" : "a/b+c","SessionToken":"x\"y=="}`: `parse failed: {"Version":"1","AccessKeyId":"AKIA","SecretAccessKey" : "***","SessionToken":"***"}`,
+		`err="out: {\"ServerURL\":\"h\",\"Username\":\"u\",\"Secret\":\"hunter2\"}"`:                             `err="out: {\"ServerURL\":\"h\",\"Username\":\"u\",\"Secret\":\"***\"}"`,
+		`{"auths":{"h":{"auth":"dTpw","identitytoken":"ey.x"}},"access_token":"t","oidcToken":"ey"}`:             `{"auths":{"h":{"auth":"***","identitytoken":"***"}},"access_token":"***","oidcToken":"***"}`,
+		`{"secrets":[{"name":"DB_PASSWORD"}],"password":null,"Token":"x"}`:                                       `{"secrets":[{"name":"DB_PASSWORD"}],"password":null,"Token":"x"}`,
 	} {
 		if got := vso.Clean(text); got != want {
 			t.Errorf("%s:\n got %q\nwant %q", text, got, want)
@@ -98,6 +104,21 @@ func TestMaskReachesEveryLine(t *testing.T) {
 	out.Reset()
 	if c.Send(vso.SetVariable("imageUri", secret)); !strings.Contains(out.String(), secret) {
 		t.Error("the value of a variable was changed")
+	}
+}
+
+// TestSecrets: where the secrets of a line stand, each once.
+func TestSecrets(t *testing.T) {
+	c := vso.NewConsole(io.Discard)
+	c.Mask("hunter2", "ter2abc")
+	for line, want := range map[string]string{
+		"a hunter2 b hunter2abc": "[[2 9] [12 22]]",
+		"tcp://u:hunter2@h":      "[[6 15]]",
+		"none\x00":               "[]",
+	} {
+		if got := fmt.Sprint(c.Secrets(line)); got != want {
+			t.Errorf("%q: %s, want %s", line, got, want)
+		}
 	}
 }
 

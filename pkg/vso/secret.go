@@ -3,6 +3,7 @@
 package vso
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"net/url"
@@ -30,9 +31,8 @@ func SetSecret(value string) []Command {
 		if !maskable(bare) {
 			continue
 		}
-		quoted, _ := json.Marshal(bare) // a string always marshals
 		spellings = append(spellings, line, bare,
-			string(quoted[1:len(quoted)-1]), url.QueryEscape(bare), url.PathEscape(bare))
+			inJSON(bare, false), inJSON(bare, true), url.QueryEscape(bare), url.PathEscape(bare))
 	}
 	if bare := strings.TrimSpace(value); maskable(bare) {
 		spellings = append(spellings, base64.StdEncoding.EncodeToString([]byte(bare)))
@@ -48,6 +48,16 @@ func SetSecret(value string) []Command {
 		}
 	}
 	return commands
+}
+
+// inJSON is s within a JSON string. Go's encoder spells <, > and & as escapes by
+// default, and most others do not.
+func inJSON(s string, escapeHTML bool) string {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(escapeHTML)
+	_ = e.Encode(s) // a string always encodes
+	return strings.TrimSuffix(b.String()[1:], "\"\n")
 }
 
 func maskable(s string) bool {
