@@ -106,6 +106,51 @@ func TestChildrenCannotCommand(t *testing.T) {
 	}
 }
 
+// TestOutputOfHelpersIsNotShown: what a credential_process printed is never part of an
+// error, whatever is wrong with it: the SDK quotes all of it.
+func TestOutputOfHelpersIsNotShown(t *testing.T) {
+	const secret, token = "wJalrXUtnFEMI/K7MDENG", "IQoJb3JpZ2luX2VjEXAMPLE"
+	keys := `"AccessKeyId":"AKIAIOSFODNN7EXAMPLE","SecretAccessKey":"` + secret + `","SessionToken":"` + token + `"`
+	for name, tt := range map[string]struct{ script, want string }{
+		"a version that is a text":     {`echo '{"Version":"1",` + keys + `}'`, "Version"},
+		"a time of another form":       {`echo '{"Version":1,` + keys + `,"Expiration":"tomorrow"}'`, "tomorrow"},
+		"a line before":                {`echo 'Signing in'; echo '{"Version":1,` + keys + `}'`, "invalid character"},
+		"cut off":                      {`printf '%s' '{"Version":1,` + keys + `'`, "unexpected end"},
+		"other names":                  {`echo '{"Version":"1","key":"` + secret + `","session":"` + token + `"}'`, "Version"},
+		"on several lines":             {`printf '{\n"Version": "1",\n"key":\n"` + secret + `",\n"session":\n"` + token + `"}'`, "Version"},
+		"the base of a profile's role": {`echo '{"Version":"1","key":"` + secret + `","session":"` + token + `"}'`, "Version"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cmd, stdout, stderr := process(t, "SYSTEM_DEBUG=true", "AWS_ENDPOINT_URL=http://127.0.0.1:1")
+			credentialProcess(t, cmd, tt.script)
+			for _, entry := range cmd.Env {
+				if config, ok := strings.CutPrefix(entry, "AWS_CONFIG_FILE="); ok && strings.HasPrefix(name, "the base") {
+					text, err := os.ReadFile(config)
+					if err == nil {
+						err = os.WriteFile(config, []byte(strings.Replace(string(text), "[default]", "[profile base]", 1)+"[default]\nrole_arn = arn:aws:iam::123456789012:role/deploy\nsource_profile = base\n"), 0o600)
+					}
+					if err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			if code := exitCode(t, cmd.Run()); code != 0 {
+				t.Errorf("exit code %d", code)
+			}
+			for _, s := range []string{secret, token} {
+				if strings.Contains(stdout.String()+stderr.String(), s) {
+					t.Errorf("%s is shown:\n%s%s", s, stdout, stderr)
+				}
+			}
+			for _, want := range []string{"task.logissue type=error", "credential_process", tt.want} {
+				if !strings.Contains(stdout.String(), want) {
+					t.Errorf("the output lacks %q:\n%s", want, stdout)
+				}
+			}
+		})
+	}
+}
+
 // A child process that lives on does not keep the task from ending.
 func TestChildrenDoNotHoldTheTask(t *testing.T) {
 	cmd, stdout, _ := process(t)

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -79,6 +80,12 @@ func (l sdkLogger) WithContext(ctx context.Context) logging.Logger { return sdkL
 // Logf never logs above debug: what matters comes back as an error as well.
 func (l sdkLogger) Logf(class logging.Classification, format string, args ...any) {
 	if l.log.Enabled(l.ctx, slog.LevelDebug) {
+		args = slices.Clone(args)
+		for i, arg := range args {
+			if err, is := arg.(error); is {
+				args[i] = withoutOutput(err)
+			}
+		}
 		l.log.DebugContext(l.ctx, fmt.Sprintf(format, args...), "sdk", string(class))
 	}
 }

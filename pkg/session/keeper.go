@@ -5,11 +5,15 @@ package session
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials/processcreds"
 )
 
 const (
@@ -87,10 +91,41 @@ type masked struct {
 
 func (m masked) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	c, err := m.CredentialsProvider.Retrieve(ctx)
-	if err == nil {
-		maskKeys(m.mask, c)
+	if err != nil {
+		return c, withoutOutput(err)
 	}
-	return c, err
+	maskKeys(m.mask, c)
+	return c, nil
+}
+
+// withoutOutput leaves out of an error what a credential_process printed: the SDK quotes
+// all of it where it is not what it expects, and it may hold secrets under any name.
+func withoutOutput(err error) error {
+	failed, is := errors.AsType[*processcreds.ProviderError](err)
+	if !is || failed.Err == nil || !strings.Contains(failed.Err.Error(), "process output: ") {
+		return err
+	}
+	before, _, _ := strings.Cut(err.Error(), failed.Error())
+	return fmt.Errorf("%s%w", before, &outputError{errors.Unwrap(failed.Err)})
+}
+
+// outputError is output of a credential_process that cannot be read. Its text has none
+// of the output but the word that JSON's decoder stumbled over.
+type outputError struct{ err error }
+
+func (e *outputError) Error() string {
+	if e.err == nil {
+		return "the output of credential_process is not as expected"
+	}
+	return fmt.Sprintf("the output of credential_process is not as expected: %v", e.err)
+}
+
+func (e *outputError) Unwrap() error { return e.err }
+
+// Hint says what the output has to be.
+func (*outputError) Hint() string {
+	return "credential_process (shared AWS config file of this agent) has to print one JSON object to standard output and nothing else, with the number 1 as Version, AccessKeyId, SecretAccessKey, " +
+		"and for a session SessionToken and Expiration; what it printed is not shown, since that may hold secrets"
 }
 
 // IsCredentialsProvider lets [aws.IsCredentialsProvider] see the provider inside.
