@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/base64"
+	"html"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -83,5 +84,34 @@ func silent(t *testing.T, where, text string, canaries []string) {
 		if strings.Contains(text, c) {
 			t.Errorf("%s has %s: %q", where, c, text)
 		}
+	}
+}
+
+// TestSecretsOfContainers: a container prints what Markdown would have escaped, and the
+// pipeline knows that it is secret. No file of the run shows it.
+func TestSecretsOfContainers(t *testing.T) {
+	clearAWS(t)
+	const secret = "environment variable DATABASE_URL" // as the scenario's container prints it
+	temp := t.TempDir()
+	var log bytes.Buffer
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.perform(t, []string{"running", "16"})
+		w.push(t, "17", "amd64")
+		w.perform(t, []string{"scenario", "crash"})
+		run(t.Context(), append(environment(t, w, temp, "{command: rollout, repository: chat-app, cluster: "+cluster+", services: "+service+"}"), "SECRET_URL="+secret), &log, w.Transport())
+	})
+	if !strings.Contains(log.String(), "| panic: missing required ***\n") {
+		t.Errorf("the container did not print it:\n%s", log.String())
+	}
+	for _, summary := range markdownIn(t, temp) {
+		shown := html.UnescapeString(summary)
+		silent(t, "the summary", shown, []string{secret, "DATABASE_URL"})
+		if !strings.Contains(shown, "panic: missing required ***\n") {
+			t.Errorf("the summary does not have the line:\n%s", shown)
+		}
+	}
+	if n := len(markdownIn(t, temp)); n != 1 {
+		t.Errorf("%d summaries", n)
 	}
 }

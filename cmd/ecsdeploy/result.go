@@ -64,11 +64,11 @@ func (j job) writeSummary(ctx context.Context, result deploy.Result, found []rep
 	if err != nil {
 		return err
 	}
-	page := report.Page{Issues: mistakes(ctx, failure), Contents: found}
+	page := report.Page{Issues: mistakes(ctx, failure), Contents: found, Secrets: j.console.Secrets}
 	if j.contents != nil {
 		page.Timeline = j.contents.timeline
 	}
-	_, err = file.WriteString(j.console.Redact(report.Summary(result, page, session.Explain)))
+	_, err = file.WriteString(report.Summary(result, page, session.Explain))
 	if err = errors.Join(err, file.Close()); err != nil {
 		return err
 	}

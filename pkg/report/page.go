@@ -17,6 +17,9 @@ type Page struct {
 	Issues   []Issue // why the run could not be carried out
 	Timeline *Timeline
 	Contents []Contents
+
+	// Secrets returns where the secrets of a line of plain text stand; nil finds none.
+	Secrets func(line string) [][2]int
 }
 
 // Summary is the Markdown that a run leaves on its page. A service that the run had
@@ -45,7 +48,7 @@ func Summary(r deploy.Result, p Page, explain Explain) string {
 		b.WriteString(p.Timeline.Markdown(r.Services...))
 	}
 	b.WriteString(ContentsMarkdown(p.Contents))
-	return b.String()
+	return withoutSecrets(b.String(), p.Secrets)
 }
 
 // problems says why a run was not carried out, each once.
