@@ -72,7 +72,7 @@ func (j job) writeSummary(ctx context.Context, result deploy.Result, found []rep
 	if err = errors.Join(err, file.Close()); err != nil {
 		return err
 	}
-	j.console.Send(vso.AddSummary(j.console.Redact(report.SectionName(result)), file.Name()))
+	j.console.Send(vso.AddSummary(report.SectionName(result, j.console.Redact), file.Name()))
 	return nil
 }
 

@@ -110,9 +110,9 @@ func answer(b *strings.Builder, s deploy.ServiceResult) {
 }
 
 // SectionName is the name of the summary's section on the run's page: cluster and
-// service. The agent makes a file's name of it, so it has only letters, digits,
-// blanks, and . _ - ( ).
-func SectionName(r deploy.Result) string {
+// service, without secrets. The agent makes a file's name of it, so it has only
+// letters, digits, blanks, and . _ - ( ), and no *** in place of a secret.
+func SectionName(r deploy.Result, redact func(string) string) string {
 	var name string
 	switch {
 	case len(r.Services) == 0 && r.Task != nil:
@@ -138,7 +138,7 @@ func SectionName(r deploy.Result) string {
 			name = cluster + "/" + name
 		}
 	}
-	return sectionName(name)
+	return sectionName(redact(name))
 }
 
 // sectionName is a text as the name of a section.
