@@ -66,15 +66,12 @@ func (p *oidcProvider) Retrieve(ctx context.Context) (aws.Credentials, error) {
 		}
 		return failed(err)
 	}
-	s := out.Credentials
-	if s == nil || aws.ToString(s.AccessKeyId) == "" || aws.ToString(s.SecretAccessKey) == "" || aws.ToString(s.SessionToken) == "" || s.Expiration == nil {
-		return failed(errors.New("the answer of STS (AssumeRoleWithWebIdentity) has no complete credentials"))
+	creds, err := credentialsOf("AssumeRoleWithWebIdentity", out.Credentials)
+	if err != nil {
+		return failed(err)
 	}
-	p.log.DebugContext(ctx, "role assumed with an OIDC token", "role", p.role.ARN, "until", s.Expiration.UTC())
-	return p.keep(aws.Credentials{
-		AccessKeyID: *s.AccessKeyId, SecretAccessKey: *s.SecretAccessKey, SessionToken: *s.SessionToken,
-		Source: "AssumeRoleWithWebIdentity", CanExpire: true, Expires: *s.Expiration,
-	}), nil
+	p.log.DebugContext(ctx, "role assumed with an OIDC token", "role", p.role.ARN, "until", creds.Expires.UTC())
+	return p.keep(creds), nil
 }
 
 // claims are what a token says of itself and AWS looks at. They are read without

@@ -9,7 +9,8 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/aws-sdk-go-v2/service/sts/types"
 )
 
 // Role is an IAM role to assume.
@@ -32,11 +33,15 @@ const chainedLimit = time.Hour
 type roleProvider struct {
 	keeper
 	base   aws.CredentialsProvider
-	client stscreds.AssumeRoleAPIClient // signs with base
+	client roleClient // signs with base
 	role   Role
 	source string // the input or variable that named the role
 
 	capped bool // the cap has been logged
+}
+
+type roleClient interface {
+	AssumeRole(context.Context, *sts.AssumeRoleInput, ...func(*sts.Options)) (*sts.AssumeRoleOutput, error)
 }
 
 func (p *roleProvider) Retrieve(ctx context.Context) (aws.Credentials, error) {
@@ -45,18 +50,32 @@ func (p *roleProvider) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	if err != nil {
 		return aws.Credentials{}, &roleError{source: p.source, arn: p.role.ARN, err: err, base: err}
 	}
-	creds, err := stscreds.NewAssumeRoleProvider(p.client, p.role.ARN, func(o *stscreds.AssumeRoleOptions) {
-		o.RoleSessionName = p.role.SessionName
-		o.Duration = p.duration(ctx, base)
-		if p.role.ExternalID != "" {
-			o.ExternalID = &p.role.ExternalID
-		}
-	}).Retrieve(ctx)
+	in := &sts.AssumeRoleInput{RoleArn: &p.role.ARN, RoleSessionName: &p.role.SessionName, DurationSeconds: aws.Int32(int32(p.duration(ctx, base) / time.Second))}
+	if p.role.ExternalID != "" {
+		in.ExternalId = &p.role.ExternalID
+	}
+	out, err := p.client.AssumeRole(ctx, in)
+	var creds aws.Credentials
+	if err == nil {
+		creds, err = credentialsOf("AssumeRole", out.Credentials)
+	}
 	if err != nil {
 		return aws.Credentials{}, &roleError{source: p.source, arn: p.role.ARN, err: err}
 	}
 	p.log.DebugContext(ctx, "role assumed", "role", p.role.ARN, "until", creds.Expires.UTC())
 	return p.keep(creds), nil
+}
+
+// credentialsOf are those of a session that STS has answered a call with. One without an
+// end would be taken for one that has ended.
+func credentialsOf(call string, s *types.Credentials) (aws.Credentials, error) {
+	if s == nil || aws.ToString(s.AccessKeyId) == "" || aws.ToString(s.SecretAccessKey) == "" || aws.ToString(s.SessionToken) == "" || s.Expiration == nil {
+		return aws.Credentials{}, fmt.Errorf("the answer of STS (%s) has no complete credentials", call)
+	}
+	return aws.Credentials{
+		AccessKeyID: *s.AccessKeyId, SecretAccessKey: *s.SecretAccessKey, SessionToken: *s.SessionToken,
+		Source: call, CanExpire: true, Expires: *s.Expiration,
+	}, nil
 }
 
 // duration caps the session at an hour where the base is itself a session. Such

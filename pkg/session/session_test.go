@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -75,6 +76,53 @@ func TestRoleOnTopOfKeys(t *testing.T) {
 			t.Errorf("%s = %q, want %q", member, got, want)
 		}
 	}
+}
+
+// TestRepliesOfSTS: what STS leaves out is told with the name of the call, and neither a
+// session without an end nor an identity without an account is taken. An account that is
+// left out stands in the ARN.
+func TestRepliesOfSTS(t *testing.T) {
+	isolate(t)
+	for name, tt := range map[string]struct{ cut, want string }{
+		"no key":     {"<AccessKeyId>.*</AccessKeyId>", "the answer of STS (AssumeRole) has no complete credentials"},
+		"no secret":  {"<SecretAccessKey>.*</SecretAccessKey>", "the answer of STS (AssumeRole) has no complete credentials"},
+		"no token":   {"<SessionToken>.*</SessionToken>", "the answer of STS (AssumeRole) has no complete credentials"},
+		"no end":     {"<Expiration>.*</Expiration>", "the answer of STS (AssumeRole) has no complete credentials"},
+		"no session": {"<Credentials>.*</Credentials>", "the answer of STS (AssumeRole) has no complete credentials"},
+		"no account": {"<Account>.*</Account>", ""},
+		"no ARN":     {"<Arn>arn:aws-cn:sts.*</Arn>", "which is not an ARN"},
+	} {
+		fake := newFake()
+		client := &http.Client{Transport: leavingOut{fake, regexp.MustCompile(tt.cut)}}
+		cfg, err := New(t.Context(), Options{Region: "eu-west-1", Connection: &Connection{Keys: connected, Role: role("deploy")}, HTTPClient: client})
+		var id Identity
+		if err == nil {
+			id, err = Whoami(t.Context(), cfg)
+		}
+		switch {
+		case tt.want == "" && (err != nil || id.Account != "123456789012"):
+			t.Errorf("%s: %+v, %v", name, id, err)
+		case tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)):
+			t.Errorf("%s: %v, want %q", name, err, tt.want)
+		}
+	}
+}
+
+// leavingOut takes a part out of each reply.
+type leavingOut struct {
+	http.RoundTripper
+	part *regexp.Regexp
+}
+
+func (c leavingOut) RoundTrip(r *http.Request) (*http.Response, error) {
+	response, err := c.RoundTripper.RoundTrip(r)
+	if err != nil {
+		return nil, err
+	}
+	body, err := io.ReadAll(response.Body)
+	response.Body = io.NopCloser(bytes.NewReader(c.part.ReplaceAll(body, nil)))
+	response.ContentLength = -1
+	return response, err
 }
 
 func TestDefaultChain(t *testing.T) {

@@ -3,6 +3,7 @@ package session
 // Who a configuration acts as.
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -32,6 +33,6 @@ func Whoami(ctx context.Context, cfg aws.Config) (Identity, error) {
 	if err != nil {
 		return Identity{}, fmt.Errorf("AWS identity: STS answered with %q, which is not an ARN", id.ARN)
 	}
-	id.Partition = a.Partition
+	id.Partition, id.Account = a.Partition, cmp.Or(id.Account, a.AccountID)
 	return id, nil
 }
