@@ -172,6 +172,12 @@ func TestBetweenProblems(t *testing.T) {
 		if len(d.Problems) != 0 || !d.From.Deleted || len(d.Changes) != 2 {
 			t.Errorf("a deleted build: %+v", d)
 		}
+		for _, pair := range [][2]int{{9, 10}, {10, 9}} { // the list of a deleted build is empty
+			d = c.Between(t.Context(), "", pair[0], pair[1])
+			if gone, ok := errors.AsType[*azdo.DeletedError](errors.Join(d.Problems...)); !ok || gone.Build != 9 || len(d.Problems) != 1 {
+				t.Errorf("a deleted build without changes: %v", d.Problems)
+			}
+		}
 		d = c.Between(t.Context(), "", 12, 13)
 		if other, ok := errors.AsType[*azdo.OtherRepositoryError](errors.Join(d.Problems...)); !ok || other.From != "chat" || other.To != "other" {
 			t.Errorf("another repository: %v", d.Problems)
@@ -334,6 +340,37 @@ func TestPages(t *testing.T) {
 		if _, ok := errors.AsType[*azdo.Error](err); !ok || strings.Contains(err.Error(), "invalid character") {
 			t.Errorf("%+v: %v", f.Status, err)
 		}
+	}
+}
+
+// TestRefusalsKeepTheirStatus: an error is what its status says, whatever its body is.
+func TestRefusalsKeepTheirStatus(t *testing.T) {
+	for _, body := range []string{"", "  ", "null", "{}", "[]", "{", `"no"`, `{"message":5}`, `{"message":"no","errorCode":"none"}`, `{"message":"no","innerException":"x"}`, `{"count":1,"value":"no"}`, "no \xff"} {
+		for _, contentType := range []string{"", "text/plain", "application/octet-stream"} {
+			s := newServer(t, emulator.Options{})
+			s.Fail(emulator.Fault{Path: "/tags", Status: 403, ContentType: contentType, Body: body})
+			err := newClient(t, s).AddTags(t.Context(), 12, "a")
+			e, ok := errors.AsType[*azdo.Error](err)
+			if !ok || e.Status != 403 || !e.Denied || e.Permission != "Edit build quality" || e.Hint() == "" || strings.Contains(err.Error(), "JSON") || strings.Contains(err.Error(), "unmarshal") {
+				t.Errorf("%q of type %q: %v", body, contentType, err)
+			}
+			if n := len(s.Requests()); n != 2 { // OPTIONS, and the call once: it would be refused again
+				t.Errorf("%q of type %q: %d requests", body, contentType, n)
+			}
+		}
+	}
+}
+
+// TestBuildThatIsNone: a build without its members is not marked as if they were 0.
+func TestBuildThatIsNone(t *testing.T) {
+	for _, body := range []string{"", "null", "{}", `{"id":11}`} {
+		synctest.Test(t, func(t *testing.T) {
+			s := newServer(t, emulator.Options{})
+			s.Fail(emulator.Fault{Path: "GET /Example/_apis/build/Builds/12", Status: 200, Body: body})
+			if b, err := newClient(t, s).Build(t.Context(), 12); err == nil || !strings.Contains(err.Error(), "build 12") {
+				t.Errorf("%q: %+v, %v", body, b, err)
+			}
+		})
 	}
 }
 

@@ -6,6 +6,7 @@ package azdo
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -39,7 +40,7 @@ type Difference struct {
 	MoreChanges   bool // there are more than [MaxChanges]
 	MoreWorkItems bool // there are more than [MaxWorkItems]
 
-	// Problems say why something is missing: [*GoneError],
+	// Problems say why something is missing: [*GoneError], [*DeletedError],
 	// [*OtherRepositoryError] and [*Error].
 	Problems []error
 
@@ -91,6 +92,14 @@ func (e *GoneError) Error() string {
 	return fmt.Sprintf("Azure DevOps: build %d does not exist any more, or may not be seen: what lies between the builds is unknown", e.Build)
 }
 
+// DeletedError says that a build was deleted, and that Azure DevOps has no list of what
+// lies between it and the other one: an empty list of theirs does not say that nothing does.
+type DeletedError struct{ Build int }
+
+func (e *DeletedError) Error() string {
+	return fmt.Sprintf("Azure DevOps: build %d was deleted: what lies between the builds is unknown", e.Build)
+}
+
 // OtherRepositoryError says that the builds are of different repositories.
 type OtherRepositoryError struct{ From, To string }
 
@@ -114,6 +123,11 @@ func (c *Client) Between(ctx context.Context, project string, from, to int) Diff
 	}
 	older, newer := min(from, to), max(from, to)
 	c.readChanges(ctx, client, &d, older, newer)
+	for _, b := range []Build{d.From, d.To} {
+		if b.Deleted && len(d.Changes) == 0 && len(d.Problems) == 0 {
+			d.problem(&DeletedError{b.ID})
+		}
+	}
 	c.readWorkItems(ctx, client, &d, older, newer)
 	c.readPullRequests(ctx, &d)
 	return d
@@ -158,6 +172,9 @@ func (c *Client) readBuilds(ctx context.Context, d *Difference) bool {
 func (c *Client) Build(ctx context.Context, id int) (b Build, err error) {
 	err = c.call(ctx, fmt.Sprintf("build %d", id), viewBuilds, func(ctx context.Context) error {
 		read, err := c.askBuild(ctx, c.o.Project, id)
+		if err == nil && read.ID != id {
+			err = errors.New("the answer of Azure DevOps is not this build")
+		}
 		b = c.build(c.o.Project, read)
 		return err
 	})

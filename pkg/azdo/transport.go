@@ -7,6 +7,7 @@ package azdo
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +15,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/microsoft/azure-devops-go-api/azuredevops/v7"
 )
 
 // maxAnswer bounds what is read of one answer.
@@ -53,7 +56,8 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 			*wait = min(time.Duration(seconds)*time.Second, maxRetryAfter)
 		}
 	}
-	isPage := strings.Contains(strings.ToLower(response.Header.Get("Content-Type")), "html") || bytes.HasPrefix(bytes.TrimSpace(body), []byte("<"))
+	contentType := strings.ToLower(response.Header.Get("Content-Type"))
+	isPage := strings.Contains(contentType, "html") || bytes.HasPrefix(bytes.TrimSpace(body), []byte("<"))
 	switch {
 	case status >= 300 && status < 400:
 		return nil, &pageError{status, true}
@@ -64,12 +68,22 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, &pageError{status, bytes.Contains(body, []byte("_signin"))}
 	case len(bytes.TrimSpace(body)) == 0 && status >= 200 && status < 300:
 		body = []byte("null") // the library parses the body of a 204, too
+	case status >= 300 && len(body) > 0 && !strings.Contains(contentType, "text/plain") && !isError(body):
+		// The library would make an error of decoding it, without the status.
+		response.Header.Set("Content-Type", "text/plain")
+		body = fmt.Appendf(nil, "HTTP %d, with an answer that is not in the form of an error", status)
 	}
 	// The library keeps the session of an answer in a variable of its package,
 	// without a lock.
 	response.Header.Del("X-Tfs-Session")
 	response.Body, response.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
 	return response, nil
+}
+
+// isError reports whether the library can read a body as an error.
+func isError(body []byte) bool {
+	var e azuredevops.WrappedError
+	return json.Unmarshal(bytes.TrimPrefix(body, []byte("\xef\xbb\xbf")), &e) == nil
 }
 
 // withWait has the transport note in wait how long the server asks to wait.
