@@ -115,3 +115,36 @@ func TestSecretsOfContainers(t *testing.T) {
 		t.Errorf("%d summaries", n)
 	}
 }
+
+// TestSecretsThatAreCut: a message that has room for the beginning of a secret shows
+// none of it.
+func TestSecretsThatAreCut(t *testing.T) {
+	clearAWS(t)
+	secret := "correct horse battery staple " + strings.Repeat("x3Qv9", 60)
+	for name, inputs := range map[string]string{
+		"in place of a repository": "{command: rollout, repository: SECRET, cluster: " + cluster + ", services: " + service + "}",
+		"in place of a cluster":    "{command: rollout, repository: chat-app, cluster: SECRET, services: " + service + "}",
+	} {
+		temp := t.TempDir()
+		var log bytes.Buffer
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t)
+			environ := environment(t, w, temp, inputs)
+			for i := range environ {
+				environ[i] = strings.Replace(environ[i], "=SECRET", "="+secret, 1)
+			}
+			run(t.Context(), append(environ, "SECRET_X="+secret, "SYSTEM_DEBUG=true"), &log, w.Transport())
+		})
+		for line := range strings.Lines(log.String()) {
+			if !strings.HasPrefix(line, "##vso[task.setsecret]") {
+				silent(t, name+": the log", line, []string{"correct horse"})
+			}
+		}
+		for where, text := range written(t, temp) {
+			silent(t, name+": "+where, text, []string{"correct horse"})
+		}
+		if !strings.Contains(log.String(), "***") {
+			t.Errorf("%s: nothing is masked:\n%s", name, log.String())
+		}
+	}
+}

@@ -20,6 +20,7 @@
 package vso
 
 import (
+	"iter"
 	"regexp"
 	"slices"
 	"strings"
@@ -103,7 +104,7 @@ func spans(blank string) (all [][2]int) {
 	}
 }
 
-// byValue blanks the secrets that are known. Those that overlap or touch become one
+// byValue blanks the secrets that are known, and what is left of one where a text was cut. Those that overlap or touch become one
 // run: what is left of the second would otherwise be readable.
 func (r *redactor) byValue(text string) string {
 	var blank []byte
@@ -122,13 +123,59 @@ func (r *redactor) byValue(text string) string {
 			from += first
 		}
 	}
+	if strings.Contains(text, cutMark) {
+		for _, secret := range r.spellings {
+			for at, n := range beginnings(text, secret) {
+				if blank == nil {
+					blank = []byte(text)
+				}
+				hide(blank, at-n, at)
+			}
+		}
+	}
 	if blank == nil {
 		return text
 	}
 	return string(blank)
 }
 
-func hide(text []byte, from, to int) { copy(text[from:to], strings.Repeat(hidden, to-from)) }
+// cutMark is what stands where the rest of a text was left out, in all that this program
+// says: a text may have been cut in the middle of a secret.
+const cutMark = "…"
+
+// beginnings finds where a text was cut within a secret: before which of its marks how
+// many bytes of the secret stand, the most of several. What would be no secret by itself
+// does not count. It takes as long as the text and the secret are, whatever they hold:
+// this is the search of Knuth, Morris and Pratt, which knows at each place how much of
+// the secret has been read.
+func beginnings(text, secret string) iter.Seq2[int, int] {
+	again := make([]int, len(secret)) // how much of the secret is read again where a byte behind i does not fit
+	for i, n := 1, 0; i < len(secret); i++ {
+		for n > 0 && secret[i] != secret[n] {
+			n = again[n-1]
+		}
+		if secret[i] == secret[n] {
+			n++
+		}
+		again[i] = n
+	}
+	return func(yield func(at, n int) bool) {
+		n := 0
+		for i := range len(text) {
+			if text[i] == cutMark[0] && strings.HasPrefix(text[i:], cutMark) && maskable(secret[:n]) && !yield(i, n) {
+				return
+			}
+			for n > 0 && (n == len(secret) || text[i] != secret[n]) {
+				n = again[n-1]
+			}
+			if text[i] == secret[n] {
+				n++
+			}
+		}
+	}
+}
+
+func hide(text []byte, from, to int) { clear(text[from:to]) }
 
 var (
 	// Up to the last @ before the path. A user without a password is redacted where
