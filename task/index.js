@@ -69,7 +69,11 @@ function architecture() {
 // packed returns how .ci/pack.js has described the executable for this platform.
 function packed() {
   const platform = `${process.platform}-${architecture()}`;
-  const all = undamaged(() => JSON.parse(fs.readFileSync(path.join(bin, 'index.json'), 'utf8')));
+  const all = undamaged(() => {
+    const index = JSON.parse(fs.readFileSync(path.join(bin, 'index.json'), 'utf8'));
+    if (!index || !Object.keys(index).length) throw new Error('index.json names no executables');
+    return index;
+  });
   if (!all[platform]) throw new Error(`EcsDeploy does not run on this agent's platform, ${platform}. It runs on linux (x64, arm64, arm), win32 (x64, arm64, ia32) and darwin (x64, arm64).`);
   return Object.assign({ name: `ecsdeploy-${platform}${windows ? '.exe' : ''}` }, all[platform]);
 }
@@ -218,6 +222,7 @@ function run() {
   const problem = (err) => `EcsDeploy could not start ${file}: ${err.message}.`;
   try { child = spawn(file, [], { stdio: ['pipe', 'inherit', 'pipe'], env }); } catch (err) { throw new Error(problem(err)); }
   child.on('error', (err) => fail(problem(err)));
+  if (!child.stdin) return; // Node could open no pipes, and the error is to come
   child.stdin.on('error', () => {}); // nothing is written to it
 
   let text = '';

@@ -124,6 +124,8 @@ func TestShim(t *testing.T) {
 		{name: "names an unsupported platform", preload: "sunos.js",
 			failed: "EcsDeploy does not run on this agent's platform, sunos-x64. It runs on linux (x64, arm64, arm), win32 (x64, arm64, ia32) and darwin (x64, arm64)."},
 		{name: "says why the executable does not start", program: "#!/does/not/exist\n", failed: "EcsDeploy could not start {task}/bin/ecsdeploy-", want: []string{"ENOENT"}},
+		{name: "no more open files", preload: "nofiles.js", failed: "EcsDeploy could not start {task}/bin/ecsdeploy-", want: []string{"EMFILE"}},
+		{name: "an index without anything", change: func(s shim) { s.write("index.json", "null") }, failed: "The task's files in {task}/bin are damaged: "},
 		{name: "a damaged index", change: func(s shim) { s.write("index.json", "{") }, failed: "The task's files in {task}/bin are damaged: "},
 		{name: "no index", change: func(s shim) { s.must(os.Remove(filepath.Join(s.bin(), "index.json"))) }, failed: "The task's files in {task}/bin are damaged: "},
 		{name: "a truncated pack", change: func(s shim) { s.must(os.Truncate(filepath.Join(s.bin(), family()+".br"), 1000)) }, failed: "The task's files in {task}/bin are damaged: "},
