@@ -318,6 +318,8 @@ func TestPages(t *testing.T) {
 		}
 		if _, err := c.IDToken(t.Context(), ""); err == nil || !o.OnPremises && !strings.Contains(err.Error(), "denied") && !strings.Contains(err.Error(), "TF400813") {
 			t.Errorf("%s: token: %v", name, err)
+		} else if e, ok := errors.AsType[*azdo.Error](err); ok && strings.HasSuffix(e.Hint(), "; ") {
+			t.Errorf("%s: token: the hint %q has no end", name, e.Hint())
 		}
 	}
 	for _, f := range []emulator.Fault{
@@ -446,6 +448,27 @@ func TestAwaitCancel(t *testing.T) {
 		s.Deny("View builds")
 		if err := c.AwaitCancel(t.Context(), 15*time.Second); err == nil || !strings.Contains(err.Error(), "View builds") {
 			t.Errorf("%v", err)
+		}
+	})
+}
+
+// TestAwaitCancelThrottled: a server that asks for fewer calls is asked again when it said.
+func TestAwaitCancelThrottled(t *testing.T) {
+	s := newServer(t, emulator.Options{})
+	synctest.Test(t, func(t *testing.T) {
+		c := newClient(t, s)
+		if _, err := c.Cancelled(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		before := len(s.Requests())
+		s.Fail(emulator.Fault{Path: "/Builds", Status: 429, Body: `{"message":"slow down"}`, Header: http.Header{"Retry-After": {"20"}}, Times: 3})
+		s.AddBuild(emulator.Build{ID: 12, Status: "cancelling"})
+		start := time.Now()
+		if err := c.AwaitCancel(t.Context(), 3*time.Second); err != nil {
+			t.Fatal(err)
+		}
+		if d, n := time.Since(start), len(s.Requests())-before; d != time.Minute || n != 4 {
+			t.Errorf("after %v and %d requests; want 1m and 4", d, n)
 		}
 	})
 }

@@ -88,12 +88,15 @@ func stageCancelled(r release, environment int) bool {
 
 // AwaitCancel asks until the run is cancelled, and then returns nil. Its error is
 // that of ctx, or says that the server will not tell: access denied, or no such
-// run. Other failures pass, and are asked through.
+// run. Other failures pass, and are asked through; a server that refuses too many calls
+// is not asked again before the time that it names.
 func (c *Client) AwaitCancel(ctx context.Context, every time.Duration) error {
-	tick := time.NewTicker(every)
-	defer tick.Stop()
 	for {
-		cancelled, err := c.Cancelled(ctx)
+		wait := every
+		cancelled, err := c.Cancelled(withWait(ctx, &wait))
+		if !busy(err) {
+			wait = every
+		}
 		switch e, ok := errors.AsType[*Error](err); {
 		case cancelled:
 			return nil
@@ -105,7 +108,7 @@ func (c *Client) AwaitCancel(ctx context.Context, every time.Duration) error {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-tick.C:
+		case <-time.After(max(wait, every)):
 		}
 	}
 }

@@ -114,7 +114,7 @@ func (c *Client) explain(what string, p permission, err error) error {
 	if e.Denied {
 		e.Permission, e.hint = p.name, c.hint(p)
 		if page != nil {
-			e.hint = "the job's token was not accepted: it ends with the job, and a project's or an organization's policy may restrict it; " + e.hint
+			e.hint = strings.TrimSuffix("the job's token was not accepted: it ends with the job, and a project's or an organization's policy may restrict it; "+e.hint, "; ")
 		}
 	}
 	return e
