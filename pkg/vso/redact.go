@@ -52,6 +52,7 @@ func (r *redactor) add(secrets []string) []Command {
 		}
 		for _, line := range split(secret) { // at more line breaks than the agent knows
 			r.spell(line)
+			r.spell(strings.Join(strings.Fields(line), " ")) // as messages that are made one line have it
 		}
 	}
 	return commands

@@ -32,6 +32,7 @@ func TestRedactByValue(t *testing.T) {
 		"touching":               {[]string{"abcd", "efgh"}, "abcdefgh", "***"},
 		"one within another":     {[]string{"abcd", "xabcdx"}, "xabcdx abcd", "*** ***"},
 		"of itself":              {[]string{"aaaa"}, "aaaaaaa", "***"},
+		"blanks made one":        {[]string{"two  \twords"}, "two words, two  \twords, two", "***, ***, two"},
 		"cut":                    {[]string{"hunter2hunter2", "two words"}, `"hunter2hun…", two…, hunt… hun… hunter2…: x, hunter2 hunter2hunter2… "` + "żunt…", `"***…", two…, ***… hun… ***…: x, hunter2 ***… "` + "żunt…"},
 		"many bytes a letter":    {[]string{"żółć"}, "a żółć żółć", "a *** ***"},
 	} {
