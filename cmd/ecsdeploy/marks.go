@@ -60,12 +60,22 @@ func (j job) tagBuilds(ctx context.Context, result deploy.Result) {
 		return
 	}
 	for _, one := range tags(result, j.contents.builds(), cmp.Or(p.ReleaseEnvironment, p.EnvironmentName)) {
-		if err := j.devops.AddTags(ctx, one.build, one.tag); err != nil {
+		if err := j.devopsOf(one.build).AddTags(ctx, one.build, one.tag); err != nil {
 			j.devopsFailed(err)
 			continue
 		}
 		j.log.Info("tagged build " + strconv.Itoa(one.build) + " with " + one.tag)
 	}
+}
+
+// devopsOf is the client for a build that services were to run: in the project of the
+// artifact or pipeline resource whose build it is, as the agent says, else in the run's.
+// What the tags of a revision say does not decide where something is written.
+func (j job) devopsOf(build int) *azdo.Client {
+	if b := j.config.Build; b.ID == strconv.Itoa(build) && b.ProjectID != j.config.Pipeline.ProjectID {
+		return j.devops.In(b.ProjectID)
+	}
+	return j.devops
 }
 
 // marked is a build with the services that it was rolled out to.
@@ -161,16 +171,17 @@ func (j job) done(err error, format string, args ...any) {
 
 // markBuild sets the marks of a build and of its commit.
 func (j job) markBuild(ctx context.Context, m marked, result deploy.Result, failure error) {
+	devops := j.devopsOf(m.build)
 	wants := func(mark input.Mark) bool { return slices.Contains(j.config.Inputs.Marks, mark) }
 	if wants(input.MarkProperties) {
 		if p := properties(m.services, result.Image.Digest); len(p) > 0 {
-			j.done(j.devops.SetProperties(ctx, m.build, p), "set %d properties of build %d", len(p), m.build)
+			j.done(devops.SetProperties(ctx, m.build, p), "set %d properties of build %d", len(p), m.build)
 		}
 	}
 	if !wants(input.MarkRetain) && !wants(input.MarkCommitStatus) {
 		return
 	}
-	build, err := j.devops.Build(ctx, m.build)
+	build, err := devops.Build(ctx, m.build)
 	if err != nil {
 		j.devopsFailed(err)
 		return
@@ -178,7 +189,7 @@ func (j job) markBuild(ctx context.Context, m marked, result deploy.Result, fail
 	for _, s := range m.services {
 		if wants(input.MarkRetain) && s.Outcome.Good() {
 			lease := azdo.Lease{Owner: "ecs-deploy:" + cmp.Or(s.ARN, s.Service.String()), Definition: build.DefinitionID, Build: m.build, Days: azdo.Forever}
-			j.done(j.devops.Retain(ctx, lease), "build %d is kept from deletion as long as service %s runs it", m.build, s.Name)
+			j.done(devops.Retain(ctx, lease), "build %d is kept from deletion as long as service %s runs it", m.build, s.Name)
 		}
 	}
 	switch {
@@ -187,7 +198,7 @@ func (j job) markBuild(ctx context.Context, m marked, result deploy.Result, fail
 		j.log.Info(fmt.Sprintf("marks: no status is set for build %d, whose commit is not in Azure Repos", m.build))
 	default:
 		status := j.status(m.services, failure)
-		j.done(j.devops.SetCommitStatus(ctx, build.RepositoryID, build.Commit, status), "set the status %s of commit %.8s to %s", status.Name, build.Commit, status.State)
+		j.done(devops.SetCommitStatus(ctx, build.RepositoryID, build.Commit, status), "set the status %s of commit %.8s to %s", status.Name, build.Commit, status.State)
 	}
 }
 

@@ -151,6 +151,12 @@ func TestMarks(t *testing.T) {
 				return []string{"SYSTEM_HOSTTYPE=release", "RELEASE_RELEASEID=3", "RELEASE_RELEASENAME=Release-3", "RELEASE_ENVIRONMENTNAME=Production", "ENDPOINT_URL_SYSTEMVSSCONNECTION=" + s.ReleaseURL()}
 			},
 			log: []string{`renamed the release to "Release-3 (build 20)"`}},
+		{name: "a release of another project's build", marks: "properties\nretain\ncommitStatus", leased: 20, properties: "outcome=succeeded revision=chat-app:4",
+			statuses: "commit c20 succeeded ecs-deploy " + name + " (" + service + " succeeded)",
+			change: func(s *azdo.Server) []string {
+				return []string{"SYSTEM_HOSTTYPE=release", "SYSTEM_TEAMPROJECT=Releases", "SYSTEM_TEAMPROJECTID=0f0d9f4e-0000-4000-8000-000000000001", "RELEASE_RELEASEID=3", "RELEASE_RELEASENAME=Release-3",
+					"RELEASE_PRIMARYARTIFACTSOURCEALIAS=_chat", "RELEASE_ARTIFACTS__CHAT_BUILDID=20", "RELEASE_ARTIFACTS__CHAT_PROJECTID=" + s.Project(), "ENDPOINT_URL_SYSTEMVSSCONNECTION=" + s.ReleaseURL()}
+			}},
 		{name: "back", marks: "retain\nproperties", back: true, leased: 17},
 		{name: "denied", marks: all, change: func(s *azdo.Server) []string {
 			for _, right := range []string{"Update build information", "Retain indefinitely", "Contribute", "Contribute to pull requests", "Manage releases"} {

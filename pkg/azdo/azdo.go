@@ -12,6 +12,7 @@
 package azdo
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -76,19 +77,33 @@ const (
 // Client makes the calls of one run. It may be used by several goroutines; calls
 // that share the budget are made one after the other.
 type Client struct {
-	o      Options
-	http   *http.Client
-	base   string // the collection's URL without a slash at its end
-	owner  string // the organization, or the collection
-	budget time.Duration
+	o        Options
+	http     *http.Client
+	base     string // the collection's URL without a slash at its end
+	owner    string // the organization, or the collection
+	releases string // URL of the host that knows releases; empty where it is not given
+	project  string // of the builds and repositories that are meant, see In
+	*shared
+}
 
-	mu       sync.Mutex // held during a call that takes from the budget
-	releases string     // URL of the host that knows releases, once it is known
+// shared is what all clients of a run have together.
+type shared struct {
+	mu     sync.Mutex // held during a call that takes from the budget
+	budget time.Duration
 
 	told struct {
 		sync.Mutex
 		texts map[string]bool
 	}
+}
+
+// In returns the client for the builds of another project, by name or id: a classic
+// release can deploy those, and a pipeline resource be one. An empty project is the
+// run's own. The budget is the same one.
+func (c *Client) In(project string) *Client {
+	other := *c
+	other.project = cmp.Or(project, c.o.Project)
+	return &other
 }
 
 // New returns a client. It makes no call. The error says which part of the
@@ -108,9 +123,10 @@ func New(o Options) (*Client, error) {
 		base = http.DefaultTransport
 	}
 	c := &Client{
-		o:      o,
-		base:   strings.TrimRight(u.String(), "/"),
-		budget: o.Budget,
+		o:       o,
+		base:    strings.TrimRight(u.String(), "/"),
+		project: o.Project,
+		shared:  &shared{budget: o.Budget},
 		http: &http.Client{
 			Transport:     &transport{base},
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },

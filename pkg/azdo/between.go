@@ -168,14 +168,14 @@ func (c *Client) readBuilds(ctx context.Context, d *Difference) bool {
 	return true
 }
 
-// Build reads a build of the run's project.
+// Build reads a build.
 func (c *Client) Build(ctx context.Context, id int) (b Build, err error) {
 	err = c.call(ctx, fmt.Sprintf("build %d", id), viewBuilds, func(ctx context.Context) error {
-		read, err := c.askBuild(ctx, c.o.Project, id)
+		read, err := c.askBuild(ctx, c.project, id)
 		if err == nil && read.ID != id {
 			err = errors.New("the answer of Azure DevOps is not this build")
 		}
-		b = c.build(c.o.Project, read)
+		b = c.build(c.project, read)
 		return err
 	})
 	return b, err

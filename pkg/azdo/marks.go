@@ -44,7 +44,7 @@ func (c *Client) AddTags(ctx context.Context, id int, tags ...string) error {
 	}
 	client := &library.ClientImpl{Client: c.client(c.base)}
 	return c.call(ctx, fmt.Sprintf("tag build %d", id), editQuality, func(ctx context.Context) error {
-		_, err := client.AddBuildTags(ctx, library.AddBuildTagsArgs{Project: &c.o.Project, BuildId: &id, Tags: &names})
+		_, err := client.AddBuildTags(ctx, library.AddBuildTagsArgs{Project: &c.project, BuildId: &id, Tags: &names})
 		return err
 	})
 }
@@ -62,7 +62,7 @@ func (c *Client) SetProperties(ctx context.Context, id int, properties map[strin
 	}
 	client := &library.ClientImpl{Client: c.client(c.base)}
 	return c.call(ctx, fmt.Sprintf("set properties of build %d", id), updateBuild, func(ctx context.Context) error {
-		_, err := client.UpdateBuildProperties(ctx, library.UpdateBuildPropertiesArgs{Project: &c.o.Project, BuildId: &id, Document: &patch})
+		_, err := client.UpdateBuildProperties(ctx, library.UpdateBuildPropertiesArgs{Project: &c.project, BuildId: &id, Document: &patch})
 		return err
 	})
 }
@@ -99,7 +99,7 @@ func (c *Client) Retain(ctx context.Context, l Lease) error {
 		}
 		return c.call(ctx, "release the lease of the build before", retainBuild, func(ctx context.Context) error {
 			client := &library.ClientImpl{Client: c.client(c.base)}
-			return client.DeleteRetentionLeasesById(ctx, library.DeleteRetentionLeasesByIdArgs{Project: &c.o.Project, Ids: &others})
+			return client.DeleteRetentionLeasesById(ctx, library.DeleteRetentionLeasesByIdArgs{Project: &c.project, Ids: &others})
 		})
 	}
 }
@@ -109,7 +109,7 @@ func (c *Client) leases(ctx context.Context, l Lease) (has bool, others []int, e
 	var held []library.RetentionLease
 	err = c.call(ctx, fmt.Sprintf("leases of %s", l.Owner), viewBuilds, func(ctx context.Context) error {
 		client := &library.ClientImpl{Client: c.client(c.base)}
-		list, err := client.GetRetentionLeasesByOwnerId(ctx, library.GetRetentionLeasesByOwnerIdArgs{Project: &c.o.Project, OwnerId: &l.Owner})
+		list, err := client.GetRetentionLeasesByOwnerId(ctx, library.GetRetentionLeasesByOwnerIdArgs{Project: &c.project, OwnerId: &l.Owner})
 		held = value(list)
 		return err
 	})
@@ -130,7 +130,7 @@ func (c *Client) lease(ctx context.Context, l Lease) error {
 	protect := false
 	return c.callOnce(ctx, fmt.Sprintf("retain build %d", l.Build), retainBuild, func(ctx context.Context) error {
 		client := &library.ClientImpl{Client: c.client(c.base)}
-		_, err := client.AddRetentionLeases(ctx, library.AddRetentionLeasesArgs{Project: &c.o.Project, NewLeases: &[]library.NewRetentionLease{{
+		_, err := client.AddRetentionLeases(ctx, library.AddRetentionLeasesArgs{Project: &c.project, NewLeases: &[]library.NewRetentionLease{{
 			OwnerId: &l.Owner, RunId: &l.Build, DefinitionId: &l.Definition, DaysValid: &l.Days, ProtectPipeline: &protect,
 		}}})
 		return err
@@ -163,7 +163,7 @@ func (c *Client) SetCommitStatus(ctx context.Context, repositoryID, commit strin
 	client := &git.ClientImpl{Client: c.client(c.base)}
 	state := git.GitStatusState(s.State)
 	return c.call(ctx, "set the status of commit "+commit, contributeCode, func(ctx context.Context) error {
-		_, err := client.CreateCommitStatus(ctx, git.CreateCommitStatusArgs{Project: &c.o.Project, RepositoryId: &repositoryID, CommitId: &commit, GitCommitStatusToCreate: &git.GitStatus{
+		_, err := client.CreateCommitStatus(ctx, git.CreateCommitStatusArgs{Project: &c.project, RepositoryId: &repositoryID, CommitId: &commit, GitCommitStatusToCreate: &git.GitStatus{
 			State: &state, Context: &git.GitStatusContext{Name: &s.Name, Genre: &s.Genre}, Description: &s.Description, TargetUrl: optional(s.URL),
 		}})
 		return err

@@ -135,12 +135,18 @@ func (p Pipeline) own() Build {
 	if p.InRelease() && p.BuildID == "" {
 		return Build{}
 	}
-	return Build{
+	own := Build{
 		ID: p.BuildID, Number: p.BuildNumber,
 		CollectionID: p.CollectionID, Project: p.Project, ProjectID: p.ProjectID,
 		Definition: p.DefinitionName, DefinitionID: p.DefinitionID,
 		Commit: p.SourceVersion, Branch: p.SourceBranch, Repository: p.Repository,
 	}
+	for _, b := range p.Artifacts { // whose project need not be the release's
+		if p.InRelease() && b.Alias == variableKey(p.PrimaryAlias) && b.ID == own.ID {
+			own.Project, own.ProjectID = b.Project, b.ProjectID
+		}
+	}
+	return own
 }
 
 // Source is the build that the image of the run comes from: that of the artifact

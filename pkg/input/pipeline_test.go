@@ -111,6 +111,10 @@ func TestBuildOfTheImage(t *testing.T) {
 			t.Errorf("%s:\n got %+v, %v\nwant %+v", name, got.Build, err, test.want)
 		}
 	}
+	elsewhere, err := load(t, slices.Concat(rollout, secondArtifact, []string{"repository", "repo", "RELEASE_ARTIFACTS__CHAT_PROJECTID", "apps", "RELEASE_ARTIFACTS__CHAT_PROJECTNAME", "Apps"})...)
+	if err != nil || elsewhere.Build.Key() != "col/apps/17" || elsewhere.Build.Project != "Apps" || elsewhere.Build.Commit != "abc" {
+		t.Errorf("the primary artifact of another project: got %+v, %v", elsewhere.Build, err)
+	}
 	if worker.Key() != "col/other/21" || (input.Build{ProjectID: "p", DefinitionID: "1"}).Key() != "" {
 		t.Errorf("key %q", worker.Key())
 	}
