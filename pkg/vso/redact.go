@@ -49,6 +49,8 @@ func (r *redactor) add(secrets []string) []Command {
 				commands = append(commands, c)
 			}
 			r.spell(c.data)
+			r.spell(percent.ReplaceAllStringFunc(c.data, strings.ToLower))
+			r.spell(unreserved.Replace(c.data))
 		}
 		for _, line := range split(secret) { // at more line breaks than the agent knows
 			r.spell(line)
@@ -57,6 +59,13 @@ func (r *redactor) add(secrets []string) []Command {
 	}
 	return commands
 }
+
+// Other programs percent-encode with small letters, or leave what JavaScript's
+// encodeURIComponent leaves.
+var (
+	percent    = regexp.MustCompile("%[0-9A-F]{2}")
+	unreserved = strings.NewReplacer("%21", "!", "%27", "'", "%28", "(", "%29", ")", "%2A", "*")
+)
 
 // spell takes in a spelling as it looks in a line that has been stripped.
 func (r *redactor) spell(spelling string) {
