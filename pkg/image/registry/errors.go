@@ -85,6 +85,8 @@ func (e *StatusError) Error() string {
 	return s
 }
 
+const maxBody = 500
+
 // newStatusError reads a refusal; it takes no more than 64 KiB of the body and
 // keeps no more than 500 bytes of what it does not understand.
 func newStatusError(op operation, resp *http.Response) *StatusError {
@@ -96,7 +98,10 @@ func newStatusError(op operation, resp *http.Response) *StatusError {
 	if json.Unmarshal(body, &parsed) == nil && len(parsed.Errors) > 0 {
 		e.Errors = parsed.Errors
 	} else {
-		e.Body = strings.ToValidUTF8(strings.TrimSpace(string(body[:min(len(body), 500)])), "")
+		e.Body = strings.ToValidUTF8(strings.TrimSpace(string(body[:min(len(body), maxBody)])), "")
+		if len(body) > maxBody {
+			e.Body += "…" // by which the redactor knows that a secret may have been cut
+		}
 	}
 	return e
 }
