@@ -215,6 +215,8 @@ func byForm(text string) string {
 	}
 	if strings.ContainsAny(text, ":=") {
 		text = blankBehind(header, text, 0)
+	}
+	if strings.Contains(text, `"`) {
 		text = blankBehind(member, text, 0)
 	}
 	return text
