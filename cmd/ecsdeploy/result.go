@@ -20,7 +20,7 @@ import (
 
 // handOver writes the current images as files for the tools of infrastructure.
 func (j job) handOver(images []deploy.CurrentImage) error {
-	if _, unfit := report.FitOutputs(deploy.Result{Current: images}); unfit != nil {
+	if _, _, unfit := report.FitOutputs(deploy.Result{Current: images}); unfit != nil {
 		return nil // the run fails for that, and hands on nothing
 	}
 	directory := filepath.Join(j.config.Pipeline.TempDirectory, "ecs-deploy")

@@ -82,8 +82,11 @@ func runOn(ctx context.Context, environ []string, console *vso.Console, transpor
 	stop()
 	err = j.socketHint(err)
 	found := j.contents.end(ctx)
-	outputs, unfit := report.FitOutputs(result)
+	outputs, dropped, unfit := report.FitOutputs(result)
 	err = errors.Join(err, unfit)
+	for _, warning := range dropped {
+		j.log.Warn(warning)
+	}
 	for _, o := range outputs {
 		console.Send(vso.SetVariable(o.Name, o.Value))
 	}
