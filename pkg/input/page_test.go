@@ -84,10 +84,14 @@ func inputsRow(in manifestInput) string {
 		})
 		meaning += " Choices: " + strings.Join(choices, "; ") + "."
 	}
+	var others []string
 	for _, alias := range in.Aliases {
 		if alias != in.Name {
-			meaning += " Also `" + alias + "`."
+			others = append(others, "`"+alias+"`")
 		}
+	}
+	if len(others) > 0 {
+		meaning += " Other names: " + strings.Join(others, ", ") + "."
 	}
 	return fmt.Sprintf("| `%s`<br>%s | %s | %s | %s |\n", in.Name, in.Label, standard, uses, meaning)
 }
