@@ -23,11 +23,15 @@ func (j job) handOver(images []deploy.CurrentImage) error {
 	if _, _, unfit := report.FitOutputs(deploy.Result{Current: images}); unfit != nil {
 		return nil // the run fails for that, and hands on nothing
 	}
+	files, err := report.Files(images)
+	if err != nil {
+		return err
+	}
 	directory := filepath.Join(j.config.Pipeline.TempDirectory, "ecs-deploy")
 	if err := os.MkdirAll(directory, 0o755); err != nil {
 		return err
 	}
-	for _, file := range report.Files(images) {
+	for _, file := range files {
 		path := filepath.Join(directory, file.Name)
 		if err := os.WriteFile(path, file.Content, 0o644); err != nil {
 			return err

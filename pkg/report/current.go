@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"ecsdeploy/pkg/deploy"
+	"ecsdeploy/pkg/mistake"
 )
 
 // File is a file to be written.
@@ -21,16 +22,18 @@ type File struct {
 // (parameters of a stack) and Terraform (variables). Each service is a key:
 // with one service it is "image", with several "image-<service>" in CDK, and
 // the same in the characters that parameters and variables may have elsewhere.
-// A fourth file has all that is known of each image.
-func Files(images []deploy.CurrentImage) []File {
+// A fourth file has all that is known of each image. The error names services that
+// would have one key.
+func Files(images []deploy.CurrentImage) ([]File, error) {
 	context, variables := map[string]string{}, map[string]string{}
 	parameters := []map[string]string{}
 	var details []detail
-	for _, c := range images {
-		suffix := ""
-		if len(images) > 1 {
-			suffix = "-" + c.Name
-		}
+	suffixes, err := suffixes(images)
+	if err != nil {
+		return nil, err
+	}
+	for i, c := range images {
+		suffix := suffixes[i]
 		context["image"+suffix] = c.URI
 		variables["image"+strings.ReplaceAll(suffix, "-", "_")] = c.URI
 		details = append(details, detail{c.Cluster, c.Name, c.Exists, c.Container, c.URI, c.Digest, c.BuildID, c.Revision})
@@ -41,7 +44,32 @@ func Files(images []deploy.CurrentImage) []File {
 		{"cloudformation.parameters.json", document(parameters)},
 		{"terraform.tfvars.json", document(variables)},
 		{"images.json", document(details)},
+	}, nil
+}
+
+// suffixes tell the keys of several services apart: by the name of the service, and
+// where another cluster has a service of that name, by the cluster before it.
+func suffixes(images []deploy.CurrentImage) ([]string, error) {
+	all := make([]string, len(images))
+	if len(images) == 1 {
+		return all, nil
 	}
+	named := map[string]int{}
+	for _, c := range images {
+		named[camel(c.Name)]++
+	}
+	used := map[string]string{} // the service by its key
+	for i, c := range images {
+		if all[i] = "-" + c.Name; named[camel(c.Name)] > 1 {
+			all[i] = "-" + strings.ReplaceAll(c.Service.String(), "/", "-")
+		}
+		key := camel(all[i])
+		if other, twice := used[key]; twice {
+			return nil, mistake.New(mistake.Service, "run the command once for each of them", "services %s and %s have the same name in the files for CloudFormation and Terraform, Image%s", other, c.Service, key)
+		}
+		used[key] = c.Service.String()
+	}
+	return all, nil
 }
 
 // detail is all that is known of an image, for scripts.

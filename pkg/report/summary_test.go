@@ -209,6 +209,14 @@ func TestAddress(t *testing.T) {
 func TestFiles(t *testing.T) {
 	one := []deploy.CurrentImage{{Service: deploy.Service{Cluster: "main", Name: "chat-app_1"}, URI: "host/a:1", Exists: true}}
 	two := append(one, deploy.CurrentImage{Service: deploy.Service{Cluster: "main", Name: "worker"}, URI: "host/b:2"})
+	sameName := []deploy.CurrentImage{
+		{Service: deploy.Service{Cluster: "main", Name: "web"}, URI: "host/a:1"}, {Service: deploy.Service{Cluster: "other", Name: "web"}, URI: "host/b:2"},
+		{Service: deploy.Service{Cluster: "main", Name: "worker"}, URI: "host/c:3"},
+	}
+	alike := []deploy.CurrentImage{{Service: deploy.Service{Cluster: "main", Name: "a-b"}}, {Service: deploy.Service{Cluster: "main", Name: "a_b"}}}
+	if _, err := Files(alike); err == nil || !strings.Contains(err.Error(), "services main/a-b and main/a_b have the same name") {
+		t.Errorf("services that would have one key: %v", err)
+	}
 	for _, tt := range []struct {
 		images []deploy.CurrentImage
 		file   string
@@ -220,9 +228,16 @@ func TestFiles(t *testing.T) {
 		{two, "cdk.context.json", `{"image-chat-app_1":"host/a:1","image-worker":"host/b:2"}`},
 		{two, "terraform.tfvars.json", `{"image_chat_app_1":"host/a:1","image_worker":"host/b:2"}`},
 		{two, "cloudformation.parameters.json", `[{"ParameterKey":"ImageChatApp1","ParameterValue":"host/a:1"},{"ParameterKey":"ImageWorker","ParameterValue":"host/b:2"}]`},
+		{sameName, "cdk.context.json", `{"image-main-web":"host/a:1","image-other-web":"host/b:2","image-worker":"host/c:3"}`},
+		{sameName, "terraform.tfvars.json", `{"image_main_web":"host/a:1","image_other_web":"host/b:2","image_worker":"host/c:3"}`},
+		{sameName, "cloudformation.parameters.json", `[{"ParameterKey":"ImageMainWeb","ParameterValue":"host/a:1"},{"ParameterKey":"ImageOtherWeb","ParameterValue":"host/b:2"},{"ParameterKey":"ImageWorker","ParameterValue":"host/c:3"}]`},
 		{one, "images.json", `[{"cluster":"main","service":"chat-app_1","exists":true,"image":"host/a:1"}]`},
 	} {
-		for _, file := range Files(tt.images) {
+		files, err := Files(tt.images)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
 			var compact bytes.Buffer
 			if err := json.Compact(&compact, file.Content); err != nil {
 				t.Fatal(err)
