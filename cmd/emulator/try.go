@@ -30,15 +30,22 @@ type ending struct {
 }
 
 // endingOf is what a scenario should come to: where ECS or the task finds that
-// the new revision does not run, the service is back on the one before.
+// the new revision does not run, the service is back on the one before. It is that
+// of docs/endings.md, except that a run here has a minute, which long-bake outlasts.
 func endingOf(name string) ending {
 	switch name {
-	case "complete", "slow", "throttled", "flapping", "spot", "blue-green", "canary", "linear":
+	case "complete", "slow", "throttled", "flapping", "spot", "blue-green", "canary", "linear", "draining", "early-success", "classic-balancer",
+		"no-instance-late", "no-capacity-late", "late-cpu", "late-memory", "late-ports", "late-agent", "late-attribute", "late-instances",
+		"late-provider", "late-managed":
 		return ending{agent.Succeeded, "succeeded"}
-	case "paused":
+	case "desired-zero", "early-success-crash", "long-bake":
+		return ending{agent.SucceededWithIssues, "succeeded"}
+	case "paused", "several-pauses", "pause-expires", "pause-continues":
 		return ending{agent.SucceededWithIssues, "paused"}
 	case "superseded":
 		return ending{agent.Failed, "superseded"}
+	case "deleted":
+		return ending{agent.Failed, "failed"}
 	case cancelled:
 		return ending{agent.Canceled, ""}
 	default:
@@ -275,7 +282,8 @@ func (a attempt) judge(result agent.Result, before, after sight) []string {
 	case "succeeded":
 		check(after.taskDefinition != before.taskDefinition, "the service is still on %s", after.taskDefinition)
 		check(result.Outputs["taskDefinitionArn"] == after.taskDefinition, "the step names %s, the service runs %s", result.Outputs["taskDefinitionArn"], after.taskDefinition)
-		check(after.runs(after.pushed), "the tasks run %v, not the pushed %s", after.running, after.pushed)
+		// A success with a warning says which tasks do not run it, or not yet.
+		check(want.status != agent.Succeeded || after.runs(after.pushed), "the tasks run %v, not the pushed %s", after.running, after.pushed)
 		check(result.Outputs["imageDigest"] == after.pushed, "the step names digest %s, ECR has %s", result.Outputs["imageDigest"], after.pushed)
 	case "rolledBack", "": // cancelled: rolled back by ECS, which the step asked for
 		check(after.taskDefinition == before.taskDefinition, "the service is on %s, not back on %s", after.taskDefinition, before.taskDefinition)

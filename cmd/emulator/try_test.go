@@ -2,8 +2,12 @@ package main
 
 import (
 	"os"
+	"regexp"
 	"strings"
 	"testing"
+
+	"ecsdeploy/pkg/emulator"
+	"ecsdeploy/pkg/emulator/agent"
 )
 
 // The whole product, as packaged, under the stand-in agent: the shim, the executable for this machine, real signals, real
@@ -41,6 +45,29 @@ func TestTry(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// What try expects of each scenario is what the page says of it.
+func TestEndingOf(t *testing.T) {
+	page, err := os.ReadFile("../../docs/endings.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	statuses := map[string]agent.Status{"🟢": agent.Succeeded, "🟡": agent.SucceededWithIssues, "🔴": agent.Failed}
+	for _, s := range emulator.Scenarios() {
+		row := regexp.MustCompile("(?m)^\\| `" + s.Name + "` \\|.*\\| (🟢|🟡|🔴) [^|]* \\| `(\\w+)` \\|$").FindStringSubmatch(string(page))
+		if row == nil {
+			t.Errorf("docs/endings.md has no row for %s", s.Name)
+			continue
+		}
+		want := ending{statuses[row[1]], row[2]}
+		if s.Name == "long-bake" { // longer than the minute of a run here
+			want.status = agent.SucceededWithIssues
+		}
+		if got := endingOf(s.Name); got != want {
+			t.Errorf("try expects %s to end as %v, docs/endings.md says %v", s.Name, got, want)
+		}
 	}
 }
 
