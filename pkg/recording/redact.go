@@ -71,10 +71,11 @@ type aliases struct {
 	counts map[string]int      // aliases by kind
 	sorted []string            // names that texts are searched for, longest first; nil after a new one
 	texts  map[string]string   // what texts became: readings repeat them
+	quotes map[string]string   // alias by what stands in quotation marks and is no name that is known
 }
 
 func newAliases(redact func(string) string) *aliases {
-	return &aliases{redact: redact, names: map[string]string{}, counts: map[string]int{}, texts: map[string]string{}}
+	return &aliases{redact: redact, names: map[string]string{}, counts: map[string]int{}, texts: map[string]string{}, quotes: map[string]string{}}
 }
 
 // hide has values replaced wherever they stand by themselves, each of their lines
@@ -304,12 +305,27 @@ func (a *aliases) quoted(match string) string {
 		return match
 	}
 	alias, known := a.names[inner]
-	if !known {
-		if alias = "…"; strings.HasPrefix(inner, "arn:") {
-			alias = a.arn(inner)
-		}
+	switch {
+	case known:
+	case strings.HasPrefix(inner, "arn:"):
+		alias = a.arn(inner)
+	default:
+		alias = a.quote(inner)
 	}
 	return before + quote + alias + quote
+}
+
+// quote is the alias of what is quoted: … for the first text, …2 for the second one.
+// Reasons that differ only there stay different, as the rules that count them need.
+func (a *aliases) quote(inner string) string {
+	alias, known := a.quotes[inner]
+	if !known {
+		if alias = "…"; len(a.quotes) > 0 {
+			alias += fmt.Sprint(len(a.quotes) + 1)
+		}
+		a.quotes[inner] = alias
+	}
+	return alias
 }
 
 // shortName is a name that is too short to be searched for in a text.

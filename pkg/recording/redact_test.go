@@ -39,6 +39,7 @@ func TestText(t *testing.T) {
 		{"https://user@hooks.corp.example/T0/B0?x=1 at 12:34:56, fe80::1:2", "https://host.example/1 at 12:34:56, 2001:db8::1"},
 		{"image sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", "image sha256:" + strings.Repeat("0", 63) + "1"},
 		{"subnet subnet-0123456789abcdef0 has no free address", "subnet subnet-00000000000000001 has no free address"},
+		{"in subnet 'subnet-0a1b2c3d', 'subnet-1b2c3d4e' and 'subnet-0a1b2c3d'", "in subnet '…', '…2' and '…'"}, // reasons that differ there stay different
 		{"can't and won't", "can't and won't"},
 		{"", ""},
 	} {
