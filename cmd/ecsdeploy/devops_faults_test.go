@@ -154,11 +154,11 @@ func TestDevOpsFaults(t *testing.T) {
 			case p.took > undisturbed.took+devopsLimit:
 				t.Errorf("%s: takes %s, and %s undisturbed", name, p.took, undisturbed.took)
 			case p.left != undisturbed.left:
-				if how = "✓ with a word"; !said.MatchString(p.log) {
+				if how = "✓ with a note"; !said.MatchString(p.log) {
 					t.Errorf("%s: leaves %s and not %s, without a word\n%s", name, p.left, undisturbed.left, p.log)
 				}
 			case said.MatchString(p.log):
-				how = "✓ with a word"
+				how = "✓ with a note"
 			}
 			m.put(d.name+" | `"+strings.TrimPrefix(c.operation, "devops:")+"`", c.name, how)
 		}

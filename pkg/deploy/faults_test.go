@@ -59,7 +59,7 @@ var oldFaults = []oldFault{
 	{"a deployment is stopped as it was seen last, without reading it again", []edit{
 		{deploymentFile, "	if err := d.look(ctx); err != nil {\n		return err\n	}\n	s := &d.snapshot\n	switch {\n	case s.RollingBack():\n		return nil // it", "	s := &d.snapshot\n	switch {\n	case s.RollingBack():\n		return nil // it"},
 	}},
-	{"a success is told although another deployment has replaced it", []edit{
+	{"a success is reported although another deployment has replaced it", []edit{
 		{judgeFile, "func judgeSuccess(s Snapshot) Verdict {\n	if other, replaced := s.replacement(); replaced {\n		return superseded(other)\n	}", "func judgeSuccess(s Snapshot) Verdict {"},
 	}},
 	{"a service is moved back without regard to what is deployed there now", []edit{
@@ -97,7 +97,7 @@ var oldFaults = []oldFault{
 		{rolloutFile, "	return now.New || !now.Reached && !now.Scaling\n}", "	return now.New\n}\n\n// always is the fault.\nfunc always(moved) bool { return true }"},
 		{rolloutFile, "		until := ctx // of what does not go back with the others\n		if m.goesBack() {", "		until := ctx // of what does not go back with the others\n		if always(m) {"},
 	}},
-	{"a rollback that ECS has rolled back itself is told as done", []edit{
+	{"a rollback that ECS has rolled back itself is reported as done", []edit{
 		{backFile, "case v.Outcome == rollout.RolledBack && deployment == m.deployment, v.Outcome.Good() && deployment.Snapshot().Revision == to:", "case v.Outcome == rollout.RolledBack, v.Outcome.Good():"},
 	}},
 }
