@@ -48,8 +48,14 @@ func Summary(r deploy.Result, p Page, explain Explain) string {
 		b.WriteString(p.Timeline.Markdown(r.Services...))
 	}
 	b.WriteString(ContentsMarkdown(p.Contents))
+	if len(p.Issues) > 0 || len(Failures(r, explain)) > 0 {
+		b.WriteString("[Every error with its reasons and what to do](" + troubleshooting + ")\n")
+	}
 	return withoutSecrets(b.String(), p.Secrets)
 }
+
+// troubleshooting is the page on the errors of the task.
+const troubleshooting = "https://github.com/ecsdeploy/ecsdeploy/blob/main/docs/troubleshooting.md"
 
 // problems says why a run was not carried out, each once.
 func problems(b *strings.Builder, all []Issue) {

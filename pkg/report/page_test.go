@@ -96,6 +96,26 @@ func TestSummaryOfMistakes(t *testing.T) {
 	}
 }
 
+// TestSummaryLeadsToTroubleshooting: a step that failed leads to the page on errors, one
+// that did not does not.
+func TestSummaryLeadsToTroubleshooting(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		r    deploy.Result
+		p    Page
+		want bool
+	}{
+		{"a mistake", deploy.Result{}, Page{Issues: []Issue{{"no image", ""}}}, true},
+		{"a rollout that failed", result(to("chat-app", rollout.RolledBack)), Page{}, true},
+		{"a success", result(to("chat-app", rollout.Succeeded)), Page{}, false},
+		{"a pause", result(to("chat-app", rollout.Paused)), Page{}, false},
+	} {
+		if got := Summary(tt.r, tt.p, explain); strings.HasSuffix(got, "\n\n[Every error with its reasons and what to do]("+troubleshooting+")\n") != tt.want {
+			t.Errorf("%s:\n%s", tt.name, got)
+		}
+	}
+}
+
 // TestSummaryOfPause: whoever reads it knows how to answer.
 func TestSummaryOfPause(t *testing.T) {
 	s := to("chat-app", rollout.Paused)
