@@ -396,7 +396,7 @@ cmd_summaries() {
   for page in "$pages"/*.html; do
     say "picture of ${page##*/}"
     size=1010,1150
-    case $page in */form-*) size=640,1420 ;; esac
+    case $page in */form-*) size=640,1460 ;; esac
     "$browser" --headless --no-sandbox --disable-gpu --hide-scrollbars --window-size="$size" \
       --screenshot="docs/summaries/$(basename "$page" .html).png" "file://$page" 2>/dev/null
   done
