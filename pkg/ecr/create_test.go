@@ -191,4 +191,12 @@ func TestCheckLifecyclePolicy(t *testing.T) {
 	twice := strings.Replace(keepFifty, `]}`, `, {"rulePriority": 1, "selection": {"tagStatus": "untagged", "countType": "imageCountMoreThan", "countNumber": 1}, "action": {"type": "expire"}}]}`, 1)
 	mentions(t, CheckLifecyclePolicy(twice), "two rules have the rulePriority 1")
 	mentions(t, CheckLifecyclePolicy(strings.Replace(twice, `{"rulePriority": 1, "selection": {"tagStatus": "untagged"`, `{"rulePriority": 2, "selection": {"tagStatus": "untagged"`, 1)), "must have the highest rulePriority")
+
+	// A rule for another storage class may stand between them, and standard need not be said.
+	archived := `, {"rulePriority": 2, "selection": {"tagStatus": "any", "storageClass": "archive", "countType": "sinceImageTransitioned", "countUnit": "days", "countNumber": 5}, "action": {"type": "expire"}}`
+	between := strings.Replace(keepFifty, `]}`, archived+`, {"rulePriority": 3, "selection": {"tagStatus": "untagged", "storageClass": "standard", "countType": "imageCountMoreThan", "countNumber": 1}, "action": {"type": "expire"}}]}`, 1)
+	mentions(t, CheckLifecyclePolicy(between), "rule with rulePriority 1: a rule whose tagStatus is any must have the highest rulePriority")
+	if err := CheckLifecyclePolicy(strings.Replace(keepFifty, `]}`, archived+`]}`, 1)); err != nil {
+		t.Errorf("rules for any tag of two storage classes: %v", err)
+	}
 }

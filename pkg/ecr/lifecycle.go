@@ -101,21 +101,28 @@ func CheckLifecyclePolicy(text string) error {
 	if len(policy.Rules) == 0 || len(policy.Rules) > rulesMost {
 		fail(`its form is {"rules": […]}`, "has %d rules; 1 to %d were expected", len(policy.Rules), rulesMost)
 	}
+	all := map[string]int{}             // by storage class: the priority of the rule for any tag, until another follows
 	for i, rule := range policy.Rules { // by their priorities
 		if why, hint := rule.wrong(); why != "" {
 			fail(hint, "rule with rulePriority %d: %s", rule.RulePriority, why)
 		}
-		if i == 0 {
-			continue
-		}
-		if before := policy.Rules[i-1]; before.RulePriority == rule.RulePriority {
+		priority, follows := all[rule.class()]
+		switch {
+		case i > 0 && policy.Rules[i-1].RulePriority == rule.RulePriority:
 			fail("give each rule another one", "two rules have the rulePriority %d", rule.RulePriority)
-		} else if before.Selection.TagStatus == "any" && before.Selection.StorageClass == rule.Selection.StorageClass {
-			fail("give it the highest one", "rule with rulePriority %d: a rule whose tagStatus is any must have the highest rulePriority", before.RulePriority)
+		case follows:
+			fail("give it the highest one", "rule with rulePriority %d: a rule whose tagStatus is any must have the highest rulePriority", priority)
+			delete(all, rule.class())
+		}
+		if rule.Selection.TagStatus == "any" {
+			all[rule.class()] = rule.RulePriority
 		}
 	}
 	return errors.Join(errs...)
 }
+
+// class is the storage class of the images that the rule selects.
+func (r LifecycleRule) class() string { return cmp.Or(r.Selection.StorageClass, "standard") }
 
 // wrong is why ECR would not take the rule by itself, and what to write.
 func (r LifecycleRule) wrong() (why, hint string) {
