@@ -52,11 +52,14 @@ var unpackable = []types.MediaType{
 	types.DockerForeignLayer, types.OCIRestrictedLayer, types.OCIUncompressedRestrictedLayer,
 }
 
+// IsUnpackable says whether a layer is of a type that engines unpack.
+func IsUnpackable(d v1.Descriptor) bool { return slices.Contains(unpackable, d.MediaType) }
+
 // CheckLayers compares a manifest with its config as far as that needs no layer,
 // and returns the layers that remain to be inflated. A manifest without any layer
 // that an engine could unpack is an artifact: its config says nothing of layers.
 func CheckLayers(m Manifest, c ConfigSummary) ([]LayerCheck, error) {
-	if !slices.ContainsFunc(m.Layers, func(d v1.Descriptor) bool { return slices.Contains(unpackable, d.MediaType) }) && (len(m.Layers) > 0 || len(c.DiffIDs) == 0) {
+	if !slices.ContainsFunc(m.Layers, IsUnpackable) && (len(m.Layers) > 0 || len(c.DiffIDs) == 0) {
 		return nil, nil
 	}
 	if len(m.Layers) != len(c.DiffIDs) {

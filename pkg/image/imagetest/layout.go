@@ -140,7 +140,8 @@ func Called(d v1.Descriptor, annotation, name string) v1.Descriptor {
 type Stored struct {
 	Config []byte
 	Layers [][]byte
-	Media  types.MediaType // of the layers; gzip when empty
+	Media  types.MediaType   // of the layers; gzip when empty
+	Medias []types.MediaType // of each layer by itself, in the place of Media; may be nil
 }
 
 // Manifest adds the image to a layout.
@@ -148,11 +149,14 @@ func (s Stored) Manifest(t testing.TB, f Layout) v1.Descriptor {
 	t.Helper()
 	m := v1.Manifest{SchemaVersion: 2, MediaType: types.OCIManifestSchema1, Config: f.Add(s.Config)}
 	m.Config.MediaType = types.OCIConfigJSON
-	for _, l := range s.Layers {
+	for i, l := range s.Layers {
 		d := f.Add(l)
 		d.MediaType = types.OCILayer
 		if s.Media != "" {
 			d.MediaType = s.Media
+		}
+		if s.Medias != nil {
+			d.MediaType = s.Medias[i]
 		}
 		m.Layers = append(m.Layers, d)
 	}

@@ -137,7 +137,7 @@ func compare(ctx context.Context, c *registry.Client, s *State, t Target, m *sou
 			tag.Status = TagFree
 		case id.Root == tag.have.Desc.Digest:
 			tag.Status = TagSame
-		case id.Config == (v1.Hash{}) || id.Config != tag.image.Config:
+		case id.Config == (v1.Hash{}) || id.Config != tag.image.Config || !unpackable(tag.image):
 			tag.Status = TagOther
 		default:
 			damage, err := tag.examine(ctx, c)
@@ -154,6 +154,14 @@ func compare(ctx context.Context, c *registry.Client, s *State, t Target, m *sou
 		}
 	}
 	return nil
+}
+
+// unpackable says whether engines unpack all layers of a stored image as they are. Only
+// then does its config say what it consists of: an encrypted image has the config of the
+// one that it was made of.
+func unpackable(have *registry.Manifest) bool {
+	m, _, err := image.ParseManifest(have.Raw, have.Desc.MediaType)
+	return err == nil && !slices.ContainsFunc(m.Layers, func(d v1.Descriptor) bool { return !image.IsUnpackable(d) })
 }
 
 // taken is a *TagTakenError for the first immutable tag with another image.

@@ -410,6 +410,34 @@ func TestWhatCannotBeInflated(t *testing.T) {
 	}
 }
 
+// An encrypted image has the config of the one that it was made of, and is another image:
+// no task runs it without its keys.
+func TestSameConfigEncrypted(t *testing.T) {
+	s := imagetest.NewSample(t, imagetest.AMD64, imagetest.RawLayer(t, 1, 3000), imagetest.RawLayer(t, 2, 3000))
+	path := imagetest.Write(t, "a.tar", imagetest.Docker20(t, s))
+	for what, media := range map[string][]types.MediaType{
+		"all layers": {types.OCILayer + "+encrypted", types.OCILayer + "+encrypted"},
+		"one layer":  {types.OCILayer, types.OCILayer + "+encrypted"},
+	} {
+		g := imagetest.NewRegistry()
+		target := Target{Repository: g.Serve(t), Tags: []string{"1"}}
+		have := putStored(t, g, target.Repository, imagetest.Stored{Config: s.Config, Layers: [][]byte{imagetest.Gzipped(t, s.Layers[0]), []byte("ciphertext")}, Medias: media})
+		r, err := Push(t.Context(), open(t, path, source.Options{}), target, Options{})
+		if err != nil || r.AlreadyThere || r.Digest == have.String() {
+			t.Fatalf("%s: %+v %v", what, r, err)
+		}
+		if _, id := imagetest.Pull(t, r.URI); id != s.ID() {
+			t.Errorf("%s: the tag has %s, want %s", what, id, s.ID())
+		}
+		putStored(t, g, target.Repository, imagetest.Stored{Config: s.Config, Layers: [][]byte{imagetest.Gzipped(t, s.Layers[0]), []byte("ciphertext")}, Medias: media})
+		target.Immutable = func(string) bool { return true }
+		_, err = Check(t.Context(), open(t, path, source.Options{}), target)
+		if taken, ok := errors.AsType[*TagTakenError](err); !ok || taken.Have != have.String() || taken.Damage != nil {
+			t.Errorf("%s, immutable: %v", what, err)
+		}
+	}
+}
+
 // An image of very many layers is said to be one before anything is sent.
 func TestManyLayersAreForeseen(t *testing.T) {
 	var layers [][]byte
