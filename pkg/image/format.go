@@ -48,6 +48,12 @@ func isTarHeader(head []byte) bool {
 	return unsigned == want || signed == int64(want)
 }
 
+// isSkippable says whether head begins with a frame of zstd that decoders skip, as pzstd
+// writes it before each frame of data (RFC 8878, section 3.1.2).
+func isSkippable(head []byte) bool {
+	return len(head) >= 8 && head[0]&0xf0 == 0x50 && bytes.Equal(head[1:4], []byte{0x2a, 0x4d, 0x18})
+}
+
 // Sniff recognises a format by its first bytes; for tar it wants the whole
 // first block. A file of zeros only is an empty tar archive.
 func Sniff(head []byte) Format {
@@ -56,7 +62,7 @@ func Sniff(head []byte) Format {
 		return FormatTar
 	case bytes.HasPrefix(head, []byte{0x1f, 0x8b}):
 		return FormatGzip
-	case bytes.HasPrefix(head, []byte{0x28, 0xb5, 0x2f, 0xfd}):
+	case bytes.HasPrefix(head, []byte{0x28, 0xb5, 0x2f, 0xfd}), isSkippable(head):
 		return FormatZstd
 	case bytes.HasPrefix(head, []byte("BZh")):
 		return FormatBzip2

@@ -27,6 +27,7 @@ func TestUnpack(t *testing.T) {
 		{"raw", raw, ""},
 		{"gzip", packed, ""},
 		{"zstd", frames, ""},
+		{"zstd behind a frame to skip", append([]byte{0x5a, 0x2a, 0x4d, 0x18, 4, 0, 0, 0, 1, 2, 3, 4}, frames...), ""},
 		{"members", append(slices.Clone(imagetest.Gzipped(t, raw[:1000])), imagetest.Gzipped(t, raw[1000:])...), ""},
 		{"padded with NUL", append(slices.Clone(packed), make([]byte, 1000)...), ""},
 		{"padded with text", append(slices.Clone(packed), "more"...), "gzip"},
