@@ -65,14 +65,23 @@ func readDockerArchive(ctx context.Context, a *archive, manifestJSON []byte, sel
 		names := map[v1.Hash][]string{}
 		for _, s := range saved {
 			if h, err := v1.NewHash("sha256:" + path.Base(s.Config)); err == nil {
-				names[h] = append(names[h], s.RepoTags...)
+				names[h] = append(names[h], s.RepoTags...) // nil where it has none
 			}
 		}
-		c, err := readLayout(ctx, a, selector, want, names)
-		if err != nil {
+		listed, err := readIndexJSON(a)
+		if err != nil && !errors.Is(err, errNoImage) {
 			return nil, err
 		}
-		return unbuild(ctx, c)
+		// Docker leaves out of index.json what was saved by ID or digest: all of it up to
+		// 25.0.2, and later what stands beside another image (moby issues 47210, 51389).
+		chosen := selector != "" && slices.ContainsFunc(listed, func(n named) bool { return n.is(selector) })
+		if chosen || (layout{a, image.NewBudget()}).covers(ctx, listed, names) {
+			c, err := readLayout(ctx, a, selector, want, names)
+			if err != nil {
+				return nil, err
+			}
+			return unbuild(ctx, c)
+		}
 	}
 
 	images, byConfig, err := savedImages(a, saved)

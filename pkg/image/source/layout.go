@@ -89,10 +89,12 @@ func readIndexJSON(f files) ([]named, error) {
 		images = append(images, named{d, names})
 	}
 	if len(images) == 0 {
-		return nil, errors.New("index.json lists no image")
+		return nil, errNoImage
 	}
 	return images, nil
 }
+
+var errNoImage = errors.New("index.json lists no image")
 
 // pick takes the one image that selector and want leave. selector is a name, a
 // tag, or a digest.
@@ -260,6 +262,41 @@ func readLayout(ctx context.Context, f files, selector string, want image.Platfo
 // is says whether the selector, a name, a tag or a digest, is of this image.
 func (n named) is(selector string) bool {
 	return n.desc.Digest.String() == selector || slices.ContainsFunc(n.names, func(name string) bool { return sameName(name, selector) })
+}
+
+// covers says whether the images, or those of their indexes, have all of these configs.
+func (l layout) covers(ctx context.Context, images []named, configs map[v1.Hash][]string) bool {
+	var descs []v1.Descriptor
+	for _, n := range images {
+		descs = append(descs, n.desc)
+	}
+	have := map[v1.Hash]bool{}
+	for depth := 0; depth <= image.MaxDepth && len(descs) > 0; depth++ {
+		var below []v1.Descriptor
+		for _, d := range descs {
+			if have[d.Digest] {
+				continue
+			}
+			have[d.Digest] = true
+			raw, err := l.document(ctx, d, image.MaxDocument)
+			if err != nil {
+				continue // it is an image that cannot be taken
+			}
+			if m, _, err := image.ParseManifest(raw, d.MediaType); err == nil {
+				below = append(below, m.Manifests...)
+				if m.Config != nil {
+					have[m.Config.Digest] = true
+				}
+			}
+		}
+		descs = below
+	}
+	for h := range configs {
+		if !have[h] {
+			return false
+		}
+	}
+	return true
 }
 
 // name adds the names that are known by the digest of the config.

@@ -1,6 +1,7 @@
 package source
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -63,5 +64,41 @@ func TestNamesOfAHybridArchive(t *testing.T) {
 		if got := opened(t, path+"#"+selector, Options{}).Describe().Digest; got != want.Digest.String() {
 			t.Errorf("%s is %s, want %s", selector, got, want.Digest)
 		}
+	}
+}
+
+// Docker leaves images that are saved by their ID out of index.json: all of them, or those
+// beside another one.
+func TestImagesThatIndexJSONLeavesOut(t *testing.T) {
+	one, two := imagetest.NewSample(t, imagetest.AMD64, imagetest.RawLayer(t, 1, 1000)), imagetest.NewSample(t, imagetest.AMD64, imagetest.RawLayer(t, 2, 1000))
+	archive := func(listed []int, samples ...imagetest.Sample) string {
+		f := imagetest.Layout{}
+		var manifest []any
+		var roots []v1.Descriptor
+		for i, s := range samples {
+			d := f.Manifest(t, s, true)
+			var layers, tags []string
+			for _, l := range s.Layers {
+				layers = append(layers, image.BlobName(image.DigestOf(l)))
+			}
+			if slices.Contains(listed, i) {
+				roots, tags = append(roots, imagetest.Called(d, image.AnnotationName, "docker.io/library/"+s.Tags[0])), s.Tags
+			}
+			manifest = append(manifest, map[string]any{"Config": image.BlobName(image.DigestOf(s.Config)), "RepoTags": tags, "Layers": layers})
+		}
+		f.Seal(t, roots...) // {"manifests": null} where nothing is listed
+		return imagetest.Write(t, "a.tar", f.Archive(t, imagetest.Entry{Name: "manifest.json", Data: imagetest.JSON(t, manifest)}))
+	}
+	if d := opened(t, archive(nil, one), Options{}).Describe(); d.ImageID != one.ID() || d.Layers != 1 {
+		t.Errorf("by its ID: %+v", d)
+	}
+	both := archive([]int{0}, one, two)
+	for selector, want := range map[string]imagetest.Sample{"app:1": one, one.ID(): one, two.ID(): two} {
+		if d := opened(t, both+"#"+selector, Options{}).Describe(); d.ImageID != want.ID() {
+			t.Errorf("%s: %+v, want %s", selector, d, want.ID())
+		}
+	}
+	if _, err := Open(t.Context(), both, Options{}); err == nil || !strings.Contains(err.Error(), "holds 2 images") || !strings.Contains(err.Error(), two.ID()) {
+		t.Errorf("one of two images was taken: %v", err)
 	}
 }
