@@ -4,7 +4,12 @@ package push
 // refers to it travels with it on request.
 
 import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -78,5 +83,47 @@ func TestReferrersTravel(t *testing.T) {
 		if n := g.Count("PUT manifests"); n != 2 {
 			t.Errorf("%d manifests were pushed without being asked for, want the image and its index", n)
 		}
+	}
+}
+
+// A list of referrers may come in pages.
+func TestReferrersInPages(t *testing.T) {
+	f := imagetest.Layout{}
+	img := f.Manifest(t, imagetest.NewSample(t, imagetest.AMD64, imagetest.RawLayer(t, 1, 3000)), false)
+	roots := []v1.Descriptor{img}
+	for _, content := range []string{"a", "b", "c"} {
+		roots = append(roots, f.Refer(t, img, content))
+	}
+	dir := f.Seal(t, roots...).Directory(t)
+	from := imagetest.NewReferrersRegistry(true)
+	repository := from.Serve(t)
+	if r, err := Push(t.Context(), open(t, dir, source.Options{}), Target{Repository: repository, Tags: []string{"1"}}, Options{Referrers: true}); err != nil || r.Referrers != 3 {
+		t.Fatalf("%+v %v", r, err)
+	}
+	whole := from.Inner
+	from.Inner = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !strings.Contains(r.URL.Path, "/referrers/"+img.Digest.String()) {
+			whole.ServeHTTP(w, r)
+			return
+		}
+		all := httptest.NewRecorder()
+		whole.ServeHTTP(all, r)
+		var index v1.IndexManifest
+		if err := json.Unmarshal(all.Body.Bytes(), &index); err != nil || len(index.Manifests) != 3 {
+			t.Errorf("%d of 3 referrers: %v", len(index.Manifests), err)
+			return
+		}
+		slices.SortFunc(index.Manifests, func(a, b v1.Descriptor) int { return strings.Compare(a.Digest.Hex, b.Digest.Hex) }) // the registry has them in no order
+		page, _ := strconv.Atoi(r.URL.Query().Get("page"))
+		index.Manifests = index.Manifests[page : page+1]
+		if page < 2 {
+			w.Header().Set("Link", fmt.Sprintf(`<%s?page=%d>; rel="next"`, r.URL.Path, page+1))
+		}
+		w.Header().Set("Content-Type", string(types.OCIImageIndex))
+		json.NewEncoder(w).Encode(index)
+	})
+	to := imagetest.NewReferrersRegistry(true).Serve(t)
+	if r, err := Push(t.Context(), open(t, "docker://"+repository+":1", source.Options{}), Target{Repository: to, Tags: []string{"1"}}, Options{Referrers: true}); err != nil || r.Referrers != 3 {
+		t.Errorf("%+v %v, want 3 referrers", r, err)
 	}
 }

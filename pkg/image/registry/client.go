@@ -15,6 +15,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -345,6 +346,34 @@ func (c *Client) Ask(ctx context.Context, op operation, method, address string, 
 	}
 	return resp, body, nil
 }
+
+// NextPage is the address of the next page of a list, by the Link header of an answer (RFC
+// 8288); empty where there is none. It is the registry's own.
+func NextPage(resp *http.Response) (string, error) {
+	for _, link := range resp.Header.Values("Link") {
+		for one := range strings.SplitSeq(link, ",") {
+			target, parameters, _ := strings.Cut(strings.TrimSpace(one), ";")
+			if !nextPage.MatchString(parameters) || !strings.HasPrefix(target, "<") || !strings.HasSuffix(target, ">") {
+				continue
+			}
+			u, err := url.Parse(target[1 : len(target)-1])
+			if err != nil {
+				return "", image.Final("the registry has the next page of a list at an unusable address")
+			}
+			at := resp.Request.URL
+			if u = at.ResolveReference(u); u.Scheme == "http" && at.Scheme == "https" {
+				u.Scheme = "https"
+			}
+			if u.Scheme != at.Scheme || !sameHost(u, at) || u.User != nil {
+				return "", image.Final("the registry has the next page of a list at %s://%s, which is not its own address; nothing is asked there", u.Scheme, u.Host)
+			}
+			return u.String(), nil
+		}
+	}
+	return "", nil
+}
+
+var nextPage = regexp.MustCompile(`(?i)(?:^|;)\s*rel\s*=\s*"?next"?\s*(?:;|$)`)
 
 // manifestTypes are those the package can read.
 var manifestTypes = strings.Join([]string{

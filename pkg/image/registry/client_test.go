@@ -50,6 +50,34 @@ func locationFrom(t testing.TB, at, to string) (*url.URL, error) {
 	return location(&http.Response{Request: req, Header: h})
 }
 
+// The next page of a list is the registry's own.
+func TestNextPage(t *testing.T) {
+	for link, want := range map[string]string{
+		"":                                      "",
+		`</v2/app/referrers/x?n=1>; rel="next"`: "https://registry.test/v2/app/referrers/x?n=1",
+		`<?last=2>; rel=next`:                   "https://registry.test/v2/app/referrers/x?last=2",
+		`<http://registry.test/a>; title="x"; rel="next"`: "https://registry.test/a",
+		`</first>; rel="first", </second>; rel="next"`:    "https://registry.test/second",
+		`</a>; rel="prev"`:                       "",
+		`</a>`:                                   "",
+		`<https://elsewhere.test/a>; rel="next"`: "error",
+		`<http://169.254.169.254/latest/meta-data>; rel="next"`:    "error",
+		`<https://u:p@registry.test/v2/app/referrers>; rel="next"`: "error",
+	} {
+		req, err := http.NewRequest(http.MethodGet, "https://registry.test/v2/app/referrers/x", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := NextPage(&http.Response{Request: req, Header: http.Header{"Link": {link}}})
+		if err != nil {
+			got = "error"
+		}
+		if got != want {
+			t.Errorf("%s: %s %v, want %s", link, got, err, want)
+		}
+	}
+}
+
 func FuzzLocation(f *testing.F) {
 	for _, s := range []string{"/v2/a", "https://registry.test/x", "http://registry.test:80/", "//a", "\\\\a", "https://registry.test\x00.evil/", "?a=b", "https:registry.test"} {
 		f.Add(s)

@@ -144,37 +144,51 @@ func remoteCompanions(ctx context.Context, s *remoteStore, c *image.Content) ([]
 	return all, nil
 }
 
-// ReferrersOf lists what refers to a digest, by the registry's list or, where it has
-// none, by the tag that stands for it.
+// ReferrersOf lists what refers to a digest, by the registry's list, of all its pages, or,
+// where it has none, by the tag that stands for it.
 func ReferrersOf(ctx context.Context, c *registry.Client, h v1.Hash) (found []CompanionDesc, err error) {
-	var raw []byte
-	err = c.Persist(ctx, "referrers of "+h.String(), func(ctx context.Context) error {
-		var status *registry.StatusError
-		_, body, err := c.Ask(ctx, registry.OpReadManifest, http.MethodGet, c.URL("referrers/"+h.String()), http.StatusOK)
-		if errors.As(err, &status) && (status.Status == http.StatusNotFound || status.Status == http.StatusMethodNotAllowed || status.Status == http.StatusBadRequest) {
-			return nil
+	for page, next := 0, c.URL("referrers/"+h.String()); next != ""; page++ {
+		if page == maxCompanions { // each has one at least
+			return nil, image.Final("the list of referrers of %s has more than %d pages", h, maxCompanions)
 		}
-		raw = body
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	if raw == nil {
-		fallback, err := c.Manifest(ctx, h.Algorithm+"-"+h.Hex)
-		if err != nil || fallback == nil {
+		var raw []byte
+		if raw, next, err = referrersPage(ctx, c, h, next); err != nil {
 			return nil, err
 		}
-		raw = fallback.Raw
-	}
-	m, mediaType, err := image.ParseManifest(raw, types.OCIImageIndex)
-	if err != nil {
-		return nil, image.FinalError{Err: fmt.Errorf("the list of referrers of %s %w", h, err)}
-	}
-	if mediaType.IsIndex() {
-		for _, d := range m.Manifests {
-			found = append(found, CompanionDesc{Desc: d})
+		if raw == nil && page == 0 {
+			fallback, err := c.Manifest(ctx, h.Algorithm+"-"+h.Hex)
+			if err != nil || fallback == nil {
+				return nil, err
+			}
+			raw = fallback.Raw
+		}
+		m, mediaType, err := image.ParseManifest(raw, types.OCIImageIndex)
+		if err != nil {
+			return nil, image.FinalError{Err: fmt.Errorf("the list of referrers of %s %w", h, err)}
+		}
+		if mediaType.IsIndex() {
+			for _, d := range m.Manifests {
+				found = append(found, CompanionDesc{Desc: d})
+			}
 		}
 	}
 	return found, nil
+}
+
+// referrersPage reads a page of the registry's list and where the next one is; nil where it
+// has no such list.
+func referrersPage(ctx context.Context, c *registry.Client, h v1.Hash, address string) (raw []byte, next string, err error) {
+	err = c.Persist(ctx, "referrers of "+h.String(), func(ctx context.Context) error {
+		var status *registry.StatusError
+		resp, body, err := c.Ask(ctx, registry.OpReadManifest, http.MethodGet, address, http.StatusOK)
+		if errors.As(err, &status) && (status.Status == http.StatusNotFound || status.Status == http.StatusMethodNotAllowed || status.Status == http.StatusBadRequest) {
+			return nil
+		}
+		if err == nil {
+			raw = body
+			next, err = registry.NextPage(resp)
+		}
+		return err
+	})
+	return raw, next, err
 }
