@@ -256,7 +256,8 @@ func (d *Deployer) base(ctx context.Context, p *Plan, repository ecr.Repository)
 			continue
 		}
 		if origin, ours := s.Running.Provenance(); ours && origin.Digest != "" && s.Good == s.Running.ARN() {
-			return push.Base{Reference: origin.Digest, Proven: true}
+			platform, _ := runsOn(s.Service, s.Running)
+			return push.Base{Reference: origin.Digest, Proven: true, Platform: image.Platform{OS: platform.OS, Architecture: platform.Architecture}}
 		}
 		return push.Base{Reference: cmp.Or(tag, untagged)}
 	}

@@ -82,29 +82,36 @@ func placement(s ecs.Service, running taskdef.Definition) taskdef.Service {
 	return p
 }
 
-// checkPlatform compares an image's platforms with the task definition's
-// runtimePlatform. Where that is absent Fargate takes Linux on x86_64; EC2
-// takes whatever the instance is, which is not known here.
+// runsOn is the platform that tasks of the service run on, by the task definition's
+// runtimePlatform. Where that is absent Fargate takes Linux on x86_64; EC2 takes whatever
+// the instance is, which is not known here.
 //
 // https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RuntimePlatform.html
-func checkPlatform(s ecs.Service, d taskdef.Definition, container string, have []Platform) error {
+func runsOn(s ecs.Service, d taskdef.Definition) (on Platform, known bool) {
 	os, arch := d.RuntimePlatform()
 	if s.Express { // ECS detects the architecture of the image and takes that
-		return nil
+		return Platform{}, false
 	}
 	if os == "" && arch == "" && !s.Fargate && !slices.Contains(d.RequiresCompatibilities(), "FARGATE") {
-		return nil
+		return Platform{}, false
 	}
-	want := Platform{"linux", "amd64"}
+	on = Platform{"linux", "amd64"}
 	if strings.HasPrefix(os, "WINDOWS") {
-		want.OS = "windows"
+		on.OS = "windows"
 	}
 	if arch == "ARM64" {
-		want.Architecture = "arm64"
+		on.Architecture = "arm64"
 	}
-	if slices.Contains(have, want) {
+	return on, true
+}
+
+// checkPlatform compares an image's platforms with the one that the service's tasks run on.
+func checkPlatform(s ecs.Service, d taskdef.Definition, container string, have []Platform) error {
+	want, known := runsOn(s, d)
+	if !known || slices.Contains(have, want) {
 		return nil
 	}
+	os, arch := d.RuntimePlatform()
 	names := make([]string, len(have))
 	for i, p := range have {
 		names[i] = p.String()

@@ -179,7 +179,7 @@ func storedLayers(ctx context.Context, c *registry.Client, base Base, platform i
 		}
 		for _, child := range m.Manifests {
 			if have := image.PlatformOf(child.Platform); child.MediaType.IsImage() && !image.IsAuxiliary(child) && platform.Known() && have.Known() && platform.Matches(have) {
-				return storedLayers(ctx, c, Base{child.Digest.String(), base.Proven}, platform, depth+1)
+				return storedLayers(ctx, c, Base{child.Digest.String(), base.Proven && ran(m, child, base.Platform), base.Platform}, platform, depth+1)
 			}
 		}
 		return nil, nil
@@ -208,6 +208,24 @@ func storedLayers(ctx context.Context, c *registry.Client, base Base, platform i
 		}
 	}
 	return layers, nil
+}
+
+// ran says whether it was this child of an index that an engine on the platform has
+// unpacked: the only image there, or the only one that runs there.
+func ran(index image.Manifest, child v1.Descriptor, on image.Platform) bool {
+	images, suitable := 0, 0
+	for _, d := range index.Manifests {
+		if image.IsAuxiliary(d) {
+			continue
+		}
+		images++
+		p := image.PlatformOf(d.Platform)
+		if !p.Known() || p.OS == on.OS && p.Architecture == on.Architecture {
+			suitable++
+		}
+	}
+	p := image.PlatformOf(child.Platform)
+	return images == 1 || suitable == 1 && p.OS == on.OS && p.Architecture == on.Architecture
 }
 
 // takeStock adds to the inventory what the repository has of the content: of its

@@ -74,7 +74,9 @@ func layersOf(t *testing.T, ref string) []v1.Descriptor {
 
 // base is Options.Base for a fixed image that an engine has unpacked.
 func base(s string) func(context.Context) (Base, error) {
-	return func(context.Context) (Base, error) { return Base{Reference: s, Proven: true}, nil }
+	return func(context.Context) (Base, error) {
+		return Base{Reference: s, Proven: true, Platform: imagetest.AMD64}, nil
+	}
 }
 
 // has is Options.Available for a repository that has everything but what
@@ -98,6 +100,14 @@ func TestReuse(t *testing.T) {
 	}{
 		{"no base", func(*reuseWorld) Options { return Options{} }, 0},
 		{"base", func(*reuseWorld) Options { return Options{Base: base("base")} }, 2},
+		{"base that runs on another platform", func(*reuseWorld) Options {
+			return Options{Base: func(context.Context) (Base, error) {
+				return Base{Reference: "base", Proven: true, Platform: imagetest.ARM64}, nil
+			}}
+		}, 0},
+		{"base that runs on a platform that is not known", func(*reuseWorld) Options {
+			return Options{Base: func(context.Context) (Base, error) { return Base{Reference: "base", Proven: true}, nil }}
+		}, 0},
 		{"asked about in one call", func(w *reuseWorld) Options {
 			return Options{Base: base("base"), Available: has(config(w))}
 		}, 2},

@@ -103,6 +103,9 @@ type Base struct {
 	// reference is the digest that it runs by. Without it, only those layers are
 	// reused of which the manifest proves that this package has verified them.
 	Proven bool
+	// Platform is the one that it runs on, where that is known. Of an index with several
+	// images an engine has unpacked only the one for it.
+	Platform image.Platform
 }
 
 // Result is what a push did.
