@@ -5,6 +5,7 @@ package engine
 // an archive only when something has to be pushed.
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -165,12 +166,35 @@ func engineMessage(resp *http.Response) error {
 
 // refusal is an answer of the engine that is an error.
 type refusal struct {
-	status  int
+	status  int // 0 where it stands behind an answer that began well
 	message string
 }
 
 func (e *refusal) Error() string {
+	if e.status == 0 {
+		return "the engine says: " + e.message
+	}
 	return fmt.Sprintf("the engine answered %d: %s", e.status, e.message)
+}
+
+// Ending is the error that stands at the end of an image that an engine has handed out; nil
+// where there is none. Docker writes it there where it fails after it has begun (moby,
+// daemon/server/router/image, "getImagesGet").
+func Ending(tail []byte) error {
+	at := bytes.LastIndex(tail, []byte(`{"errorDetail":`))
+	if at < 0 {
+		return nil
+	}
+	var said struct {
+		ErrorDetail struct {
+			Message string `json:"message"`
+		} `json:"errorDetail"`
+		Error string `json:"error"`
+	}
+	if json.Unmarshal(tail[at:], &said) != nil {
+		return nil
+	}
+	return &refusal{message: cmp.Or(said.ErrorDetail.Message, said.Error, "nothing of why it stopped")}
 }
 
 const (
@@ -199,7 +223,7 @@ func again(ctx context.Context, do func() error) error {
 // stays so.
 func Interrupted(err error) bool {
 	if e, is := errors.AsType[*refusal](err); is {
-		return e.status >= http.StatusInternalServerError || e.status == http.StatusTooManyRequests
+		return e.status == 0 || e.status >= http.StatusInternalServerError || e.status == http.StatusTooManyRequests
 	}
 	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }

@@ -156,6 +156,36 @@ func TestEngineHandsOutDuringLook(t *testing.T) {
 	}
 }
 
+// Docker that fails in the middle of an image says why behind what it has handed out. It
+// is asked again, and if it fails again, that is what the error says.
+func TestEngineEndsWithAnError(t *testing.T) {
+	s := imagetest.NewSample(t, imagetest.AMD64, imagetest.RawLayer(t, 1, 2<<20))
+	whole := imagetest.Docker25(t, s, true)
+	broken := append(bytes.Clone(whole[:1<<20]), `{"errorDetail":{"message":"open /var/lib/docker/x: no such file"},"error":"open /var/lib/docker/x: no such file"}`+"\r\n"...)
+	for _, again := range []bool{false, true} {
+		f := &imagetest.Engine{Api: "1.47", Inspect: map[string]any{"Id": s.ID(), "Os": "linux", "Architecture": "amd64"}, Archive: broken}
+		f.Exported = func() {
+			if !again {
+				f.Archive = whole
+			}
+		}
+		r, err := Push(t.Context(), open(t, "app:1", source.Options{Environ: f.Listen(t)}), Target{Repository: imagetest.NewRegistry().Serve(t), Tags: []string{"1"}}, Options{})
+		switch {
+		case again && (err == nil || !strings.Contains(err.Error(), "the engine stopped after 1 MB of the image: the engine says: open /var/lib/docker/x: no such file")):
+			t.Errorf("fails twice: %v", err)
+		case !again && err != nil:
+			t.Errorf("fails once: %v", err)
+		case !again:
+			if _, id := imagetest.Pull(t, r.URI); id != s.ID() {
+				t.Errorf("image ID %s, want %s", id, s.ID())
+			}
+		}
+		if f.Exports != 2 {
+			t.Errorf("%d exports, want 2", f.Exports)
+		}
+	}
+}
+
 // An engine that is killed while it hands an image out leaves nothing behind.
 func TestEngineIsKilled(t *testing.T) {
 	s := imagetest.NewSample(t, imagetest.AMD64, imagetest.RawLayer(t, 1, 1<<20))

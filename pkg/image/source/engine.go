@@ -100,11 +100,26 @@ func (h handedOut) export(ctx context.Context, tell func(image.Layer), p *image.
 	if tell != nil {
 		to = newArrival(t, h.in, tell)
 	}
-	if err := h.engine.Export(ctx, h.in.ID, to, p); err != nil {
+	err = h.engine.Export(ctx, h.in.ID, to, p)
+	if err == nil {
+		if err = t.ending(); err != nil {
+			err = fmt.Errorf("the engine stopped after %d MB of the image: %w", t.written>>20, err)
+		}
+	}
+	if err != nil {
 		if tell == nil {
 			t.Truncate(0) // nobody reads it
 		}
 		return nil, err
 	}
 	return t, nil
+}
+
+// ending is the error with which an engine has ended the image, if it has.
+func (s *spool) ending() error {
+	tail := make([]byte, min(s.written, 16<<10))
+	if _, err := s.ReadAt(tail, s.written-int64(len(tail))); err != nil {
+		return err
+	}
+	return engine.Ending(tail)
 }
