@@ -12,6 +12,7 @@ package engine
 // engine may not reach the registry, or not trust it, and its errors are text.
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -71,6 +72,9 @@ type pushLine struct {
 func (o *Outbox) Push(ctx context.Context, c *registry.Client, tag string, p *image.Meter) error {
 	name := c.Repository()
 	full := name + ":" + tag
+	if err := o.engine.free(ctx, full, o.in.RepoTags); err != nil {
+		return err
+	}
 	if err := o.engine.do(ctx, http.MethodPost, imagePath(o.in.ID, "tag")+"?"+url.Values{"repo": {name}, "tag": {tag}}.Encode(), nil); err != nil {
 		return err
 	}
@@ -98,6 +102,20 @@ func (o *Outbox) Push(ctx context.Context, c *registry.Client, tag string, p *im
 		}
 		return err
 	})
+}
+
+// free says that a name can be given to an image of these names and taken away again. If the
+// engine has another image by that name, that one would lose it, and with its last name the
+// engine deletes it.
+func (e *Engine) free(ctx context.Context, full string, tags []string) error {
+	if slices.Contains(tags, full) {
+		return nil
+	}
+	err := e.do(ctx, http.MethodGet, imagePath(full, "json"), nil)
+	if refused, ok := errors.AsType[*refusal](err); ok && refused.status == http.StatusNotFound {
+		return nil
+	}
+	return cmp.Or(err, fmt.Errorf("the engine has another image by the name %s, which that one would lose", full))
 }
 
 // attempt is one try of the engine to push.

@@ -52,20 +52,25 @@ func TestEnginePushes(t *testing.T) {
 		pushes  int
 		exports int
 		stall   time.Duration // real; 0 is a minute
+		other   bool          // the engine has another image by the name that is pushed
 	}{
-		{"at once", [][]string{good}, 500, 1, 0, 0},
-		{"the second time", [][]string{broken, good}, 500, 2, 0, 0},
-		{"never", [][]string{broken}, 500, 3, 1, 0},
-		{"something else", [][]string{lines(image.DigestOf(nil).String())}, 500, 3, 1, 0},
-		{"without saying so", [][]string{good[:3]}, 500, 3, 1, 0},
-		{"and hangs", [][]string{append(good[:3:3], "hang")}, 500, 3, 1, time.Second},
-		{"layers that are not compressed", nil, 990, 0, 1, 0},
+		{"at once", [][]string{good}, 500, 1, 0, 0, false},
+		{"the second time", [][]string{broken, good}, 500, 2, 0, 0, false},
+		{"never", [][]string{broken}, 500, 3, 1, 0, false},
+		{"something else", [][]string{lines(image.DigestOf(nil).String())}, 500, 3, 1, 0, false},
+		{"without saying so", [][]string{good[:3]}, 500, 3, 1, 0, false},
+		{"and hangs", [][]string{append(good[:3:3], "hang")}, 500, 3, 1, time.Second, false},
+		{"layers that are not compressed", nil, 990, 0, 1, 0, false},
+		{"a name that another image has", [][]string{good}, 500, 0, 1, 0, true},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel() // the pauses between tries are real
 			repo := imagetest.NewRegistry().Serve(t)
 			e := &imagetest.Engine{Api: "1.51", Inspect: inspect(c.content), Archive: f.Archive(t)}
+			if c.other {
+				e.Other = repo + ":7"
+			}
 			e.Push = func(name, tag string) []string {
 				answer := c.answers[min(e.Pushes, len(c.answers))-1]
 				if slices.Equal(answer, good) {
@@ -98,6 +103,9 @@ func TestEnginePushes(t *testing.T) {
 				t.Errorf("%+v, last told %+v", r, last)
 			}
 			if c.pushes == 0 {
+				if len(e.Calls) > 0 {
+					t.Errorf("calls %q", e.Calls)
+				}
 				return
 			}
 			auth := base64.URLEncoding.EncodeToString([]byte(`{"username":"AWS","password":"secret"}`))
