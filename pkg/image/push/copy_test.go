@@ -4,6 +4,7 @@ package push
 // to another. Time is faked.
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"maps"
@@ -60,6 +61,12 @@ func TestCopyFaults(t *testing.T) {
 		{"another manifest under the digest", func(g *imagetest.Registry) []imagetest.Fault {
 			return []imagetest.Fault{{Match: "GET manifests", Times: 1, Do: g.Inner.ServeHTTP}, {Match: "GET manifests", Times: 1 << 20, Do: g.Altered(imagetest.Flipped)}}
 		}, 2 * time.Minute, "digest mismatch"},
+		{"another manifest under the tag", func(g *imagetest.Registry) []imagetest.Fault {
+			return []imagetest.Fault{{Match: "GET manifests", Times: 1, Do: g.Altered(spaced)}}
+		}, time.Minute, ""},
+		{"another manifest under the tag for good", func(g *imagetest.Registry) []imagetest.Fault {
+			return []imagetest.Fault{{Match: "GET manifests", Times: 1 << 20, Do: g.Altered(spaced)}}
+		}, time.Minute, "digest mismatch"},
 		{"no such image", func(g *imagetest.Registry) []imagetest.Fault {
 			return []imagetest.Fault{{Match: "GET manifests", Times: 1 << 20, Do: imagetest.Answer(404, "MANIFEST_UNKNOWN", "")}}
 		}, time.Second, "from.test/app:1: there is no such image"},
@@ -106,6 +113,9 @@ func TestCopyFaults(t *testing.T) {
 		})
 	}
 }
+
+// spaced is a document with the same meaning and another digest.
+func spaced(b []byte) []byte { return bytes.Replace(b, []byte(":"), []byte(": "), 1) }
 
 // Where a registry keeps its blobs elsewhere, as ECR does in S3, credentials do
 // not go along.

@@ -424,6 +424,9 @@ func (c *Client) Manifest(ctx context.Context, reference string) (*Manifest, err
 			return image.FinalError{Err: fmt.Errorf("%s: %w", OpReadManifest.Name, &image.DigestError{Want: h, Got: image.DigestOf(raw)})}
 		}
 		m, mediaType, err := image.ParseManifest(raw, types.MediaType(resp.Header.Get("Content-Type")))
+		if said, wrong := v1.NewHash(resp.Header.Get("Docker-Content-Digest")); err == nil && wrong == nil && said.Algorithm == "sha256" && said != image.DigestOf(raw) {
+			return fmt.Errorf("%s: %w", OpReadManifest.Name, &image.DigestError{Want: said, Got: image.DigestOf(raw)})
+		}
 		if err != nil {
 			// Whatever it is, it is there and it is not our image.
 			mediaType = types.MediaType(resp.Header.Get("Content-Type"))
