@@ -60,6 +60,15 @@ var faultCases = []faultCase{
 	{"answer to the manifest lost", func(g *imagetest.Registry) []imagetest.Fault {
 		return []imagetest.Fault{{Match: "PUT manifests", Times: 1, Do: g.LoseAnswer}}
 	}, time.Minute, ""},
+	{"manifest accepted, and not stored", func(*imagetest.Registry) []imagetest.Fault {
+		return []imagetest.Fault{{Match: "PUT manifests", Times: 2, Do: imagetest.Answer(202, "", "")}}
+	}, time.Minute, ""},
+	{"manifest never stored", func(*imagetest.Registry) []imagetest.Fault {
+		return []imagetest.Fault{{Match: "PUT manifests", Times: 1 << 20, Do: imagetest.Answer(200, "", "")}}
+	}, 2 * time.Minute, "does not have the manifest"},
+	{"session gone, without a code", func(*imagetest.Registry) []imagetest.Fault {
+		return []imagetest.Fault{{Match: "PATCH", Times: 1, Do: imagetest.Answer(404, "", "")}, {Match: "PUT blobs", Times: 1, Do: imagetest.Answer(410, "", "")}}
+	}, time.Minute, ""},
 	{"session broken", func(*imagetest.Registry) []imagetest.Fault {
 		return []imagetest.Fault{{Match: "PATCH", Times: 1, Do: imagetest.Answer(416, "BLOB_UPLOAD_INVALID", "")}, {Match: "PUT blobs", Times: 2, Do: imagetest.Answer(416, "", "")}}
 	}, time.Minute, ""},

@@ -560,7 +560,15 @@ func (c *Client) PutReferrer(ctx context.Context, reference string, d image.Docu
 			return image.Final("the registry stored the manifest under %s instead of %s", got, d.Desc.Digest)
 		}
 		listed = resp.Header.Get("OCI-Subject") != ""
-		return nil
+		if resp.StatusCode == http.StatusCreated {
+			return nil
+		}
+		// What was created is answered 201. Whether something else means the same, shows.
+		have, err := c.Manifest(ctx, reference)
+		if err == nil && (have == nil || have.Desc.Digest != d.Desc.Digest) {
+			err = fmt.Errorf("%s: the registry answered %d, and does not have the manifest", OpPutManifest.Name, resp.StatusCode)
+		}
+		return err
 	})
 	return listed, err
 }

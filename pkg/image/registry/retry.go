@@ -72,6 +72,9 @@ func judge(err error) verdict {
 		return verdict{action: tryAgain, tries: 2}
 	case errors.As(err, &status):
 		v := judgeStatus(status.Status, status.codes())
+		if v.action == giveUp && len(status.Errors) == 0 && status.lostSession() {
+			v = few
+		}
 		v.after = status.RetryAfter
 		return v
 	case errors.As(err, &handshake):
@@ -123,6 +126,16 @@ func judgeStatus(status int, codes []string) verdict {
 		return again
 	}
 	return verdict{}
+}
+
+// lostSession says whether an answer may mean that an upload's session is no more, also of
+// a registry, or a proxy before it, that does not say so by a code.
+func (e *StatusError) lostSession() bool {
+	switch e.Status {
+	case http.StatusNotFound, http.StatusConflict, http.StatusGone:
+		return e.Operation == opSendBlob || e.Operation == opFinishUpload
+	}
+	return false
 }
 
 // lostError is an error on the way to a registry that has answered before: it may
