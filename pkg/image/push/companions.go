@@ -62,14 +62,13 @@ func bring(ctx context.Context, p *push, m image.Companion, unlisted func(v1.Des
 		return err
 	}
 	for i, d := range m.Content.Documents {
-		reference := d.Desc.Digest.String()
 		if i == len(m.Content.Documents)-1 && m.Tag != "" {
 			if err := p.tag(ctx, m.Tag, d); err != nil {
 				return err
 			}
 			continue
 		}
-		processed, err := p.client.PutReferrer(ctx, reference, d)
+		processed, err := p.put(ctx, d)
 		if err != nil {
 			return err
 		}

@@ -405,19 +405,19 @@ func (p *push) publish(ctx context.Context, s State, documents []image.Document)
 	g.SetLimit(8) // ECR allows ten a second
 	for _, d := range documents[:len(documents)-1] {
 		if !d.Desc.MediaType.IsIndex() {
-			g.Go(func() error { return p.client.PutManifest(gctx, d.Desc.Digest.String(), d) })
+			g.Go(func() error { _, err := p.put(gctx, d); return err })
 		}
 	}
 	if err := g.Wait(); err != nil {
 		return Result{}, p.explain(err)
 	}
 	for _, d := range indexes {
-		if err := p.client.PutManifest(ctx, d.Desc.Digest.String(), d); err != nil {
+		if _, err := p.put(ctx, d); err != nil {
 			return Result{}, p.explain(err)
 		}
 	}
 	if len(p.target.Tags) == 0 {
-		if err := p.client.PutManifest(ctx, root.Desc.Digest.String(), root); err != nil {
+		if _, err := p.put(ctx, root); err != nil {
 			return Result{}, p.explain(err)
 		}
 	}
@@ -454,6 +454,21 @@ func (p *push) settled(ctx context.Context, s *State) (r Result, ok bool, err er
 
 func (p *push) explain(err error) error {
 	return registry.Explain(err, p.client.Repository(), p.client.Repository())
+}
+
+// put stores a document under its digest, and says whether the registry has understood that
+// it refers to another one. A registry may refuse what it has already, as ECR's API does
+// (ImageAlreadyExistsException): what counts is that it is there.
+func (p *push) put(ctx context.Context, d image.Document) (listed bool, err error) {
+	reference := d.Desc.Digest.String()
+	listed, err = p.client.PutReferrer(ctx, reference, d)
+	var status *registry.StatusError
+	if errors.As(err, &status) && (status.Status == http.StatusBadRequest || status.Status == http.StatusConflict) {
+		if have, readErr := p.client.Manifest(ctx, reference); readErr == nil && have != nil {
+			return true, nil
+		}
+	}
+	return listed, err
 }
 
 // tag points a tag to the root. A registry may refuse to set an immutable tag

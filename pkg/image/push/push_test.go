@@ -309,6 +309,31 @@ func TestPushForeignLayers(t *testing.T) {
 	}
 }
 
+// A registry that refuses a manifest that it has, as ECR's API does, has it all the same.
+func TestManifestsThatAreThere(t *testing.T) {
+	f := imagetest.Layout{}
+	img := f.Manifest(t, imagetest.NewSample(t, imagetest.AMD64, imagetest.RawLayer(t, 1, 3000)), false)
+	sbom := f.Refer(t, img, "sbom")
+	root := f.Index(t, img)
+	dir := f.Seal(t, root, sbom).Directory(t)
+	g := imagetest.NewReferrersRegistry(true)
+	repository := g.Serve(t)
+	for _, tag := range []string{"1", "2"} {
+		r, err := Push(t.Context(), open(t, dir, source.Options{}), Target{Repository: repository, Tags: []string{tag}}, Options{Referrers: true})
+		if err != nil || r.Digest != root.Digest.String() || r.Referrers != 1 {
+			t.Errorf("%s: %+v %v", tag, r, err)
+		}
+		whole := g.Inner
+		g.Inner = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodPut && (strings.HasSuffix(r.URL.Path, img.Digest.String()) || strings.HasSuffix(r.URL.Path, sbom.Digest.String())) {
+				imagetest.Answer(400, "ImageAlreadyExistsException", "Image with digest exists")(w, r)
+				return
+			}
+			whole.ServeHTTP(w, r)
+		})
+	}
+}
+
 // With zstd, what is compressed here becomes an OCI image of zstd layers, and
 // nothing else changes: not the image ID, not what is compressed already.
 func TestPushZstd(t *testing.T) {
