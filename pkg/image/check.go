@@ -50,6 +50,9 @@ const Rebuild = "no engine can unpack this image; build or copy it again"
 var unpackable = []types.MediaType{
 	types.DockerLayer, types.OCILayer, types.OCILayerZStd, types.DockerUncompressedLayer, types.OCIUncompressedLayer,
 	types.DockerForeignLayer, types.OCIRestrictedLayer, types.OCIUncompressedRestrictedLayer,
+	// Of which the library has no names: containerd writes and reads the first.
+	"application/vnd.docker.image.rootfs.diff.tar.zstd", dockerForeignRaw,
+	"application/vnd.oci.image.layer.nondistributable.v1.tar+zstd",
 }
 
 // IsUnpackable says whether a layer is of a type that engines unpack.
@@ -72,18 +75,20 @@ func CheckLayers(m Manifest, c ConfigSummary) ([]LayerCheck, error) {
 		before, seen := unpacked[d.Digest]
 		unpacked[d.Digest] = k.DiffID
 		switch {
+		case k.DiffID.Algorithm != "sha256":
+			return nil, k.unlike()
 		case seen && before != k.DiffID:
 			e := k.Failed("is listed twice in the manifest, and as two different layers in the config")
 			e.Advice = "one of the image's layers stands in the place of another; " + Rebuild
 			return nil, e
-		case IsRawLayer(d) && d.Digest != k.DiffID:
+		case IsRawLayer(d) && d.Digest != k.DiffID && !isDockerRaw(d):
 			return nil, k.Differs(d.Digest)
-		case !IsRawLayer(d) && d.Digest == k.DiffID && slices.Contains(unpackable, d.MediaType):
+		case !IsRawLayer(d) && d.Digest == k.DiffID && IsUnpackable(d):
 			e := k.Failed("the config lists the digest of the compressed layer instead of that of the layer unpacked")
 			e.Advice = "diff_ids are digests of uncompressed layers; the tool that wrote the config got them wrong, " + Rebuild
 			return nil, e
 		}
-		if !seen && !IsForeign(d) && !IsRawLayer(d) && slices.Contains(unpackable, d.MediaType) && k.DiffID.Algorithm == "sha256" {
+		if !seen && !IsForeign(d) && IsUnpackable(d) {
 			checks = append(checks, k)
 		}
 	}
@@ -101,6 +106,24 @@ func (k LayerCheck) name() string {
 // Failed is an error of the layer.
 func (k LayerCheck) Failed(problem string) *LayerError {
 	return &LayerError{Number: k.Number, Count: k.Count, Digest: k.name(), Want: k.DiffID.String(), Problem: problem, Advice: Rebuild}
+}
+
+// unlike is the error of a layer that the config lists by another digest than engines
+// compare with what they unpack.
+func (k LayerCheck) unlike() *LayerError {
+	e := k.Failed(fmt.Sprintf("the config lists it by %s, and engines compare sha256", k.DiffID.Algorithm))
+	e.Advice = "diff_ids are sha256 digests; " + Rebuild
+	return e
+}
+
+// CheckDiffIDs checks what needs no layer of an image that has no manifest.
+func CheckDiffIDs(c ConfigSummary) error {
+	for i, h := range c.DiffIDs {
+		if h.Algorithm != "sha256" {
+			return LayerCheck{DiffID: h, Number: i + 1, Count: len(c.DiffIDs)}.unlike()
+		}
+	}
+	return nil
 }
 
 // Differs is the error of a layer that unpacks to something else.

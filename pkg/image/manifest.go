@@ -140,12 +140,23 @@ func IsConfig(d v1.Descriptor) bool {
 // IsForeign says whether a layer is to be fetched elsewhere and not uploaded
 // (OCI image specification, layer.md, "Non-Distributable Layers").
 func IsForeign(d v1.Descriptor) bool {
-	return !d.MediaType.IsDistributable() && len(d.URLs) > 0
+	t := string(d.MediaType)
+	return (strings.Contains(t, ".foreign.") || strings.Contains(t, ".nondistributable.")) && len(d.URLs) > 0
 }
 
-// IsRawLayer says whether a layer is a plain tar file.
+// dockerForeignRaw is Docker's type of a plain tar file that is fetched elsewhere.
+const dockerForeignRaw types.MediaType = "application/vnd.docker.image.rootfs.foreign.diff.tar"
+
+// IsRawLayer says whether a layer is called a plain tar file.
 func IsRawLayer(d v1.Descriptor) bool {
-	return d.MediaType == types.OCIUncompressedLayer || d.MediaType == types.DockerUncompressedLayer
+	return d.MediaType == types.OCIUncompressedLayer || d.MediaType == types.OCIUncompressedRestrictedLayer || isDockerRaw(d)
+}
+
+// isDockerRaw is IsRawLayer for Docker's types, of which engines find out whether the layer
+// is compressed, since there are compressed ones (containerd, core/images/mediatypes.go,
+// "DiffCompression").
+func isDockerRaw(d v1.Descriptor) bool {
+	return d.MediaType == types.DockerUncompressedLayer || d.MediaType == dockerForeignRaw
 }
 
 // IsAttestation says whether a child of an index is BuildKit's provenance or

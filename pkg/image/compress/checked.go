@@ -24,7 +24,13 @@ func Checked(ctx context.Context, k image.LayerCheck, r io.ReadCloser) io.ReadCl
 	in, out := io.Pipe()
 	c := &checkedReader{ReadCloser: r, want: k.Desc, sum: sha256.New(), out: out, cancel: cancel, verdict: make(chan error, 1)}
 	go func() {
-		err := guard.Run(func() error { return Compare(ctx, k, in) })
+		err := guard.Run(func() error {
+			if err := Compare(ctx, k, in); err != nil {
+				return err
+			}
+			_, err := io.Copy(io.Discard, in) // what it did not have to see
+			return err
+		})
 		in.CloseWithError(io.ErrClosedPipe)
 		c.verdict <- err
 	}()

@@ -18,8 +18,12 @@ import (
 	"ecsdeploy/pkg/image"
 )
 
-// Compare inflates the layer, which r gives, and compares it with the config.
+// Compare inflates the layer, which r gives, and compares it with the config. Of a layer
+// whose digest is what the config lists, it looks at the beginning only.
 func Compare(ctx context.Context, k image.LayerCheck, r io.Reader) error {
+	if k.Desc.Digest == k.DiffID {
+		return CheckRaw(k, r)
+	}
 	got, err := Unpack(ctx, r, k.Desc.Size)
 	var source *image.SourceError
 	switch {
@@ -42,6 +46,22 @@ func Compare(ctx context.Context, k image.LayerCheck, r io.Reader) error {
 		return e
 	}
 	return k.Failed("cannot be unpacked: " + err.Error())
+}
+
+// CheckRaw looks at the beginning of a layer that is called a plain tar file, of which
+// engines inflate nothing.
+func CheckRaw(k image.LayerCheck, r io.Reader) error {
+	head := make([]byte, image.TarBlock)
+	n, err := io.ReadFull(r, head)
+	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+		return err
+	}
+	if f := image.Sniff(head[:n]); f == image.FormatGzip || f == image.FormatZstd {
+		e := k.Failed(fmt.Sprintf("is compressed with %s, but the manifest and the config say that it is not", f))
+		e.Advice = "diff_ids are digests of uncompressed layers; the tool that wrote the config got them wrong, " + image.Rebuild
+		return e
+	}
+	return nil
 }
 
 // Bounds on what a compressed file may unpack to, against files that were made
@@ -78,7 +98,7 @@ func Unpack(ctx context.Context, r io.Reader, size int64) (v1.Hash, error) {
 	case image.FormatBzip2, image.FormatXZ:
 		return v1.Hash{}, fmt.Errorf("it is compressed with %s, which engines do not unpack", f)
 	}
-	sum := &bounded{sum: sha256.New(), left: layerFloor + MaxRatio*size}
+	sum := &bounded{sum: sha256.New(), left: layerFloor + MaxRatio*size, twice: raw != io.Reader(from)}
 	if _, err := io.CopyBuffer(sum, raw, make([]byte, inflatePart)); err != nil {
 		return v1.Hash{}, err
 	}
@@ -89,11 +109,18 @@ func Unpack(ctx context.Context, r io.Reader, size int64) (v1.Hash, error) {
 
 // bounded hashes what a layer unpacks to, up to a limit.
 type bounded struct {
-	sum  hash.Hash
-	left int64
+	sum   hash.Hash
+	left  int64
+	twice bool // it may turn out to be compressed twice
 }
 
 func (b *bounded) Write(p []byte) (int, error) {
+	if b.twice && len(p) > 0 {
+		if f := image.Sniff(p); f == image.FormatGzip || f == image.FormatZstd {
+			return 0, fmt.Errorf("it is compressed twice, the second time with %s, and engines unpack it once", f)
+		}
+		b.twice = false
+	}
 	if b.left -= int64(len(p)); b.left < 0 {
 		return 0, fmt.Errorf("it unpacks to more than %d MiB and %d times its size", layerFloor>>20, MaxRatio)
 	}

@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/sha512"
 	"errors"
 	"fmt"
 	"io"
@@ -313,6 +314,36 @@ func TestDamagedSources(t *testing.T) {
 		f := imagetest.Layout{}
 		root := imagetest.Stored{Config: wrong.Config, Layers: [][]byte{packed}}.Manifest(t, f)
 		refused(t, imagetest.NewRegistry(), f.Seal(t, root).Directory(t), "the digest of the compressed layer")
+	})
+	t.Run("raw layer that is compressed", func(t *testing.T) {
+		packed := imagetest.Gzipped(t, s.Layers[0])
+		wrong := imagetest.NewSample(t, imagetest.AMD64, packed)
+		f := imagetest.Layout{}
+		root := imagetest.Stored{Config: wrong.Config, Layers: [][]byte{packed}, Media: types.OCIUncompressedLayer}.Manifest(t, f)
+		refused(t, imagetest.NewRegistry(), f.Seal(t, root).Directory(t), "is compressed with gzip")
+		refused(t, imagetest.NewRegistry(), imagetest.Write(t, "a.tar", imagetest.Docker25(t, wrong, true)), "is compressed with gzip")
+		from := imagetest.NewRegistry()
+		repository := from.Serve(t)
+		putStored(t, from, repository, imagetest.Stored{Config: wrong.Config, Layers: [][]byte{packed}, Media: types.OCIUncompressedLayer})
+		refused(t, imagetest.NewRegistry(), "docker://"+repository+":1", "is compressed with gzip")
+	})
+	t.Run("compressed twice", func(t *testing.T) {
+		packed := imagetest.Gzipped(t, s.Layers[0])
+		f := imagetest.Layout{}
+		root := imagetest.Stored{Config: imagetest.NewSample(t, imagetest.AMD64, packed).Config, Layers: [][]byte{imagetest.Gzipped(t, packed)}}.Manifest(t, f)
+		refused(t, imagetest.NewRegistry(), f.Seal(t, root).Directory(t), "compressed twice")
+	})
+	t.Run("digests that engines do not compare", func(t *testing.T) {
+		config := bytes.ReplaceAll(s.Config, []byte(image.DigestOf(s.Layers[1]).String()), fmt.Appendf(nil, "sha512:%x", sha512.Sum512(s.Layers[1])))
+		f := imagetest.Layout{}
+		root := imagetest.Stored{Config: config, Layers: [][]byte{imagetest.Gzipped(t, s.Layers[0]), imagetest.Gzipped(t, s.Layers[1])}}.Manifest(t, f)
+		refused(t, imagetest.NewRegistry(), f.Seal(t, root).Directory(t), "lists it by sha512")
+		refused(t, imagetest.NewRegistry(), imagetest.Write(t, "a.tar", imagetest.Docker20(t, imagetest.Sample{Config: config, Layers: s.Layers, Tags: s.Tags})), "lists it by sha512")
+	})
+	t.Run("type that the library does not know", func(t *testing.T) {
+		f := imagetest.Layout{}
+		root := imagetest.Stored{Config: s.Config, Layers: [][]byte{imagetest.Gzipped(t, s.Layers[1]), imagetest.Gzipped(t, s.Layers[0])}, Media: "application/vnd.docker.image.rootfs.diff.tar.zstd"}.Manifest(t, f)
+		refused(t, imagetest.NewRegistry(), f.Seal(t, root).Directory(t), "unpacks to")
 	})
 	t.Run("raw layer", func(t *testing.T) {
 		f := imagetest.Layout{}

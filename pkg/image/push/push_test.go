@@ -309,6 +309,27 @@ func TestPushForeignLayers(t *testing.T) {
 	}
 }
 
+// Layers of types that tools seldom write, and that engines unpack, arrive as they are.
+func TestPushSeldomTypes(t *testing.T) {
+	s := imagetest.NewSample(t, imagetest.AMD64, imagetest.RawLayer(t, 1, 3000))
+	for media, layer := range map[types.MediaType][]byte{
+		types.DockerUncompressedLayer:                          imagetest.Gzipped(t, s.Layers[0]), // of tools that name every layer so
+		types.OCIUncompressedRestrictedLayer:                   s.Layers[0],
+		"application/vnd.docker.image.rootfs.foreign.diff.tar": s.Layers[0],
+	} {
+		f := imagetest.Layout{}
+		root := imagetest.Stored{Config: s.Config, Layers: [][]byte{layer}, Media: media}.Manifest(t, f)
+		r, err := Push(t.Context(), open(t, f.Seal(t, root).Directory(t), source.Options{}), Target{Repository: imagetest.NewRegistry().Serve(t), Tags: []string{"1"}}, Options{})
+		if err != nil || r.Digest != root.Digest.String() {
+			t.Errorf("%s: %+v %v", media, r, err)
+			continue
+		}
+		if l := layersOf(t, r.URI); l[0].Digest != image.DigestOf(layer) {
+			t.Errorf("%s: %+v", media, l)
+		}
+	}
+}
+
 // A registry that refuses a manifest that it has, as ECR's API does, has it all the same.
 func TestManifestsThatAreThere(t *testing.T) {
 	f := imagetest.Layout{}

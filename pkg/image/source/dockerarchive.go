@@ -21,8 +21,10 @@ import (
 	"slices"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"ecsdeploy/pkg/image"
+	"ecsdeploy/pkg/image/compress"
 )
 
 // savedImage is an entry of manifest.json.
@@ -149,6 +151,9 @@ func readSaved(a *archive, s savedImage, config []byte) (*image.Content, error) 
 	if len(summary.DiffIDs) != len(s.Layers) {
 		return nil, &image.LayerError{Problem: fmt.Sprintf("number of layers: %d in manifest.json, %d in the config", len(s.Layers), len(summary.DiffIDs)), Advice: image.Rebuild}
 	}
+	if err := image.CheckDiffIDs(summary); err != nil {
+		return nil, err
+	}
 	u := &image.Unbuilt{Config: config}
 	for i, name := range s.Layers {
 		diffID := summary.DiffIDs[i]
@@ -180,12 +185,28 @@ func unbuild(ctx context.Context, c *image.Content) (*image.Content, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !slices.ContainsFunc(m.Layers, image.IsRawLayer) {
+	// Where there is one, the config lists as many layers.
+	raw := func(i int) bool {
+		d := m.Layers[i]
+		return (d.MediaType == types.OCIUncompressedLayer || d.MediaType == types.DockerUncompressedLayer) && d.Digest == c.Configs[0].DiffIDs[i]
+	}
+	some := false
+	for i := range m.Layers {
+		some = some || raw(i)
+	}
+	if !some {
 		return c, nil
 	}
 	blobs := map[v1.Hash]image.Blob{}
 	for _, b := range c.Blobs {
 		blobs[b.Desc.Digest] = b
+	}
+	for _, k := range c.Checks {
+		if k.Desc.Digest == k.DiffID {
+			if err := checkRaw(ctx, k, blobs[k.Desc.Digest].Open); err != nil {
+				return nil, err
+			}
+		}
 	}
 	u := &image.Unbuilt{}
 	for i, d := range m.Layers {
@@ -193,7 +214,7 @@ func unbuild(ctx context.Context, c *image.Content) (*image.Content, error) {
 		if !image.IsForeign(d) {
 			l.Open = blobs[d.Digest].Open
 		}
-		if !image.IsRawLayer(d) {
+		if !raw(i) {
 			l.Known = &d
 		}
 		u.Layers = append(u.Layers, l)
@@ -207,6 +228,16 @@ func unbuild(ctx context.Context, c *image.Content) (*image.Content, error) {
 		return nil, err
 	}
 	return &image.Content{Unbuilt: u, Configs: c.Configs}, nil
+}
+
+// checkRaw looks at a layer that is called raw, before it is compressed.
+func checkRaw(ctx context.Context, k image.LayerCheck, open image.Opener) error {
+	r, err := open(ctx)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	return compress.CheckRaw(k, r)
 }
 
 // formatOf says whether a layer is raw or how it is compressed. What is not
