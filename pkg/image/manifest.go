@@ -84,11 +84,16 @@ func ParseManifest(raw []byte, mediaType types.MediaType) (Manifest, types.Media
 	if m.Manifests != nil && (m.Config != nil || m.Layers != nil) {
 		return m, "", errors.New("is both a manifest and an index, so that tools would not agree on what it is")
 	}
+	isImage := m.Config != nil || m.Layers != nil
+	if m.MediaType.IsIndex() && isImage {
+		return m, "", fmt.Errorf("says that it is an index (%s), but has a config and layers: tools would not agree on what it is", m.MediaType)
+	}
 	said, _, _ := strings.Cut(string(mediaType), ";")
 	if mediaType = types.MediaType(strings.TrimSpace(said)); m.MediaType != "" {
 		mediaType = m.MediaType
 	}
-	if !isManifestType(mediaType) {
+	// The shape decides where nothing in the document does.
+	if !isManifestType(mediaType) || m.MediaType == "" && (mediaType.IsIndex() && isImage || mediaType.IsImage() && m.Manifests != nil) {
 		mediaType = types.OCIManifestSchema1
 		if m.Manifests != nil {
 			mediaType = types.OCIImageIndex
@@ -135,6 +140,13 @@ func Embedded(d v1.Descriptor) ([]byte, bool) {
 // an artifact.
 func IsConfig(d v1.Descriptor) bool {
 	return d.MediaType == types.DockerConfigJSON || d.MediaType == types.OCIConfigJSON
+}
+
+// IsImage says whether a manifest is that of an image to be run. What refers to another
+// manifest may be one, too, such as an image that was made of another, but not without a
+// layer that an engine unpacks.
+func (m Manifest) IsImage() bool {
+	return m.Config != nil && IsConfig(*m.Config) && (m.Subject == nil || slices.ContainsFunc(m.Layers, IsUnpackable))
 }
 
 // IsForeign says whether a layer is to be fetched elsewhere and not uploaded

@@ -3,6 +3,7 @@ package imagetest
 // OCI layouts: images, indexes, attestations, and what refers to an image.
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -114,6 +115,15 @@ func (f Layout) Refer(t testing.TB, subject v1.Descriptor, content string) v1.De
 	d := f.Add(JSON(t, m))
 	d.MediaType = types.OCIManifestSchema1
 	return d
+}
+
+// About replaces a manifest by one that refers to subject.
+func (f Layout) About(d, subject v1.Descriptor) v1.Descriptor {
+	raw := f[image.BlobName(d.Digest)]
+	delete(f, image.BlobName(d.Digest))
+	about := f.Add(append(fmt.Appendf(nil, `{"subject":{"mediaType":%q,"digest":%q,"size":%d},`, subject.MediaType, subject.Digest, subject.Size), raw[1:]...))
+	about.MediaType = d.MediaType
+	return about
 }
 
 // Signature adds what cosign attaches by a tag made of the digest.

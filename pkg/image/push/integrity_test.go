@@ -345,6 +345,12 @@ func TestDamagedSources(t *testing.T) {
 		root := imagetest.Stored{Config: s.Config, Layers: [][]byte{imagetest.Gzipped(t, s.Layers[1]), imagetest.Gzipped(t, s.Layers[0])}, Media: "application/vnd.docker.image.rootfs.diff.tar.zstd"}.Manifest(t, f)
 		refused(t, imagetest.NewRegistry(), f.Seal(t, root).Directory(t), "unpacks to")
 	})
+	t.Run("image that refers to another", func(t *testing.T) {
+		f := imagetest.Layout{}
+		of := f.Manifest(t, s, false)
+		root := f.About(imagetest.Stored{Config: s.Config, Layers: [][]byte{imagetest.Gzipped(t, s.Layers[1]), imagetest.Gzipped(t, s.Layers[0])}}.Manifest(t, f), of)
+		refused(t, imagetest.NewRegistry(), f.Seal(t, root).Directory(t), "unpacks to")
+	})
 	t.Run("raw layer", func(t *testing.T) {
 		f := imagetest.Layout{}
 		root := imagetest.Stored{Config: s.Config, Layers: [][]byte{s.Layers[1], s.Layers[0]}, Media: types.OCIUncompressedLayer}.Manifest(t, f)

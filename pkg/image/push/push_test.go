@@ -27,7 +27,7 @@ import (
 func TestChoiceOfPlatform(t *testing.T) {
 	for _, c := range []struct {
 		name, want string
-		have       []string // those of a nested index stand behind a "+"
+		have       []string // those of a nested index stand behind a "+", those whose descriptor does not say it behind a "?"
 		takes      string   // or part of the error
 	}{
 		{"baseline", "linux/amd64", []string{"linux/amd64/v3", "linux/amd64", "linux/amd64/v2"}, "linux/amd64"},
@@ -35,6 +35,9 @@ func TestChoiceOfPlatform(t *testing.T) {
 		{"the newest that runs", "linux/amd64/v3", []string{"linux/amd64", "linux/amd64/v4", "linux/amd64/v2"}, "linux/amd64/v2"},
 		{"arm", "linux/arm", []string{"linux/arm/v5", "linux/arm/v6", "linux/arm/v8"}, "linux/arm/v6"},
 		{"nested", "linux/arm64", []string{"linux/amd64", "+linux/arm64"}, "linux/arm64"},
+		{"said by the config", "linux/arm64", []string{"?linux/amd64", "?linux/arm64"}, "linux/arm64"},
+		{"nested, said by the config", "linux/arm64", []string{"linux/amd64", "+?linux/arm64"}, "linux/arm64"},
+		{"nested, two said by the config", "linux/arm64", []string{"+?linux/amd64", "+?linux/arm64"}, "linux/arm64"},
 		{"windows by version", "windows(10.0.17763)/amd64", []string{"windows(10.0.20348.1)/amd64", "windows(10.0.17763.5)/amd64"}, "windows(10.0.17763.5)/amd64"},
 		{"windows without a version", "windows/amd64", []string{"windows(10.0.20348.1)/amd64", "windows(10.0.17763.5)/amd64"}, "several versions of Windows"},
 		{"one windows", "windows/amd64", []string{"windows(10.0.20348.1)/amd64", "linux/amd64"}, "windows(10.0.20348.1)/amd64"},
@@ -44,12 +47,14 @@ func TestChoiceOfPlatform(t *testing.T) {
 			var children, nested []v1.Descriptor
 			digests := map[string]string{}
 			for i, have := range c.have {
-				p, err := image.ParsePlatform(strings.TrimPrefix(have, "+"))
+				p, err := image.ParsePlatform(strings.TrimLeft(have, "+?"))
 				if err != nil {
 					t.Fatal(err)
 				}
 				d := f.Manifest(t, imagetest.NewSample(t, p, imagetest.RawLayer(t, byte(i), 100)), false)
-				d.Platform = &v1.Platform{OS: p.OS, Architecture: p.Architecture, Variant: p.Variant, OSVersion: p.OSVersion}
+				if !strings.Contains(have, "?") {
+					d.Platform = &v1.Platform{OS: p.OS, Architecture: p.Architecture, Variant: p.Variant, OSVersion: p.OSVersion}
+				}
 				digests[p.String()] = d.Digest.String()
 				if strings.HasPrefix(have, "+") {
 					nested = append(nested, d)
@@ -68,7 +73,7 @@ func TestChoiceOfPlatform(t *testing.T) {
 			for _, ref := range []string{dir, "docker://" + repository + ":1"} {
 				m, err := source.Open(t.Context(), ref, source.Options{Platform: c.want})
 				if err != nil {
-					if !strings.Contains(err.Error(), c.takes) {
+					if digests[c.takes] != "" || !strings.Contains(err.Error(), c.takes) {
 						t.Errorf("%s: %v, want %s", ref, err, c.takes)
 					}
 					continue
@@ -263,6 +268,19 @@ func TestPushIndex(t *testing.T) {
 		}
 		if d, err := source.Inspect(t.Context(), r.URI, nil, nil); err != nil || d.Digest != root.Digest.String() || image.PlatformList(d.Platforms) != "linux/amd64, linux/arm64/v8" {
 			t.Errorf("inspect: %+v %v", d, err)
+		}
+	})
+	t.Run("only one platform of a nested index is there", func(t *testing.T) {
+		partial := imagetest.Layout{}
+		for k, v := range f {
+			partial[k] = v
+		}
+		partial.Seal(t, partial.Index(t, partial.Index(t, a, b), at))
+		delete(partial, image.BlobName(b.Digest))
+		for _, platform := range []string{"", "linux/amd64"} {
+			if d := open(t, partial.Directory(t), source.Options{Platform: platform}).Describe(); d.Digest != a.Digest.String() {
+				t.Errorf("platform %q: %+v", platform, d)
+			}
 		}
 	})
 	t.Run("only one platform is there", func(t *testing.T) {

@@ -52,7 +52,7 @@ func gather(ctx context.Context, s store, subjects []v1.Hash, referrers func(con
 				if len(all) == maxCompanions {
 					return nil, fmt.Errorf("more than %d documents refer to the image", maxCompanions)
 				}
-				c, err := walk(ctx, s, d.Desc, image.Platform{})
+				c, err := walkReferrer(ctx, s, d.Desc)
 				if err != nil {
 					return nil, fmt.Errorf("referrer %s: %w", d.Desc.Digest, err)
 				}

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -59,6 +60,14 @@ func TestSumsAreBounded(t *testing.T) {
 		}
 		return f.Seal(t, d).Directory(t)
 	}
+	again := func() string {
+		f := imagetest.Layout{}
+		d := f.Manifest(t, imagetest.NewSample(t, imagetest.AMD64, imagetest.RawLayer(t, 1, 100)), false)
+		for range 3 {
+			d = f.Index(t, slices.Repeat([]v1.Descriptor{d}, 500)...)
+		}
+		return f.Seal(t, d).Directory(t)
+	}
 	elements := func() string {
 		f := imagetest.Layout{}
 		d := f.Add([]byte(`{"schemaVersion":2,"config":{},"layers":[` + strings.Repeat("{},", 1<<20) + `{}]}`))
@@ -78,6 +87,7 @@ func TestSumsAreBounded(t *testing.T) {
 		"configs of an archive": {many(), []string{""}, "16 MiB in all"},
 		"configs of an index":   {index(), []string{"linux/amd64"}, "16 MiB in all"},
 		"nested indexes":        {nested(), []string{"", "linux/amd64"}, "nested more than 4 deep"},
+		"repeated indexes":      {again(), []string{"", "linux/amd64"}, "too many manifests"},
 		"layers":                {elements(), []string{""}, "more than 1000 elements"},
 		"diff_ids":              {diffIDs(), []string{""}, "more than 1000 elements"},
 	} {
@@ -126,6 +136,23 @@ func TestNestedIndexesOfARegistry(t *testing.T) {
 	}
 	if len(n.Asked) > 40 {
 		t.Errorf("%d requests", len(n.Asked))
+	}
+}
+
+func TestRepeatedIndexesOfARegistry(t *testing.T) {
+	f := imagetest.Layout{}
+	d := f.Manifest(t, imagetest.NewSample(t, imagetest.AMD64, imagetest.RawLayer(t, 1, 100)), false)
+	for range 3 {
+		d = f.Index(t, slices.Repeat([]v1.Descriptor{d}, 500)...)
+	}
+	n := &imagetest.Network{Hosts: map[string]http.Handler{"https://registry.test": http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Write(f["blobs/"+strings.Replace(r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:], ":", "/", 1)])
+	})}}
+	for _, platform := range []string{"", "linux/amd64"} {
+		_, err := Open(t.Context(), "docker://registry.test/app@"+d.Digest.String(), Options{Transport: n, Platform: platform})
+		if err == nil || !strings.Contains(err.Error(), "too many manifests") {
+			t.Errorf("platform %q: %v", platform, err)
+		}
 	}
 }
 

@@ -95,6 +95,8 @@ type remoteStore struct {
 	client *registry.Client
 	budget *image.Budget
 
+	found int // candidates, those of nested indexes included
+
 	mu    sync.Mutex
 	small map[v1.Hash][]byte // what was read already
 }
@@ -131,6 +133,9 @@ func (s *remoteStore) manifest(ctx context.Context, reference string) (*registry
 // it is another index, or its config has the platform.
 func (s *remoteStore) children(ctx context.Context, descs []v1.Descriptor, want image.Platform, depth int) ([]image.Candidate, error) {
 	var children []image.Candidate
+	if s.found += len(descs); s.found > maxDocuments {
+		return nil, errManyManifests
+	}
 	for _, d := range descs {
 		c := image.Candidate{Desc: d, Platform: image.PlatformOf(d.Platform), Available: true, Auxiliary: image.IsAuxiliary(d)}
 		if !c.Auxiliary && !c.Platform.Known() && (want != (image.Platform{}) || d.MediaType.IsIndex()) {
@@ -196,6 +201,9 @@ func (s *remoteStore) look(ctx context.Context, root v1.Descriptor, want image.P
 		if err != nil {
 			return root, err
 		}
+		if len(image.Flatten(children)) == 0 {
+			return root, fmt.Errorf("index %s %w", root.Digest, errNoImages)
+		}
 		child, err := image.Choose(children, want)
 		if err != nil {
 			return root, err
@@ -219,7 +227,7 @@ func (s *remoteStore) look(ctx context.Context, root v1.Descriptor, want image.P
 		if err != nil {
 			return root, err
 		}
-		if _, err := image.CheckLayers(m, c); err != nil && m.Subject == nil {
+		if _, err := image.CheckLayers(m, c); err != nil && m.IsImage() {
 			return root, err
 		}
 		d.ImageID = m.Config.Digest.String()

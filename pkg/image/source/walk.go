@@ -29,7 +29,7 @@ type store interface {
 // walk reads the tree under root. want chooses one image where root is an
 // index.
 func walk(ctx context.Context, s store, root v1.Descriptor, want image.Platform) (*image.Content, error) {
-	w := walker{store: s, content: &image.Content{}, seen: map[v1.Hash]bool{}, complete: map[v1.Hash]error{}}
+	w := newWalker(s)
 	raw, err := s.document(ctx, root, image.MaxDocument)
 	if err != nil {
 		return nil, fmt.Errorf("manifest %s: %w", root.Digest, err)
@@ -42,6 +42,9 @@ func walk(ctx context.Context, s store, root v1.Descriptor, want image.Platform)
 		children, err := w.candidates(ctx, m.Manifests, 1)
 		if err != nil {
 			return nil, err
+		}
+		if len(image.Flatten(children)) == 0 {
+			return nil, fmt.Errorf("index %s %w", root.Digest, errNoImages)
 		}
 		child, err := image.Choose(children, want)
 		if err != nil {
@@ -62,30 +65,56 @@ func walk(ctx context.Context, s store, root v1.Descriptor, want image.Platform)
 	return w.content, nil
 }
 
+// maxDocuments bounds what the tree under one index may consist of.
+const maxDocuments = 4 * image.MaxChildren
+
 type walker struct {
 	store    store
+	referrer bool // the root refers to an image, and need not be one
 	content  *image.Content
 	seen     map[v1.Hash]bool
+	sizes    map[v1.Hash]int64 // of blobs, as descriptors have them
 	complete map[v1.Hash]error // whether a tree is in the store, by its root
+	found    int               // candidates, those of nested indexes included
+}
+
+// errNoImages is about an index that has none, or nothing but attestations.
+var errNoImages = errors.New("lists no image that could be run; " + image.Rebuild)
+
+// errManyManifests is about indexes that name each other many times.
+var errManyManifests = errors.New("the index refers to too many manifests and blobs")
+
+func newWalker(s store) walker {
+	return walker{store: s, content: &image.Content{}, seen: map[v1.Hash]bool{}, sizes: map[v1.Hash]int64{}, complete: map[v1.Hash]error{}}
+}
+
+// walkReferrer reads the tree under something that refers to an image.
+func walkReferrer(ctx context.Context, s store, root v1.Descriptor) (*image.Content, error) {
+	w := newWalker(s)
+	w.referrer = true
+	raw, err := s.document(ctx, root, image.MaxDocument)
+	if err != nil {
+		return nil, fmt.Errorf("manifest %s: %w", root.Digest, err)
+	}
+	return w.content, w.document(ctx, root, raw, 0)
 }
 
 // candidates looks at an index's children, of which a nested index is one.
 func (w *walker) candidates(ctx context.Context, descs []v1.Descriptor, depth int) ([]image.Candidate, error) {
 	cs := make([]image.Candidate, 0, len(descs))
+	if w.found += len(descs); w.found > maxDocuments {
+		return nil, errManyManifests
+	}
 	for _, d := range descs {
 		c := image.Candidate{Desc: d, Platform: image.PlatformOf(d.Platform), Available: true, Auxiliary: image.IsAuxiliary(d)}
-		err := w.check(ctx, d, &c.Platform, depth)
+		err := w.check(ctx, d, depth)
 		if errors.Is(err, fs.ErrNotExist) {
 			c.Available = false
 		} else if err != nil {
 			return nil, err
 		}
-		if c.Available && !c.Auxiliary && !c.Platform.Known() {
-			_, m, _, err := w.read(ctx, d, depth)
-			if err != nil {
-				return nil, err
-			}
-			if c.Nested, err = w.candidates(ctx, m.Manifests, depth+1); err != nil {
+		if !c.Auxiliary && !c.Platform.Known() {
+			if err := w.identify(ctx, &c, depth); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return nil, err
 			}
 		}
@@ -94,37 +123,45 @@ func (w *walker) candidates(ctx context.Context, descs []v1.Descriptor, depth in
 	return cs, nil
 }
 
+// identify finds out the platform of a child whose descriptor does not say it, by its
+// config, or its images where it is an index itself, of which some may not be there.
+func (w *walker) identify(ctx context.Context, c *image.Candidate, depth int) error {
+	_, m, _, err := w.read(ctx, c.Desc, depth)
+	if err != nil {
+		return err
+	}
+	if m.Config != nil && image.IsConfig(*m.Config) {
+		raw, err := w.store.document(ctx, *m.Config, image.MaxConfig)
+		if err != nil {
+			return err
+		}
+		if config, err := image.ReadConfig(raw); err == nil {
+			c.Platform = config.Platform
+		}
+	}
+	c.Nested, err = w.candidates(ctx, m.Manifests, depth+1)
+	return err
+}
+
 // check says with fs.ErrNotExist that part of the tree under d is not in the
-// store, and finds out the platform where the descriptor did not say. Every tree
-// is looked at once, however many indexes name it.
-func (w *walker) check(ctx context.Context, d v1.Descriptor, p *image.Platform, depth int) error {
+// store. Every tree is looked at once, however many indexes name it.
+func (w *walker) check(ctx context.Context, d v1.Descriptor, depth int) error {
 	err, known := w.complete[d.Digest]
 	if !known {
-		err = w.look(ctx, d, p, depth)
+		err = w.look(ctx, d, depth)
 		w.complete[d.Digest] = err
 	}
 	return err
 }
 
-func (w *walker) look(ctx context.Context, d v1.Descriptor, p *image.Platform, depth int) error {
+func (w *walker) look(ctx context.Context, d v1.Descriptor, depth int) error {
 	_, m, _, err := w.read(ctx, d, depth)
 	if err != nil {
 		return err
 	}
 	for _, child := range m.Manifests {
-		if err := w.check(ctx, child, nil, depth+1); err != nil {
+		if err := w.check(ctx, child, depth+1); err != nil {
 			return err
-		}
-	}
-	if m.Config != nil {
-		if p != nil && !p.Known() && image.IsConfig(*m.Config) {
-			raw, err := w.store.document(ctx, *m.Config, image.MaxConfig)
-			if err != nil {
-				return err
-			}
-			if c, err := image.ReadConfig(raw); err == nil {
-				*p = c.Platform
-			}
 		}
 	}
 	for _, b := range image.References(m) {
@@ -156,8 +193,8 @@ func (w *walker) document(ctx context.Context, d v1.Descriptor, raw []byte, dept
 		return nil
 	}
 	w.seen[d.Digest] = true
-	if len(w.seen) > image.MaxChildren*4 {
-		return errors.New("the index refers to too many manifests and blobs")
+	if len(w.seen) > maxDocuments {
+		return errManyManifests
 	}
 	m, mediaType, err := image.ParseManifest(raw, d.MediaType)
 	if err != nil {
@@ -168,22 +205,28 @@ func (w *walker) document(ctx context.Context, d v1.Descriptor, raw []byte, dept
 		if err != nil {
 			return err
 		}
+		if int64(len(raw)) != child.Size {
+			return fmt.Errorf("manifest %s has %d bytes, and the index says %d: engines refuse it; %s", child.Digest, len(raw), child.Size, image.Rebuild)
+		}
 		if err := w.document(ctx, child, raw, depth+1); err != nil {
 			return err
 		}
 	}
 	for _, ref := range image.References(m) {
+		if size, known := w.sizes[ref.Digest]; known && size != ref.Size {
+			return fmt.Errorf("blob %s is said to have %d bytes and %d bytes: engines refuse it; %s", ref.Digest, size, ref.Size, image.Rebuild)
+		}
 		if w.seen[ref.Digest] {
 			continue
 		}
-		w.seen[ref.Digest] = true
+		w.seen[ref.Digest], w.sizes[ref.Digest] = true, ref.Size
 		b, err := w.store.blob(ref)
 		if err != nil {
 			return fmt.Errorf("blob %s: %w", ref.Digest, err)
 		}
 		w.content.Blobs = append(w.content.Blobs, b)
 	}
-	if m.Config != nil && image.IsConfig(*m.Config) && !image.IsAttestation(d) && m.Subject == nil {
+	if m.IsImage() && !image.IsAttestation(d) && !(w.referrer && m.Subject != nil) {
 		raw, err := w.store.document(ctx, *m.Config, image.MaxConfig)
 		if err != nil {
 			return fmt.Errorf("config %s: %w", m.Config.Digest, err)
