@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -69,6 +70,16 @@ var faultCases = []faultCase{
 	{"session gone, without a code", func(*imagetest.Registry) []imagetest.Fault {
 		return []imagetest.Fault{{Match: "PATCH", Times: 1, Do: imagetest.Answer(404, "", "")}, {Match: "PUT blobs", Times: 1, Do: imagetest.Answer(410, "", "")}}
 	}, time.Minute, ""},
+	{"a session that does not say where it goes on", func(g *imagetest.Registry) []imagetest.Fault {
+		return []imagetest.Fault{{Match: "PATCH", Times: 1 << 20, Do: func(w http.ResponseWriter, r *http.Request) {
+			whole := httptest.NewRecorder()
+			g.Inner.ServeHTTP(whole, r)
+			w.WriteHeader(whole.Code)
+		}}}
+	}, time.Second, ""},
+	{"no looking for layers", func(*imagetest.Registry) []imagetest.Fault {
+		return []imagetest.Fault{{Match: "HEAD blobs", Times: 1, Do: imagetest.Answer(405, "UNSUPPORTED", "")}}
+	}, time.Second, ""},
 	{"session broken", func(*imagetest.Registry) []imagetest.Fault {
 		return []imagetest.Fault{{Match: "PATCH", Times: 1, Do: imagetest.Answer(416, "BLOB_UPLOAD_INVALID", "")}, {Match: "PUT blobs", Times: 2, Do: imagetest.Answer(416, "", "")}}
 	}, time.Minute, ""},

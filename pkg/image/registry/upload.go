@@ -44,8 +44,8 @@ func (u Uploads) Stat(ctx context.Context, h v1.Hash) (size int64, ok bool, err 
 	resp, _, err := u.c.Ask(ctx, opCheckBlob, http.MethodHead, u.c.URL("blobs/"+h.String()),
 		http.StatusOK, http.StatusNotFound, http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect)
 	var refused *StatusError
-	if errors.As(err, &refused) && refused.Status == http.StatusForbidden {
-		return -1, false, nil // who may not look may send all the same, and is told then if not
+	if errors.As(err, &refused) && (refused.Status == http.StatusForbidden || refused.Status == http.StatusMethodNotAllowed || refused.Status == http.StatusNotImplemented) {
+		return -1, false, nil // who may not look, or cannot, may send all the same, and is told then if not
 	}
 	if err != nil {
 		return -1, false, err
@@ -322,8 +322,10 @@ func (u Uploads) Stream(ctx context.Context, r io.ReadCloser, known *v1.Descript
 		return nil, err
 	}
 	known = &v1.Descriptor{Digest: image.HashOf(sum), Size: all.read()}
-	if session, err = location(resp); err != nil {
-		return known, err
+	if resp.Header.Get("Location") != "" { // else the session stays where it was, as Docker takes it
+		if session, err = location(resp); err != nil {
+			return known, err
+		}
 	}
 	return known, u.finish(ctx, session, *known)
 }
