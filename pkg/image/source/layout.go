@@ -132,15 +132,15 @@ func pick(images []named, selector string, want image.Platform) (named, error) {
 
 // roots leaves out of a layout's images those that belong to another one there:
 // the children of its index, what refers to it (OCI image specification,
-// manifest.md, "subject"), and what is named by its digest, as tools name it that
-// do without the referrers of a registry.
+// manifest.md, "subject"), attestations of its build, and what is named by its
+// digest, as tools name it that do without the referrers of a registry.
 func (l layout) roots(ctx context.Context, images []named) []named {
 	if len(images) < 2 {
 		return images
 	}
 	belongs := map[v1.Hash]bool{}
 	for _, n := range images {
-		if n.companion() {
+		if n.companion() || image.IsAuxiliary(n.desc) {
 			belongs[n.desc.Digest] = true
 		}
 		raw, err := l.document(ctx, n.desc, image.MaxDocument)

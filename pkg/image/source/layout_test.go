@@ -23,6 +23,7 @@ func TestOneImageOfALayout(t *testing.T) {
 		"children, root named":   {imagetest.Called(root, image.AnnotationRefName, "v1"), one, two},
 		"referrer":               {root, sbom},
 		"referrer of a referrer": {f.Refer(t, sbom, "signature"), sbom, root},
+		"attestation":            {root, f.Attestation(t, one)},
 		"fallback tag":           {root, imagetest.Called(f.Index(t, sbom), image.AnnotationRefName, digestName)},
 		"tags of cosign":         {imagetest.Called(f.Signature(t), image.AnnotationRefName, digestName+".sig"), root},
 		"cosign save": {imagetest.Called(root, "kind", "dev.cosignproject.cosign/imageIndex"),
