@@ -492,7 +492,7 @@ func TestPushReusesLayers(t *testing.T) {
 func TestPushMounts(t *testing.T) {
 	f := imagetest.Layout{}
 	f.Seal(t, f.Manifest(t, imagetest.NewSample(t, imagetest.AMD64, imagetest.RawLayer(t, 1, 200_000)), false))
-	for _, way := range []string{"mounts", "uploads", "refuses"} {
+	for way, refused := range map[string]int{"mounts": 0, "uploads": 0, "refuses": 403, "does not authorize": 401, "does not take it": 405, "calls it invalid": 400} {
 		g := imagetest.NewRegistry()
 		repo := g.Serve(t)
 		if _, err := Push(t.Context(), open(t, f.Directory(t), source.Options{}), Target{Repository: repo, Tags: []string{"1"}}, Options{}); err != nil {
@@ -509,8 +509,8 @@ func TestPushMounts(t *testing.T) {
 			switch {
 			case way == "mounts":
 				w.WriteHeader(http.StatusCreated)
-			case way == "refuses" && q.Has("mount"):
-				imagetest.Answer(403, "DENIED", "")(w, r)
+			case refused > 0 && q.Has("mount"):
+				imagetest.Answer(refused, "", "")(w, r)
 			default:
 				g.Inner.ServeHTTP(w, r)
 			}

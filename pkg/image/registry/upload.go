@@ -106,8 +106,9 @@ func (u Uploads) Begin(ctx context.Context, d v1.Descriptor, from string, ask bo
 	}
 	o.session, o.mounted, err = u.start(ctx, d.Digest, from)
 	var refused *StatusError
-	if from != "" && errors.As(err, &refused) && (refused.Status == http.StatusForbidden || refused.Status == http.StatusNotFound) {
-		// Taking a blob from a repository can need rights that sending it does not.
+	if from != "" && errors.As(err, &refused) && refused.Status >= 400 && refused.Status < 500 && judge(err).action != tryAgain {
+		// Taking a blob from a repository can need rights that sending it does not, and not
+		// all registries can do it.
 		o.session, o.mounted, err = u.start(ctx, v1.Hash{}, "")
 	}
 	wg.Wait()
