@@ -132,12 +132,19 @@ func (d *Deployer) latest(ctx context.Context, library *library, s ServicePlan) 
 			// Infrastructure has registered nothing since: there is nothing to merge.
 			return Lineage{Base: ours, Ours: ours, Infrastructure: p.Base}, nil
 		}
-		base, err := library.definition(ctx, p.Base)
-		switch {
-		case err == nil:
-			candidates = append(candidates, taskdef.Candidate{Definition: base})
-		case !mistake.Absent(err):
-			return Lineage{}, err
+		from, _ := ours.Provenance()
+		for _, ref := range []string{p.Base, from.Base} {
+			base, err := library.definition(ctx, ref)
+			switch {
+			case err == nil:
+				candidates = append(candidates, taskdef.Candidate{Definition: base})
+			case !mistake.Absent(err):
+				return Lineage{}, err
+			}
+			if !base.Deregistered() || from.Base == "" || from.Base == p.Base {
+				break
+			}
+			// Infrastructure has taken that one back: what counts is the one before it.
 		}
 	}
 	if _, made := s.Running.Provenance(); !made && s.Running.ARN() != newest.ARN() {

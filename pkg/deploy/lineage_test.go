@@ -83,6 +83,13 @@ func TestLineage(t *testing.T) {
 				c.define(t, "web:2", "app:7", ours...)
 				c.define(t, "web:3", "app:8", "build=8", "pipeline=p1", "base=web:1")
 			}},
+		{name: "infrastructure took its newest back, and the pipeline's of it has failed", runs: []string{"web:1", "web:2"}, base: "web:2", image: "app:7", infra: "web:1", last: "web:2", over: "web:4",
+			define: func(t *testing.T, c *cloud) {
+				c.define(t, "web:2", "app:7", ours...)
+				c.define(t, "web:3", "infra:3")
+				c.define(t, "web:4", "app:8", "build=8", "pipeline=p1", "base=web:3")
+				c.deregister("web:3")
+			}},
 		{name: "running", input: "running", runs: []string{"web:1"}, base: "web:1", image: "infra:1", infra: "web:1",
 			define: func(t *testing.T, c *cloud) { c.define(t, "web:2", "infra:2") }},
 		{name: "a revision", input: "web:1", runs: []string{"web:1", "web:2"}, base: "web:1", image: "infra:1", infra: "web:1",
