@@ -120,6 +120,9 @@ func (d *Deployer) latest(ctx context.Context, library *library, s ServicePlan) 
 	if err != nil {
 		return Lineage{}, err
 	}
+	if outcome == taskdef.Unproven && d.leftBehind(ctx, s, newest, ours) {
+		outcome = taskdef.LeftBehind
+	}
 	candidates := []taskdef.Candidate{{Definition: newest, Outcome: outcome}}
 	if newest.ARN() == ours.ARN() {
 		candidates[0].Outcome = taskdef.Succeeded
@@ -152,6 +155,28 @@ func (d *Deployer) latest(ctx context.Context, library *library, s ServicePlan) 
 	}
 	slices.SortStableFunc(candidates, func(a, b taskdef.Candidate) int { return cmp.Compare(b.Revision(), a.Revision()) })
 	return d.combine(ctx, library, taskdef.Trace(candidates))
+}
+
+// leftBehind reports whether a deployment of the pipeline's newest revision has
+// succeeded, though the service has gone back from it to ours. Only the newest part of
+// the history can say so: what is older than ours is not looked at.
+func (d *Deployer) leftBehind(ctx context.Context, s ServicePlan, newest, ours taskdef.Definition) bool {
+	if _, made := newest.Provenance(); !made || ours.ARN() == "" || newest.ARN() == ours.ARN() {
+		return false
+	}
+	times := 0
+	for arn, err := range s.Controller.Successes(ctx) {
+		if err != nil || arn == newest.ARN() {
+			return err == nil
+		}
+		if arn == ours.ARN() {
+			times++
+		}
+		if times > 1 || revisionOf(arn).number < ours.Revision() {
+			break
+		}
+	}
+	return false
 }
 
 // ranOurs reports whether the service runs a revision of a pipeline.

@@ -90,6 +90,11 @@ func TestLineage(t *testing.T) {
 				c.define(t, "web:4", "app:8", "build=8", "pipeline=p1", "base=web:3")
 				c.deregister("web:3")
 			}},
+		{name: "the service was rolled back from the pipeline's newest", runs: []string{"web:1", "web:2", "web:3", "web:2"}, base: "web:2", image: "app:7", infra: "web:1", last: "web:2", over: "web:3",
+			define: func(t *testing.T, c *cloud) {
+				c.define(t, "web:2", "app:7", ours...)
+				c.define(t, "web:3", "app:8", "build=8", "pipeline=p1", "base=web:1")
+			}},
 		{name: "running", input: "running", runs: []string{"web:1"}, base: "web:1", image: "infra:1", infra: "web:1",
 			define: func(t *testing.T, c *cloud) { c.define(t, "web:2", "infra:2") }},
 		{name: "a revision", input: "web:1", runs: []string{"web:1", "web:2"}, base: "web:1", image: "infra:1", infra: "web:1",

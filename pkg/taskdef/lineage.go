@@ -11,12 +11,13 @@ type Outcome int
 
 // The outcomes of a revision's deployment.
 const (
-	Unknown   Outcome = iota // ECS keeps no record of it, or it may not be read
-	Succeeded                // a deployment of it completed
-	Failed                   // it was deployed, and every deployment failed or was rolled back
-	NeverRan                 // it was registered, and no deployment used it
-	Running                  // a deployment of it is in progress
-	Unproven                 // no deployment of it has succeeded, be it that one failed or that there was none
+	Unknown    Outcome = iota // ECS keeps no record of it, or it may not be read
+	Succeeded                 // a deployment of it completed
+	Failed                    // it was deployed, and every deployment failed or was rolled back
+	NeverRan                  // it was registered, and no deployment used it
+	Running                   // a deployment of it is in progress
+	Unproven                  // no deployment of it has succeeded, be it that one failed or that there was none
+	LeftBehind                // a deployment of it succeeded, and the service has gone back from it since
 )
 
 // A Candidate is a revision and how its deployment ended.
@@ -103,10 +104,11 @@ func Trace(revisions []Candidate) Lineage {
 }
 
 var reasons = map[Outcome]string{
-	Failed:   "its deployment failed",
-	NeverRan: "it was never deployed",
-	Running:  "its deployment is still in progress",
-	Unproven: "no deployment of it has succeeded",
+	Failed:     "its deployment failed",
+	NeverRan:   "it was never deployed",
+	Running:    "its deployment is still in progress",
+	Unproven:   "no deployment of it has succeeded",
+	LeftBehind: "the service has gone back from it since its deployment succeeded",
 }
 
 // MadeFrom is the revision of infrastructure that the pipeline's last one was

@@ -38,6 +38,7 @@ func TestTrace(t *testing.T) {
 		"the last one failed":           {[]taskdef.Candidate{ours(3, taskdef.Failed), ours(2, taskdef.Succeeded), infra(1, "ACTIVE")}, "f:1", "f:2", []string{"f:3 (its deployment failed)"}},
 		"it was never deployed":         {[]taskdef.Candidate{ours(3, taskdef.NeverRan), ours(2, taskdef.Succeeded), infra(1, "ACTIVE")}, "f:1", "f:2", []string{"f:3 (it was never deployed)"}},
 		"it is in progress":             {[]taskdef.Candidate{ours(3, taskdef.Running), ours(2, taskdef.Succeeded), infra(1, "ACTIVE")}, "f:1", "f:2", []string{"f:3 (its deployment is still in progress)"}},
+		"the service went back from it": {[]taskdef.Candidate{ours(3, taskdef.LeftBehind), ours(2, taskdef.Succeeded), infra(1, "ACTIVE")}, "f:1", "f:2", []string{"f:3 (the service has gone back from it since its deployment succeeded)"}},
 		"the first one failed":          {[]taskdef.Candidate{ours(2, taskdef.Failed), infra(1, "ACTIVE")}, "f:1", "", []string{"f:2 (its deployment failed)"}},
 		"several failed":                {[]taskdef.Candidate{ours(4, taskdef.Failed), infra(3, "ACTIVE"), ours(2, taskdef.Failed), infra(1, "ACTIVE")}, "f:3", "", []string{"f:4 (its deployment failed)", "f:2 (its deployment failed)"}},
 		"without records":               {[]taskdef.Candidate{ours(2, taskdef.Unknown), infra(1, "ACTIVE")}, "f:1", "f:2", nil},
