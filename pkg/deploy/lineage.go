@@ -89,7 +89,7 @@ func (d *Deployer) trace(ctx context.Context, library *library, s ServicePlan, r
 	var l Lineage
 	var err error
 	switch {
-	case ref == "" || ref == "latest":
+	case ref == "" || ref == "latest", ref == s.Running.Family(): // the family by its name means no other revision
 		return d.latest(ctx, library, s)
 	case ref == "running":
 		l.Base = s.Running

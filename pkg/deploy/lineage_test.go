@@ -95,6 +95,13 @@ func TestLineage(t *testing.T) {
 				c.define(t, "web:2", "app:7", ours...)
 				c.define(t, "web:3", "app:8", "build=8", "pipeline=p1", "base=web:1")
 			}},
+		{name: "the family of the service, and the pipeline's newest has failed", input: "web", runs: []string{"web:1", "web:2"}, base: "web:2", image: "app:7", infra: "web:1", last: "web:2", over: "web:3",
+			define: func(t *testing.T, c *cloud) {
+				c.define(t, "web:2", "app:7", ours...)
+				c.define(t, "web:3", "app:8", "build=8", "pipeline=p1", "base=web:1")
+			}},
+		{name: "another family", input: "job", runs: []string{"web:1"}, base: "job:2", image: "job:2", infra: "job:2",
+			define: func(t *testing.T, c *cloud) { c.define(t, "job:1", "job:1"); c.define(t, "job:2", "job:2") }},
 		{name: "running", input: "running", runs: []string{"web:1"}, base: "web:1", image: "infra:1", infra: "web:1",
 			define: func(t *testing.T, c *cloud) { c.define(t, "web:2", "infra:2") }},
 		{name: "a revision", input: "web:1", runs: []string{"web:1", "web:2"}, base: "web:1", image: "infra:1", infra: "web:1",
