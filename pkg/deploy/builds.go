@@ -91,6 +91,57 @@ func (d *Deployer) deployedBefore(ctx context.Context, p *Plan, s ServicePlan) (
 	return s, nil
 }
 
+// runs is where the image comes from that the service runs: what its revision says, or
+// where infrastructure registered that image again, a revision of the pipeline that had
+// it.
+func (s ServicePlan) runs() (taskdef.Provenance, bool) {
+	return s.Running.ProvenanceIn(s.Container, append([]taskdef.Definition{s.Lineage.Ours}, s.Earlier...))
+}
+
+// imagesSearched is how many revisions are looked at for the build of an image that
+// infrastructure registered again.
+const imagesSearched = 20
+
+// registeredAgain looks for the revision of the pipeline whose image infrastructure has
+// registered again, so that its build is known: the last one of the pipeline is not
+// known where the new revision is made from a file, or from a revision that is named,
+// and infrastructure may have gone back to an image before the last.
+func (d *Deployer) registeredAgain(ctx context.Context, p *Plan, s ServicePlan) (ServicePlan, error) {
+	image := s.Running.Image(s.Container)
+	if _, known := s.runs(); known || isPlaceholderImage(image) || !sameRepository(image, p.imageFor(s).URI) {
+		return s, nil
+	}
+	seen := map[string]bool{}
+	for arn, err := range s.Controller.Successes(ctx) {
+		if err != nil { // then no earlier revision is known
+			return s, failing(err)
+		}
+		if seen[arn] {
+			continue
+		}
+		if len(seen) == imagesSearched {
+			break
+		}
+		seen[arn] = true
+		definition, err := d.ECS.Definition(ctx, arn)
+		if err != nil && !mistake.Absent(err) {
+			return s, failing(err)
+		}
+		if _, known := s.Running.ProvenanceIn(s.Container, []taskdef.Definition{definition}); known {
+			s.Earlier = []taskdef.Definition{definition}
+			break
+		}
+	}
+	return s, nil
+}
+
+// sameRepository reports whether two images are from one repository.
+func sameRepository(a, b string) bool {
+	from, _ := taskdef.SplitImage(a)
+	other, _ := taskdef.SplitImage(b)
+	return from == other && from != ""
+}
+
 // failing is an error of a reading that only completes the picture, where it is
 // none to go on with.
 func failing(err error) error {

@@ -93,6 +93,44 @@ func TestOlderBuildAgain(t *testing.T) {
 }
 
 // TestDeployedBefore: an older build that the service has reached before passes:
+// TestOlderBuildOfAnyBase: whatever the new revision is made from, the build is known of
+// an image that infrastructure registered again, be it the last one or one before.
+func TestOlderBuildOfAnyBase(t *testing.T) {
+	for _, tt := range []struct {
+		name, base, image string // infrastructure's
+		refused           bool
+	}{
+		{"the running revision", "running", "registry.example/web:9", true},
+		{"a revision by its name", "web:4", "registry.example/web:9", true},
+		{"a file", "web.yaml", "registry.example/web:9", true},
+		{"an image before the last", "latest", "registry.example/web:8", true},
+		{"an image of which no build is known", "running", "registry.example/web:base", false},
+		{"an image from elsewhere", "running", "registry.example/other:9", false},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			c := newCloud()
+			c.define(t, "web:1", "registry.example/web:1")
+			c.define(t, "web:2", "registry.example/web:8", "build=8", "pipeline=p1", "base=web:1")
+			c.define(t, "web:3", "registry.example/web:9", "build=9", "pipeline=p1", "base=web:1")
+			c.define(t, "web:4", tt.image)
+			c.add("a", "web:1", "web:2", "web:3", "web:4")
+			d, _ := c.withRegistry(t)
+			d.Images.WorkingDirectory = t.TempDir()
+			document := "family: web\nmemory: 64\ncontainerDefinitions: [{name: app, image: 'registry.example/web:0'}]\n"
+			if err := os.WriteFile(filepath.Join(d.Images.WorkingDirectory, "web.yaml"), []byte(document), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			c.push(t, d, "registry.example/web:7", "older")
+			r := rolling("registry.example/web:7", "a")
+			r.Origin.BuildID, r.TaskDefinition, r.DryRun = "7", tt.base, true
+			_, err := d.Run(t.Context(), r)
+			if mistake.Is(err, mistake.Order) != tt.refused || !tt.refused && err != nil {
+				t.Errorf("%s: %v", tt.name, err)
+			}
+		})
+	}
+}
+
 // to deploy it again is to go back. One that it never reached does not.
 func TestDeployedBefore(t *testing.T) {
 	for _, tt := range []struct {

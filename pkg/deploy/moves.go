@@ -34,7 +34,7 @@ func (p *Plan) Moves() []Move {
 // runningBuild is where the image comes from that a service runs: by the tags of
 // its revision, or else by the tag of its image.
 func (s ServicePlan) runningBuild() taskdef.Provenance {
-	if from, known := s.Running.ProvenanceIn(s.Container, []taskdef.Definition{s.Lineage.Ours}); known {
+	if from, known := s.runs(); known {
 		return from
 	}
 	return taskdef.Provenance{BuildID: tagOf(s.Running.Image(s.Container))}

@@ -80,6 +80,7 @@ type ServicePlan struct {
 	SecretsIgnored bool                 // no deployment is started for them
 	TagChanges     []taskdef.Difference // of which tags the service's tasks get
 	Before         bool                 // the older build of this run was deployed to the service before, with success
+	Earlier        []taskdef.Definition // of the pipeline, with the image that infrastructure registered again and the service runs
 }
 
 // plan reads what the request names and checks that it fits together. All that is
@@ -331,6 +332,7 @@ func (d *Deployer) prepare(ctx context.Context, p *Plan, s ServicePlan, imageKno
 	if err == nil && p.Request.Image == Current {
 		s, err = d.current(ctx, s)
 	}
+	s, unknown := d.registeredAgain(ctx, p, s)
 	s, unread := d.deployedBefore(ctx, p, s)
 	fitted, misfit := p.fit(s, imageKnown && err == nil)
 	if fitted.Target.Family() != "" && misfit == nil {
@@ -339,7 +341,7 @@ func (d *Deployer) prepare(ctx context.Context, p *Plan, s ServicePlan, imageKno
 	}
 	fitted, untestable := d.planSmoke(ctx, p.Request, fitted)
 	fitted.TagChanges = p.Request.TaskTags.differences(fitted.Service.TaskTags())
-	return fitted, errors.Join(err, unread, misfit, untestable)
+	return fitted, errors.Join(err, unknown, unread, misfit, untestable)
 }
 
 // fit revises the task definition of a service, and checks that the service can

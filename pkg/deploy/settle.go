@@ -15,7 +15,6 @@ import (
 	"ecsdeploy/pkg/ecs"
 	"ecsdeploy/pkg/mistake"
 	"ecsdeploy/pkg/rollout"
-	"ecsdeploy/pkg/taskdef"
 )
 
 // with is the plan after the push: the image is the one that ECR has.
@@ -54,7 +53,7 @@ func (p *Plan) checkTurn(s ServicePlan) error {
 // this run's, and which. Where infrastructure registered the running image again,
 // the pipeline's own revision says whose build that is.
 func (p *Plan) Older(s ServicePlan) (newer string, older bool) {
-	running, known := s.Running.ProvenanceIn(s.Container, []taskdef.Definition{s.Lineage.Ours})
+	running, known := s.runs()
 	return running.BuildID, known && p.origin().OlderThan(running)
 }
 
