@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -92,7 +93,6 @@ func TestOlderBuildAgain(t *testing.T) {
 	}
 }
 
-// TestDeployedBefore: an older build that the service has reached before passes:
 // TestOlderBuildOfAnyBase: whatever the new revision is made from, the build is known of
 // an image that infrastructure registered again, be it the last one or one before.
 func TestOlderBuildOfAnyBase(t *testing.T) {
@@ -131,6 +131,7 @@ func TestOlderBuildOfAnyBase(t *testing.T) {
 	}
 }
 
+// TestDeployedBefore: an older build that the service has reached before passes:
 // to deploy it again is to go back. One that it never reached does not.
 func TestDeployedBefore(t *testing.T) {
 	for _, tt := range []struct {
@@ -182,6 +183,27 @@ func TestRollBackToATag(t *testing.T) {
 				t.Errorf("%s: %s, %v", build, target, err)
 			}
 		})
+	}
+}
+
+// TestRollBackToABuildBesideATag: the tag of a further container, and that of an image of
+// another build, are no build to go back to.
+func TestRollBackToABuildBesideATag(t *testing.T) {
+	c := newCloud()
+	store := func(image string, tags ...string) {
+		d, err := taskdef.Parse(fmt.Appendf(nil, `{"family":"web","containerDefinitions":[{"name":"app","image":%q},{"name":"db","image":"postgres:12","essential":false}]}`, image))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.store(t, d, tags...)
+	}
+	store("registry.example/web:12", "build=12", "pipeline=p1")
+	store("registry.example/web:13", "build=13", "pipeline=p1")
+	store("registry.example/web:base") // of infrastructure
+	d, _ := c.deployer()
+	target, err := d.ofBuild(t.Context(), ServicePlan{Running: c.definitions[revisionARN("web:3")]}, "12")
+	if err != nil || target.String() != "web:1" {
+		t.Errorf("%s, %v", target, err)
 	}
 }
 

@@ -196,10 +196,18 @@ func (d *Deployer) ofBuild(ctx context.Context, s ServicePlan, buildID string) (
 		"none of the last %d revisions of %s is of build %s", seen, s.Running.Family(), buildID)
 }
 
-// isOfBuild reports whether a revision came from a build.
+// isOfBuild reports whether a revision came from a build. One that says which build it
+// came from is of no other, whatever the tags of its images are: that of a further
+// container, as postgres:12, is no build.
 func isOfBuild(d taskdef.Definition, buildID string) bool {
-	if p, _ := d.Provenance(); p.BuildID == buildID || p.Tag == buildID {
+	switch p, _ := d.Provenance(); {
+	case p.BuildID == buildID, p.Tag == buildID:
 		return true
+	case p.BuildID != "":
+		return false
+	}
+	if container, err := d.ChooseContainer("", ""); err == nil {
+		return tagOf(d.Image(container)) == buildID
 	}
 	return slices.ContainsFunc(d.Containers(), func(c taskdef.Container) bool { return tagOf(c.Image) == buildID })
 }
