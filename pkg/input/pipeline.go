@@ -173,15 +173,19 @@ func (p Pipeline) Source(alias string, tags ...string) (Build, error) {
 		}
 		return Build{}, wrong(hint, "%s is not the alias of a build artifact or pipeline resource of this run", shown(alias))
 	}
-	made := func(b Build) bool {
-		return b.ID != "" && slices.Contains(tags, b.ID) || b.Number != "" && slices.Contains(tags, b.Number)
-	}
-	if own := p.own(); !made(own) {
+	own := p.own()
+	for _, made := range []func(Build) bool{
+		func(b Build) bool { return b.ID != "" && slices.Contains(tags, b.ID) },
+		func(b Build) bool { return b.Number != "" && slices.Contains(tags, b.Number) }, // which two pipelines may share
+	} {
+		if made(own) {
+			break
+		}
 		if i := slices.IndexFunc(p.Artifacts, made); i >= 0 {
 			return p.Artifacts[i], nil
 		}
 	}
-	return p.own(), nil
+	return own, nil
 }
 
 // Where the variables of artifacts and of pipeline resources are.

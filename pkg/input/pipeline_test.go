@@ -136,6 +136,17 @@ func TestBuildOfAPipelineResource(t *testing.T) {
 	}
 }
 
+// An id tells one build, a number may be that of several: where the tag is both, the id
+// counts.
+func TestTheIDCountsBeforeTheNumber(t *testing.T) {
+	given := []string{"command", "rollout", "repository", "repo", "cluster", "dev", "services", "web", "tags", "900", "BUILD_BUILDNUMBER", "900",
+		"RESOURCES_PIPELINE_A_RUNID", "41", "RESOURCES_PIPELINE_A_RUNNAME", "900", "RESOURCES_PIPELINE_B_RUNID", "900", "RESOURCES_PIPELINE_B_PIPELINEID", "12"}
+	got, err := load(t, given...)
+	if err != nil || got.Build.Alias != "B" || got.Build.DefinitionID != "12" {
+		t.Errorf("got %+v, %v", got.Build, err)
+	}
+}
+
 func TestRerun(t *testing.T) {
 	for name, test := range map[string]struct {
 		given []string
