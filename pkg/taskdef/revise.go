@@ -117,7 +117,7 @@ func (d Definition) Revise(c Change) (Definition, error) {
 		}
 	}
 	revised := Definition{r.doc}
-	if n := revised.size(); n > MaxSize && n > d.size() {
+	if n := revised.size(); n > MaxSize && (n > d.size() || d.ARN() == "") { // what ECS has registered it took
 		r.fail("", "keep large values in Parameter Store or Secrets Manager, and name them in secrets",
 			"the revised task definition has %d characters; ECS takes at most %d", n, MaxSize)
 	}

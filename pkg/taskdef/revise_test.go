@@ -258,7 +258,11 @@ func TestAbsent(t *testing.T) {
 
 // A definition that ECS holds, whatever its size, can still be made smaller.
 func TestReviseWhatIsTooLargeAlready(t *testing.T) {
-	doc := `{"family":"f","containerDefinitions":[{"name":"c","image":"image:1","environment":[{"name":"A","value":"` + strings.Repeat("x", taskdef.MaxSize) + `"},{"name":"B","value":""}]}]}`
+	file := `{"family":"f","containerDefinitions":[{"name":"c","image":"image:1","environment":[{"name":"A","value":"` + strings.Repeat("x", taskdef.MaxSize) + `"},{"name":"B","value":""}]}]}`
+	if _, err := parse(t, file).Revise(taskdef.Change{}); err == nil || !strings.Contains(err.Error(), "ECS takes at most 65536") {
+		t.Errorf("a file beyond the limit: %v", err)
+	}
+	doc := strings.Replace(file, "{", `{"taskDefinitionArn":"arn:aws:ecs:eu-west-1:123456789012:task-definition/f:1","revision":1,`, 1)
 	if _, err := parse(t, doc).Revise(taskdef.Change{RemoveEnvironment: []taskdef.VariableName{{Name: "B"}}}); err != nil {
 		t.Error(err)
 	}
