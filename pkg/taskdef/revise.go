@@ -240,8 +240,10 @@ func (r *reviser) read(v VariableName) VariableName {
 	return VariableName{"", v.Container + ":" + v.Name}
 }
 
-// canBegin reports whether the name of a variable can begin so.
-func canBegin(name string) bool { return name != "" && (name[0] < '0' || name[0] > '9') }
+// canBegin reports whether the name of a variable can begin so: with a letter or _.
+func canBegin(name string) bool {
+	return name != "" && (name[0] == '_' || name[0] >= 'A' && name[0] <= 'Z' || name[0] >= 'a' && name[0] <= 'z')
+}
 
 // variable changes a variable of one container, which no other part of the
 // change may name as well.

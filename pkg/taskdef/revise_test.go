@@ -294,6 +294,12 @@ func TestReviseNamesWithColons(t *testing.T) {
 		!strings.Contains(string(revised.RegisterInput()), `{"name":"Redis","image":"b","environment":[{"name":"Port","value":"1"}]}`) {
 		t.Errorf("a container in upper case: %s, %v", revised.RegisterInput(), err)
 	}
+	for _, name := range []string{":Level", "-Level", ".Level", "0Level"} {
+		_, err := d.Revise(taskdef.Change{DefaultContainer: "app", Environment: []taskdef.Variable{{Container: "app", Name: name, Value: "5"}}})
+		if err == nil || !strings.Contains(err.Error(), "of container app is not the name of a variable") {
+			t.Errorf("app:%s: %v", name, err)
+		}
+	}
 	_, err = d.Revise(taskdef.Change{DefaultContainer: "app", Environment: []taskdef.Variable{{Container: "App", Name: "LEVEL", Value: "5"}}})
 	if m, ok := errors.AsType[*mistake.Error](err); !ok || m.Text != `no container "App" in f` || m.Hint() != "it has app, db" {
 		t.Errorf("a container by another case: %v", err)
