@@ -123,6 +123,9 @@ func (d Definition) Provenance() (Provenance, bool) {
 	for _, t := range p.tags() {
 		*t.value = fromTagValue(d.doc.get("tags").find("key", t.key).get("value").str())
 	}
+	if base := d.Family() + p.Base; strings.HasPrefix(p.Base, ":") && len(base) > maxTagValue { // see WithProvenance
+		p.Base = base
+	}
 	return p, p != Provenance{}
 }
 
@@ -135,6 +138,9 @@ func (d Definition) Provenance() (Provenance, bool) {
 // half of a provenance says little.
 func (d Definition) WithProvenance(p Provenance) (Definition, error) {
 	doc, added := d.doc.dropItem("tags", "key", UnprovenTag).dropItem("tags", "key", MigratedTag), 0
+	if number, own := strings.CutPrefix(p.Base, d.Family()+":"); own && len(p.Base) > maxTagValue {
+		p.Base = ":" + number // the name of a family may be as long as a tag; cut, it names no revision
+	}
 	for _, t := range p.tags() {
 		if *t.value == "" {
 			doc = doc.dropItem("tags", "key", t.key)

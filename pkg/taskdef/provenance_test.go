@@ -177,6 +177,24 @@ func TestSamePipelineByID(t *testing.T) {
 
 // Where infrastructure registered the running image again, its build is known by
 // the image.
+// TestBaseOfALongFamily: the revision that another was made from can be read again,
+// however long the name of the family is.
+func TestBaseOfALongFamily(t *testing.T) {
+	family := strings.Repeat("f", 255)
+	d := parse(t, `{"family":"`+family+`","containerDefinitions":[{"name":"c","image":"i"}]}`)
+	for _, base := range []string{family + ":12", "f:12", ""} {
+		p, _ := with(t, d, taskdef.Provenance{BuildID: "7", Base: base}).Provenance()
+		if p.Base != base {
+			t.Errorf("made from %q, want %q", p.Base, base)
+		}
+	}
+	for _, tag := range with(t, d, taskdef.Provenance{Base: family + ":12"}).Tags() {
+		if len(tag.Value) > 256 {
+			t.Errorf("tag %s has %d characters", tag.Key, len(tag.Value))
+		}
+	}
+}
+
 func TestProvenanceIn(t *testing.T) {
 	image := func(ref string) taskdef.Definition {
 		return parse(t, `{"family":"f","containerDefinitions":[{"name":"c","image":"`+ref+`"}]}`)
