@@ -306,12 +306,15 @@ func readYAML(data []byte) (value, error) {
 	if err := decoder.Decode(&more); err != io.EOF {
 		return value{}, fmt.Errorf("line %d: expected one document, found another", max(more.Line, 1))
 	}
-	var y yamlReader
+	y := yamlReader{template: isTemplate(&doc)}
 	return y.value(&doc)
 }
 
 // yamlReader turns YAML nodes into values, aliases included.
-type yamlReader struct{ depth, nodes int }
+type yamlReader struct {
+	depth, nodes int
+	template     bool // of CloudFormation, whose functions have tags
+}
 
 func (y *yamlReader) value(n *yaml.Node) (value, error) {
 	if y.nodes++; y.nodes > maxNodes {
@@ -321,6 +324,13 @@ func (y *yamlReader) value(n *yaml.Node) (value, error) {
 		return value{}, fmt.Errorf("line %d: nested deeper than %d levels", n.Line, maxDepth)
 	}
 	defer func() { y.depth-- }()
+	if name := functionOf(n); y.template && name != "" {
+		plain := *n
+		plain.Tag = ""
+		plain.Style &^= yaml.TaggedStyle
+		argument, err := y.value(&plain)
+		return value{kind: object, line: n.Line, members: []member{{raw: quote(name), name: name, value: argument}}}, err
+	}
 	switch n.Kind {
 	case yaml.DocumentNode:
 		return y.value(n.Content[0])

@@ -102,6 +102,18 @@ Properties:
 				`"volumes":[{"name":"data","efsVolumeConfiguration":{"fileSystemId":"fs-1","authorizationConfig":{"iam":"ENABLED"}}}],` +
 				`"containerDefinitions":[{"name":"app","essential":true,"portMappings":[{"containerPort":8080}],"dockerLabels":{"Team":"Web","version":"1"},` +
 				`"logConfiguration":{"logDriver":"awslogs","options":{"awslogs-group":"/app","awslogs-region":"eu-west-1","awslogs-stream-prefix":"app"}},"newMember":1}],"tags":[{"key":"team","value":"web"}]}`},
+		{"one of a template with functions elsewhere", "template.yaml", `
+AWSTemplateFormatVersion: 2010-09-09
+Parameters: {Env: {Type: String}}
+Conditions: {Prod: !Equals [!Ref Env, prod]}
+Resources:
+  Task: {Type: "AWS::ECS::TaskDefinition", Properties: {Family: f, ContainerDefinitions: [{Name: c}]}}
+  Service:
+    Type: AWS::ECS::Service
+    Condition: Prod
+    Properties: {TaskDefinition: !Ref Task, ServiceName: !Sub "${Env}-web", Cluster: !If [Prod, !ImportValue a, b]}
+Outputs: {Name: {Value: !GetAtt Service.Name}}
+`, `{"family":"f","containerDefinitions":[{"name":"c"}]}`},
 		{"the only one of a template", "template.json",
 			`{"Resources":{"Bucket":{"Type":"AWS::S3::Bucket"},"Task":{"Type":"AWS::ECS::TaskDefinition","Properties":{"Family":"f","ContainerDefinitions":[{"Name":"c"}]}}}}`,
 			`{"family":"f","containerDefinitions":[{"name":"c"}]}`},
@@ -207,6 +219,10 @@ task.json: line 2: containerDefinitions[0].dependsOn[0] has no condition, which 
 		{"what CloudFormation works out", "task.json", `{"Type":"AWS::ECS::TaskDefinition","Properties":{"Family":{"Ref":"Name"},
 "TaskRoleArn":{"Fn::GetAtt":["Role","Arn"]},"ContainerDefinitions":[{"Name":"c"}]}}`,
 			"task.json: line 1: Ref is worked out by CloudFormation alone; expected a plain value; give the file of one task definition, with plain values\ntask.json: line 2: Fn::GetAtt is worked out by CloudFormation alone; expected a plain value; give the file of one task definition, with plain values"},
+		{"what CloudFormation works out, in short", "task.yaml", "Type: AWS::ECS::TaskDefinition\nProperties:\n  Family: !Ref Name\n  TaskRoleArn: !GetAtt [Role, Arn]\n  ContainerDefinitions: [{Name: c, Image: !Sub '${Repo}:1'}]\n",
+			"task.yaml: line 3: Ref is worked out by CloudFormation alone; expected a plain value; give the file of one task definition, with plain values\n" +
+				"task.yaml: line 4: Fn::GetAtt is worked out by CloudFormation alone; expected a plain value; give the file of one task definition, with plain values\n" +
+				"task.yaml: line 5: Fn::Sub is worked out by CloudFormation alone; expected a plain value; give the file of one task definition, with plain values"},
 		{"several in a template", "task.json", `{"Resources":{"A":{"Type":"AWS::ECS::TaskDefinition"},"B":{"Type":"AWS::ECS::TaskDefinition"}}}`,
 			"task.json: line 1: a CloudFormation template with several task definitions: A, B; give the file of one task definition, with plain values"},
 		{"none in a template", "task.json", `{"Resources":{}}`,

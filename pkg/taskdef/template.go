@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"strings"
 	"unicode"
+
+	"go.yaml.in/yaml/v3"
 )
 
 const templateType = "AWS::ECS::TaskDefinition"
@@ -46,6 +48,35 @@ func fromTemplate(doc value) (value, error) {
 	var errs []error
 	converted := fromProperties(properties, taskDefinition, &errs)
 	return converted, errors.Join(errs...)
+}
+
+// isTemplate reports whether a YAML document is a template or a resource of
+// CloudFormation.
+func isTemplate(doc *yaml.Node) bool {
+	if len(doc.Content) != 1 || doc.Content[0].Kind != yaml.MappingNode {
+		return false
+	}
+	for i, n := range doc.Content[0].Content {
+		if i%2 == 0 && (n.Value == "Resources" || n.Value == "Type" && doc.Content[0].Content[i+1].Value == templateType) {
+			return true
+		}
+	}
+	return false
+}
+
+// functionOf is the full name of a function of CloudFormation that a node has as its
+// tag: Ref for !Ref, Fn::Sub for !Sub; "" for any other node.
+//
+// https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/intrinsic-function-reference.html
+func functionOf(n *yaml.Node) string {
+	name, local := strings.CutPrefix(n.Tag, "!")
+	switch {
+	case !local, name == "", strings.HasPrefix(name, "!"):
+		return ""
+	case name == "Ref", name == "Condition":
+		return name
+	}
+	return "Fn::" + name
 }
 
 // renamed are the properties that ECS calls by another name.
