@@ -271,7 +271,7 @@ func TestParseFileAliasBomb(t *testing.T) {
 }
 
 func lookup(name string) (string, bool, bool) {
-	value, ok := map[string]string{"Family": "web", "Build.BuildId": "7", "DB_HOST": "db", "Memory": "512", "Quote": "a\"b\nc", "On": "true"}[name]
+	value, ok := map[string]string{"Family": "web", "Build.BuildId": "7", "DB_HOST": "db", "Memory": "512", "Quote": "a\"b\nc", "On": "true", "Image": "$(Registry)/web"}[name]
 	return value, name == "DB_PASSWORD", ok || name == "DB_PASSWORD"
 }
 
@@ -285,12 +285,14 @@ func TestParseFileWithVariables(t *testing.T) {
 		t.Errorf("got  %s, %v\nwant %s", d.RegisterInput(), err, want)
 	}
 	_, err = taskdef.ParseFile("task.json", []byte(`{"family":"f","containerDefinitions":[{"name":"c","image":"i",
-"environment":[{"name":"A","value":"$(DB_PASSWORD)"},{"name":"B","value":"$(Missing) #{Missing.Too}#"}]}]}`), lookup)
+"environment":[{"name":"A","value":"$(DB_PASSWORD)"},{"name":"B","value":"$(Missing) #{Missing.Too}#"},
+{"name":"C","value":"$(Image)"}]}]}`), lookup)
 	said := said(err)
 	for _, want := range []string{
 		"line 2: containerDefinitions[0].environment[0].value refers to the secret variable DB_PASSWORD: everybody who may describe the task definition could read it; keep the value in Secrets Manager or Parameter Store and name it in secrets",
 		"line 2: containerDefinitions[0].environment[1].value refers to the variable Missing, which this run does not have",
 		"line 2: containerDefinitions[0].environment[1].value refers to the variable Missing.Too, which this run does not have",
+		"line 3: containerDefinitions[0].environment[2].value refers to the variable Image, whose value refers to $(Registry), which this run does not have",
 	} {
 		if !strings.Contains(said, want) {
 			t.Errorf("%s\nlacks %s", said, want)
