@@ -63,9 +63,16 @@ func parseOrder(text string, services []Service) (all []Precedence, err error) {
 
 // among finds the service that a name means.
 func among(services []Service, name string) (Service, error) {
+	asked := Service{Name: name}
+	if strings.ContainsAny(name, "/:") {
+		var err error
+		if asked, err = parseService(name); err != nil {
+			return Service{}, err
+		}
+	}
 	var found []Service
 	for _, s := range services {
-		if s.Name == name || s.String() == name {
+		if s.Name == asked.Name && (asked.Cluster == "" || s.ClusterName() == asked.ClusterName()) {
 			found = append(found, s)
 		}
 	}

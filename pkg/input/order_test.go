@@ -8,19 +8,25 @@ import (
 func TestParseOrder(t *testing.T) {
 	a, b, c, other := Service{"dev", "a"}, Service{"dev", "b"}, Service{"dev", "c"}, Service{"prod", "c"}
 	services := []Service{a, b, c, other}
+	const arn = "arn:aws:ecs:eu-west-1:123456789012:service/"
 	for text, want := range map[string][]Precedence{
-		"a before b":                   {{a, b}},
-		"b  before dev/a":              {{b, a}},
-		"a before b before prod/c":     {{a, b}, {b, other}},
-		"a":                            nil,
-		"a b":                          nil,
-		"a before":                     nil,
-		"before a b":                   nil,
-		"a after b":                    nil,
-		"a before c":                   nil, // of which cluster?
-		"a before nope":                nil,
-		"a before b before":            nil,
-		"dev/a before dev/c before c ": nil,
+		"a before b":                      {{a, b}},
+		"b  before dev/a":                 {{b, a}},
+		"a before b before prod/c":        {{a, b}, {b, other}},
+		arn + "dev/a before " + arn + "b": {{a, b}}, // the new form and the old one
+		arn + "prod/c before b":           {{other, b}},
+		arn + "prod/a before b":           nil,
+		"dev/a/x before b":                nil,
+		"arn:aws:s3:::a before b":         nil,
+		"a":                               nil,
+		"a b":                             nil,
+		"a before":                        nil,
+		"before a b":                      nil,
+		"a after b":                       nil,
+		"a before c":                      nil, // of which cluster?
+		"a before nope":                   nil,
+		"a before b before":               nil,
+		"dev/a before dev/c before c ":    nil,
 	} {
 		got, err := parseOrder(text, services)
 		if !slices.Equal(got, want) && err == nil || (err != nil) != (want == nil) {
