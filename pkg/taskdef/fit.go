@@ -197,8 +197,7 @@ func (f *fitter) executionRole() {
 
 // isPrivateECR reports whether an image is pulled from a private repository in ECR.
 func isPrivateECR(image string) bool {
-	host, _, _ := strings.Cut(image, "/")
-	return strings.Contains(host, ".dkr.ecr.") || strings.Contains(host, ".dkr.ecr-fips.") || strings.Contains(host, ".dkr-ecr.")
+	return ecrRegion(image) != ""
 }
 
 // platformVersion checks that Fargate's platform has what the definition uses.

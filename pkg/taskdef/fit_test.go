@@ -51,6 +51,8 @@ func TestMisfits(t *testing.T) {
 			fargate, []string{"f has no executionRoleArn, which ECS needs for images in ECR, repositoryCredentials, secrets, the log driver awslogs"}},
 		"execution role on EC2": {``, `,"image":"` + ecr + `","secrets":[{"name":"A","valueFrom":"/a"}],"logConfiguration":{"logDriver":"awslogs"}`, ec2,
 			[]string{"f has no executionRoleArn, which ECS needs for secrets"}},
+		"an image by the dual-stack name of FIPS": {`,"networkMode":"awsvpc"`, `,"image":"123456789012.dkr-ecr-fips.us-east-1.on.aws/web:1"`,
+			fargate, []string{"f has no executionRoleArn, which ECS needs for images in ECR"}},
 		"images of ECR Public need none": {`,"networkMode":"awsvpc"`, `,"image":"public.ecr.aws/nginx/nginx:1"`, fargate, nil},
 		"platform version": {`,"networkMode":"awsvpc","executionRoleArn":"r","ephemeralStorage":{"sizeInGiB":30},"volumes":[{"name":"e","efsVolumeConfiguration":{"fileSystemId":"x"}}]`,
 			`,"secrets":[{"name":"A","valueFrom":"arn:aws:secretsmanager:eu-west-1:123456789012:secret:db-AbCdEf:key::"}]`,
