@@ -43,9 +43,19 @@ func (p *Plan) prepareAlone(s ServicePlan, imageKnown bool) (ServicePlan, error)
 	}
 	s.Target, err = p.revise(s, p.Image)
 	if err == nil {
-		err = p.inconsistent(s)
+		err = errors.Join(p.inconsistent(s), p.checkAlone(s))
 	}
 	return s, errors.Join(err, p.twoImages(s), p.checkSize(s))
+}
+
+// checkAlone returns why ECS does not register the revision, or no task of it can run:
+// what ECS has registered it took.
+func (p *Plan) checkAlone(s ServicePlan) error {
+	var problems []error
+	if base := s.Lineage.Base; base.ARN() == "" || base.Unregistrable() == nil {
+		problems = append(problems, s.Target.Unregistrable())
+	}
+	return errors.Join(append(problems, checkPlatforms(s.Service, s.Target, p.platforms(s))...)...)
 }
 
 // registerAlone registers the revision and returns the result with it.

@@ -349,13 +349,6 @@ func (d *Deployer) prepare(ctx context.Context, p *Plan, s ServicePlan, imageKno
 func (p *Plan) fit(s ServicePlan, imageKnown bool) (ServicePlan, error) {
 	r := p.Request
 	problems := append(s.Controller.Unsupported(rollout.Change{DesiredCount: r.DesiredCount, Force: r.Force}), p.twoImages(s), p.checkSize(s))
-	platforms := map[string][]Platform{}
-	for _, container := range append([]string{s.Container}, s.Alike...) {
-		platforms[container] = p.imageFor(s).Platforms
-	}
-	for container, c := range p.Further {
-		platforms[container] = c.Platforms
-	}
 	target, err := p.revise(s, p.imageFor(s))
 	mistakes := s.Name.mistakes(err)
 	if !imageKnown { // nor is the container then, perhaps
@@ -367,7 +360,19 @@ func (p *Plan) fit(s ServicePlan, imageKnown bool) (ServicePlan, error) {
 		definition = target
 		problems = append(problems, p.checkTurn(s), p.inconsistent(s))
 	}
-	return s, errors.Join(slices.Concat(problems, mistakes, check(s.Service, s.Running, definition, platforms))...)
+	return s, errors.Join(slices.Concat(problems, mistakes, check(s.Service, s.Running, definition, p.platforms(s)))...)
+}
+
+// platforms are, by container, those of its new image where they are known.
+func (p *Plan) platforms(s ServicePlan) map[string][]Platform {
+	platforms := map[string][]Platform{}
+	for _, container := range append([]string{s.Container}, s.Alike...) {
+		platforms[container] = p.imageFor(s).Platforms
+	}
+	for container, c := range p.Further {
+		platforms[container] = c.Platforms
+	}
+	return platforms
 }
 
 // inconsistent refuses a target whose parts contradict each other, where the base did

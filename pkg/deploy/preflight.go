@@ -30,6 +30,12 @@ func check(s ecs.Service, running, d taskdef.Definition, platforms map[string][]
 	if !s.Express { // ECS itself makes an Express service fit
 		problems = mistake.Each(d.Misfits(placement(s, running)))
 	}
+	return append(problems, checkPlatforms(s, d, platforms)...)
+}
+
+// checkPlatforms returns which containers get images that cannot run where the
+// definition has them run.
+func checkPlatforms(s ecs.Service, d taskdef.Definition, platforms map[string][]Platform) (problems []error) {
 	for _, container := range d.Containers() {
 		if have := platforms[container.Name]; len(have) > 0 {
 			if p := checkPlatform(s, d, container.Name, have); p != nil {
@@ -116,8 +122,12 @@ func checkPlatform(s ecs.Service, d taskdef.Definition, container string, have [
 	for i, p := range have {
 		names[i] = p.String()
 	}
+	of := ""
+	if s.Name != "" { // not a revision alone
+		of = " of service " + s.Name
+	}
 	return mistake.New(mistake.Platform, fmt.Sprintf("build with --platform %s, or set runtimePlatform in the task definition (now %s)", want, runtimeWords(os, arch)),
-		"container %s of service %s needs an image for %s, this one is for %s", container, s.Name, want, strings.Join(names, ", "))
+		"container %s%s needs an image for %s, this one is for %s", container, of, want, strings.Join(names, ", "))
 }
 
 func runtimeWords(os, arch string) string {

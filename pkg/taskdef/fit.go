@@ -59,6 +59,24 @@ func (d Definition) Misfits(s Service) error {
 	return joined(f.found)
 }
 
+// requiresFargate reports whether ECS validates the definition for Fargate when it is
+// registered.
+func (d Definition) requiresFargate() bool {
+	return slices.Contains(d.RequiresCompatibilities(), "FARGATE")
+}
+
+// Unregistrable reports why ECS does not register the definition, whatever is to run it:
+// what requires Fargate has its network mode, and the role that it reads images, logs
+// and secrets with. The error joins a [*mistake.Error] for each reason.
+func (d Definition) Unregistrable() error {
+	f := fitter{definition: d}
+	if d.requiresFargate() && d.NetworkMode() != "awsvpc" {
+		f.fail("set networkMode to awsvpc", "%s requires FARGATE, where the network mode is awsvpc", d.Family())
+	}
+	f.executionRole()
+	return joined(f.found)
+}
+
 // fitter collects what does not fit.
 type fitter struct {
 	definition Definition
@@ -164,7 +182,8 @@ func (f *fitter) portNames() {
 	}
 }
 
-// executionRole checks that there is a role where ECS needs one to start a task.
+// executionRole checks that there is a role where ECS needs one: to register what
+// requires Fargate, wherever it runs then, or to start a task.
 func (f *fitter) executionRole() {
 	if f.definition.ExecutionRoleARN() != "" {
 		return
@@ -174,16 +193,15 @@ func (f *fitter) executionRole() {
 		if len(c.get("secrets").items) > 0 { // on whatever it runs
 			needs = append(needs, "secrets")
 		}
-		if !f.service.fargate() {
-			continue
-		}
 		log := c.get("logConfiguration")
+		started := f.service.fargate()
+		registered := started || f.definition.requiresFargate()
 		for need, there := range map[string]bool{
-			"images in ECR":          isPrivateECR(c.get("image").str()),
-			"repositoryCredentials":  c.get("repositoryCredentials").kind == object,
-			"the log driver awslogs": log.get("logDriver").str() == "awslogs",
-			"secretOptions":          len(log.get("secretOptions").items) > 0,
-			"environmentFiles":       len(c.get("environmentFiles").items) > 0,
+			"images in ECR":          registered && isPrivateECR(c.get("image").str()),
+			"the log driver awslogs": registered && log.get("logDriver").str() == "awslogs",
+			"repositoryCredentials":  started && c.get("repositoryCredentials").kind == object,
+			"secretOptions":          started && len(log.get("secretOptions").items) > 0,
+			"environmentFiles":       started && len(c.get("environmentFiles").items) > 0,
 		} {
 			if there {
 				needs = append(needs, need)

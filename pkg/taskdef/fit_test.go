@@ -51,6 +51,8 @@ func TestMisfits(t *testing.T) {
 			fargate, []string{"f has no executionRoleArn, which ECS needs for images in ECR, repositoryCredentials, secrets, the log driver awslogs"}},
 		"execution role on EC2": {``, `,"image":"` + ecr + `","secrets":[{"name":"A","valueFrom":"/a"}],"logConfiguration":{"logDriver":"awslogs"}`, ec2,
 			[]string{"f has no executionRoleArn, which ECS needs for secrets"}},
+		"execution role of what requires Fargate, on EC2": {`,"networkMode":"awsvpc","requiresCompatibilities":["FARGATE"]`, `,"image":"` + ecr + `","environmentFiles":[{"type":"s3","value":"arn:aws:s3:::b/x.env"}],"repositoryCredentials":{"credentialsParameter":"x"}`,
+			with(ec2, func(s *taskdef.Service) { s.NetworkConfigured = true }), []string{"f has no executionRoleArn, which ECS needs for images in ECR"}},
 		"an image by the dual-stack name of FIPS": {`,"networkMode":"awsvpc"`, `,"image":"123456789012.dkr-ecr-fips.us-east-1.on.aws/web:1"`,
 			fargate, []string{"f has no executionRoleArn, which ECS needs for images in ECR"}},
 		"images of ECR Public need none": {`,"networkMode":"awsvpc"`, `,"image":"public.ecr.aws/nginx/nginx:1"`, fargate, nil},
@@ -78,6 +80,30 @@ func TestMisfits(t *testing.T) {
 			if m.Kind != mistake.TaskDefinition || m.Hint() == "" {
 				t.Errorf("%s: %v is of kind %q, with the hint %q", name, m, m.Kind, m.Hint())
 			}
+		}
+		if !slices.Equal(got, test.want) {
+			t.Errorf("%s:\n got %q\nwant %q", name, got, test.want)
+		}
+	}
+}
+
+// TestUnregistrable: what ECS refuses of a revision that no service is known for.
+func TestUnregistrable(t *testing.T) {
+	const ecr = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/web:1"
+	for name, test := range map[string]struct {
+		task, container string
+		want            []string
+	}{
+		"nothing is required":      {"", `"image":"` + ecr + `"`, nil},
+		"all there":                {`,"requiresCompatibilities":["FARGATE"],"networkMode":"awsvpc","executionRoleArn":"r"`, `"image":"` + ecr + `"`, nil},
+		"no role for the secrets":  {"", `"image":"i","secrets":[{"name":"A","valueFrom":"/a"}]`, []string{"f has no executionRoleArn, which ECS needs for secrets"}},
+		"no role for the image":    {`,"requiresCompatibilities":["FARGATE"],"networkMode":"awsvpc"`, `"image":"` + ecr + `"`, []string{"f has no executionRoleArn, which ECS needs for images in ECR"}},
+		"the default network mode": {`,"requiresCompatibilities":["EC2","FARGATE"]`, `"image":"i"`, []string{"f requires FARGATE, where the network mode is awsvpc"}},
+	} {
+		d := parse(t, `{"family":"f"`+test.task+`,"containerDefinitions":[{"name":"c",`+test.container+`}]}`)
+		var got []string
+		for _, err := range mistake.Each(d.Unregistrable()) {
+			got = append(got, err.(*mistake.Error).Text)
 		}
 		if !slices.Equal(got, test.want) {
 			t.Errorf("%s:\n got %q\nwant %q", name, got, test.want)
