@@ -383,9 +383,14 @@ func (p *Plan) inconsistent(s ServicePlan) error {
 	}
 	var all []error
 	for _, one := range s.Name.mistakes(s.Target.Inconsistent()) {
-		if m, is := errors.AsType[*mistake.Error](one); is && p.Request.Change.Memory != "" && strings.Contains(m.Text, "memory") {
+		if m, is := errors.AsType[*mistake.Error](one); is {
 			named := *m
-			named.Kind = mistake.Memory
+			switch {
+			case p.Request.Change.Memory != "" && strings.Contains(m.Text, "memory"):
+				named.Kind = mistake.Memory
+			case p.Request.Change.CPU != "" && strings.Contains(m.Text, "CPU units"):
+				named.Kind = mistake.CPU
+			}
 			one = &named
 		}
 		all = append(all, one)

@@ -5,6 +5,7 @@ package taskdef
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,9 +13,10 @@ import (
 	"ecsdeploy/pkg/mistake"
 )
 
-// Inconsistent reports where a definition, with what a run sets in it, gives a container
-// more memory than its task, a secret the name of a variable, or an image that is no
-// reference of one. The error joins a [*mistake.Error] for each thing that is wrong.
+// Inconsistent reports where a definition, with what a run sets in it, gives containers
+// more memory or CPU than their task, a secret the name of a variable, or a container no
+// image or one that is no reference of one. The error joins a [*mistake.Error] for each
+// thing that is wrong.
 //
 // https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerDefinition.html
 // https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Secret.html
@@ -23,8 +25,10 @@ func (d Definition) Inconsistent() error {
 	fail := func(hint, format string, args ...any) {
 		found = append(found, mistake.New(mistake.TaskDefinition, hint, format, args...))
 	}
-	_, task := d.Size()
+	units, task := d.Size()
+	var used float64 // CPU units of the containers
 	for _, c := range d.doc.get("containerDefinitions").items {
+		used += numberOf(c.get("cpu"))
 		name := c.get("name").str()
 		hard, soft := numberOf(c.get("memory")), numberOf(c.get("memoryReservation"))
 		switch {
@@ -35,7 +39,9 @@ func (d Definition) Inconsistent() error {
 		case d.doc.get("memory").kind == missing && hard == 0 && soft == 0:
 			fail("set memory of the task, or memory or memoryReservation of the container", "container %s has no memory, and neither has the task", name)
 		}
-		if image := c.get("image").str(); malformed(image) != "" {
+		if image := c.get("image").str(); image == "" {
+			fail("add image to it, or name its image in images", "container %s has no image", name)
+		} else if malformed(image) != "" {
 			fail("a variable in it is probably empty, or was not replaced: check that it is set in this stage", "container %s has the image %q, which %s", name, image, malformed(image))
 		}
 		var seen []string
@@ -47,8 +53,15 @@ func (d Definition) Inconsistent() error {
 			seen = append(seen, secret)
 		}
 	}
+	if units > 0 && used > units {
+		fail("make the cpu of the task larger, or that of the containers smaller", "the containers have %g CPU units together, and the task %g CPU units", used, units)
+	}
 	return joined(found)
 }
+
+// longestImage is how many characters ECS takes in an image:
+// https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_definition_parameters.html
+const longestImage = 255
 
 // malformed says why no registry can have an image of that name; "" where one may. ECS
 // takes letters, digits and - _ : . / # in it, and what a digest has.
@@ -56,17 +69,26 @@ func malformed(image string) string {
 	strange := strings.IndexFunc(image, func(r rune) bool {
 		return (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && !strings.ContainsRune("-_:./#@+=", r)
 	})
-	_, digest, byDigest := strings.Cut(image, "@")
+	name, digest, byDigest := strings.Cut(image, "@")
 	encoded, sha256 := strings.CutPrefix(digest, "sha256:")
+	if registry := registryOf(name); strings.HasPrefix(name, registry+"/") {
+		name = name[len(registry)+1:] // without the port
+	}
 	switch {
 	case strange >= 0:
 		return fmt.Sprintf("has the character %q", []rune(image[strange:])[0])
+	case len(image) > longestImage:
+		return fmt.Sprintf("has more than %d characters", longestImage)
 	case strings.HasSuffix(image, ":"):
 		return "has an empty tag"
 	case byDigest && (digest == "" || sha256 && len(encoded) != 64):
 		return "has an incomplete digest"
-	case strings.HasSuffix(image, "/"), strings.HasPrefix(image, "/"), strings.Contains(image, "//"):
+	case image == "":
+	case strings.HasSuffix(image, "/"), strings.HasPrefix(image, "/"), strings.Contains(image, "//"),
+		name == "", strings.HasPrefix(image, ":"), strings.HasPrefix(name, ":"), strings.Contains(name, "/:"):
 		return "has an empty part"
+	case strings.Contains(name[:max(0, strings.LastIndexByte(name, ':'))], ":"), strings.LastIndexByte(name, '/') > strings.LastIndexByte(name, ':') && strings.Contains(name, ":"):
+		return "has a colon too many"
 	}
 	return ""
 }
@@ -78,6 +100,10 @@ func malformed(image string) string {
 func inconsistent(doc value) []*mistake.Error {
 	c := consistency{doc: doc}
 	containers := doc.get("containerDefinitions")
+	c.named("family", doc.get("family"))
+	for i, v := range doc.get("volumes").items {
+		c.named(fmt.Sprintf("volumes[%d].name", i), v.get("name"))
+	}
 	optional := 0
 	for i, container := range containers.items {
 		c.at = fmt.Sprintf("containerDefinitions[%d]", i)
@@ -107,6 +133,21 @@ func (c *consistency) fail(at string, v value, hint, format string, args ...any)
 	c.found = append(c.found, finding(at, v, hint, format, args...))
 }
 
+// nameForm is what ECS takes as the name of a family, a container or a volume.
+//
+// https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_definition_parameters.html
+var nameForm = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
+
+const longestName = 255 // characters
+
+// named checks that a value can be a name. A variable in it is not looked at, where
+// variables are not expanded.
+func (c *consistency) named(at string, v value) {
+	if name := v.str(); name != "" && !token.MatchString(name) && (!nameForm.MatchString(name) || len(name) > longestName) {
+		c.fail(at, v, "write letters, digits, _ and - alone", "is %s; ECS takes up to %d letters, digits, _ and -", cut(quote(name)), longestName)
+	}
+}
+
 // names checks that a value is the name of a container.
 func (c *consistency) names(at string, v value) {
 	if name := v.str(); name != "" && c.doc.get("containerDefinitions").find("name", name).kind == missing {
@@ -116,6 +157,7 @@ func (c *consistency) names(at string, v value) {
 
 // container checks what a container says of others, of volumes and of the task.
 func (c *consistency) container(container value) {
+	c.named(c.at+".name", container.get("name"))
 	for i, d := range container.get("dependsOn").items {
 		c.dependency(fmt.Sprintf("%s.dependsOn[%d]", c.at, i), d)
 	}

@@ -32,6 +32,10 @@ func TestParseFileReferences(t *testing.T) {
 		{"a log group is enough on EC2", "", `"logConfiguration":{"logDriver":"awslogs","options":{"awslogs-group":"g"}}`, "", ""},
 		{"a stream prefix is missing on Fargate", `"requiresCompatibilities":["FARGATE"]`, `"logConfiguration":{"logDriver":"awslogs","options":{"awslogs-group":"g","awslogs-region":"eu-west-1"}}`, "", "has no awslogs-stream-prefix"},
 		{"another log driver", `"requiresCompatibilities":["FARGATE"]`, `"logConfiguration":{"logDriver":"splunk","options":{}}`, "", ""},
+		{"a volume with one", `"volumes":[{"name":"my data"}]`, "", "", `volumes[0].name is "my data"; ECS takes up to 255 letters, digits, _ and -`},
+		{"a container with one", "", "", `,{"name":"side.car","image":"y","essential":false}`, `containerDefinitions[1].name is "side.car"`},
+		{"a container whose name is too long", "", "", `,{"name":"` + strings.Repeat("n", 256) + `","image":"y","essential":false}`, "containerDefinitions[1].name is"},
+		{"a container whose name is just not", "", "", `,{"name":"` + strings.Repeat("n", 255) + `","image":"y","essential":false}`, ""},
 		{"the wrong type alone", "", `"essential":"false"`, "", "is a string, ECS wants a boolean"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -78,6 +82,16 @@ func TestParseFileTellsAll(t *testing.T) {
 	}
 }
 
+// TestFamilyOfAFile: a family with a character that ECS refuses, as a branch in a variable
+// leaves it, is known with its line.
+func TestFamilyOfAFile(t *testing.T) {
+	branch := func(string) (string, bool, bool) { return "feature/login", false, true }
+	_, err := ParseFile("td.json", []byte(`{"family":"web-$(Branch)","containerDefinitions":[{"name":"app","image":"x"}]}`), branch)
+	if err == nil || !strings.Contains(err.Error(), `td.json: line 1: family is "web-feature/login"; ECS takes up to 255 letters`) {
+		t.Error(err)
+	}
+}
+
 // TestInconsistent: containers fit into their task, and names of variables are given once.
 func TestInconsistent(t *testing.T) {
 	for _, tt := range []struct{ top, container, want string }{
@@ -89,7 +103,10 @@ func TestInconsistent(t *testing.T) {
 		{"", `"memory":128,"memoryReservation":256`, "reserves 256 MiB"},
 		{"", "", "has no memory"},
 		{"", `"memoryReservation":64`, ""},
-		{`"memory":"lots"`, "", ""}, // ECS has the last word on what it means
+		{`"memory":"512","cpu":"256"`, `"cpu":256`, ""},
+		{`"memory":"512","cpu":"0.25 vCPU"`, `"cpu":257`, "the containers have 257 CPU units together, and the task 256 CPU units"},
+		{`"memory":"512"`, `"cpu":4096`, ""}, // the task has no cpu of its own
+		{`"memory":"lots"`, "", ""},          // ECS has the last word on what it means
 		{`"memory":"512"`, `"environment":[{"name":"A","value":"1"}],"secrets":[{"name":"A","valueFrom":"/a"}]`, "has A twice"},
 		{`"memory":"512"`, `"secrets":[{"name":"A","valueFrom":"/a"},{"name":"A","valueFrom":"/b"}]`, "has A twice"},
 		{`"memory":"512"`, `"environment":[{"name":"A","value":"1"},{"name":"A","value":"2"}]`, ""}, // the last one wins
@@ -120,9 +137,20 @@ func TestMalformedImages(t *testing.T) {
 		"h.io/a:a*b":        "has the character '*'",
 		"h.io/a: 1":         "has the character ' '",
 		"h.io/ä:1":          "has the character 'ä'",
-		"/a:1":              "has an empty part",
-		"h.io//a:1":         "has an empty part",
-		"h.io/":             "has an empty part",
+		":7":                "has an empty part",
+		"@sha256:" + digest: "has an empty part",
+		"h.io/:7":           "has an empty part",
+		"h.io/team/:7":      "has an empty part",
+		"h.io:5000/:7":      "has an empty part",
+		"web:1:2":           "has a colon too many",
+		"h.io:5000/web:1:2": "has a colon too many",
+		"h.io/te:am/web":    "has a colon too many",
+		"h.io/te:am/web:1":  "has a colon too many",
+		"h.io/" + strings.Repeat("a", 248) + ":1": "",
+		"h.io/" + strings.Repeat("a", 249) + ":1": "has more than 255 characters",
+		"/a:1":      "has an empty part",
+		"h.io//a:1": "has an empty part",
+		"h.io/":     "has an empty part",
 	} {
 		if got := malformed(image); got != want {
 			t.Errorf("%q %s, want %q", image, got, want)
@@ -131,7 +159,11 @@ func TestMalformedImages(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := d.Inconsistent(); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), "container side has the image") {
+		said := "container side has the image"
+		if image == "" {
+			want, said = "an image", "container side has no image"
+		}
+		if err := d.Inconsistent(); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), said) {
 			t.Errorf("%q: %v", image, err)
 		}
 	}
