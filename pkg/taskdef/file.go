@@ -59,6 +59,9 @@ func ParseFile(name string, data []byte, lookup Lookup) (Definition, error) {
 		read = readJSON
 	}
 	doc, err := read(data)
+	if m, said := errors.AsType[*mistake.Error](err); said {
+		return Definition{}, in(m, m.Advice)
+	}
 	if err != nil {
 		return Definition{}, in(err, form)
 	}
@@ -295,7 +298,7 @@ func readYAML(data []byte) (value, error) {
 	if len(data) > maxDocument {
 		return value{}, fmt.Errorf("%d bytes; expected at most %d", len(data), maxDocument)
 	}
-	var doc, more yaml.Node
+	var doc yaml.Node
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
 	switch err := decoder.Decode(&doc); {
 	case err == io.EOF:
@@ -303,11 +306,40 @@ func readYAML(data []byte) (value, error) {
 	case err != nil:
 		return value{}, errors.New(strings.TrimPrefix(err.Error(), "yaml: "))
 	}
-	if err := decoder.Decode(&more); err != io.EOF {
-		return value{}, fmt.Errorf("line %d: expected one document, found another", max(more.Line, 1))
+	for {
+		var more yaml.Node
+		err := decoder.Decode(&more)
+		if err == io.EOF {
+			break
+		}
+		if empty := len(more.Content) == 1 && more.Content[0].ShortTag() == "!!null"; err != nil || !empty { // as behind a --- at the end
+			return value{}, fmt.Errorf("line %d: expected one document, found another", max(more.Line, 1))
+		}
+	}
+	if reference := commented(&doc); reference != "" {
+		at := max(0, bytes.Index(data, []byte(reference)))
+		return value{}, outsideOfString(lineAt(data, at), reference, "is a comment in YAML")
 	}
 	y := yamlReader{template: isTemplate(&doc)}
 	return y.value(&doc)
+}
+
+// commented finds a variable of the pipeline, #{Name}#, that YAML takes for a comment,
+// so that the value in whose place it stands would be missing; "" where there is none.
+func commented(n *yaml.Node) string {
+	for _, comment := range []string{n.HeadComment, n.LineComment, n.FootComment} {
+		for line := range strings.Lines(comment) {
+			if at := token.FindStringIndex(line); at != nil && at[0] == 0 {
+				return line[:at[1]]
+			}
+		}
+	}
+	for _, part := range n.Content {
+		if found := commented(part); found != "" {
+			return found
+		}
+	}
+	return ""
 }
 
 // yamlReader turns YAML nodes into values, aliases included.

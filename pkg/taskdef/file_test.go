@@ -30,6 +30,7 @@ containerDefinitions:
 		{"YAML", "task.yml", yaml, want},
 		{"YAML by its content", "task", yaml, want},
 		{"JSON is YAML", "task.YAML", want, want},
+		{"YAML with a document that is empty, and comments", "task.yaml", "# $(Name) and #{Name}# are expanded\n---" + yaml + "    #image: #{Other}#\n---\n# the end\n", want},
 		{"an answer of DescribeTaskDefinition", "task.json", `{"taskDefinition":` + strings.Replace(want, "{", `{"revision":3,`, 1) + `,"tags":[]}`, want},
 		{"nulls of a skeleton are left out, what is empty stays", "task.json",
 			`{"family":"f","taskRoleArn":null,"containerDefinitions":[{"name":"c","cpu":null,"links":[],"user":""}],"tags":null}`,
@@ -140,6 +141,16 @@ func TestParseFileErrors(t *testing.T) {
 		{"two documents", "task.yaml", "family: f\n---\nfamily: g\n", "task.yaml: line 2: expected one document, found another"},
 		{"a member twice", "task.yaml", "family: f\ncpu: '1'\nfamily: g\n", `task.yaml: line 3: member "family" is given twice`},
 		{"a merge of nothing", "task.yaml", "family: f\n<<: 3\n", "task.yaml: line 2: << expects a mapping or a list of them, found a number"},
+		{"a variable that YAML takes for a comment", "task.yaml", "family: f\ncontainerDefinitions:\n  - name: c\n    image: repo:1 #{Tag}#\n",
+			"task.yaml: line 4: the variable #{Tag}# is a comment in YAML; write it in quotes; where ECS wants a number or a boolean, that is made of its value"},
+		{"a whole value of that kind", "task.yaml", "family: f\ncontainerDefinitions:\n  - name: c\n    environment:\n      - name: A\n        value: #{ Db.Host }#\n",
+			"task.yaml: line 6: the variable #{ Db.Host }# is a comment in YAML; write it in quotes; where ECS wants a number or a boolean, that is made of its value"},
+		{"an item of that kind", "task.yaml", "family: f\ncontainerDefinitions:\n  - name: c\n    command:\n      - #{Command}#\n",
+			"task.yaml: line 5: the variable #{Command}# is a comment in YAML; write it in quotes; where ECS wants a number or a boolean, that is made of its value"},
+		{"a variable outside of a string", "task.json", "{\"family\":\"f\",\n\"containerDefinitions\":[{\"name\":\"c\",\"memory\":$(Memory)}]}",
+			"task.json: line 2: the variable $(Memory) stands outside of a string; write it in quotes; where ECS wants a number or a boolean, that is made of its value"},
+		{"another one", "task.json", "{\"family\":#{Family}#}",
+			"task.json: line 1: the variable #{Family}# stands outside of a string; write it in quotes; where ECS wants a number or a boolean, that is made of its value"},
 		{"a template", "task.yaml", "family: f\ncontainerDefinitions:\n  - name: c\n    image: !Sub '${Repo}:1'\n", "task.yaml: line 4: the tag !Sub means nothing in a task definition"},
 		{"a function of a template", "task.yaml", "family: f\ntaskRoleArn: !GetAtt [Role, Arn]\n", "task.yaml: line 2: the tag !GetAtt means nothing in a task definition"},
 		{"a member that is not a name", "task.yaml", "? [a]\n: b\n", "task.yaml: line 1: the name of a member is not a string"},
@@ -271,7 +282,7 @@ func TestParseFileAliasBomb(t *testing.T) {
 }
 
 func lookup(name string) (string, bool, bool) {
-	value, ok := map[string]string{"Family": "web", "Build.BuildId": "7", "DB_HOST": "db", "Memory": "512", "Quote": "a\"b\nc", "On": "true", "Image": "$(Registry)/web"}[name]
+	value, ok := map[string]string{"Family": "web", "Build.BuildId": "7", "DB_HOST": "db", "Memory": "512", "Quote": "a\"b\nc", "On": "true", "Blanks": " 512 ", "Image": "$(Registry)/web"}[name]
 	return value, name == "DB_PASSWORD", ok || name == "DB_PASSWORD"
 }
 
@@ -281,6 +292,12 @@ func TestParseFileWithVariables(t *testing.T) {
 "environment":[{"name":"DB_HOST","value":"$(DB_HOST):#{ DB_HOST }#"},{"name":"PRICE","value":"5$"},{"name":"N","value":"$(Memory)"},{"name":"Q","value":"$(Quote)"},{"name":"D","value":"$(date +%s) ${X} $()"}]}]}`), lookup)
 	want := `{"family":"web","containerDefinitions":[{"name":"c","image":"h.io/a:7","memory":512,"essential":true,` +
 		`"environment":[{"name":"DB_HOST","value":"db:db"},{"name":"PRICE","value":"5$"},{"name":"N","value":"512"},{"name":"Q","value":"a\"b\nc"},{"name":"D","value":"$(date +%s) ${X} $()"}]}]}`
+	if err != nil || string(d.RegisterInput()) != want {
+		t.Errorf("got  %s, %v\nwant %s", d.RegisterInput(), err, want)
+	}
+	// A character that JSON readers put in the place of what they cannot read is one like any other.
+	d, err = taskdef.ParseFile("task.json", []byte(`{"family":"f","containerDefinitions":[{"name":"c","memory":"$(Blanks)","environment":[{"name":"A","value":"\ud83d\ude00 \ufffd `+"\ufffd"+`\\ufffd $(DB_HOST)"}]}]}`), lookup)
+	want = `{"family":"f","containerDefinitions":[{"name":"c","memory":512,"environment":[{"name":"A","value":"😀 ` + "\ufffd \ufffd" + `\\ufffd db"}]}]}`
 	if err != nil || string(d.RegisterInput()) != want {
 		t.Errorf("got  %s, %v\nwant %s", d.RegisterInput(), err, want)
 	}

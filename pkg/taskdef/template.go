@@ -140,5 +140,5 @@ func intrinsic(v value) string {
 // scalarOf spells a text as a number or a boolean, where it is one.
 func scalarOf(k kind, s string) (string, bool) {
 	v, err := readJSON([]byte(s))
-	return s, err == nil && v.kind == k
+	return v.raw, err == nil && v.kind == k
 }

@@ -12,8 +12,12 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode/utf16"
 	"unicode/utf8"
+
+	"ecsdeploy/pkg/mistake"
 )
 
 const (
@@ -167,10 +171,44 @@ func unquote(raw string) string {
 		return raw[1 : len(raw)-1]
 	}
 	var s string
-	if err := json.Unmarshal([]byte(raw), &s); err != nil || strings.ContainsRune(s, utf8.RuneError) {
+	if err := json.Unmarshal([]byte(raw), &s); err != nil || strings.ContainsRune(s, utf8.RuneError) && hasHalf(raw) {
 		return raw
 	}
 	return s
+}
+
+// hasHalf reports whether a JSON string has half of a surrogate pair, which reads as
+// the replacement character. One that is written as itself is none.
+func hasHalf(raw string) bool {
+	for i := 0; i < len(raw); i++ {
+		if raw[i] != '\\' {
+			continue
+		}
+		if i++; raw[i] != 'u' {
+			continue
+		}
+		half := unicodeEscape(raw[i-1:])
+		if utf16.DecodeRune(half, unicodeEscape(raw[i+5:])) != utf8.RuneError {
+			i += 6 // the other half
+		} else if utf16.IsSurrogate(half) {
+			return true
+		}
+		i += 4
+	}
+	return false
+}
+
+// unicodeEscape is the number in the escape \uXXXX that a text begins with; -1 where it
+// begins with none.
+func unicodeEscape(s string) rune {
+	if len(s) < 6 || s[:2] != `\u` {
+		return -1
+	}
+	n, err := strconv.ParseUint(s[2:6], 16, 16)
+	if err != nil {
+		return -1
+	}
+	return rune(n)
 }
 
 // readJSON reads one document. Its errors begin with the line. A member given
@@ -189,12 +227,22 @@ func readJSON(data []byte) (value, error) {
 	var whole json.RawMessage
 	if err := json.Unmarshal(data, &whole); err != nil {
 		if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
+			at := max(0, min(int(syntax.Offset)-1, len(data)))
+			if reference := token.FindIndex(data[at:]); reference != nil && reference[0] == 0 {
+				return value{}, outsideOfString(lineAt(data, at), string(data[at:at+reference[1]]), "stands outside of a string")
+			}
 			return value{}, fmt.Errorf("line %d: not valid JSON: %w", lineAt(data, int(syntax.Offset)-1), err)
 		}
 		return value{}, err
 	}
 	r := reader{src: string(data), line: 1}
 	return r.value()
+}
+
+// outsideOfString is the mistake that a variable of the pipeline is not in a string.
+func outsideOfString(line int, reference, problem string) error {
+	return mistake.New(mistake.TaskDefinition, "write it in quotes; where ECS wants a number or a boolean, that is made of its value",
+		"line %d: the variable %s %s", line, reference, problem)
 }
 
 func lineAt(data []byte, offset int) int {
