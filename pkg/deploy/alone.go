@@ -52,7 +52,7 @@ func (p *Plan) prepareAlone(s ServicePlan, imageKnown bool) (ServicePlan, error)
 // what ECS has registered it took.
 func (p *Plan) checkAlone(s ServicePlan) error {
 	var problems []error
-	if base := s.Lineage.Base; base.ARN() == "" || base.Unregistrable() == nil {
+	if base := s.Lineage.Base; !s.Lineage.registered() || base.Unregistrable() == nil {
 		problems = append(problems, s.Target.Unregistrable())
 	}
 	return errors.Join(append(problems, checkPlatforms(s.Service, s.Target, p.platforms(s))...)...)

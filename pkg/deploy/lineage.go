@@ -32,6 +32,10 @@ type Lineage struct {
 	File           string             // the file that the base was read from
 }
 
+// registered reports whether the base is a revision as ECS has registered it. One that
+// was merged has the ARN of infrastructure's, and may say what ECS never took.
+func (l Lineage) registered() bool { return l.Base.ARN() != "" && l.Merged == "" && l.Note == "" }
+
 // library remembers the revisions that were read while a plan is made: services
 // often share a family.
 type library struct {

@@ -201,6 +201,35 @@ func TestLineageOfAFile(t *testing.T) {
 	})
 }
 
+// TestMergedBaseIsChecked: what infrastructure and the pipeline have each changed may not
+// fit together, though ECS has registered both. That is known before anything is changed.
+func TestMergedBaseIsChecked(t *testing.T) {
+	for name, tt := range map[string]struct{ base, ours, theirs, wrong string }{
+		"memory of a container": {`"memory":"2048"|"memory":1024`, `"memory":"1024"|"memory":1024`, `"memory":"2048"|"memory":1536`,
+			"container app has 1536 MiB of memory, and the task 1024 MiB"},
+		"size of the task": {`"cpu":"256","memory":"2048","requiresCompatibilities":["FARGATE"]|"cpu":0`, `"cpu":"256","memory":"512","requiresCompatibilities":["FARGATE"]|"cpu":0`,
+			`"cpu":"1024","memory":"2048","requiresCompatibilities":["FARGATE"]|"cpu":0`, "Fargate has no task of 1024 CPU units with 512 MiB"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			c := newCloud()
+			for i, text := range []string{tt.base, tt.ours, tt.theirs} {
+				task, container, _ := strings.Cut(text, "|")
+				var tags []string
+				if i == 1 {
+					tags = []string{"build=7", "pipeline=p1", "base=web:1"}
+				}
+				c.store(t, path(t, `{"family":"web",`+task+`,"containerDefinitions":[{"name":"app","image":"registry.example/web:1",`+container+`}]}`), tags...)
+			}
+			c.add("a", "web:1", "web:2")
+			d, _ := c.deployer()
+			_, err := d.Run(t.Context(), asking("a"))
+			if err == nil || !strings.Contains(err.Error(), tt.wrong) || c.said() != "" {
+				t.Errorf("%s: %v, changed %q", name, err, c.said())
+			}
+		})
+	}
+}
+
 // TestDrift: infrastructure has set the service to an image of its own, behind the
 // pipeline's back.
 func TestDrift(t *testing.T) {

@@ -196,7 +196,7 @@ func (d *Deployer) readService(ctx context.Context, library *library, name Servi
 		return s, err
 	}
 	s.Known = []taskdef.Definition{s.Running}
-	if s.Lineage.Base.ARN() != "" && s.Lineage.Merged == "" && s.Lineage.Note == "" {
+	if s.Lineage.registered() {
 		s.Known = append(s.Known, s.Lineage.Base)
 	}
 	// A revision made from another base than the newest one, or from a file, may
@@ -378,7 +378,11 @@ func (p *Plan) platforms(s ServicePlan) map[string][]Platform {
 // inconsistent refuses a target whose parts contradict each other, where the base did
 // not: what ECS has registered it took.
 func (p *Plan) inconsistent(s ServicePlan) error {
-	if s.Lineage.Base.ARN() != "" && s.Lineage.Base.Inconsistent() != nil {
+	taken := s.Lineage.Base
+	if !s.Lineage.registered() {
+		taken = s.Lineage.Ours
+	}
+	if taken.ARN() != "" && taken.Inconsistent() != nil {
 		return nil
 	}
 	var all []error

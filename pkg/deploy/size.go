@@ -74,7 +74,7 @@ func (p *Plan) checkSize(s ServicePlan) error {
 		return nil // too large a document, which is told of the whole change
 	}
 	cpu, memory := sized.Size()
-	if was, had := base.Size(); base.ARN() != "" && cpu == was && memory == had {
+	if was, had := base.Size(); s.Lineage.registered() && cpu == was && memory == had {
 		return nil
 	}
 	fargate := s.Service.Fargate || slices.Contains(base.RequiresCompatibilities(), "FARGATE")
