@@ -259,6 +259,9 @@ func (r *reviser) variable(kind mistake.Kind, v Variable, change func(container 
 	case !ok: // noted
 	case as.Container != "" && !canBegin(as.Name):
 		r.fail(kind, "names of variables begin with a letter or _", "%q of container %s is not the name of a variable", as.Name, container)
+	case twice && before == mistake.Removal && kind == mistake.Secret: // a variable becomes a secret
+		r.given[name] = kind
+		r.container(kind, container, func(c value) value { return change(c, as.Name) })
 	case twice && before == kind:
 		r.fail(kind, "remove one of the two lines", "%s of container %s is given twice", as.Name, container)
 	case twice:

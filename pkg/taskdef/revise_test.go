@@ -246,6 +246,20 @@ func TestReviseDefaultContainer(t *testing.T) {
 	}
 }
 
+// A variable that is removed may become a secret: the two inputs say the same.
+func TestReviseVariableBecomesSecret(t *testing.T) {
+	d := parse(t, `{"family":"f","containerDefinitions":[{"name":"c","image":"i","environment":[{"name":"A","value":"1"},{"name":"B","value":"2"}]}]}`)
+	revised, err := d.Revise(taskdef.Change{RemoveEnvironment: []taskdef.VariableName{{Name: "A"}}, Secrets: []taskdef.Variable{{Container: "c", Name: "A", Value: "/a"}}})
+	want := `{"family":"f","containerDefinitions":[{"name":"c","image":"i","environment":[{"name":"B","value":"2"}],"secrets":[{"name":"A","valueFrom":"/a"}]}]}`
+	if err != nil || string(revised.RegisterInput()) != want {
+		t.Errorf("got  %s, %v\nwant %s", revised.RegisterInput(), err, want)
+	}
+	_, err = d.Revise(taskdef.Change{RemoveEnvironment: []taskdef.VariableName{{Name: "A"}}, Secrets: []taskdef.Variable{{Name: "A", Value: "/a"}, {Container: "c", Name: "A", Value: "/b"}}})
+	if message(err) != "secret: A of container c is given twice" {
+		t.Errorf("a secret twice: %v", err)
+	}
+}
+
 // A plan can say what a change would remove but cannot find.
 func TestAbsent(t *testing.T) {
 	absent := load(t, "fargate").Absent(taskdef.Change{RemoveEnvironment: []taskdef.VariableName{
