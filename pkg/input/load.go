@@ -203,7 +203,7 @@ func (l *loader) inputs(in *Inputs, f, defaults *fields) {
 	key := func(v VariableName) string { return v.key(in.Containers) }
 	ofVariable := func(v Variable) string { return key(VariableName{v.Container, v.Name}) }
 	in.Environment = l.environment("environment", f.Environment, ofVariable)
-	in.RemoveEnvironment = list(l, "removeEnvironment", f.RemoveEnvironment, parseVariableName, key)
+	in.RemoveEnvironment = list(l, "removeEnvironment", f.RemoveEnvironment, parseRemoval, key)
 	in.Secrets = list(l, "secrets", f.Secrets, parseSecret, ofVariable)
 	l.disjoint("removeEnvironment", keys(in.RemoveEnvironment, key), "environment", keys(in.Environment, ofVariable))
 	l.disjoint("secrets", keys(in.Secrets, ofVariable), "environment", keys(in.Environment, ofVariable))

@@ -9,9 +9,12 @@
 package input
 
 import (
+	"errors"
 	"regexp"
 	"slices"
 	"strings"
+
+	"ecsdeploy/pkg/mistake"
 )
 
 // Variable is an environment variable or a secret of a container.
@@ -40,7 +43,10 @@ var (
 	base64End    = regexp.MustCompile(`^[A-Za-z0-9+/]*={0,2}$`)
 )
 
-const variableForm = "expected NAME=value or container:NAME=value"
+const (
+	variableForm = "expected NAME=value or container:NAME=value"
+	removalForm  = "expected NAME or container:NAME"
+)
 
 // parseVariable takes NAME=value and container:NAME=value. Everything behind the
 // first = is the value, quotation marks included.
@@ -48,7 +54,11 @@ func parseVariable(text string) (Variable, error) {
 	name, value, ok := strings.Cut(text, "=")
 	switch m := yamlPair.FindStringSubmatch(text); {
 	case m != nil:
-		return Variable{}, wrong("write "+m[1]+"=value", "%s is written as YAML; %s", m[1], variableForm)
+		hint := "write " + m[1] + "=value"
+		if ok && isName(m[1]) {
+			hint += "; for a variable of container " + m[1] + " write " + m[1] + ":NAME=value, without a blank"
+		}
+		return Variable{}, wrong(hint, "%s is written as YAML; %s", m[1], variableForm)
 	case strings.HasPrefix(text, "- "):
 		return Variable{}, wrong("write one variable per line, without dashes", "this is an item of a YAML list; %s", variableForm)
 	case !ok:
@@ -97,6 +107,23 @@ func parseVariableName(text string) (VariableName, error) {
 		return VariableName{}, wrong("names have letters, digits, _ . - and :", "%s is not the name of a variable; %s", shown(text), variableForm)
 	}
 	return VariableName{}, wrong("names have letters, digits, _ . - and :", "what stands before the = is not the name of a variable; %s", variableForm)
+}
+
+// parseRemoval takes NAME and container:NAME. No more of a line is shown than can be a
+// name, since a value may stand there by mistake.
+func parseRemoval(text string) (VariableName, error) {
+	switch {
+	case strings.HasPrefix(text, "- "):
+		return VariableName{}, wrong("write one name per line, without dashes", "this is an item of a YAML list; %s", removalForm)
+	case strings.ContainsAny(text, ",; \t") && !strings.Contains(text, "="):
+		return VariableName{}, wrong("write one name per line", "the line has more than a name; %s", removalForm)
+	}
+	v, err := parseVariableName(text)
+	if m, ok := errors.AsType[*mistake.Error](err); ok {
+		withoutValue := strings.NewReplacer("=value", "", "LOG_LEVEL=debug", "LOG_LEVEL")
+		return v, wrong(withoutValue.Replace(m.Advice), "%s", withoutValue.Replace(m.Text))
+	}
+	return v, nil
 }
 
 // String is the name with what stands before its colon.

@@ -40,6 +40,7 @@ func TestParseVariableMistakes(t *testing.T) {
 		"secret-value":             {"there is no =", "NAME<<EOF"},
 		"NODE_ENV: secret-value":   {"NODE_ENV is written as YAML", "write NODE_ENV=value"},
 		"URL: secret-value?a=b":    {"URL is written as YAML", "write URL=value"},
+		"app: TOKEN=secret-value":  {"app is written as YAML", "write app:NAME=value, without a blank"},
 		`"URL": "secret-value"`:    {"URL is written as YAML", "write URL=value"},
 		"- A=secret-value":         {"an item of a YAML list", "without dashes"},
 		"#COMMENT=secret-value":    {"begins with #", "no comments"},
@@ -72,6 +73,37 @@ func TestParseVariableMistakes(t *testing.T) {
 		}
 		if m.Advice != "" && !strings.Contains(m.Text, "=") && !strings.Contains(m.Text, "missing") {
 			t.Errorf("parseVariable(%q) does not show the form: %s", text, m.Text)
+		}
+	}
+}
+
+// What is wrong with a name to remove does not ask for a value.
+func TestParseRemoval(t *testing.T) {
+	for text, want := range map[string]VariableName{"A": {"", "A"}, "app:A": {"app", "A"}, "Logging:Level": {"Logging", "Level"}} {
+		if got, err := parseRemoval(text); err != nil || got != want {
+			t.Errorf("%q: %+v, %v", text, got, err)
+		}
+	}
+	for text, want := range map[string][2]string{
+		"A,B":             {"more than a name", "one name per line"},
+		"A; B":            {"more than a name", "one name per line"},
+		"A secret":        {"more than a name", "one name per line"},
+		"A: secret-value": {"more than a name", "one name per line"},
+		"- A":             {"an item of a YAML list", "without dashes"},
+		"A=secret-value":  {"without a value", "the input environment"},
+		`"A"`:             {`the name "A" has blanks or quotation marks`, "write A, without"},
+		"1A":              {`the name "1A" begins with a digit`, "letter or _"},
+		"A$B":             {`"A$B" is not the name`, "letters, digits"},
+		"app:":            {"is missing", "for instance LOG_LEVEL"},
+	} {
+		_, err := parseRemoval(text)
+		m, ok := err.(*mistake.Error)
+		if !ok || !strings.Contains(m.Text, want[0]) || !strings.Contains(m.Advice, want[1]) {
+			t.Errorf("%q: %v; want %q", text, err, want)
+			continue
+		}
+		if said := m.Text + m.Advice; strings.Contains(said, "secret") || strings.Contains(said, "=") {
+			t.Errorf("%q: shows the value, or asks for one: %s; %s", text, m.Text, m.Advice)
 		}
 	}
 }
