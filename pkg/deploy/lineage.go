@@ -283,6 +283,11 @@ func (d *Deployer) fileOrRevision(ctx context.Context, library *library, ref str
 	return Lineage{Base: base, File: ref}, err
 }
 
+// namesFamily reports whether ref is the name of a family, by its spelling.
+func namesFamily(ref string) bool {
+	return ref != "" && ref != "latest" && ref != "running" && !strings.Contains(ref, ":") && !looksLikeFile(ref)
+}
+
 // looksLikeFile tells a path from family:revision by its spelling.
 func looksLikeFile(ref string) bool {
 	switch strings.ToLower(filepath.Ext(ref)) {

@@ -83,6 +83,25 @@ func TestMigration(t *testing.T) {
 	}
 }
 
+// TestTaskOfAFamily: a task of a family by its name runs of the newest revision, be it one
+// that was registered for it and never deployed. A rollout is made from what succeeded.
+func TestTaskOfAFamily(t *testing.T) {
+	for ref, want := range map[string]string{"web": "web:2", "latest": "web:1"} {
+		synctest.Test(t, func(t *testing.T) {
+			c := world(t, "a")
+			c.define(t, "web:2", "registry.example/web:9", "build=9", "pipeline=p1", "base=web:1")
+			d, _ := c.deployer()
+			one := &oneTask{result: runtask.Result{Outcome: runtask.Succeeded, ExitCode: aws.Int(0)}}
+			d.Tasks = one
+			r := asking("a")
+			r.Rollout, r.TaskDefinition, r.Change.Environment = false, ref, nil
+			if _, err := d.RunTask(t.Context(), r); err != nil || len(one.asked) != 1 || one.asked[0].Definition.String() != want || c.said() != "" {
+				t.Errorf("%s: asked %+v, changed %q, %v", ref, one.asked, c.said(), err)
+			}
+		})
+	}
+}
+
 // taggable is a cloud that keeps tags which are put on revisions later.
 type taggable struct {
 	*cloud
