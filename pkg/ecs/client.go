@@ -39,7 +39,7 @@ type Client struct {
 	tasks       map[string]*coalescer[string, Task]    // by cluster
 	running     map[string]*coalescer[string, tasks]   // by cluster; by the id of the deployment
 	separate    map[string]bool                        // clusters whose services can only be asked for one by one
-	known       map[string]ServiceRevision             // by ARN: service revisions never change
+	known       map[string]ServiceRevision             // by ARN: complete ones never change
 	definitions map[string]taskdef.Definition          // by ARN
 }
 

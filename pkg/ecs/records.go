@@ -206,7 +206,7 @@ func (b Brief) lacks() string {
 }
 
 // ServiceRevision reads a service revision, within 5 s. Service revisions do not
-// change, so one that was read is not read again.
+// change once ECS has completed them, so one that was read then is not read again.
 func (c *Client) ServiceRevision(ctx context.Context, arn string) (ServiceRevision, error) {
 	c.mu.Lock()
 	known, ok := c.known[arn]
@@ -237,11 +237,18 @@ func (c *Client) describeRevisions(ctx context.Context, arns []string) map[strin
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for arn, r := range results {
-		if r.err == nil {
+		if r.err == nil && r.value.complete() {
 			c.known[arn] = r.value
 		}
 	}
 	return results
+}
+
+// complete reports whether ECS has filled in what it finds out only when tasks of the
+// revision start: the digests of its images, and the addresses of an Express service.
+func (r ServiceRevision) complete() bool {
+	unresolved := func(i ResolvedImage) bool { return i.Digest == "" }
+	return len(r.Images) > 0 && !slices.ContainsFunc(r.Images, unresolved) && (!r.Express || len(r.Endpoints) > 0)
 }
 
 // serviceRevisionFrom checks a service revision and takes from it what is needed.
@@ -257,6 +264,7 @@ func serviceRevisionFrom(r types.ServiceRevision) (ServiceRevision, error) {
 		out.Images = append(out.Images, ResolvedImage{aws.ToString(i.ContainerName), aws.ToString(i.Image), aws.ToString(i.ImageDigest)})
 	}
 	if m := r.EcsManagedResources; m != nil {
+		out.Express = true
 		for _, path := range m.IngressPaths {
 			if endpoint := aws.ToString(path.Endpoint); endpoint != "" && path.AccessType != types.AccessTypePrivate {
 				out.Endpoints = append(out.Endpoints, endpoint)

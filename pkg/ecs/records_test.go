@@ -303,7 +303,7 @@ func TestRecordAnswers(t *testing.T) {
 		r, err := canned(`{"serviceRevisions": [{"serviceRevisionArn": "r", "taskDefinition": "web:3", "containerImages": [{"containerName": "app", "image": "i", "imageDigest": "d"}],
 			"ecsManagedResources": {"ingressPaths": [{"accessType": "PUBLIC", "endpoint": "a.example"}, {"accessType": "PRIVATE", "endpoint": "b.example"}, {}]},
 			"overrides": {"runtimePlatform": {"cpuArchitecture": "ARM64"}}}]}`).ServiceRevision(t.Context(), "r")
-		if err != nil || fmt.Sprintf("%+v", r) != "{ARN:r TaskDefinition:web:3 Images:[{Container:app Image:i Digest:d}] Endpoints:[a.example] Architecture:ARM64}" {
+		if err != nil || fmt.Sprintf("%+v", r) != "{ARN:r TaskDefinition:web:3 Images:[{Container:app Image:i Digest:d}] Express:true Endpoints:[a.example] Architecture:ARM64}" {
 			t.Errorf("%+v, %v", r, err)
 		}
 	})
@@ -462,4 +462,29 @@ func TestRunTask(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestRevisionIsCompletedLater: ECS notes the digests of a service revision's images when
+// its tasks start. One that was read before is read again.
+func TestRevisionIsCompletedLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newAccount(t, "web")
+		s, err := a.Service(t.Context(), "dev", "web")
+		if err == nil {
+			_, err = a.Update(t.Context(), s, Update{Force: true})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		target := briefs(t, a.Client, s, time.Time{})[0].Target
+		early, err := a.ServiceRevision(t.Context(), target)
+		if err != nil || len(early.Images) != 1 || early.Images[0].Digest != "" {
+			t.Fatalf("%+v, %v; want no digest yet", early, err)
+		}
+		time.Sleep(15 * time.Minute)
+		late, err := a.ServiceRevision(t.Context(), target)
+		if err != nil || len(late.Images) != 1 || late.Images[0].Digest == "" {
+			t.Errorf("%+v, %v; want the digest", late, err)
+		}
+	})
 }

@@ -222,6 +222,7 @@ type ServiceRevision struct {
 	ARN            string
 	TaskDefinition string
 	Images         []ResolvedImage
+	Express        bool     // ECS manages resources for it
 	Endpoints      []string // public addresses of an Express service
 	Architecture   string   // runtimePlatform that ECS put in place of the task definition's; empty where it did not
 }
