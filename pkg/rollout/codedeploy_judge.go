@@ -63,7 +63,7 @@ func judgeCodeDeploy(s Snapshot) Verdict {
 	case "Failed", "Stopped":
 		return judgeCodeDeployRollback(s, d)
 	case "Ready":
-		if d.Waits && s.Answered != s.ID {
+		if d.Waits && s.Answered != s.ID && !s.Asked { // a stop that was accepted may be pending
 			return Verdict{Paused, Reason{Code: ReadyWaits, By: s.ID}}
 		}
 	case "InProgress", "Baking":

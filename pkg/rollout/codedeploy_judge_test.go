@@ -58,6 +58,7 @@ func TestJudgeCodeDeploy(t *testing.T) {
 
 		{"ready waits for a decision", shipped(CodeDeployRecord{Status: "Ready", Waits: true}), Paused, ReadyWaits, ""},
 		{"ready, and the group shifts the traffic without an answer", shipped(CodeDeployRecord{Status: "Ready"}), "", "", ""},
+		{"ready, and our own stop is pending", shipped(CodeDeployRecord{Status: "Ready", Waits: true}, asked), "", "", ""},
 		{"ready, and already answered", shipped(CodeDeployRecord{Status: "Ready", Waits: true}, answered(ourDeployment)), "", "", ""},
 
 		{"all traffic is shifted, with waitUntil: traffic", shipped(shifted, traffic), Succeeded, TrafficShifted, ""},

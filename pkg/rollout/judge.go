@@ -14,6 +14,9 @@ func Judge(s Snapshot) Verdict {
 	if v := judgeService(s); v.Final() {
 		return v
 	}
+	if s.Asked { // what was asked for ends it: until that is seen, it is neither far enough nor paused
+		s.Until = UntilEnded
+	}
 	var v Verdict
 	switch {
 	case s.Reached && s.Service.Desired == 0:
@@ -154,7 +157,7 @@ func superseded(by ecs.Deployment) Verdict {
 // judgeProgress: the deployment is in progress, which is enough for who waits
 // for less, and no success where it waits for an answer.
 func judgeProgress(s Snapshot, d ecs.ServiceDeployment) Verdict {
-	if hook := d.Waiting(); hook.ID != "" && hook.ID != s.Answered {
+	if hook := d.Waiting(); hook.ID != "" && hook.ID != s.Answered && !s.Asked {
 		return Verdict{Paused, Reason{Code: HookWaits, Hook: hook, Stage: d.Stage}}
 	}
 	switch s.Until {

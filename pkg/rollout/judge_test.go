@@ -181,6 +181,7 @@ func TestJudge(t *testing.T) {
 		{"another hook waits after the first one was answered", stable.with(answered("hook-1"), recorded("IN_PROGRESS", waitingAt("hook-2"))), Paused, HookWaits},
 		{"a hook of a deployment that has succeeded", stable.with(recorded("SUCCESSFUL", waitingAt("hook-1"))), Succeeded, ""},
 		{"a hook of a deployment that is rolled back", goingBack.with(recorded("ROLLBACK_IN_PROGRESS", waitingAt("hook-1"))), "", ""},
+		{"a hook, and our own stop is not seen yet", stable.with(asked, recorded("IN_PROGRESS", waitingAt("hook-1"))), "", ""},
 
 		// What is waited for beside the end.
 		{"baking", stable.with(recorded("IN_PROGRESS", at("BAKE_TIME", 100))), "", ""},
@@ -197,6 +198,8 @@ func TestJudge(t *testing.T) {
 		{"a rolling deployment, full and not healthy, with waitUntil: traffic", inProgress.with(until(UntilTraffic), recorded("IN_PROGRESS"), sick), "", ""},
 		{"a rolling deployment, full, its health not known, with waitUntil: traffic", inProgress.with(until(UntilTraffic), recorded("IN_PROGRESS")), "", ""},
 		{"a rolling deployment, healthy and not full, with waitUntil: traffic", inProgress.with(until(UntilTraffic), recorded("IN_PROGRESS"), healthy, half), "", ""},
+		{"a rolling deployment, full and healthy, whose stop by us is not seen yet, with waitUntil: traffic", inProgress.with(asked, until(UntilTraffic), recorded("IN_PROGRESS"), healthy), "", ""},
+		{"a later stage than the one waited for, and our own stop is not seen yet", stable.with(asked, until("SCALE_UP"), recorded("IN_PROGRESS", at("BAKE_TIME", 100))), "", ""},
 		{"a canary before its first stage, with waitUntil: traffic", inProgress.with(until(UntilTraffic), recorded("IN_PROGRESS"), healthy, func(s *Snapshot) { s.Service.Strategy.Name = "CANARY" }), "", ""},
 
 		// Early success, and no tasks at all.
@@ -215,6 +218,7 @@ func TestJudge(t *testing.T) {
 		{"listed: no rollout state (Classic Load Balancer)", stateless.with(steadyFor(grace - time.Second)), "", ""},
 		{"listed: no rollout state, and the full count has run alone", stateless.with(steadyFor(grace)), Succeeded, ""},
 		{"listed: traffic for who waits for it", inProgress.with(until(UntilTraffic), healthy), Succeeded, TrafficShifted},
+		{"listed: full and healthy, and our own stop is not seen yet, with waitUntil: traffic", inProgress.with(asked, until(UntilTraffic), healthy), "", ""},
 		{"listed: failed without a rollback", stable.with(failed("tasks failed to start"), primaryIs("FAILED")), Failed, DeploymentFailed},
 		{"listed: failed before a configured rollback", stable.with(breaker, failed("tasks failed to start"), primaryIs("FAILED")), "", ""},
 		{"listed: failed, and no time is left for the configured rollback", stable.with(breaker, failed("tasks failed to start"), primaryIs("FAILED"), timeless), Failed, DeploymentFailed},

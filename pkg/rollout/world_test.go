@@ -5,6 +5,7 @@ package rollout
 // a testing/synctest bubble, so that half an hour is no time.
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -41,6 +42,9 @@ type line struct {
 	refuse func(operation string) bool // the call is cut before AWS sees it all
 
 	throttle func(operation string) bool // the call is answered with ThrottlingException
+	stale    func(operation string) bool // the call is answered as the last one of the operation was
+
+	last map[string][]byte // bodies of answers, by operation
 }
 
 var errCut = &net.OpError{Op: "read", Net: "tcp", Err: syscall.ECONNRESET}
@@ -49,7 +53,7 @@ func (l *line) RoundTrip(r *http.Request) (*http.Response, error) {
 	_, operation, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
 	l.mu.Lock()
 	l.calls = append(l.calls, operation)
-	before, lose, refuse, throttle := l.before, l.lose, l.refuse, l.throttle
+	before, lose, refuse, throttle, stale := l.before, l.lose, l.refuse, l.throttle, l.stale
 	l.mu.Unlock()
 	if before != nil {
 		before(operation)
@@ -58,15 +62,49 @@ func (l *line) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, errCut
 	}
 	if throttle != nil && throttle(operation) {
-		body := `{"__type":"ThrottlingException","message":"Rate exceeded"}`
-		return &http.Response{StatusCode: http.StatusBadRequest, Header: http.Header{"Content-Type": {"application/x-amz-json-1.1"}}, Body: io.NopCloser(strings.NewReader(body)), Request: r}, nil
+		return replied(r, http.StatusBadRequest, []byte(`{"__type":"ThrottlingException","message":"Rate exceeded"}`)), nil
+	}
+	if body := l.lastOf(operation); body != nil && stale != nil && stale(operation) {
+		return replied(r, http.StatusOK, body), nil
 	}
 	response, err := l.RoundTripper.RoundTrip(r)
+	if err == nil && response.StatusCode == http.StatusOK {
+		if response, err = l.keep(operation, response); err != nil {
+			return nil, err
+		}
+	}
 	if err == nil && lose != nil && lose(operation) {
 		response.Body.Close()
 		return nil, errCut
 	}
 	return response, err
+}
+
+// replied is an answer of AWS.
+func replied(r *http.Request, status int, body []byte) *http.Response {
+	return &http.Response{StatusCode: status, Header: http.Header{"Content-Type": {"application/x-amz-json-1.1"}}, Body: io.NopCloser(bytes.NewReader(body)), Request: r}
+}
+
+// keep notes an answer, which may be given again.
+func (l *line) keep(operation string, response *http.Response) (*http.Response, error) {
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		return nil, err
+	}
+	response.Body = io.NopCloser(bytes.NewReader(body))
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.last == nil {
+		l.last = map[string][]byte{}
+	}
+	l.last[operation] = body
+	return response, nil
+}
+
+func (l *line) lastOf(operation string) []byte {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.last[operation]
 }
 
 // count is how often operations with one of the names were called.
