@@ -51,6 +51,14 @@ func newer(d ecs.Deployment) ecs.Deployment {
 	return d
 }
 
+// olderPrimary is our deployment beside a PRIMARY one that was created before it, and
+// that was not listed when ours began.
+func olderPrimary(rollout string) Snapshot {
+	older, own := newer(entry(theirs, "PRIMARY", rollout)), newer(entry(ours, "ACTIVE", "FAILED"))
+	own.CreatedAt = own.CreatedAt.Add(time.Hour)
+	return snapshot(older, own)
+}
+
 // with returns the snapshot as it is after some changes.
 func (s Snapshot) with(changes ...func(*Snapshot)) Snapshot {
 	s.Service.Deployments = slices.Clone(s.Service.Deployments)
@@ -172,6 +180,7 @@ func TestJudge(t *testing.T) {
 			s.Service.Deployments[0].Reason = "ECS deployment circuit breaker: rolling back to deploymentId " + theirs + "."
 		}), "", ""},
 		{"the PRIMARY that the record names as its rollback is no replacement", replaced.with(recorded("IN_PROGRESS", func(d *ecs.ServiceDeployment) { d.RollbackTo = "arn:aws:ecs:eu-west-1:1:service-revision/dev/web/3" }), replacedFor(time.Hour)), "", ""},
+		{"a PRIMARY that was created before ours is no replacement", olderPrimary("IN_PROGRESS").with(recorded("ROLLBACK_REQUESTED"), replacedFor(time.Hour)), "", ""},
 		{"successful, then replaced: the service does not run our revision", replacedAndDone.with(recorded("SUCCESSFUL")), Superseded, ReplacedByOther},
 		{"the list of deployments is empty", snapshot().with(recorded("IN_PROGRESS"), replacedFor(time.Hour)), "", ""},
 
@@ -243,6 +252,7 @@ func TestJudge(t *testing.T) {
 		{"listed: superseded by one that was rolled back, as the history has it", back.with(returnedFor(grace), func(s *Snapshot) { s.Newer = theirs }), Superseded, ReplacedByOther},
 		{"listed: ours was rolled back, and then somebody's", back.with(failed(""), returnedFor(grace), func(s *Snapshot) { s.Newer = theirs }), RolledBack, RolledBackByECS},
 		{"listed: someone deploys the previous revision by hand: a new id", snapshot(ecs.Deployment{ID: theirs, Status: "PRIMARY", TaskDefinition: previousRevision, RolloutState: "COMPLETED"}), Superseded, ReplacedByOther},
+		{"listed: rolled back to one that was not listed when ours began, and is older", olderPrimary("COMPLETED").with(failed("")), RolledBack, RolledBackByECS},
 		{"listed: the list of deployments is empty", snapshot(), "", ""},
 		{"listed: a rollout state that this version does not know", snapshot(entry(ours, "PRIMARY", "HALF_COMPLETED")), "", ""},
 

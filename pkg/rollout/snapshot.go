@@ -83,6 +83,9 @@ func (s Snapshot) replacement() (ecs.Deployment, bool) {
 // rollback revives the id of an earlier deployment; where it makes a new one, ECS
 // says so in words, in the reason of either entry or in an event.
 func (s Snapshot) rollsBackTo(primary ecs.Deployment) bool {
+	if s.Own.ID == s.ID && !primary.CreatedAt.IsZero() && primary.CreatedAt.Before(s.Own.CreatedAt) {
+		return true
+	}
 	return slices.Contains(s.Earlier, primary.ID) || s.announced(primary)
 }
 
