@@ -78,6 +78,14 @@ func (c *ecsController) inFlight(ctx context.Context, s ecs.Service) (*ecsDeploy
 	}
 	if record != nil && !record.Final() {
 		d := c.deployment(s, ecs.DeploymentID(record.Target.ARN), record)
+		if theirs, replaced := d.snapshot.replacement(); replaced && (primary.RolloutState == "IN_PROGRESS" || primary.RolloutState == "") {
+			// The record is late, and so is what names it: the list shows a newer deployment.
+			newer := c.deployment(s, theirs.ID, nil)
+			if theirs.ID != primary.ID {
+				newer.snapshot.RollsBackTo = primary.ID
+			}
+			return newer, nil
+		}
 		if err := c.resolve(ctx, d); err != nil && ecs.Classify(err) == ecs.Expired {
 			return nil, err
 		}

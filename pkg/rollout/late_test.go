@@ -4,6 +4,7 @@ package rollout
 // of its own call some seconds later than it was made.
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -61,5 +62,32 @@ func TestStopSeenLate(t *testing.T) {
 			w.follow(d, Limits{Until: UntilTraffic})
 			w.ended(d, RolledBack, RolledBackByTask)
 		})
+	})
+}
+
+// history does not show yet that somebody's has replaced it. That one is in progress.
+func TestRecordBehindTheList(t *testing.T) {
+	inWorld(t, ofECS, func(w *world) {
+		w.Behave(emulator.Behaviour{Seed: 1, RecordLag: 10 * time.Hour, NoCurrentDeployment: true})
+		first := w.start("slow")
+		time.Sleep(30 * time.Second)
+		w.Behave(emulator.Behaviour{Seed: 1, ListLag: 10 * time.Hour, NoCurrentDeployment: true})
+		theirs, err := w.others.Start(w.Context(), Change{TaskDefinition: w.revision(), Supersede: true})
+		if err != nil {
+			w.Fatal(err)
+		}
+		time.Sleep(5 * time.Second)
+		w.forget()
+		found, err := w.control.InFlight(w.Context())
+		if err != nil || found == nil || found.Snapshot().ID != theirs.Snapshot().ID {
+			w.Fatalf("InFlight = %+v, %v; want theirs, %s", found, err, theirs.Snapshot().ID)
+		}
+		_, err = w.control.Start(w.Context(), Change{TaskDefinition: first.Snapshot().Revision, Expect: theirs.Snapshot().ID})
+		if moved, is := errors.AsType[*MovedError](err); !is || moved.InFlight == nil || moved.InFlight.Snapshot().ID != theirs.Snapshot().ID {
+			w.Errorf("Start = %v, want a MovedError with theirs", err)
+		}
+		if n := w.changing(); n != 0 {
+			w.Errorf("%d changing calls, want none", n)
+		}
 	})
 }
