@@ -139,6 +139,9 @@ func (d *codeDeployment) readDeployments(ctx context.Context) error {
 			return nil
 		}
 		info, err := deploymentInfo(ctx, d.controller.api, record.Rollback.ID)
+		if unknown(err) && time.Since(d.ended) <= recordLimit {
+			return nil // it was named just now
+		}
 		if err != nil {
 			return err
 		}
@@ -153,12 +156,13 @@ func (d *codeDeployment) readDeployments(ctx context.Context) error {
 
 func (d *codeDeployment) readOwn(ctx context.Context, record *CodeDeployRecord) error {
 	info, err := deploymentInfo(ctx, d.controller.api, d.snapshot.ID)
-	var unknown *types.DeploymentDoesNotExistException
-	if errors.As(err, &unknown) && time.Since(d.begun) > recordLimit {
+	switch {
+	case unknown(err) && time.Since(d.begun) <= recordLimit:
+		return nil // it was created just now
+	case unknown(err):
 		return &mistake.Error{Kind: mistake.Service, Absent: true, Advice: "its application may have been deleted",
 			Text: fmt.Sprintf("CodeDeploy does not know deployment %s of service %s any more", d.snapshot.ID, d.snapshot.Service.Name)}
-	}
-	if err != nil {
+	case err != nil:
 		return err
 	}
 	record.Status, record.Error = string(info.Status), errorText(info.ErrorInformation)
@@ -180,6 +184,13 @@ func (d *codeDeployment) readOwn(ctx context.Context, record *CodeDeployRecord) 
 	}
 	record.RollbackDue = (d.snapshot.Asked || goesBackAfter(info)) && time.Since(d.ended) < rollbackLimit
 	return nil
+}
+
+// unknown reports whether CodeDeploy does not know a deployment: it may not show yet one
+// that was created a moment ago.
+func unknown(err error) bool {
+	_, is := errors.AsType[*types.DeploymentDoesNotExistException](err)
+	return is
 }
 
 // goesBackAfter reports whether CodeDeploy rolls back by itself what ended as this

@@ -91,3 +91,24 @@ func TestRecordBehindTheList(t *testing.T) {
 		}
 	})
 }
+
+// created.
+func TestCreatedAMomentAgo(t *testing.T) {
+	fault := emulator.Fault{Code: "DeploymentDoesNotExistException", Message: "The deployment could not be found", Times: 3}
+	inWorld(t, kinds[1], func(w *world) {
+		d := w.start("complete")
+		w.Fail("codedeploy:GetDeployment", fault)
+		w.follow(d, Limits{})
+		w.ended(d, Succeeded, "")
+	})
+	inWorld(t, kinds[1], func(w *world) {
+		d := w.start("complete")
+		fault.Times = 0
+		w.Fail("codedeploy:GetDeployment", fault)
+		begin := time.Now()
+		w.follow(d, Limits{})
+		if d.Err() == nil || d.Verdict().Final() || time.Since(begin) > 2*recordLimit {
+			w.Errorf("for good: %v, %v after %s; want an error", d.Verdict(), d.Err(), time.Since(begin))
+		}
+	})
+}
