@@ -181,12 +181,16 @@ func (d ServiceDeployment) RollingBack() bool {
 	return false
 }
 
-// Waiting returns the PAUSE hook that waits for an answer; the zero Hook where
+// Waiting returns the first PAUSE hook that waits for an answer; the zero Hook where
 // none does or the deployment has ended.
-func (d ServiceDeployment) Waiting() Hook {
+func (d ServiceDeployment) Waiting() Hook { return d.WaitingAt("") }
+
+// WaitingAt is Waiting for the hook with an id: several may wait at one stage. An empty
+// id is any.
+func (d ServiceDeployment) WaitingAt(id string) Hook {
 	if !d.Final() {
 		for _, h := range d.Hooks {
-			if h.Pause && h.Waiting {
+			if h.Pause && h.Waiting && (id == "" || h.ID == id) {
 				return h
 			}
 		}

@@ -257,11 +257,12 @@ func (c *ecsController) Paused(ctx context.Context, hookID string) (Deployment, 
 		return nil, err
 	case record == nil || record.Waiting().ID == "":
 		return nil, none
-	case hookID != "" && record.Waiting().ID != hookID:
+	case record.WaitingAt(hookID).ID == "":
 		return nil, mistake.New(mistake.Hook, "leave hookId empty to answer the hook that waits",
 			"the deployment of service %s is paused at hook %s, not at %s", s.Name, record.Waiting().ID, hookID)
 	}
 	d := c.deployment(s, ecs.DeploymentID(record.Target.ARN), record)
+	d.hook = hookID
 	return d, c.resolve(ctx, d)
 }
 

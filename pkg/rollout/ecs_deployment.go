@@ -57,6 +57,7 @@ type ecsDeployment struct {
 	looked     time.Time // when that was
 	most       int       // maxFailedTasks of the watch; 0 is any number
 	baking     time.Time // since when the deployment bakes
+	hook       string    // id of the one that the next answer is for; empty is any
 }
 
 // Watch implements [Deployment].
@@ -230,7 +231,7 @@ func (d *ecsDeployment) keep(record *ecs.ServiceDeployment, err error) []Event {
 		return nil
 	case record != nil:
 		d.snapshot.Record = record
-		if record.Waiting().ID != d.snapshot.Answered {
+		if record.WaitingAt(d.snapshot.Answered).ID == "" {
 			d.snapshot.Answered = "" // a later wait at the same hook is a new one
 		}
 		d.unreadable, d.withoutOwn = time.Time{}, false
@@ -499,7 +500,7 @@ func (d *ecsDeployment) Answer(ctx context.Context, action Action) error {
 	}
 	hook := ecs.Hook{}
 	if d.snapshot.Record != nil {
-		hook = d.snapshot.Record.Waiting()
+		hook = d.snapshot.Record.WaitingAt(d.hook)
 	}
 	if hook.ID == "" {
 		return mistake.New(mistake.Service, "see the service's deployments", "the deployment of service %s is not paused any more", d.snapshot.Service.Name)
@@ -508,10 +509,11 @@ func (d *ecsDeployment) Answer(ctx context.Context, action Action) error {
 		if again := d.look(ctx); again != nil {
 			return again
 		}
-		if record := d.snapshot.Record; !ecs.Ambiguous(err) || record == nil || record.Waiting().ID == hook.ID {
+		if record := d.snapshot.Record; !ecs.Ambiguous(err) || record == nil || record.WaitingAt(hook.ID).ID != "" {
 			return err
 		}
 	}
+	d.hook = ""
 	d.snapshot.Answered = hook.ID
 	d.snapshot.Asked = action == RollBack
 	return nil

@@ -112,3 +112,36 @@ func TestCreatedAMomentAgo(t *testing.T) {
 		}
 	})
 }
+
+// TestTwoHooksAtOneStage: both wait, and the one that is named is answered.
+func TestTwoHooksAtOneStage(t *testing.T) {
+	inWorld(t, ofECS, func(w *world) {
+		const stage = "POST_TEST_TRAFFIC_SHIFT"
+		w.Script(emulator.DemoCluster, emulator.DemoService, emulator.Scenario{Fates: []emulator.Fate{{}},
+			Strategy: &emulator.Strategy{Name: "BLUE_GREEN", Pauses: []emulator.Pause{{Stage: stage}, {Stage: stage}}}})
+		d := w.start("")
+		w.follow(d, Limits{})
+		w.ended(d, Paused, HookWaits)
+		hooks := d.Snapshot().Record.Hooks
+		if len(hooks) != 2 || !hooks[0].Waiting || !hooks[1].Waiting {
+			w.Fatalf("hooks %+v, want two that wait", hooks)
+		}
+		found, err := w.control.Paused(w.Context(), hooks[1].ID)
+		if err != nil {
+			w.Fatal(err)
+		}
+		if err := found.Answer(w.Context(), Continue); err != nil {
+			w.Fatal(err)
+		}
+		w.follow(found, Limits{})
+		w.ended(found, Paused, HookWaits)
+		if hook := found.Verdict().Reason.Hook.ID; hook != hooks[0].ID {
+			w.Errorf("paused at %s, want %s, which was not answered", hook, hooks[0].ID)
+		}
+		if err := found.Answer(w.Context(), Continue); err != nil {
+			w.Fatal(err)
+		}
+		w.follow(found, Limits{})
+		w.ended(found, Succeeded, "")
+	})
+}
