@@ -46,6 +46,7 @@ const (
 	isReplaced what = "is replaced" // by somebody else's
 	isDeleted  what = "is deleted"  // the service
 	shifts     what = "shifts"      // all traffic, and then goes on for ever
+	drains     what = "drains"      // all traffic is shifted, and the previous tasks stop for ever
 )
 
 // fate is what becomes of a deployment.
@@ -59,6 +60,7 @@ type fate struct {
 	backIn  time.Duration // how long a rollback of it takes; 5 s where it is 0
 	stuck   bool          // a rollback of it fails
 	then    what          // after the hook was answered: succeeds, where it is empty
+	deaf    error         // Answer refuses
 }
 
 // record is what the cloud keeps of a deployment.
@@ -300,7 +302,7 @@ func (s *service) entry(r *record) ecs.Deployment {
 	case "STOPPED":
 		d.RolloutState, d.Failed = "FAILED", 3
 	}
-	if r.fate.what == shifts {
+	if r.fate.what == shifts || r.fate.what == drains {
 		d.Running = r.desired
 	}
 	return d
@@ -319,6 +321,8 @@ func (s *service) brief(r *record) *ecs.ServiceDeployment {
 	}
 	if r.fate.what == shifts {
 		out.Stage = "BAKE_TIME"
+	} else if r.fate.what == drains {
+		out.Stage = "CLEAN_UP"
 	} else if r.ended.IsZero() {
 		out.Stage = s.stage
 	}
@@ -743,6 +747,9 @@ func (d *deployment) Answer(_ context.Context, action rollout.Action) error {
 	defer d.mu.Unlock()
 	if d.record.status != "IN_PROGRESS" {
 		return rollout.ErrEnded
+	}
+	if d.record.fate.deaf != nil {
+		return d.record.fate.deaf
 	}
 	d.note("%s %s", action, d.name)
 	d.record.answered, d.record.backAt = true, time.Now().Add(10*time.Second)

@@ -72,11 +72,17 @@ func (s ServicePlan) HasStages() bool {
 	return s.Service.Controller != "CODE_DEPLOY"
 }
 
-// configured turns the end of the time limit into a success where it was known
-// before that the limit is too short, and nothing but a configured wait is left:
-// all traffic is on the new revision, and its full count of tasks runs.
+// configured turns the end of the time limit into a success where nothing but a
+// configured wait is left: all traffic is on the new revision, its full count of tasks
+// runs, and either only the previous tasks have to stop, or it was known before that
+// the limit is too short.
 func (e ending) configured(r Request, l limit, m moved) ending {
 	now := m.deployment.Snapshot()
+	if e.shifted && now.OnlyStops() {
+		// ECS does not name the stage for a rolling deployment.
+		e.shifted, e.verdict = false, rollout.Verdict{Outcome: rollout.Succeeded, Reason: rollout.Reason{Code: rollout.WaitsOn, Stage: "CLEAN_UP", After: l.forward()}}
+		return e
+	}
 	if !e.shifted || !now.Full() || m.Wait(r.Until) < l.forward() {
 		return e
 	}

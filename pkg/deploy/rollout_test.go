@@ -106,6 +106,7 @@ func TestEndings(t *testing.T) {
 		{"the rollback does not end", fate{what: crashes, backIn: time.Hour}, nil, false, rollout.Failed, rollout.TasksFail, StillInProgress, moved + "; stop a web:2", "web:1"},
 		{"moved back without success", fate{what: fails}, []fate{{what: fails}}, false, rollout.Failed, rollout.DeploymentStopped, EndedBadly, moved + "; start a web:1", "web:1"},
 		{"moved back, and ECS rolls that back", fate{what: fails}, []fate{{what: goesBack, after: time.Minute}}, false, rollout.Failed, rollout.DeploymentStopped, EndedBadly, moved + "; start a web:1", "web:1"},
+		{"only the previous tasks have to stop when the time is over", fate{what: drains}, nil, false, rollout.Succeeded, rollout.WaitsOn, "", moved, "web:2"},
 		{"all traffic is shifted when the time is over", fate{what: shifts}, nil, false, rollout.TimedOut, rollout.NotInTime, TrafficStays, moved, "web:2"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

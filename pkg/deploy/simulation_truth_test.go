@@ -393,7 +393,7 @@ func (p *play) judgeService(h emulator.History, s deploy.ServiceResult, say func
 	back, moved := p.backward(h, s)
 	switch s.Outcome {
 	case rollout.Succeeded, rollout.Unchanged:
-		early := s.Reason.Code == rollout.TrafficShifted || s.Reason.Code == rollout.StageReached || s.Reason.Code == rollout.EarlySuccess
+		early := s.Reason.Code == rollout.TrafficShifted || s.Reason.Code == rollout.StageReached || s.Reason.Code == rollout.EarlySuccess || s.Reason.Code == rollout.WaitsOn
 		if d.Status != "SUCCESSFUL" && !early {
 			doubt("it did not succeed")
 		}

@@ -97,6 +97,10 @@ func noteText(r rollout.Reason, controller string) string {
 	case rollout.StageReached:
 		return "the deployment has reached the stage " + r.Stage + " and is still in progress"
 	case rollout.WaitsOn:
+		if r.Stage == "CLEAN_UP" {
+			return fmt.Sprintf("all production traffic is on the new revision, and the full count of tasks runs; the previous tasks did not stop within %s (timeoutMinutes): %s waits for their connections to end, up to the deregistration delay of the target group",
+				minutes(r.After), controller)
+		}
 		return fmt.Sprintf("all production traffic is on the new revision, and the full count of tasks runs; timeoutMinutes allows %s, and the service's configuration takes at least %s: %s continues with %s, and its alarms may still roll back",
 			minutes(r.After), Duration(r.Left), controller, cmp.Or(plain(r.Stage), "the rest"))
 	case rollout.EarlySuccess:

@@ -299,10 +299,11 @@ func lasted(since *time.Time, is bool, now time.Time) time.Duration {
 // whether it can still succeed, and whether a full count is healthy.
 func (d *ecsDeployment) readTasks(ctx context.Context) []Event {
 	s := &d.snapshot
-	// Of a rolling deployment that bakes, ECS names no stage: at the end of the time
-	// limit its tasks tell that only the bake time is left.
-	baking := s.Service.Strategy.Bake > 0 && s.Left <= 2*calmPoll
-	if (s.Until == UntilTraffic || baking) && s.Full() {
+	// Of a rolling deployment ECS names no stage: at the end of the time limit its tasks
+	// tell that only the bake time is left, or the end of those that ECS does not want
+	// any more.
+	ending := s.Left <= 2*calmPoll && (s.Service.Strategy.Bake > 0 || s.alone() && !d.looked.IsZero() && !s.Scaling)
+	if (s.Until == UntilTraffic || ending) && s.Full() {
 		healthy, total, known := d.controller.doctor.Health(ctx, s.Service.Cluster, s.ID, s.Service.TargetGroups)
 		s.Healthy = nil
 		if known {

@@ -145,3 +145,28 @@ func TestTwoHooksAtOneStage(t *testing.T) {
 		w.ended(found, Succeeded, "")
 	})
 }
+
+// connections are kept for an hour.
+func TestLongDrain(t *testing.T) {
+	strategies := map[string]*emulator.Strategy{"rolling": nil, "blue/green": {Name: "BLUE_GREEN"}}
+	for name, strategy := range strategies {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, ofECS, func(w *world) {
+				w.Script(emulator.DemoCluster, emulator.DemoService, emulator.Scenario{Fates: []emulator.Fate{{}}, Drain: time.Hour, Strategy: strategy})
+				d := w.start("")
+				w.follow(d, Limits{Timeout: 20 * time.Minute})
+				w.ended(d, TimedOut, NotInTime)
+				if s := d.Snapshot(); !s.Shifted() || !s.OnlyStops() {
+					w.Errorf("shifted %v, only the previous tasks have to stop %v", s.Shifted(), s.OnlyStops())
+				}
+			})
+		})
+	}
+	inWorld(t, ofECS, func(w *world) {
+		d := w.start("stuck")
+		w.follow(d, Limits{Timeout: 20 * time.Minute})
+		if s := d.Snapshot(); s.Shifted() || s.OnlyStops() {
+			w.Error("tasks that are not healthy have the traffic")
+		}
+	})
+}

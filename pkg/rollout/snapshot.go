@@ -192,6 +192,28 @@ func (s Snapshot) Full() bool {
 	return s.Listed && s.Own.Desired > 0 && s.Own.Running >= s.Own.Desired && s.Own.Pending == 0
 }
 
+// OnlyStops reports whether nothing is left of a deployment in progress but that the
+// previous tasks stop, which takes as long as a target group's deregistration delay: ECS
+// wants none of them any more, and neither bakes nor watches an alarm.
+func (s Snapshot) OnlyStops() bool {
+	if s.CodeDeploy != nil || s.Asked || !s.Full() || !s.Shifted() {
+		return false
+	}
+	if s.Record != nil && s.Record.Stage != "" {
+		return s.Record.Stage == "CLEAN_UP"
+	}
+	c := s.Service.Described.DeploymentConfiguration
+	if s.Service.Strategy.Bake > 0 || c != nil && c.Alarms != nil && c.Alarms.Enable {
+		return false
+	}
+	return len(s.Service.Deployments) > 1 && s.alone()
+}
+
+// alone reports whether ECS wants no tasks but those of the deployment.
+func (s Snapshot) alone() bool {
+	return !slices.ContainsFunc(s.Service.Deployments, func(d ecs.Deployment) bool { return d.ID != s.ID && d.Desired > 0 })
+}
+
 func (s Snapshot) strategy() string {
 	if s.Record != nil && s.Record.Strategy.Name != "" {
 		return s.Record.Strategy.Name
