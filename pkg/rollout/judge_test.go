@@ -209,6 +209,7 @@ func TestJudge(t *testing.T) {
 		{"a rolling deployment, healthy and not full, with waitUntil: traffic", inProgress.with(until(UntilTraffic), recorded("IN_PROGRESS"), healthy, half), "", ""},
 		{"a rolling deployment, full and healthy, whose stop by us is not seen yet, with waitUntil: traffic", inProgress.with(asked, until(UntilTraffic), recorded("IN_PROGRESS"), healthy), "", ""},
 		{"a later stage than the one waited for, and our own stop is not seen yet", stable.with(asked, until("SCALE_UP"), recorded("IN_PROGRESS", at("BAKE_TIME", 100))), "", ""},
+		{"full by its entry, and the service wants more", inProgress.with(until(UntilTraffic), recorded("IN_PROGRESS"), healthy, running(1, 1)), "", ""},
 		{"a canary before its first stage, with waitUntil: traffic", inProgress.with(until(UntilTraffic), recorded("IN_PROGRESS"), healthy, func(s *Snapshot) { s.Service.Strategy.Name = "CANARY" }), "", ""},
 
 		// Early success, and no tasks at all.

@@ -81,7 +81,9 @@ func (s Snapshot) replacement() (ecs.Deployment, bool) {
 
 // rollsBackTo tells ECS's own rollback from somebody's newer deployment. A
 // rollback revives the id of an earlier deployment; where it makes a new one, ECS
-// says so in words, in the reason of either entry or in an event.
+// says so in words, in the reason of either entry or in an event. The earlier one
+// need not have been listed when ours began: what was created before ours cannot
+// have replaced it.
 func (s Snapshot) rollsBackTo(primary ecs.Deployment) bool {
 	if s.Own.ID == s.ID && !primary.CreatedAt.IsZero() && primary.CreatedAt.Before(s.Own.CreatedAt) {
 		return true
@@ -187,9 +189,10 @@ func (s Snapshot) Shifted() bool {
 	return s.Full() && s.Healthy != nil && *s.Healthy
 }
 
-// Full reports whether the full count of the deployment's tasks runs.
+// Full reports whether the full count of the deployment's tasks runs: its entry may not
+// have all of the service's yet.
 func (s Snapshot) Full() bool {
-	return s.Listed && s.Own.Desired > 0 && s.Own.Running >= s.Own.Desired && s.Own.Pending == 0
+	return s.Listed && s.Own.Desired > 0 && s.Own.Running >= max(s.Own.Desired, s.Service.Desired) && s.Own.Pending == 0
 }
 
 // OnlyStops reports whether nothing is left of a deployment in progress but that the
