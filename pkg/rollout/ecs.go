@@ -214,10 +214,32 @@ func (c *ecsController) LastGood(ctx context.Context) (string, error) {
 		return "", err
 	}
 	primary := s.Primary()
-	if d == nil && (primary.RolloutState == "COMPLETED" || primary.RolloutState == "" && len(s.Deployments) == 1) {
+	switch {
+	case d != nil:
+	case primary.RolloutState == "COMPLETED":
+		return primary.TaskDefinition, nil
+	case primary.RolloutState == "" && len(s.Deployments) == 1:
+		if ended, err := c.endedBadly(ctx, s); err != nil || ended {
+			return "", err
+		}
 		return primary.TaskDefinition, nil
 	}
 	return "", nil
+}
+
+// endedBadly reports whether the PRIMARY deployment has ended without success. Behind a
+// Classic Load Balancer its entry has no state, and the record tells; one that cannot be
+// read tells nothing.
+func (c *ecsController) endedBadly(ctx context.Context, s ecs.Service) (bool, error) {
+	primary := s.Primary()
+	if primary.RolloutState != "" {
+		return primary.RolloutState == "FAILED", nil
+	}
+	record, err := c.newest(ctx, s)
+	if err != nil && ecs.Classify(err) == ecs.Expired {
+		return false, err
+	}
+	return record != nil && ecs.DeploymentID(record.Target.ARN) == primary.ID && record.Final() && record.Status != "SUCCESSFUL", nil
 }
 
 // Successes implements [Controller]. ECS remembers the deployments of 90 days.
@@ -471,11 +493,17 @@ func (c *ecsController) needs(ctx context.Context, s ecs.Service, change Change)
 	if err != nil {
 		return need{}, err
 	}
+	failed := primary.RolloutState == "FAILED"
+	if busy == nil && !failed {
+		if failed, err = c.endedBadly(ctx, s); err != nil {
+			return need{}, err
+		}
+	}
 	scale := change.DesiredCount != nil && *change.DesiredCount != s.Desired
 	switch {
 	case busy != nil && busy.snapshot.Revision == change.TaskDefinition && !busy.snapshot.RollingBack() && !scale:
 		return need{there: busy}, nil
-	case primary.RolloutState == "FAILED":
+	case failed:
 		return need{force: true}, nil
 	case scale, busy != nil:
 		return need{joins: busy != nil && busy.snapshot.ID == primary.ID}, nil

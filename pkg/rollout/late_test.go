@@ -8,6 +8,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awsecs "github.com/aws/aws-sdk-go-v2/service/ecs"
+	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
+
 	"ecsdeploy/pkg/emulator"
 )
 
@@ -168,5 +172,38 @@ func TestLongDrain(t *testing.T) {
 		if s := d.Snapshot(); s.Shifted() || s.OnlyStops() {
 			w.Error("tasks that are not healthy have the traffic")
 		}
+	})
+}
+
+// shape sets how many of the service's tasks have to be healthy during a deployment.
+func (w *world) shape(least int32) {
+	w.Helper()
+	_, err := w.ecs.UpdateService(w.Context(), &awsecs.UpdateServiceInput{Cluster: aws.String(emulator.DemoCluster), Service: aws.String(emulator.DemoService),
+		DeploymentConfiguration: &types.DeploymentConfiguration{MinimumHealthyPercent: aws.Int32(least), MaximumPercent: aws.Int32(100)}})
+	if err != nil {
+		w.Fatal(err)
+	}
+}
+
+// to.
+func TestFailedBehindAClassicLoadBalancer(t *testing.T) {
+	inWorld(t, ofECS, func(w *world) {
+		crash := 1
+		w.Script(emulator.DemoCluster, emulator.DemoService, emulator.Scenario{ClassicBalancer: true, Breaker: &emulator.Breaker{Enable: true, Threshold: 3}, Fates: []emulator.Fate{{Exit: &crash}}})
+		w.shape(0)
+		d := w.start("")
+		w.follow(d, Limits{})
+		w.ended(d, Failed, DeploymentStopped)
+		time.Sleep(10 * time.Minute)
+		if good, err := w.control.LastGood(w.Context()); good == d.Snapshot().Revision || err != nil {
+			w.Errorf("LastGood = %s, %v; its deployment has failed", good, err)
+		}
+		w.play("classic-balancer")
+		again, err := w.control.Start(w.Context(), Change{TaskDefinition: d.Snapshot().Revision, Expect: d.Snapshot().ID})
+		if err != nil || !again.Snapshot().New {
+			w.Fatalf("Start = %+v, %v; want a new deployment", again, err)
+		}
+		w.follow(again, Limits{})
+		w.ended(again, Succeeded, "")
 	})
 }
