@@ -211,6 +211,9 @@ func (d *ecsDeployment) findRecord(ctx context.Context) (string, error) {
 		id := ecs.DeploymentID(brief.Target)
 		if id == d.snapshot.ID {
 			if newest.CreatedAt.After(brief.CreatedAt) {
+				if s.Primary().ID == id && s.Primary().RolloutState == "IN_PROGRESS" && ecs.FinalStatus(brief.Status) {
+					return "", nil // ECS goes back to it, and the record tells of its first time
+				}
 				d.snapshot.Newer = cmp.Or(d.snapshot.Newer, ecs.DeploymentID(newest.Target))
 			}
 			return brief.ARN, nil

@@ -15,6 +15,7 @@ import (
 	"ecsdeploy/pkg/emulator"
 )
 
+// staleFor has what was read last of a deployment answered for a while, once something
 // was asked of it.
 func (w *world) staleFor(d time.Duration, change, reading string) {
 	var since time.Time
@@ -26,6 +27,7 @@ func (w *world) staleFor(d time.Duration, change, reading string) {
 	w.stale = func(operation string) bool { return operation == reading && !since.IsZero() && time.Since(since) < d }
 }
 
+// TestStopSeenLate: a stop was accepted, and for some seconds the deployment is shown as
 // it was before. That is no pause and no success.
 func TestStopSeenLate(t *testing.T) {
 	t.Run("ECS, paused", func(t *testing.T) {
@@ -69,6 +71,7 @@ func TestStopSeenLate(t *testing.T) {
 	})
 }
 
+// TestRecordBehindTheList: the record of the deployment of an earlier run is late, and the
 // history does not show yet that somebody's has replaced it. That one is in progress.
 func TestRecordBehindTheList(t *testing.T) {
 	inWorld(t, ofECS, func(w *world) {
@@ -96,6 +99,7 @@ func TestRecordBehindTheList(t *testing.T) {
 	})
 }
 
+// TestCreatedAMomentAgo: CodeDeploy does not know a deployment yet that it has just
 // created.
 func TestCreatedAMomentAgo(t *testing.T) {
 	fault := emulator.Fault{Code: "DeploymentDoesNotExistException", Message: "The deployment could not be found", Times: 3}
@@ -150,6 +154,7 @@ func TestTwoHooksAtOneStage(t *testing.T) {
 	})
 }
 
+// TestLongDrain: at the end of the time limit only the previous tasks have to stop, whose
 // connections are kept for an hour.
 func TestLongDrain(t *testing.T) {
 	strategies := map[string]*emulator.Strategy{"rolling": nil, "blue/green": {Name: "BLUE_GREEN"}}
@@ -185,6 +190,8 @@ func (w *world) shape(least int32) {
 	}
 }
 
+// TestFailedBehindAClassicLoadBalancer: there is no rollout state, and the record tells
+// that the revision's deployment has failed. It is deployed again, and is none to go back
 // to.
 func TestFailedBehindAClassicLoadBalancer(t *testing.T) {
 	inWorld(t, ofECS, func(w *world) {
@@ -205,5 +212,36 @@ func TestFailedBehindAClassicLoadBalancer(t *testing.T) {
 		}
 		w.follow(again, Limits{})
 		w.ended(again, Succeeded, "")
+	})
+}
+
+// TestRevivedWithoutItsRecord: ECS goes back to a deployment whose tasks have to start
+// again, and the failed one is not listed any more. The record of the revived one tells of
+// its first time.
+func TestRevivedWithoutItsRecord(t *testing.T) {
+	inWorld(t, ofECS, func(w *world) {
+		w.shape(0)
+		first := w.start("crash")
+		w.inTime(first, 3*time.Minute)
+		if err := first.Stop(w.Context()); err != nil {
+			w.Fatal(err)
+		}
+		w.wait("alone", func() bool {
+			now := w.now()
+			return len(now.Deployments) == 1 && now.Primary().TaskDefinition == w.at.TaskDefinition
+		})
+		if state := w.now().Primary().RolloutState; state != "IN_PROGRESS" {
+			w.Fatalf("the rollback is %s", state)
+		}
+		w.Fail("ecs:DescribeServiceDeployments", emulator.Fault{Code: "ServerException", Times: 2})
+		d, err := w.control.Start(w.Context(), Change{TaskDefinition: w.at.TaskDefinition})
+		if err != nil {
+			return // it is busy, which is right as well
+		}
+		w.Mend("ecs:DescribeServiceDeployments")
+		w.follow(d, Limits{})
+		if truth := w.truth(first.Snapshot().ID); !truth.Final() {
+			w.Errorf("ended with %+v while the rollback is %s", d.Verdict(), truth.Status)
+		}
 	})
 }
