@@ -18,7 +18,10 @@ func Judge(s Snapshot) Verdict {
 		s.Until = UntilEnded
 	}
 	var v Verdict
+	other, replaced := s.replacement()
 	switch {
+	case s.Reached && replaced && s.CodeDeploy == nil: // since it was looked at
+		return superseded(other)
 	case s.Reached && s.Service.Desired == 0:
 		return Verdict{Unchanged, Reason{Code: NothingRuns}}
 	case s.Reached:
@@ -32,7 +35,6 @@ func Judge(s Snapshot) Verdict {
 	default:
 		v = judgeList(s)
 	}
-	_, replaced := s.replacement()
 	switch {
 	case v.Final():
 		return v

@@ -190,6 +190,7 @@ func TestJudge(t *testing.T) {
 		{"another hook waits after the first one was answered", stable.with(answered("hook-1"), recorded("IN_PROGRESS", waitingAt("hook-2"))), Paused, HookWaits},
 		{"a hook of a deployment that has succeeded", stable.with(recorded("SUCCESSFUL", waitingAt("hook-1"))), Succeeded, ""},
 		{"a hook of a deployment that is rolled back", goingBack.with(recorded("ROLLBACK_IN_PROGRESS", waitingAt("hook-1"))), "", ""},
+
 		{"a hook, and our own stop is not seen yet", stable.with(asked, recorded("IN_PROGRESS", waitingAt("hook-1"))), "", ""},
 
 		// What is waited for beside the end.
@@ -271,6 +272,7 @@ func TestJudge(t *testing.T) {
 		// No new deployment was needed.
 		{"reached before anybody asked", stable.with(reachedB), Unchanged, ""},
 		{"reached, and nothing runs", stable.with(reachedB, nothing), Unchanged, NothingRuns},
+		{"reached, and replaced since", replacedAndDone.with(reachedB), Superseded, ReplacedByOther},
 		{"scaling, before the full count runs (peer: no deployment, so success)", stable.with(scaling, running(1, 2)), "", ""},
 		{"scaling, while the entry has the old count", stable.with(scaling, func(s *Snapshot) { s.Service.Desired = 5 }), "", ""},
 		{"scaled", stable.with(scaling), Succeeded, ""},
