@@ -247,7 +247,7 @@ func (d *Deployer) resume(ctx context.Context, r Request, hookID string, action 
 		return p.outline(), nil
 	}
 	defer d.View.Section(Section{Kind: ResumeSection})()
-	all := make([]moved, len(p.Services))
+	all, answered := make([]moved, len(p.Services)), make([]bool, len(p.Services))
 	err = each(p.Services, func(i int, s ServicePlan) error {
 		all[i] = moved{target: target{ServicePlan: s, Revision: s.Target.ARN()}, deployment: s.Other, began: begin}
 		if s.Image != nil {
@@ -256,13 +256,20 @@ func (d *Deployer) resume(ctx context.Context, r Request, hookID string, action 
 		if s.Smoke != nil && s.Other.Snapshot().HasTestTraffic() {
 			return nil // the smoke test decides on the answer
 		}
-		if err := s.Other.Answer(bounded, action); err != nil {
+		err := s.Other.Answer(bounded, action)
+		_, unknown := errors.AsType[*rollout.UnansweredError](err)
+		if answered[i] = err == nil || unknown || ecs.Ambiguous(err); err != nil {
 			return err
 		}
 		d.View.Show(Answered{Service: s.Name, Action: action, To: s.Running.ARN()})
 		return nil
 	})
 	if err != nil {
+		for i, m := range all { // those that were answered, or may have been, go on, and nobody follows them
+			if answered[i] {
+				d.showState(ctx, m.Name, m.deployment)
+			}
+		}
 		return Result{Services: results(all, nil)}, err
 	}
 	m := d.movement(p)

@@ -166,6 +166,23 @@ func TestResumeSeveral(t *testing.T) {
 	})
 }
 
+// TestResumeOneOfTwo: one of two deployments cannot be answered. The run ends, and says
+// where the other one stands, which goes on.
+func TestResumeOneOfTwo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := world(t, "a", "b")
+		c.define(t, "web:2", "registry.example/web:2")
+		c.services["a"].deploy(c, revisionARN("web:2"), 2, fate{what: pauses})
+		c.services["b"].deploy(c, revisionARN("web:2"), 2, fate{what: pauses, deaf: errDenied})
+		d, view := c.withRegistry(t)
+		_, err := d.Resume(t.Context(), operating("a", "b"), "", rollout.Continue)
+		told := shown[Interrupted](view)
+		if !errors.Is(err, errDenied) || len(told) != 1 || told[0].Service.Name != "a" || told[0].Now.Name != "a" {
+			t.Errorf("told %+v, %v", told, err)
+		}
+	})
+}
+
 // TestResumeDryRun: nothing is answered.
 func TestResumeDryRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
