@@ -330,6 +330,11 @@ func (c *ecsController) Start(ctx context.Context, change Change) (Deployment, e
 		unmade := again.wait(ctx, err)
 		asked = time.Now()
 		after, unread := c.readAfter(ctx, err)
+		// A run that is cancelled has no time for that.
+		if end, bounded := ctx.Deadline(); unread == nil && ecs.Ambiguous(err) && alike(before, after) && (!bounded || time.Until(end) > 2*viewsLate) && wait(ctx, viewsLate) {
+			asked = time.Now()
+			after, unread = c.readAfter(ctx, err)
+		}
 		switch {
 		case unread != nil && ecs.Ambiguous(err):
 			return nil, &UnansweredError{err, unread}
@@ -362,6 +367,20 @@ func (c *ecsController) Start(ctx context.Context, change Change) (Deployment, e
 // staleAfter is how old a reading of a service may be when the service is changed.
 const staleAfter = 5 * time.Second
 
+// viewsLate is how long it may take until a service shows what a call began whose answer
+// got lost. Made again before, a call that forces a deployment would begin another one.
+const viewsLate = 5 * time.Second
+
+// wait pauses, and reports whether ctx lasted as long.
+func wait(ctx context.Context, pause time.Duration) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(pause):
+		return true
+	}
+}
+
 // alike reports whether two readings of a service show the same deployments.
 func alike(a, b ecs.Service) bool {
 	for _, d := range a.Deployments {
@@ -392,12 +411,7 @@ func (a *attempts) wait(ctx context.Context, err error) bool {
 	}
 	a.made++
 	delay, _ := ecs.Backoff{}.BackoffDelay(a.made, nil)
-	select {
-	case <-ctx.Done():
-		return false
-	case <-time.After(delay):
-		return true
-	}
+	return wait(ctx, delay)
 }
 
 // arrived reports whether a new deployment has become the PRIMARY one between two

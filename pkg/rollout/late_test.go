@@ -245,3 +245,23 @@ func TestRevivedWithoutItsRecord(t *testing.T) {
 		}
 	})
 }
+
+// TestLostAnswerSeenLate: the answer of UpdateService got lost, and for some seconds the
+// service is shown as it was. No second deployment is forced.
+func TestLostAnswerSeenLate(t *testing.T) {
+	inWorld(t, ofECS, func(w *world) {
+		w.play("complete")
+		w.lose = func(operation string) bool { return operation == "UpdateService" && w.count(operation) == 1 }
+		w.staleFor(4*time.Second, "UpdateService", "DescribeServices")
+		before := len(w.History().Deployments)
+		d, err := w.control.Start(w.Context(), Change{TaskDefinition: w.revision(), Force: true, Expect: w.at.Primary().ID})
+		if err != nil {
+			w.Fatal(err)
+		}
+		w.follow(d, Limits{})
+		w.ended(d, Succeeded, "")
+		if n := len(w.History().Deployments) - before; n != 1 || !d.Snapshot().New {
+			w.Errorf("%d deployments were started, want one of ours", n)
+		}
+	})
+}
