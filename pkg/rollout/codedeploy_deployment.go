@@ -347,17 +347,37 @@ func (d *codeDeployment) Stop(ctx context.Context) error {
 	if ended, err := d.over(ctx); ended || err != nil {
 		return err
 	}
+	lost := false
 	_, err := d.controller.api.StopDeployment(ctx, &codedeploy.StopDeploymentInput{
 		DeploymentId: aws.String(d.snapshot.ID), AutoRollbackEnabled: aws.Bool(true),
-	}, patiently)
+	}, patiently, func(o *codedeploy.Options) { o.Retryer = noting{o.Retryer, &lost} })
 	if err == nil {
 		d.snapshot.Asked, d.closed = true, false
 		return nil
 	}
-	if ended, again := d.over(ctx); ended {
+	asked := d.snapshot.Asked
+	d.snapshot.Asked = asked || lost // what has ended by now, this run may have ended
+	ended, again := d.over(ctx)
+	if ended && again == nil {
+		d.closed = d.closed && !lost
+		return nil
+	}
+	if d.snapshot.Asked = asked; ended {
 		return again
 	}
 	return ecs.During("stop CodeDeploy deployment "+d.snapshot.ID, err)
+}
+
+// noting notes that an attempt of a call got no answer, so that AWS may have acted on it.
+type noting struct {
+	aws.Retryer
+	lost *bool
+}
+
+// IsErrorRetryable implements [aws.Retryer]. It hears of every attempt that failed.
+func (n noting) IsErrorRetryable(err error) bool {
+	*n.lost = *n.lost || ecs.Classify(err) == ecs.Broken
+	return n.Retryer.IsErrorRetryable(err)
 }
 
 // over reads the deployment and reports whether there is nothing to stop: it is

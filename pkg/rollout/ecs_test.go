@@ -170,18 +170,20 @@ func TestLostAnswers(t *testing.T) {
 			}
 		})
 	})
-	t.Run("the stop was taken", func(t *testing.T) {
-		inWorld(t, ofECS, func(w *world) {
-			d := w.start("stuck")
-			w.inTime(d, time.Minute)
-			w.lose = is("StopServiceDeployment", 1)
-			if err := d.Stop(w.Context()); err != nil {
-				w.Fatal(err)
-			}
-			w.follow(d, Limits{})
-			w.ended(d, RolledBack, RolledBackByTask)
+	for i, operation := range []string{"StopServiceDeployment", "StopDeployment"} {
+		t.Run("the stop was taken: "+operation, func(t *testing.T) {
+			inWorld(t, kinds[i], func(w *world) {
+				d := w.start("stuck")
+				w.inTime(d, time.Minute)
+				w.lose = is(operation, 1)
+				if err := d.Stop(w.Context()); err != nil {
+					w.Fatal(err)
+				}
+				w.follow(d, Limits{})
+				w.ended(d, RolledBack, RolledBackByTask)
+			})
 		})
-	})
+	}
 }
 
 // TestRefusalsAreExplained: after a refusal the service is read again, and what was
