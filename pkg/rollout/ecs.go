@@ -325,6 +325,9 @@ func (c *ecsController) Start(ctx context.Context, change Change) (Deployment, e
 		}
 		after, err := c.client.Update(ctx, before, ecs.Update{TaskDefinition: change.TaskDefinition, DesiredCount: change.DesiredCount, Force: change.Force || need.force})
 		if err == nil {
+			if after, err = c.shown(ctx, after, change); err != nil {
+				return nil, err
+			}
 			return c.started(before, after, change, need)
 		}
 		unmade := again.wait(ctx, err)
@@ -530,6 +533,28 @@ func (c *ecsController) needs(ctx context.Context, s ecs.Service, change Change)
 	}
 	there.snapshot.Previous = s.TaskDefinition
 	return need{there: there}, nil
+}
+
+// shown is the service once it shows the revision that ECS has accepted: what it shows
+// until then is the deployment before, whose success is none of ours.
+func (c *ecsController) shown(ctx context.Context, after ecs.Service, change Change) (ecs.Service, error) {
+	is := func(s ecs.Service) bool {
+		return s.Primary().ID == "" || ecs.ShortARN(s.Primary().TaskDefinition) == ecs.ShortARN(change.TaskDefinition)
+	}
+	for try := 0; !is(after); try++ {
+		if try == updateTries || !wait(ctx, viewsLate) {
+			return after, &UnansweredError{fmt.Errorf("update service %s: ECS accepted the change", after.Name),
+				fmt.Errorf("the service shows deployment %s of %s", after.Primary().ID, ecs.ShortARN(after.Primary().TaskDefinition))}
+		}
+		fresh, err := c.read(ctx)
+		if err != nil && lasting(err) {
+			return after, &UnansweredError{fmt.Errorf("update service %s: ECS accepted the change", after.Name), err}
+		}
+		if err == nil {
+			after = fresh
+		}
+	}
+	return after, nil
 }
 
 // started is the deployment that an UpdateService call began.

@@ -4,6 +4,7 @@ package rollout
 // of its own call some seconds later than it was made.
 
 import (
+	"encoding/json"
 	"errors"
 	"testing"
 	"time"
@@ -263,5 +264,28 @@ func TestLostAnswerSeenLate(t *testing.T) {
 		if n := len(w.History().Deployments) - before; n != 1 || !d.Snapshot().New {
 			w.Errorf("%d deployments were started, want one of ours", n)
 		}
+	})
+}
+
+// TestAcceptedAndShownLate: UpdateService is answered with the service as it was before.
+// The deployment that it shows is not the one that was begun.
+func TestAcceptedAndShownLate(t *testing.T) {
+	inWorld(t, ofECS, func(w *world) {
+		w.play("crash")
+		w.edit = func(operation string, body []byte) []byte {
+			var answer map[string]map[string]any
+			if operation != "UpdateService" || json.Unmarshal(body, &answer) != nil {
+				return body
+			}
+			all := answer["service"]["deployments"].([]any)
+			earlier := all[len(all)-1].(map[string]any)
+			earlier["status"] = "PRIMARY"
+			answer["service"]["deployments"] = []any{earlier}
+			body, _ = json.Marshal(answer)
+			return body
+		}
+		d := w.start("")
+		w.follow(d, Limits{MaxFailedTasks: 3})
+		w.ended(d, Failed, TasksFail)
 	})
 }

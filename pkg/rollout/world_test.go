@@ -44,6 +44,8 @@ type line struct {
 	throttle func(operation string) bool // the call is answered with ThrottlingException
 	stale    func(operation string) bool // the call is answered as the last one of the operation was
 
+	edit func(operation string, body []byte) []byte // of an answer
+
 	last map[string][]byte // bodies of answers, by operation
 }
 
@@ -91,9 +93,13 @@ func (l *line) keep(operation string, response *http.Response) (*http.Response, 
 	if err != nil {
 		return nil, err
 	}
-	response.Body = io.NopCloser(bytes.NewReader(body))
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.edit != nil {
+		body = l.edit(operation, body)
+		response.ContentLength = int64(len(body))
+	}
+	response.Body = io.NopCloser(bytes.NewReader(body))
 	if l.last == nil {
 		l.last = map[string][]byte{}
 	}
