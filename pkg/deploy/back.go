@@ -9,7 +9,6 @@ import (
 	"context"
 	"errors"
 	"iter"
-	"slices"
 	"time"
 
 	"ecsdeploy/pkg/ecs"
@@ -139,7 +138,7 @@ func goesBackAlready(now rollout.Snapshot, err error) (ecs.Deployment, bool) {
 		return ecs.Deployment{}, false
 	}
 	primary := since.Service.Primary()
-	return primary, slices.Contains(now.Earlier, primary.ID)
+	return primary, now.CodeDeploy == nil && now.Returns(primary)
 }
 
 // leastBack is how long it may take to begin a rollback, also where less is left of the

@@ -283,3 +283,26 @@ func TestCodeDeployFails(t *testing.T) {
 		})
 	}
 }
+
+// TestGoesBackAlready: which deployment ECS goes back to is known by its id, by ECS's
+// words, or since it was created before ours.
+func TestGoesBackAlready(t *testing.T) {
+	begin := time.Unix(1e9, 0)
+	now := rollout.Snapshot{ID: "ecs-svc/2", Earlier: []string{"ecs-svc/1"}, Own: ecs.Deployment{ID: "ecs-svc/2", CreatedAt: begin}}
+	for name, tt := range map[string]struct {
+		primary ecs.Deployment
+		want    bool
+	}{
+		"the one before":                   {ecs.Deployment{ID: "ecs-svc/1", CreatedAt: begin.Add(time.Minute)}, true},
+		"an older one that was not listed": {ecs.Deployment{ID: "ecs-svc/0", CreatedAt: begin.Add(-time.Hour)}, true},
+		"in ECS's words":                   {ecs.Deployment{ID: "ecs-svc/3", CreatedAt: begin.Add(time.Minute), Reason: "ECS deployment circuit breaker: rolling back to deploymentId ecs-svc/3."}, true},
+		"somebody's":                       {ecs.Deployment{ID: "ecs-svc/3", CreatedAt: begin.Add(time.Minute)}, false},
+		"none":                             {ecs.Deployment{}, false},
+	} {
+		tt.primary.Status = "PRIMARY"
+		moved := &rollout.MovedError{Service: ecs.Service{Deployments: []ecs.Deployment{tt.primary}}}
+		if primary, back := goesBackAlready(now, moved); back != tt.want || primary.ID != tt.primary.ID {
+			t.Errorf("%s: %v, %v", name, primary.ID, back)
+		}
+	}
+}

@@ -91,6 +91,11 @@ func (s Snapshot) rollsBackTo(primary ecs.Deployment) bool {
 	return slices.Contains(s.Earlier, primary.ID) || s.announced(primary)
 }
 
+// Returns reports whether a PRIMARY deployment is one to which ECS goes back from this one.
+func (s Snapshot) Returns(primary ecs.Deployment) bool {
+	return primary.ID != "" && primary.ID != s.ID && s.rollsBackTo(primary)
+}
+
 // announced reports whether ECS has said that it rolls back to a deployment.
 func (s Snapshot) announced(primary ecs.Deployment) bool {
 	if primary.ID == "" {
