@@ -83,6 +83,7 @@ func volume(v *types.ServiceManagedEBSVolumeConfiguration) *types.TaskManagedEBS
 	return &types.TaskManagedEBSVolumeConfiguration{
 		RoleArn: v.RoleArn, Encrypted: v.Encrypted, FilesystemType: v.FilesystemType, Iops: v.Iops, KmsKeyId: v.KmsKeyId, SizeInGiB: v.SizeInGiB,
 		SnapshotId: v.SnapshotId, TagSpecifications: v.TagSpecifications, Throughput: v.Throughput, VolumeType: v.VolumeType,
+		VolumeInitializationRate: v.VolumeInitializationRate,
 	}
 }
 

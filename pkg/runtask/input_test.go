@@ -46,9 +46,9 @@ func TestPlacement(t *testing.T) {
 	}
 	in = placement(ecs.Service{Described: types.Service{Deployments: []types.Deployment{
 		{Status: aws.String("ACTIVE")},
-		{Status: aws.String("PRIMARY"), NetworkConfiguration: network, VolumeConfigurations: []types.ServiceVolumeConfiguration{{Name: aws.String("data"), ManagedEBSVolume: &types.ServiceManagedEBSVolumeConfiguration{SizeInGiB: size}}}},
+		{Status: aws.String("PRIMARY"), NetworkConfiguration: network, VolumeConfigurations: []types.ServiceVolumeConfiguration{{Name: aws.String("data"), ManagedEBSVolume: &types.ServiceManagedEBSVolumeConfiguration{SizeInGiB: size, VolumeInitializationRate: size}}}},
 	}}}, "awsvpc")
-	if in.NetworkConfiguration != network || len(in.VolumeConfigurations) != 1 || in.VolumeConfigurations[0].ManagedEBSVolume.SizeInGiB != size {
+	if in.NetworkConfiguration != network || len(in.VolumeConfigurations) != 1 || in.VolumeConfigurations[0].ManagedEBSVolume.SizeInGiB != size || in.VolumeConfigurations[0].ManagedEBSVolume.VolumeInitializationRate != size {
 		t.Errorf("volumes: %+v", in)
 	}
 }

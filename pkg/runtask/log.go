@@ -29,6 +29,9 @@ const (
 	drainEmpty = 2           // readings without a line after which a log has ended
 	drainFirst = 5           // the same for a log that has shown no line yet
 	draining   = 15 * time.Second
+	// settling is how long after the end of the containers CloudWatch may not have their
+	// last lines. On EC2 a task has stopped as soon as they have ended.
+	settling = 5 * time.Second
 )
 
 // follower reads the log of one container.
@@ -132,12 +135,16 @@ func (t *task) take(f *follower, line Line) {
 // drain reads the rest of the logs of a task that has stopped: CloudWatch has the last
 // lines some seconds later.
 func (t *task) drain(ctx context.Context, stopped ecs.Task) {
+	ended := time.Now()
+	if at := aws.ToTime(stopped.ExecutionStoppedAt); !at.IsZero() && at.Before(ended) {
+		ended = at
+	}
 	for empty := 0; !neverRan(stopped) && t.open(); {
 		need := drainEmpty
 		if slices.ContainsFunc(t.logs, func(f *follower) bool { return !f.broken && f.shown == 0 }) {
 			need = drainFirst
 		}
-		if empty >= need || pause(ctx, drainPause) != nil {
+		if empty >= need && time.Since(ended) >= settling || pause(ctx, drainPause) != nil {
 			break
 		}
 		if empty++; t.readLogs(ctx, stopped) > 0 {

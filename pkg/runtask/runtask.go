@@ -103,8 +103,9 @@ const (
 	firstRetry  = 5 * time.Second // between two attempts to get capacity; it doubles
 	latestRetry = 30 * time.Second
 	parting     = 5 * time.Second  // for stopping the task of a cancelled run: the agent kills the step soon
+	answering   = 4                // the part of it for which a task that was asked for is waited for: a quarter
 	ending      = 30 * time.Second // for the end of a task that was stopped when its time was over
-	unseen      = time.Minute      // for which ECS may not know a new task
+	unseen      = time.Minute      // for which ECS may not know a task that it has started, or has shown before
 )
 
 // Run runs the task and shows what happens to it, one event at a time. The error is
@@ -131,8 +132,10 @@ type task struct {
 	token     string
 	startedBy string
 	logs      []*follower
-	silent    bool // ECS did not answer the last reading
-	released  bool // it was stopped after its container had exited
+	seen      time.Time // when ECS knew the task, or was not asked with success
+	silent    bool      // ECS did not answer the last reading
+	released  bool      // it was stopped after its container had exited
+	cut       bool      // another container, which is essential, ended before its own
 }
 
 // errTimeout is the cause of a context whose time for the task is over.
@@ -146,7 +149,7 @@ func (t *task) run(ctx context.Context) (Result, error) {
 		arn := aws.ToString(launched.TaskArn)
 		switch {
 		case ctx.Err() != nil:
-			return t.abandon(ctx, arn)
+			return t.abandon(ctx, arn, t.parting()-t.parting()/answering)
 		case context.Cause(bounded) == errTimeout && arn == "":
 			t.sweep(ctx)
 			return Result{Outcome: NoCapacity, Cause: cause}, nil
@@ -162,11 +165,11 @@ func (t *task) run(ctx context.Context) (Result, error) {
 		if !t.request.Wait {
 			return Result{Task: arn, Outcome: Started}, nil
 		}
-		t.logs = nil
+		t.logs, t.seen, t.cut = nil, time.Now(), false
 		stopped, err := t.follow(bounded, launched)
 		switch {
 		case ctx.Err() != nil:
-			return t.abandon(ctx, arn)
+			return t.abandon(ctx, arn, t.parting())
 		case context.Cause(bounded) == errTimeout && aws.ToString(stopped.LastStatus) != "STOPPED":
 			return t.expire(ctx, arn)
 		case err != nil:
@@ -192,7 +195,7 @@ func (t *task) launch(ctx context.Context) (launched ecs.Task, cause diagnosis.C
 	for retry := firstRetry; ; retry = min(2*retry, latestRetry) {
 		// An answer that named a failure is given again to the same token.
 		in.ClientToken = aws.String(token())
-		tasks, failures, err := t.ecs.RunTask(ctx, in)
+		tasks, failures, err := t.ask(ctx, in)
 		if len(tasks) > 0 {
 			return tasks[0], diagnosis.Cause{}, nil
 		}
@@ -220,6 +223,26 @@ func (t *task) launch(ctx context.Context) (launched ecs.Task, cause diagnosis.C
 	}
 }
 
+// ask makes the call. Where the context ends while it is on its way, its answer is
+// waited for a moment longer: ECS starts the task all the same, and may list it too late
+// for it to be found and stopped.
+func (t *task) ask(ctx context.Context, in *awsecs.RunTaskInput) ([]ecs.Task, []types.Failure, error) {
+	if ctx.Err() != nil {
+		return nil, nil, context.Cause(ctx)
+	}
+	own, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer cancel(nil)
+	defer context.AfterFunc(ctx, func() {
+		if pause(own, t.parting()/answering) == nil {
+			cancel(context.Cause(ctx))
+		}
+	})()
+	return t.ecs.RunTask(own, in)
+}
+
+// parting is how long it may take to stop the task of a cancelled run.
+func (t *task) parting() time.Duration { return cmp.Or(t.request.Parting, parting) }
+
 // passing reports whether waiting may cure the failure: there is no room at the
 // moment, or the agent of the instance is not connected.
 //
@@ -245,6 +268,7 @@ func (t *task) follow(ctx context.Context, now ecs.Task) (ecs.Task, error) {
 		if status == "STOPPED" {
 			return now, nil
 		}
+		t.cut = t.cut || t.othersEnded(now)
 		t.release(ctx, now)
 		every := firstPoll
 		if time.Since(t.begin) >= pollsLater {
@@ -275,18 +299,20 @@ func (t *task) read(ctx context.Context, was ecs.Task) (ecs.Task, error) {
 			t.silent = true
 			t.show(Silence{err})
 		}
+		t.seen = time.Now()
 		return was, nil
 	}
 	if t.silent {
 		t.silent = false
 		t.show(Silence{})
 	}
-	if len(tasks) == 0 {
-		if time.Since(t.begin) < unseen {
+	if len(tasks) == 0 { // readings of ECS may be late, also after one that was not
+		if time.Since(t.seen) < unseen {
 			return was, nil
 		}
 		return was, &LostError{Task: arn, err: errors.New("ECS does not know the task any more")}
 	}
+	t.seen = time.Now()
 	return tasks[0], nil
 }
 
@@ -303,24 +329,44 @@ func (e *LostError) Error() string {
 
 func (e *LostError) Unwrap() error { return e.err }
 
-// release stops a task whose container has exited while others keep it running,
-// where the container is not essential and ECS does not stop it.
+// release stops a task whose container has ended, or could not be started, while others
+// keep it running, where the container is not essential and ECS does not stop it.
 func (t *task) release(ctx context.Context, now ecs.Task) {
-	if aws.ToString(now.DesiredStatus) == "STOPPED" {
+	if aws.ToString(now.DesiredStatus) == "STOPPED" || t.essential(t.request.Container) {
 		return
 	}
-	for _, c := range t.request.Definition.Containers() {
-		if c.Name == t.request.Container && c.Essential {
-			return
-		}
-	}
 	for _, c := range now.Containers {
-		if aws.ToString(c.Name) == t.request.Container && c.ExitCode != nil && aws.ToString(c.LastStatus) == "STOPPED" {
-			// An error is of no consequence: the next reading tries again.
-			err := t.ecs.StopTask(ctx, t.request.Service.Cluster, aws.ToString(now.TaskArn), "container "+t.request.Container+" has exited")
-			t.released = t.released || err == nil
+		if aws.ToString(c.Name) != t.request.Container || aws.ToString(c.LastStatus) != "STOPPED" {
+			continue
+		}
+		why := "container " + t.request.Container + " has exited"
+		if c.ExitCode == nil {
+			why = "container " + t.request.Container + " could not be started"
+		}
+		// An error is of no consequence: the next reading tries again.
+		err := t.ecs.StopTask(ctx, t.request.Service.Cluster, aws.ToString(now.TaskArn), why)
+		t.released = t.released || err == nil
+	}
+}
+
+// essential reports whether the task ends with a container.
+func (t *task) essential(container string) bool {
+	return slices.ContainsFunc(t.request.Definition.Containers(), func(c taskdef.Container) bool { return c.Name == container && c.Essential })
+}
+
+// othersEnded reports whether an essential container has ended while that of the task
+// goes on. ECS stops that then, and its exit code does not say that its work is done.
+func (t *task) othersEnded(now ecs.Task) bool {
+	goesOn, others := false, false
+	for _, c := range now.Containers {
+		name, ended := aws.ToString(c.Name), aws.ToString(c.LastStatus) == "STOPPED"
+		if name == t.request.Container {
+			goesOn = !ended && c.ExitCode == nil
+		} else {
+			others = others || ended && t.essential(name)
 		}
 	}
+	return goesOn && others
 }
 
 // ended is the result of a task that has stopped.
@@ -348,15 +394,15 @@ func (t *task) ended(ctx context.Context, stopped ecs.Task) Result {
 func (t *task) byItself(stopped ecs.Task) bool {
 	switch stopped.StopCode {
 	case "", types.TaskStopCodeEssentialContainerExited:
-		return true
+		return !t.cut
 	}
 	return t.released
 }
 
-// abandon stops the task of a run that was cancelled.
-func (t *task) abandon(ctx context.Context, arn string) (Result, error) {
+// abandon stops the task of a run that was cancelled, within a time.
+func (t *task) abandon(ctx context.Context, arn string, within time.Duration) (Result, error) {
 	cause := context.Cause(ctx)
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cmp.Or(t.request.Parting, parting))
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), within)
 	defer cancel()
 	if arn == "" {
 		// The answer to the call may have been lost.
@@ -373,7 +419,7 @@ func (t *task) abandon(ctx context.Context, arn string) (Result, error) {
 // sweep stops the tasks of this run whose start was not confirmed, and returns their
 // ARNs.
 func (t *task) sweep(ctx context.Context) (stopped []string) {
-	ctx, cancel := context.WithTimeout(ctx, cmp.Or(t.request.Parting, parting))
+	ctx, cancel := context.WithTimeout(ctx, t.parting())
 	defer cancel()
 	tasks, _, _ := t.ecs.Tasks(ctx, t.request.Service.Cluster, t.startedBy, string(types.DesiredStatusRunning), 10)
 	for _, one := range tasks {
@@ -385,7 +431,8 @@ func (t *task) sweep(ctx context.Context) (stopped []string) {
 	return stopped
 }
 
-// expire stops a task whose time is over, and reads how it ended.
+// expire stops a task whose time is over, and reads how it ended. One that had ended by
+// itself since the last reading has not timed out.
 func (t *task) expire(ctx context.Context, arn string) (Result, error) {
 	result := Result{Task: arn, Outcome: TimedOut}
 	err := t.ecs.StopTask(ctx, t.request.Service.Cluster, arn, "the time limit of the pipeline step is over")
@@ -404,6 +451,9 @@ func (t *task) expire(ctx context.Context, arn string) (Result, error) {
 		return result, nil
 	}
 	ended := t.ended(ctx, stopped)
+	if t.released || stopped.StopCode == types.TaskStopCodeEssentialContainerExited {
+		return ended, nil
+	}
 	result.ExitCode, result.Cause = ended.ExitCode, ended.Cause
 	return result, nil
 }
