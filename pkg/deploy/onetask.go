@@ -5,6 +5,7 @@ package deploy
 // service.
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -276,9 +277,23 @@ func (d *Deployer) migrate(ctx context.Context, p *Plan, l limit, targets []targ
 			result.Services[i].Outcome, result.Services[i].Reason = outcome, rollout.Reason{Code: NotMigrated}
 		}
 	default:
-		d.noteMigration(ctx, now, record)
+		own, stop := lingering(ctx, cmp.Or(p.Request.Parting, parting)/4)
+		d.noteMigration(own, now, record)
+		stop()
 	}
 	return result, nil
+}
+
+// lingering is a context that lasts a moment longer than ctx: what is done in it was
+// earned before the run was cancelled.
+func lingering(ctx context.Context, moment time.Duration) (context.Context, context.CancelFunc) {
+	own, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		if sleep(own, moment) == nil {
+			cancel(context.Cause(ctx))
+		}
+	})
+	return own, func() { stop(); cancel(nil) }
 }
 
 // migrationRecord stands for a migration: its command, and the image that it ran with,

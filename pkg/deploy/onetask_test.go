@@ -193,6 +193,51 @@ func TestMigrationAgain(t *testing.T) {
 	}
 }
 
+// strictTags is a taggable cloud that tags nothing once the context has ended.
+type strictTags struct{ taggable }
+
+func (c strictTags) Tag(ctx context.Context, revision, key, value string) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return c.taggable.Tag(ctx, revision, key, value)
+}
+
+// tasksThen calls something after each task.
+type tasksThen struct {
+	*oneTask
+	then func()
+}
+
+func (t tasksThen) Run(ctx context.Context, q runtask.Request, show func(any)) (runtask.Result, error) {
+	defer t.then()
+	return t.oneTask.Run(ctx, q, show)
+}
+
+// TestMigrationOfACancelledRun: the run is cancelled when the migration has just
+// succeeded. The next run does not repeat it.
+func TestMigrationOfACancelledRun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := world(t, "web")
+		d, v := c.deployer()
+		cloud := strictTags{taggable{c, map[string]string{}, nil, nil}}
+		d.ECS = cloud
+		one := &oneTask{result: runtask.Result{Outcome: runtask.Succeeded}}
+		ctx, cancel := context.WithCancelCause(t.Context())
+		d.Tasks = tasksThen{one, func() { cancel(errors.New("cancelled")) }}
+		r := asking("web")
+		r.Origin, r.Migration = taskdef.Provenance{BuildID: "7", Pipeline: "p"}, []string{"migrate"}
+		if _, err := d.Run(ctx, r); err == nil || strings.Contains(c.said(), "start") {
+			t.Fatalf("%v, %s", err, c.said())
+		}
+		time.Sleep(time.Hour)
+		got, err := d.Run(t.Context(), r)
+		if err != nil || got.Outcome() != rollout.Succeeded || len(one.asked) != 1 || len(shown[MigrationSkipped](v)) != 1 {
+			t.Errorf("%s: ran %d times, %v", outcomes(got), len(one.asked), err)
+		}
+	})
+}
+
 // checkMigrationPlanned holds the plan of a dry run against what the run is going to do.
 func checkMigrationPlanned(t *testing.T, d *Deployer, r Request, done bool) {
 	t.Helper()
