@@ -4,6 +4,7 @@ package deploy
 // they run instead. It only reads.
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -63,6 +64,9 @@ func (d *Deployer) Deviations(ctx context.Context, r Request) (Result, error) {
 	err := each(r.Services, func(i int, name Service) error {
 		strict := &historyView{View: d.View}
 		s, err := d.shownOn(strict).readService(ctx, library, name, "latest")
+		if err == nil && strict.err == nil && s.Lineage.Ours.ARN() == "" {
+			s.Lineage.Ours, err = d.ofAnyFamily(ctx, library, s)
+		}
 		if err = errors.Join(err, strict.err); err == nil {
 			result.Deviations[i] = d.compareImages(ctx, s, s.deviation())
 		}
@@ -81,6 +85,27 @@ func (d *Deployer) Deviations(ctx context.Context, r Request) (Result, error) {
 		return Result{}, err
 	}
 	return result, nil
+}
+
+// ofAnyFamily returns the last revision of this task whose deployment to the service
+// succeeded, of whatever family: somebody may have moved the service to another one.
+// The zero Definition where there is none.
+func (d *Deployer) ofAnyFamily(ctx context.Context, library *library, s ServicePlan) (taskdef.Definition, error) {
+	seen := map[string]bool{}
+	for arn, err := range s.Controller.Successes(ctx) {
+		if err != nil {
+			return taskdef.Definition{}, err
+		}
+		if seen[arn] {
+			continue
+		}
+		seen[arn] = true
+		definition, err := library.definition(ctx, arn)
+		if _, ours := definition.Provenance(); ours || err != nil && !mistake.Absent(err) {
+			return definition, err
+		}
+	}
+	return taskdef.Definition{}, nil
 }
 
 // historyView makes it an error that the history of a service cannot be read: without
@@ -125,15 +150,23 @@ func (d *Deployer) compareImages(ctx context.Context, s ServicePlan, one Deviati
 	if one.Running != one.Deployed || one.Digest == "" || s.Service.Desired == 0 {
 		return one
 	}
-	container, repository := deployedIn(s.Running, one.Digest, s.Lineage.Ours)
+	var (
+		container string
+		c         Candidate
+	)
+	for _, in := range deployedIn(s.Running, s.Lineage.Ours) {
+		repository, _ := taskdef.SplitImage(in.Image)
+		var err error
+		if c, err = d.inspect(ctx, mistake.Service, repository+"@"+one.Digest); err == nil && len(c.Digests) == 0 {
+			err = errors.New("the registry does not say which digests stand for " + one.Digest)
+		}
+		if err == nil {
+			container, one.Uncompared = in.Name, nil
+			break
+		}
+		one.Uncompared = cmp.Or(one.Uncompared, err)
+	}
 	if container == "" {
-		return one
-	}
-	c, err := d.inspect(ctx, mistake.Service, repository+"@"+one.Digest)
-	if err == nil && len(c.Digests) == 0 {
-		err = errors.New("the registry does not say which digests stand for " + one.Digest)
-	}
-	if one.Uncompared = err; err != nil {
 		return one
 	}
 	now := rollout.Snapshot{Service: s.Service, Revision: one.Running, ID: s.Service.Primary().ID}
@@ -142,17 +175,21 @@ func (d *Deployer) compareImages(ctx context.Context, s ServicePlan, one Deviati
 	return one
 }
 
-// deployedIn is the container that runs the image which was deployed, by the tag or the
-// digest that the revision's tags say, and the repository of that image.
-func deployedIn(running taskdef.Definition, digest string, ours taskdef.Definition) (container, repository string) {
+// deployedIn are the containers that may run the image which was deployed, by the tag or
+// the digest that the revision's tags say. Images of several repositories may have the
+// same tag; the digest is in one of them.
+func deployedIn(running, ours taskdef.Definition) (all []taskdef.Container) {
 	p, _ := ours.Provenance()
-	all := running.Containers()
-	i := slices.IndexFunc(all, func(c taskdef.Container) bool {
-		return strings.HasSuffix(c.Image, "@"+digest) || p.Tag != "" && tagOf(c.Image) == p.Tag
-	})
-	if i < 0 {
-		return "", ""
+	for _, c := range running.Containers() {
+		if names(p, c.Image) {
+			all = append(all, c)
+		}
 	}
-	repository, _ = taskdef.SplitImage(all[i].Image)
-	return all[i].Name, repository
+	return all
+}
+
+// names reports whether an image is the one that the tags of a revision are about, by
+// its tag or its digest.
+func names(p taskdef.Provenance, image string) bool {
+	return p.Digest != "" && strings.HasSuffix(image, "@"+p.Digest) || p.Tag != "" && tagOf(image) == p.Tag
 }

@@ -91,9 +91,58 @@ func TestDeployedIn(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		container, repository := deployedIn(d, digest, ours)
-		if got := container + " " + repository; got != want {
+		got := " "
+		for _, in := range deployedIn(d, ours) {
+			repository, _ := taskdef.SplitImage(in.Image)
+			got = in.Name + " " + repository
+		}
+		if got != want {
 			t.Errorf("%s: %q, want %q", image, got, want)
 		}
 	}
+}
+
+// TestDeviationInAnotherFamily: a service that somebody moved to another family does not
+// run what this task deployed last.
+func TestDeviationInAnotherFamily(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := world(t, "web")
+		d, _ := c.deployer()
+		if _, err := d.Run(t.Context(), asking("web")); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Hour)
+		c.define(t, "debug:1", "registry.example/debug:1")
+		c.services["web"].deploy(c, revisionARN("debug:1"), 1, fate{what: succeeds, after: time.Second})
+		time.Sleep(time.Hour)
+		got, err := d.Deviations(t.Context(), asking("web"))
+		if err != nil || got.Outcome() != Drifted || got.Deviations[0].Deployed != revisionARN("web:2") || got.Deviations[0].BuildID != "7" || len(got.Deviations[0].Differences) == 0 {
+			t.Errorf("%+v, %v", got.Deviations, err)
+		}
+	})
+}
+
+// TestDeviationOfOneImage: of several containers whose images have the deployed tag, the
+// one is compared in whose repository the deployed digest is.
+func TestDeviationOfOneImage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCloud()
+		d, _ := c.withRegistry(t)
+		c.push(t, d, "registry.example/proxy:7", "proxy")
+		digest := c.push(t, d, "registry.example/web:7", "web")
+		made, err := path(t, `{"family":"web","containerDefinitions":[{"name":"proxy","image":"registry.example/proxy:7"},{"name":"app","image":"registry.example/web:7"}]}`).
+			WithProvenance(taskdef.Provenance{BuildID: "7", Tag: "7", Digest: digest})
+		if err == nil {
+			made, err = c.put(made)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.digests["registry.example/web:7"] = "sha256:other" // it was pushed again
+		c.add("web", made.String())
+		got, err := d.Deviations(t.Context(), asking("web"))
+		if err != nil || !got.Deviations[0].OtherImage() || got.Deviations[0].Uncompared != nil {
+			t.Errorf("%+v, %v", got.Deviations, err)
+		}
+	})
 }
