@@ -127,7 +127,7 @@ func (d *Deployer) runningImage(ctx context.Context, r Request, name Service, se
 		return CurrentImage{}, errors.Join(name.mistakes(err)...)
 	}
 	c := CurrentImage{Service: name, Exists: true, Container: container, URI: definition.Image(container), Revision: definition.ARN()}
-	p, _ := definition.Provenance()
+	p := madeWith(definition, container)
 	c.BuildID, c.Digest = p.BuildID, p.Digest
 	if c.BuildID == "" && !isPlaceholderImage(c.URI) {
 		c.BuildID = tagOf(c.URI)
@@ -140,8 +140,36 @@ func (d *Deployer) runningImage(ctx context.Context, r Request, name Service, se
 	return c, nil
 }
 
+// madeWith is what the tags of a revision say of the image of one of its containers.
+// They are about the image of the run that registered it, whose tag or digest they have;
+// other containers may run images of that tag, too, of which the digest is none.
+func madeWith(d taskdef.Definition, container string) taskdef.Provenance {
+	p, _ := d.Provenance()
+	if p.Tag == "" && !byDigest(d.Image(container)) {
+		return p // registered before the tag was noted
+	}
+	own, _ := taskdef.SplitImage(d.Image(container))
+	means, shared := false, false
+	for _, c := range d.Containers() {
+		if !names(p, c.Image) {
+			continue
+		}
+		repository, _ := taskdef.SplitImage(c.Image)
+		means, shared = means || c.Name == container, shared || repository != own
+	}
+	switch {
+	case !means:
+		return taskdef.Provenance{}
+	case shared && !byDigest(d.Image(container)):
+		p.Digest = ""
+	}
+	return p
+}
+
 // reached is the revision that a service last reached. Where CodeDeploy deploys, it
-// is that of the task set which serves the traffic.
+// is that of the task set which serves the traffic. Where the history has none, or may
+// not be read, the service's own list of deployments tells: what is being rolled out is
+// the answer only where there is nothing before it.
 func (d *Deployer) reached(ctx context.Context, service ecs.Service) (string, error) {
 	fallback := cmp.Or(service.Primary().TaskDefinition, service.TaskDefinition)
 	if service.Controller == "CODE_DEPLOY" {
@@ -151,16 +179,23 @@ func (d *Deployer) reached(ctx context.Context, service ecs.Service) (string, er
 	if err != nil {
 		return "", err
 	}
-	if good, err := controller.LastGood(ctx); err == nil && good != "" {
-		return good, nil
+	good, err := controller.LastGood(ctx)
+	if good != "" || failing(err) != nil {
+		return good, failing(err)
 	}
 	for success, err := range controller.Successes(ctx) {
-		if err == nil {
-			return success, nil
+		if err == nil || failing(err) != nil {
+			return success, err
 		}
 		break
 	}
-	return fallback, nil
+	var before ecs.Deployment
+	for _, one := range service.Deployments {
+		if one.Status != "PRIMARY" && one.RolloutState == "COMPLETED" && !one.CreatedAt.Before(before.CreatedAt) {
+			before = one
+		}
+	}
+	return cmp.Or(before.TaskDefinition, fallback), nil
 }
 
 // first is the first of some names, "" where there is none.
