@@ -7,6 +7,7 @@ package deploy
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"ecsdeploy/pkg/ecs"
 	"ecsdeploy/pkg/mistake"
@@ -70,7 +71,13 @@ func (d *Deployer) registerAlone(ctx context.Context, p *Plan, result Result) (R
 	m := d.movement(p)
 	m.after(ctx, []target{t})
 	result.Schedules = m.schedules
-	return result, context.Cause(ctx)
+	if err := context.Cause(ctx); err != nil {
+		return result, err
+	}
+	if p.Request.KeepRevisions > 0 && !slices.ContainsFunc(result.Schedules, ScheduleResult.Failed) {
+		d.tidy(ctx, p, []target{t}, nil)
+	}
+	return result, nil
 }
 
 // Alone reports whether the result is of a revision that belongs to no service.

@@ -200,7 +200,7 @@ func (d *Deployer) proven(ctx context.Context, s ServicePlan, from string) (stri
 // come up again.
 func (d *Deployer) successes(ctx context.Context, s ServicePlan) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
-		if s.Good != "" && !yield(s.Good, nil) {
+		if s.Good != "" && !yield(s.Good, nil) || s.Controller == nil { // a revision alone
 			return
 		}
 		for revision, err := range s.Controller.Successes(ctx) {

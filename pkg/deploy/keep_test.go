@@ -7,6 +7,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"ecsdeploy/pkg/schedule"
 )
 
 // registrations say what is in use, and keep what was deregistered.
@@ -27,6 +29,33 @@ func (r *registrations) UsedRevisions(context.Context, string) (map[string]bool,
 func (r *registrations) Deregister(_ context.Context, arn string) error {
 	r.removed = append(r.removed, arn)
 	return nil
+}
+
+// TestKeepRevisionsAlone: a family without a service, whose revisions only schedules start.
+func TestKeepRevisionsAlone(t *testing.T) {
+	for _, refused := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			c := world(t)
+			d, _ := c.deployer()
+			reg := &registrations{}
+			x := c.begins("a web:3", "b web:4")
+			d.Registry, d.Schedules = reg, x
+			r := asking()
+			r.TaskDefinition, r.KeepRevisions = "web", 2
+			for i := range 5 {
+				if r.Change.Environment[0].Value = fmt.Sprint(i); refused && i == 4 {
+					r.Schedules, x.put = []schedule.Ref{x.entries[1].Ref}, refuses("b", errDenied)
+				}
+				if _, err := d.Run(t.Context(), r); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want := []string{revisionARN("web:2")} // web:5 and web:6 are the newest
+			if !refused && !slices.Equal(slices.Compact(reg.removed), want) || refused && len(slices.Compact(reg.removed)) > 1 {
+				t.Errorf("removed %q", reg.removed)
+			}
+		})
+	}
 }
 
 // TestKeepRevisions: what goes, and what never does.
