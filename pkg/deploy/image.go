@@ -384,6 +384,9 @@ func single(found ecr.Image) []StoredImage {
 		}
 		all = append(all, StoredImage{m.Digest, strings.Trim(platform, "/")})
 	}
+	if len(all) == 0 { // there is nothing that ECR would scan: what it says of the index counts
+		return []StoredImage{{Digest: found.Digest}}
+	}
 	return all
 }
 
