@@ -91,6 +91,9 @@ func (d *Deployer) secretVersions(ctx context.Context, p *Plan, s ServicePlan, t
 	if err != nil && ctx.Err() == nil {
 		d.View.Show(SecretsUnread{Service: s.Name, Err: err})
 	}
+	if err != nil && s.Running.SecretsTogether() {
+		versions = nil // a part of them cannot be compared with all
+	}
 	s.Secrets, s.SecretsIgnored = versions, p.Request.IgnoreSecrets
 	s.SecretsChanged = s.Running.ChangedSecrets(versions)
 	return s

@@ -29,7 +29,7 @@ func (d Definition) SecretSources() []string {
 
 const (
 	sourceHash  = 6  // characters that stand for the source of a secret in the tag
-	versionPart = 8  // of a version: the first part of an id, and every number that there is
+	versionPart = 8  // of a version: the first part of a UUID, and every number that there is
 	allHash     = 16 // that stand for all versions together, where they are too many
 )
 
@@ -39,7 +39,7 @@ const (
 func SecretVersions(versions map[string]string) string {
 	var parts []string
 	for source, version := range versions {
-		parts = append(parts, sourceKey(source)+":"+version[:min(len(version), versionPart)])
+		parts = append(parts, sourceKey(source)+":"+versionKey(version))
 	}
 	slices.Sort(parts)
 	text := strings.Join(parts, " ")
@@ -52,6 +52,27 @@ func SecretVersions(versions map[string]string) string {
 // sourceKey stands for the source of a secret. A definition may name one secret
 // several times, with different JSON keys: those are different sources.
 func sourceKey(source string) string { return hash(source)[:sourceHash] }
+
+// versionKey stands for a version. Whoever puts a secret may choose the id of its
+// version, and then many have the same beginning, as those of Terraform.
+//
+// https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_PutSecretValue.html
+func versionKey(version string) string {
+	switch {
+	case len(version) <= versionPart:
+		return version
+	case version[versionPart] == '-' && strings.Trim(version[:versionPart], "0123456789abcdefABCDEF") == "":
+		return version[:versionPart]
+	}
+	return hash(version)[:versionPart]
+}
+
+// SecretsTogether reports whether the revision keeps the versions of its secrets as one
+// hash, with which only all of them can be compared.
+func (d Definition) SecretsTogether() bool {
+	p, _ := d.Provenance()
+	return strings.HasPrefix(p.Secrets, "all:")
+}
 
 func hash(text string) string {
 	sum := sha256.Sum256([]byte(text))
@@ -88,7 +109,6 @@ func (d Definition) ChangedSecrets(versions map[string]string) []string {
 	}
 	return slices.DeleteFunc(sources, func(source string) bool {
 		before, known := kept[sourceKey(source)]
-		now := versions[source]
-		return !known || before == now[:min(len(now), versionPart)]
+		return !known || before == versionKey(versions[source])
 	})
 }

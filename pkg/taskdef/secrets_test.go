@@ -27,14 +27,16 @@ func TestSecretVersions(t *testing.T) {
 		then, now map[string]string
 		changed   []string
 	}{
-		"the same":            {map[string]string{"/a": "3", dbSecret: "01234567-89ab"}, map[string]string{"/a": "3", dbSecret: "01234567-89ab"}, nil},
-		"a parameter":         {map[string]string{"/a": "3", "/b": "1"}, map[string]string{"/a": "4", "/b": "1"}, []string{"/a"}},
-		"a secret":            {map[string]string{dbSecret + ":user::": "01234567-89ab"}, map[string]string{dbSecret + ":user::": "fedcba98-89ab"}, []string{dbSecret + ":user::"}},
-		"two":                 {map[string]string{"/a": "3", "/b": "1"}, map[string]string{"/b": "2", "/a": "4"}, []string{"/a", "/b"}},
-		"not known then":      {map[string]string{"/a": "3"}, map[string]string{"/a": "3", "/b": "2"}, nil},
-		"not known now":       {map[string]string{"/a": "3", "/b": "1"}, map[string]string{"/a": "3"}, nil},
-		"nothing known then":  {nil, map[string]string{"/a": "3"}, nil},
-		"more than fit, same": {many, many, nil},
+		"the same":               {map[string]string{"/a": "3", dbSecret: "01234567-89ab"}, map[string]string{"/a": "3", dbSecret: "01234567-89ab"}, nil},
+		"a parameter":            {map[string]string{"/a": "3", "/b": "1"}, map[string]string{"/a": "4", "/b": "1"}, []string{"/a"}},
+		"a secret":               {map[string]string{dbSecret + ":user::": "01234567-89ab"}, map[string]string{dbSecret + ":user::": "fedcba98-89ab"}, []string{dbSecret + ":user::"}},
+		"ids with one beginning": {map[string]string{dbSecret: "terraform-20260101120000000000000001"}, map[string]string{dbSecret: "terraform-20260202120000000000000001"}, []string{dbSecret}},
+		"the same chosen id":     {map[string]string{dbSecret: "terraform-20260101120000000000000001"}, map[string]string{dbSecret: "terraform-20260101120000000000000001"}, nil},
+		"two":                    {map[string]string{"/a": "3", "/b": "1"}, map[string]string{"/b": "2", "/a": "4"}, []string{"/a", "/b"}},
+		"not known then":         {map[string]string{"/a": "3"}, map[string]string{"/a": "3", "/b": "2"}, nil},
+		"not known now":          {map[string]string{"/a": "3", "/b": "1"}, map[string]string{"/a": "3"}, nil},
+		"nothing known then":     {nil, map[string]string{"/a": "3"}, nil},
+		"more than fit, same":    {many, many, nil},
 		"more than fit, one of": {many, more, slices.Sorted(func(yield func(string) bool) {
 			for source := range many {
 				if !yield(source) {
