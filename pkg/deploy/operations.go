@@ -238,6 +238,13 @@ func (d *Deployer) resume(ctx context.Context, r Request, hookID string, action 
 	})
 	if err == nil && action != rollout.RollBack { // the revision that is given up was never theirs
 		p.Schedules, err = d.planSchedules(bounded, p)
+		if err == nil {
+			targets := make([]target, len(p.Services))
+			for i, s := range p.Services {
+				targets[i] = target{ServicePlan: s, Revision: s.Target.ARN()}
+			}
+			_, err = scheduleTargets(p.Schedules, targets)
+		}
 	}
 	if err != nil {
 		return Result{}, err

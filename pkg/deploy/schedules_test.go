@@ -294,6 +294,27 @@ func TestScheduleTargets(t *testing.T) {
 	}
 }
 
+// TestSchedulesOfPaused: paused deployments of two revisions of a family are not answered
+// where it is not known which of them its schedules are to start.
+func TestSchedulesOfPaused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := world(t, "a", "b")
+		c.define(t, "web:2", "registry.example/web:1")
+		c.define(t, "web:3", "registry.example/web:1")
+		for name, revision := range map[string]string{"a": "web:2", "b": "web:3"} {
+			c.services[name].deploy(c, revisionARN(revision), 2, fate{what: pauses})
+		}
+		d, _ := c.withRegistry(t)
+		x := c.begins("nightly web:1")
+		d.Schedules = x
+		r := operating("a", "b")
+		r.Schedules = []schedule.Ref{x.entries[0].Ref}
+		if got, err := d.Resume(t.Context(), r, "", rollout.Continue); !mistake.Is(err, mistake.Schedule) || c.said() != "" {
+			t.Errorf("%s, %v, %s", outcomes(got), err, c.said())
+		}
+	})
+}
+
 // TestSchedulesAlone: a revision without a service, which only schedules start.
 func TestSchedulesAlone(t *testing.T) {
 	for _, refused := range []bool{false, true} {
