@@ -118,7 +118,11 @@ func (d *Deployer) signed(ctx context.Context, p *Plan, im Image) (profiles []st
 			failed.Untouched = p.Request.Rollout
 			return nil, failed
 		case absent:
-			d.View.Show(Unsigned{im.URI, w.profiles})
+			var without []string
+			for _, s := range w.pending() {
+				without = append(without, s.Profile)
+			}
+			d.View.Show(Unsigned{im.URI, without})
 			return nil, nil
 		case done:
 			d.View.Show(Signed{im.URI, w.profiles})
