@@ -73,14 +73,18 @@ func appendNew(all []string, one string) []string {
 
 // rights are all that the run needs beyond what was read.
 func (v *verifier) rights(p *Plan) []right {
-	all := v.pushRights(p)
+	all := append(v.pushRights(p), v.scanning...)
 	if !p.Request.Rollout {
 		return all
 	}
 	all = append(all, right{actions: []string{"ecs:RegisterTaskDefinition"}, resources: []string{"*"}})
 	var roles, families, groups []string
-	for _, s := range p.Services {
-		all = append(all, s.rights(p.Request)...)
+	for i, s := range p.Services {
+		r := p.Request
+		if i > 0 { // the migration runs for the first alone
+			r.Migration = nil
+		}
+		all = append(all, s.rights(r)...)
 		made := s.makes()
 		if family := made.Family(); family != "" {
 			families = appendNew(families, v.place(p, s)+":task-definition/"+family+":*")

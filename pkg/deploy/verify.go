@@ -15,6 +15,7 @@ import (
 
 	"ecsdeploy/pkg/ecr"
 	"ecsdeploy/pkg/ecs"
+	"ecsdeploy/pkg/image/push"
 	"ecsdeploy/pkg/image/source"
 	"ecsdeploy/pkg/mistake"
 	"ecsdeploy/pkg/resource"
@@ -166,6 +167,7 @@ func (d *Deployer) Verify(ctx context.Context, r Request, resources Resources, i
 	if r.alone() {
 		v.alone(ctx, p, imageKnown)
 	}
+	v.ahead(p, imageKnown)
 	v.schedules(ctx, p)
 	v.permissions(ctx, p)
 	if ctx.Err() != nil {
@@ -191,6 +193,7 @@ type verifier struct {
 	roles     map[string]string // the ARNs of roles, by how a definition names them
 	identity  string            // ARN of whoever asks
 	region    string
+	scanning  []right // for the gate on the image
 }
 
 // image checks where the image comes from and where it goes. It reports whether the
@@ -223,23 +226,59 @@ func (v *verifier) image(ctx context.Context, p *Plan) (known bool) {
 // scans checks that the gate on the image can be passed, as far as that is known
 // before a scan: findings are left to the run.
 func (v *verifier) scans(ctx context.Context, p *Plan) {
-	if p.Request.FailOn == "" || p.Repository == nil {
+	repository := p.Repository
+	if p.Image.Stored != nil {
+		repository = &p.Image.Stored.Repository
+	}
+	if p.Request.FailOn == "" || repository == nil {
 		return
 	}
-	if _, err := v.ECR.StartsScans(ctx, *p.Repository); err != nil {
-		v.open(Service{}, ScanCheck, p.Repository.URI, err)
+	automatic, err := v.ECR.StartsScans(ctx, *repository)
+	if err != nil {
+		v.open(Service{}, ScanCheck, repository.URI, err)
+	}
+	needs := func(action string) {
+		v.scanning = append(v.scanning, right{actions: []string{action}, resources: []string{repository.ARN}})
 	}
 	if p.Image.Stored == nil { // it is pushed later
+		needs("ecr:DescribeImageScanFindings")
+		if !automatic {
+			needs("ecr:StartImageScan")
+		}
 		return
 	}
+	starts := false
+	defer func() {
+		if starts && !automatic {
+			needs("ecr:StartImageScan")
+		}
+	}()
 	for _, one := range p.Image.Stored.Images {
 		scan, err := v.ECR.Scan(ctx, p.Image.Stored.Repository, one.Digest)
+		starts = starts || err == nil && scan.State() == ecr.ScanMissing
 		if err == nil && scan.State() == ecr.ScanImpossible {
 			w := newScanWatch(p.Image.Stored.Repository, ScannedImage{URI: p.Image.URI, Platform: one.Platform})
 			w.scan = scan
 			err = w.unscanned(impossible(scan))
 		}
 		v.add(Service{}, ScanCheck, strings.TrimSpace(p.Image.URI+" "+one.Platform), err)
+	}
+}
+
+// ahead makes the checks of a plan that are about no single thing: whether there is an
+// image for the gate to wait for, and a container for the migration to run in.
+func (v *verifier) ahead(p *Plan, imageKnown bool) {
+	r := p.Request
+	// An image of the repository that is not there is pushed later.
+	if r.Rollout && imageKnown && (r.Image != "" || r.Repository == "") {
+		if err := p.checkGate(); err != nil {
+			v.add(Service{}, ScanCheck, r.Image, err)
+		}
+	}
+	if len(p.Services) > 0 && p.Services[0].Lineage.Base.Family() != "" {
+		if err := p.checkMigration(); err != nil {
+			v.add(p.Services[0].Name, RevisionCheck, p.Services[0].Lineage.Base.Family(), err)
+		}
 	}
 }
 
@@ -290,6 +329,18 @@ func (v *verifier) source(ctx context.Context, p *Plan) {
 	p.Source = opened
 	p.Image.Platforms = platforms(opened.Describe().Platforms)
 	v.add(Service{}, SourceCheck, p.Request.Image, nil)
+	if p.Repository == nil {
+		return
+	}
+	// A tag that has another image already, and cannot be moved, fails the push.
+	_, err = push.Check(ctx, opened, v.target(ctx, *p.Repository, p.Request.Tags))
+	switch {
+	case err == nil:
+	case passable(err):
+		v.open(Service{}, ImageCheck, p.Image.URI, err)
+	default:
+		v.add(Service{}, ImageCheck, p.Image.URI, about(mistake.Tag, err))
+	}
 }
 
 // further checks the images of further containers.

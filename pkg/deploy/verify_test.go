@@ -2,11 +2,13 @@ package deploy
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 
 	"ecsdeploy/pkg/mistake"
+	"ecsdeploy/pkg/resource"
 )
 
 // things are an account in which everything exists.
@@ -59,6 +61,62 @@ func TestVerifyImages(t *testing.T) {
 			if got := strings.Join(wrong, ", "); got != tt.wrong || images != 2 || c.said() != "" {
 				t.Errorf("%d images, wrong are %s, want %s; changed %s", images, got, tt.wrong, c.said())
 			}
+		})
+	}
+}
+
+// only are things of which some rights are allowed on some resources alone.
+type only struct {
+	things
+	action, resource string // of the resources that the action may be used on
+}
+
+func (o only) Denied(_ context.Context, q resource.Question) (denied, unclear []resource.Right, err error) {
+	for _, r := range q.Resources {
+		if slices.Contains(q.Actions, o.action) && !strings.Contains(r, o.resource) {
+			denied = append(denied, resource.Right{Action: o.action, Resource: r})
+		}
+	}
+	return denied, nil, nil
+}
+
+// TestVerifyMigration: what the migration needs is checked, of the first service alone,
+// in whose network it runs: a container, and the right to run a task.
+func TestVerifyMigration(t *testing.T) {
+	for name, tt := range map[string]struct {
+		containers string
+		services   []string
+		want       string
+	}{
+		"one container":                   {`{"name":"app","image":"a"}`, []string{"web", "worker"}, ""},
+		"two containers":                  {`{"name":"app","image":"a"},{"name":"proxy","image":"p"}`, []string{"web", "worker"}, "revision web"},
+		"the second has two containers":   {`{"name":"app","image":"a"},{"name":"proxy","image":"p"}`, []string{"worker", "web"}, "permission ecs:RunTask"},
+		"the right is for another family": {`{"name":"app","image":"a"}`, []string{"worker"}, "permission ecs:RunTask"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := newCloud()
+				c.store(t, path(t, `{"family":"web","containerDefinitions":[`+tt.containers+`]}`))
+				c.store(t, path(t, `{"family":"worker","containerDefinitions":[{"name":"app","image":"a"}]}`))
+				c.add("web", "web:1")
+				c.add("worker", "worker:1")
+				d, _ := c.deployer()
+				r := asking(tt.services...)
+				r.Change.Environment, r.Migration = nil, []string{"migrate"}
+				result, err := d.Verify(t.Context(), r, only{things{}, "ecs:RunTask", ":task-definition/web:"}, "arn:aws:iam::123456789012:user/a", "eu-west-1")
+				if err != nil {
+					t.Fatal(err)
+				}
+				var wrong []string
+				for _, check := range result.Checks {
+					if check.State == Wrong {
+						wrong = append(wrong, string(check.Kind)+" "+check.Name)
+					}
+				}
+				if got := strings.Join(wrong, ", "); got != tt.want {
+					t.Errorf("wrong are %q, want %q", got, tt.want)
+				}
+			})
 		})
 	}
 }
