@@ -2,10 +2,7 @@
 
 package input
 
-import (
-	"slices"
-	"strings"
-)
+import "strings"
 
 // Precedence says that the rollout to one service has to succeed before that to the
 // other begins. Both are among the services.
@@ -87,17 +84,27 @@ func among(services []Service, name string) (Service, error) {
 
 // circle returns a service that would have to come before itself.
 func circle(order []Precedence) (Service, bool) {
-	var reaches func(from, to Service, seen []Service) bool
-	reaches = func(from, to Service, seen []Service) bool {
-		for _, p := range order {
-			if p.First == from && (p.Then == to || !slices.Contains(seen, p.Then) && reaches(p.Then, to, append(seen, p.Then))) {
+	then := map[Service][]Service{}
+	for _, p := range order {
+		then[p.First] = append(then[p.First], p.Then)
+	}
+	var reaches func(from, to Service, seen map[Service]bool) bool
+	reaches = func(from, to Service, seen map[Service]bool) bool {
+		for _, next := range then[from] {
+			if next == to {
 				return true
+			}
+			if !seen[next] { // of each service it is asked once, however many ways lead to it
+				seen[next] = true
+				if reaches(next, to, seen) {
+					return true
+				}
 			}
 		}
 		return false
 	}
 	for _, p := range order {
-		if reaches(p.First, p.First, nil) {
+		if reaches(p.First, p.First, map[Service]bool{}) {
 			return p.First, true
 		}
 	}

@@ -2,6 +2,7 @@ package input
 
 import (
 	"slices"
+	"strconv"
 	"testing"
 )
 
@@ -47,6 +48,25 @@ func TestCircle(t *testing.T) {
 		if _, got := circle(tt.order); got != tt.want {
 			t.Errorf("%v: %v", tt.order, got)
 		}
+	}
+}
+
+// TestCircleOfManyWays: an order in which many ways lead from the first service to the
+// last is looked through once.
+func TestCircleOfManyWays(t *testing.T) {
+	var order []Precedence
+	for i := range 60 {
+		for _, from := range []string{"a", "b"} {
+			for _, to := range []string{"a", "b"} {
+				order = append(order, Precedence{Service{"dev", from + strconv.Itoa(i)}, Service{"dev", to + strconv.Itoa(i+1)}})
+			}
+		}
+	}
+	if s, circular := circle(order); circular {
+		t.Error(s)
+	}
+	if _, circular := circle(append(order, Precedence{Service{"dev", "b60"}, Service{"dev", "a0"}})); !circular {
+		t.Error("a circle of all was not found")
 	}
 }
 
