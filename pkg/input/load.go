@@ -231,7 +231,6 @@ func (l *loader) inputs(in *Inputs, f, defaults *fields) {
 	in.DryRun = one(l, "dryRun", f.DryRun, parseBool)
 
 	l.order(in, f.Order)
-	l.schedules(in, f.Schedules)
 	in.KeepRevisions = one(l, "keepRevisions", f.KeepRevisions, parseKeep)
 	in.WhenBusy = one(l, "whenBusy", f.WhenBusy, oneOf(BusyWait, BusySupersede, BusyFail))
 	in.WhenSecretsChange = one(l, "whenSecretsChange", f.WhenSecretsChange, oneOf(SecretsDeploy, SecretsIgnore))
@@ -240,6 +239,7 @@ func (l *loader) inputs(in *Inputs, f, defaults *fields) {
 	in.OnFailure = one(l, "onFailure", f.OnFailure, oneOf(RecoverRollback, RecoverLeave))
 	in.OnCancel = one(l, "onCancel", f.OnCancel, oneOf(RecoverRollback, RecoverLeave))
 	in.WaitUntil = one(l, "waitUntil", f.WaitUntil, parseWaitUntil)
+	l.schedules(in, f.Schedules)
 	in.BuildID = one(l, "buildId", f.BuildID, parseBuildID)
 	in.Action = one(l, "action", f.Action, oneOf(ActionContinue, ActionRollback))
 	l.smoke(in, f)

@@ -32,6 +32,10 @@ func (l *loader) schedules(in *Inputs, text string) {
 		l.fail("schedules", 0, wrong("set wait to true, or leave schedules empty", "without waiting it is not known when the services run the new revision"))
 		return
 	}
+	if text != "" && in.WaitUntil.before("POST_PRODUCTION_TRAFFIC_SHIFT") {
+		l.fail("schedules", 0, wrong("wait for completed or traffic, or leave schedules empty", "waitUntil: %s ends the step before the services run the new revision", in.WaitUntil))
+		return
+	}
 	in.Schedules = list(l, "schedules", text, parseSchedule, Schedule.String)
 	for i, s := range in.Schedules {
 		if s.Name != AllSchedules || s.Group != "" {

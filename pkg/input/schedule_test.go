@@ -35,6 +35,22 @@ func TestParseSchedule(t *testing.T) {
 	}
 }
 
+// TestSchedulesUntil: a step that ends before the services run the new revision has
+// nothing for schedules to follow.
+func TestSchedulesUntil(t *testing.T) {
+	for until, taken := range map[string]bool{
+		"": true, "completed": true, "traffic": true, "PRE_SCALE_UP": false, "POST_TEST_TRAFFIC_SHIFT": false, "PRODUCTION_TRAFFIC_SHIFT": false,
+		"POST_PRODUCTION_TRAFFIC_SHIFT": true, "BAKE_TIME": true, "CLEAN_UP": true,
+	} {
+		_, err := Load(t.Context(), map[string]string{
+			"INPUT_COMMAND": "rollout", "INPUT_SCHEDULES": "rule:a", "INPUT_WAIT": "true", "INPUT_WAITUNTIL": until, "INPUT_CLUSTER": "dev", "INPUT_SERVICES": "web", "INPUT_REPOSITORY": "web", "INPUT_TAGS": "1",
+		})
+		if (err == nil) != taken {
+			t.Errorf("%q: %v", until, err)
+		}
+	}
+}
+
 // TestSchedules: what is named twice, beside all, or without waiting.
 func TestSchedules(t *testing.T) {
 	for _, tt := range []struct {

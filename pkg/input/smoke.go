@@ -126,16 +126,16 @@ func (l *loader) smoke(in *Inputs, f *fields) {
 		fail("set wait to true, or leave smokeTest empty", "a deployment that is not waited for cannot be tested")
 	case in.Command == Resume && in.Action == ActionRollback:
 		fail("leave smokeTest empty, or set action to continue", "action: rollback rolls back whatever the test finds")
-	case in.WaitUntil.beforeTest():
+	case in.WaitUntil.before("POST_TEST_TRAFFIC_SHIFT"):
 		fail("wait for a later stage, or leave smokeTest empty", "waitUntil: %s ends the step before there is test traffic", in.WaitUntil)
 	}
 }
 
-// beforeTest reports whether a lifecycle stage is before test traffic is shifted.
-func (u WaitUntil) beforeTest() bool {
+// before reports whether it is a lifecycle stage that comes before another one.
+func (u WaitUntil) before(another string) bool {
 	for _, stage := range Stages() {
 		switch stage {
-		case "POST_TEST_TRAFFIC_SHIFT":
+		case another:
 			return false
 		case string(u):
 			return true
