@@ -238,6 +238,35 @@ func TestMigrationOfACancelledRun(t *testing.T) {
 	})
 }
 
+// TestMovedDuringTheMigration: a service that somebody moves during the migration is not
+// moved to a revision for which that has not run.
+func TestMovedDuringTheMigration(t *testing.T) {
+	for _, another := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			c := world(t, "web")
+			d, _ := c.deployer()
+			one := &oneTask{result: runtask.Result{Outcome: runtask.Succeeded}}
+			d.Tasks = tasksThen{one, func() {
+				revision := "web:1" // once more, which changes nothing about the next
+				if another {
+					c.store(t, path(t, `{"family":"web","cpu":"512","containerDefinitions":[{"name":"app","image":"registry.example/web:1","essential":true}],"tags":[{"key":"team","value":"a"}]}`))
+					revision = "web:3"
+				}
+				c.services["web"].deploy(c, revisionARN(revision), 2, fate{})
+			}}
+			r := asking("web")
+			r.Migration = []string{"migrate"}
+			got, err := d.Run(t.Context(), r)
+			if err != nil || len(one.asked) != 1 || got.Outcome().Good() == another || strings.Contains(c.said(), "start") == another {
+				t.Errorf("another revision %v: %s, %v, %s", another, outcomes(got), err, c.said())
+			}
+			if another && !mistake.Is(got.Services[0].Err, mistake.Service) {
+				t.Errorf("%v", got.Services[0].Err)
+			}
+		})
+	}
+}
+
 // checkMigrationPlanned holds the plan of a dry run against what the run is going to do.
 func checkMigrationPlanned(t *testing.T, d *Deployer, r Request, done bool) {
 	t.Helper()

@@ -106,7 +106,11 @@ func (d *Deployer) start(ctx context.Context, p *Plan, t target) (moved, error) 
 		}
 		var since *rollout.MovedError
 		if errors.As(err, &since) && try < startTries {
+			migrated := t.Revision
 			if t, err = d.retarget(ctx, p, t); err == nil {
+				err = p.unmigrated(t, migrated)
+			}
+			if err == nil {
 				continue
 			}
 		}
