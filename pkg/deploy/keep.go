@@ -7,6 +7,7 @@ import (
 	"context"
 	"time"
 
+	"ecsdeploy/pkg/ecs"
 	"ecsdeploy/pkg/taskdef"
 )
 
@@ -71,7 +72,7 @@ func (d *Deployer) tidyFamily(ctx context.Context, family string, keep int, serv
 		return nil, err
 	}
 	for _, arn := range old {
-		if used[arn] || needed[arn] || scheduled[arn] {
+		if used[arn] || needed[arn] || scheduled[ecs.ShortARN(arn)] {
 			continue
 		}
 		if len(removed) == mostRemoved {

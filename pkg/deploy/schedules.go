@@ -124,7 +124,7 @@ func (p *Plan) clusters() (all []string) {
 func ofFamilies(all []schedule.Entry, families []string) []schedule.Entry {
 	var some []schedule.Entry
 	for _, e := range all {
-		if slices.Contains(families, e.Family()) {
+		if slices.Contains(families, e.Family()) && !e.Universal {
 			some = append(some, e)
 		}
 	}
@@ -134,7 +134,9 @@ func ofFamilies(all []schedule.Entry, families []string) []schedule.Entry {
 // otherFamily says that a named rule or schedule starts nothing of this run.
 func otherFamily(r schedule.Ref, all []schedule.Entry, families []string) error {
 	text := "starts no task"
-	if len(all) > 0 {
+	if slices.ContainsFunc(all, func(e schedule.Entry) bool { return e.Universal }) {
+		text = "starts tasks by a universal target, which is not changed"
+	} else if len(all) > 0 {
 		var names []string
 		for _, e := range all {
 			names = append(names, e.Family())
@@ -290,7 +292,7 @@ func (d *movement) move(ctx context.Context, s ScheduleResult, ours bool) Schedu
 func (d *Deployer) now(ctx context.Context, e schedule.Entry) (schedule.Entry, error) {
 	all, err := d.Schedules.Read(ctx, e.Ref)
 	for _, now := range all {
-		if now.ID == e.ID && err == nil {
+		if now.ID == e.ID && !now.Universal && err == nil {
 			return now, nil
 		}
 	}
@@ -347,8 +349,8 @@ func (d *movement) changed(ctx context.Context, s ScheduleResult) bool {
 	return err == nil && now.TaskDefinition == s.To
 }
 
-// usedBySchedules are the revisions of a family that rules and schedules of any
-// cluster start.
+// usedBySchedules are the revisions of a family, by their names, that rules and
+// schedules of any cluster start.
 func (d *Deployer) usedBySchedules(ctx context.Context, family string) (map[string]bool, error) {
 	all, err := d.Schedules.Find(ctx, nil)
 	if err != nil {
@@ -357,7 +359,7 @@ func (d *Deployer) usedBySchedules(ctx context.Context, family string) (map[stri
 	used := map[string]bool{}
 	for _, e := range all {
 		if e.Family() == family {
-			used[e.TaskDefinition] = true
+			used[ecs.ShortARN(e.TaskDefinition)] = true
 		}
 	}
 	return used, nil

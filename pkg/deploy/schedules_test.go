@@ -57,6 +57,7 @@ func (t *timetable) Read(ctx context.Context, r schedule.Ref) ([]schedule.Entry,
 		t.read(t.reads)
 	}
 	if e := t.at(r.Name); e != nil {
+		e.Universal = e.Universal || r.Group == "universal"
 		return []schedule.Entry{*e}, ctx.Err()
 	}
 	m := mistake.New(mistake.Schedule, "", "%s does not exist", r)
@@ -251,6 +252,7 @@ func TestSchedulesMistakes(t *testing.T) {
 		want   string
 	}{
 		{"another family", "a other:1", nil, "rule a starts tasks of other; a target that starts tasks of web was expected"},
+		{"a universal target", "a web:1", func(r *Request) { r.Schedules[0].Group = "universal" }, "starts tasks by a universal target, which is not changed"},
 		{"no such rule", "b web:1", nil, "rule a does not exist"},
 		{"without services", "a web:1", func(r *Request) { r.Services, r.AllSchedules, r.TaskDefinition = nil, true, "web" }, "without services it is not known"},
 	} {
@@ -349,13 +351,17 @@ func TestKeepScheduled(t *testing.T) {
 		err     error
 		removed string
 	}{
-		{"a web:3", nil, "web:2 web:4 web:5"}, {"a web", nil, "web:2 web:3 web:4 web:5"}, {"a other:3", nil, "web:2 web:3 web:4 web:5"}, {"a web:3", errDenied, ""},
+		{"a web:3", nil, "web:2 web:4 web:5"}, {"universal web:3", nil, "web:2 web:4 web:5"}, {"a web", nil, "web:2 web:3 web:4 web:5"}, {"a other:3", nil, "web:2 web:3 web:4 web:5"}, {"a web:3", errDenied, ""},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			c := world(t, "web")
 			d, v := c.deployer()
 			reg := &registrations{}
-			d.Registry, d.Schedules = reg, unfound{c.begins(tt.begins), tt.err}
+			x := c.begins(tt.begins)
+			if e := x.at("universal"); e != nil {
+				e.Universal, e.TaskDefinition = true, "web:3" // as the input of a call has it
+			}
+			d.Registry, d.Schedules = reg, unfound{x, tt.err}
 			r := asking("web")
 			for i := range 7 {
 				r.Change.Environment[0].Value = fmt.Sprint(i)

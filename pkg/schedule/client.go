@@ -102,8 +102,10 @@ func absent(r Ref, err error) error {
 }
 
 // Find returns everything that starts tasks in some clusters, given by their ARNs;
-// nil is every cluster of the region. It is complete or an error.
+// nil is every cluster of the region, and all that calls RunTask in another way. It is
+// complete or an error.
 func (c *Client) Find(ctx context.Context, clusters []string) ([]Entry, error) {
+	universal := clusters == nil
 	if clusters == nil {
 		for cluster, err := range c.aws.Clusters(ctx) {
 			if err != nil {
@@ -116,7 +118,7 @@ func (c *Client) Find(ctx context.Context, clusters []string) ([]Entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	schedules, err := c.schedules(ctx, clusters)
+	schedules, err := c.schedules(ctx, clusters, universal)
 	if err != nil {
 		return nil, err
 	}
@@ -133,7 +135,7 @@ func (c *Client) Find(ctx context.Context, clusters []string) ([]Entry, error) {
 			mu.Lock()
 			defer mu.Unlock()
 			for _, e := range some {
-				if slices.Contains(clusters, e.Cluster) {
+				if slices.Contains(clusters, e.Cluster) && !e.Universal || universal && e.Universal {
 					all = append(all, e)
 				}
 			}
@@ -183,8 +185,9 @@ func (c *Client) rules(ctx context.Context, clusters []string) (all []Ref, err e
 	return all, nil
 }
 
-// schedules are the schedules of every group whose target is one of the clusters.
-func (c *Client) schedules(ctx context.Context, clusters []string) (all []Ref, err error) {
+// schedules are the schedules of every group whose target is one of the clusters, and
+// with universal those that call RunTask.
+func (c *Client) schedules(ctx context.Context, clusters []string, universal bool) (all []Ref, err error) {
 	const what = "list the schedules"
 	query := url.Values{"MaxResults": {"100"}}
 	for pages := 0; ; pages++ {
@@ -201,7 +204,7 @@ func (c *Client) schedules(ctx context.Context, clusters []string) (all []Ref, e
 			return nil, ecs.During(what, err)
 		}
 		for _, s := range found {
-			if slices.Contains(clusters, s.object("Target").text("Arn")) {
+			if arn := s.object("Target").text("Arn"); slices.Contains(clusters, arn) || universal && strings.HasSuffix(arn, universalRunTask) {
 				all = append(all, Ref{Schedule, s.text("GroupName"), s.text("Name")})
 			}
 		}

@@ -160,6 +160,28 @@ func TestFind(t *testing.T) {
 	})
 }
 
+// TestFindUniversal: a schedule that calls RunTask by a universal target is found where
+// all that starts tasks is looked for, and never among what can be changed.
+func TestFindUniversal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newAccount(t)
+		for name, input := range map[string]string{"named": `{"Cluster":"a","TaskDefinition":"web:9"}`, "other": `{"Cluster":"a"}`, "none": ``} {
+			body := fmt.Sprintf(`{"GroupName":"jobs","ScheduleExpression":"rate(1 day)","FlexibleTimeWindow":{"Mode":"OFF"},"Target":{"Arn":"arn:aws:scheduler:::aws-sdk:ecs:runTask","RoleArn":"arn:aws:iam::123456789012:role/r","Input":%q}}`, input)
+			if _, err := a.aws.Signed(t.Context(), "set the stage", ecs.Signed{
+				Service: "scheduler", Method: http.MethodPost, Path: "/schedules/" + name, Body: []byte(body), Header: http.Header{"Content-Type": {"application/json"}}, Change: true,
+			}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if all, err := a.Find(t.Context(), nil); err != nil || brief(all) != "schedule jobs/named=web:9" || !all[0].Universal || all[0].Family() != "web" {
+			t.Errorf("%+v, %v", all, err)
+		}
+		if all, err := a.Find(t.Context(), []string{cluster("a")}); err != nil || len(all) != 0 {
+			t.Errorf("%+v, %v", all, err)
+		}
+	})
+}
+
 // TestRefusals: what AWS says to a change, and what is not there.
 func TestRefusals(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -215,7 +237,7 @@ func TestReplies(t *testing.T) {
 			t.Errorf("ListEventBuses %s: no error", body)
 		}
 	}
-	if _, err := New(canned(`{"Schedules":[],"NextToken":"same"}`)).schedules(t.Context(), []string{cluster("a")}); err == nil {
+	if _, err := New(canned(`{"Schedules":[],"NextToken":"same"}`)).schedules(t.Context(), []string{cluster("a")}, false); err == nil {
 		t.Error("a list without an end has no error")
 	}
 }

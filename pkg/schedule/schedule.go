@@ -60,6 +60,9 @@ type Entry struct {
 	TaskDefinition string // ARN, as it is written: with a revision or without
 	// Over says that the schedule does not start a task again: its end has passed.
 	Over bool
+	// Universal says that the schedule calls RunTask by a universal target, whose input
+	// names the task definition: it is never changed.
+	Universal bool
 
 	doc object // the target of the rule, or the whole schedule
 }
@@ -132,8 +135,20 @@ func ofSchedule(r Ref, doc object, now time.Time) (Entry, bool) {
 		Ref: r, Cluster: target.text("Arn"), Role: target.text("RoleArn"), TaskDefinition: target.object("EcsParameters").text("TaskDefinitionArn"),
 		Over: over(doc, now), doc: doc,
 	}
+	if strings.HasSuffix(e.Cluster, universalRunTask) {
+		input, err := parse([]byte(target.text("Input")))
+		if err != nil {
+			return e, false
+		}
+		e.Universal, e.Cluster, e.TaskDefinition = true, input.text("Cluster"), input.text("TaskDefinition")
+	}
 	return e, e.TaskDefinition != ""
 }
+
+// universalRunTask ends the ARN of the target that calls RunTask of ECS.
+//
+// https://docs.aws.amazon.com/scheduler/latest/UserGuide/managing-targets-universal.html
+const universalRunTask = ":aws-sdk:ecs:runTask"
 
 // over reports whether a schedule has ended: by its end date, or as one that runs
 // once. The time of the latter has a time zone, which may be unknown here, so that a
