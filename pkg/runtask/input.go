@@ -24,6 +24,11 @@ import (
 func (t *task) input() *awsecs.RunTaskInput {
 	q := t.request
 	in := placement(q.Service, q.Definition.NetworkMode())
+	// ECS refuses a volume that the definition does not have: it may be of another family.
+	known := q.Definition.VolumesAtLaunch()
+	in.VolumeConfigurations = slices.DeleteFunc(in.VolumeConfigurations, func(v types.TaskVolumeConfiguration) bool {
+		return !slices.Contains(known, aws.ToString(v.Name))
+	})
 	in.Cluster = aws.String(q.Service.Cluster)
 	in.TaskDefinition = aws.String(q.Definition.ARN())
 	in.Count = aws.Int32(1)

@@ -53,6 +53,24 @@ func TestPlacement(t *testing.T) {
 	}
 }
 
+// TestVolumes: of the service's volumes a task has those that its definition knows, which
+// may be of another family.
+func TestVolumes(t *testing.T) {
+	service := ecs.Service{Described: types.Service{Deployments: []types.Deployment{{Status: aws.String("PRIMARY"), VolumeConfigurations: []types.ServiceVolumeConfiguration{
+		{Name: aws.String("data")}, {Name: aws.String("cache")},
+	}}}}}
+	for volumes, want := range map[string]int{``: 0, `,"volumes":[{"name":"data","configuredAtLaunch":true},{"name":"cache"}]`: 1} {
+		d, err := taskdef.Parse([]byte(`{"family":"migrations","containerDefinitions":[{"name":"app","image":"a"}]` + volumes + `}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		in := (&task{request: Request{Service: service, Definition: d}}).input()
+		if len(in.VolumeConfigurations) != want {
+			t.Errorf("%s: %+v", volumes, in.VolumeConfigurations)
+		}
+	}
+}
+
 func TestOverrides(t *testing.T) {
 	if got := (Overrides{}).request("app"); got != nil {
 		t.Errorf("no override: %+v", got)

@@ -263,14 +263,20 @@ func (f *fitter) platformVersion() {
 	}
 }
 
-// volumes checks those that a service configures when it launches tasks.
-func (f *fitter) volumes() {
-	var atLaunch []string
-	for _, v := range f.definition.doc.get("volumes").items {
+// VolumesAtLaunch are the names of the volumes that are configured when a task is
+// launched.
+func (d Definition) VolumesAtLaunch() (all []string) {
+	for _, v := range d.doc.get("volumes").items {
 		if v.get("configuredAtLaunch").raw == "true" {
-			atLaunch = append(atLaunch, v.get("name").str())
+			all = append(all, v.get("name").str())
 		}
 	}
+	return all
+}
+
+// volumes checks those that a service configures when it launches tasks.
+func (f *fitter) volumes() {
+	atLaunch := f.definition.VolumesAtLaunch()
 	for _, name := range atLaunch {
 		switch {
 		case f.service.Controller == "CODE_DEPLOY":
