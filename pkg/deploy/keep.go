@@ -71,7 +71,13 @@ func (d *Deployer) tidyFamily(ctx context.Context, family string, keep int, serv
 	if err != nil {
 		return nil, err
 	}
+	before := ranBefore(family, services)
 	for _, arn := range old {
+		// A newer one may be waiting for its turn in another run, whose service shares the
+		// family.
+		if revisionOf(arn).number > before {
+			continue
+		}
 		if used[arn] || needed[arn] || scheduled[ecs.ShortARN(arn)] {
 			continue
 		}
@@ -84,6 +90,17 @@ func (d *Deployer) tidyFamily(ctx context.Context, family string, keep int, serv
 		removed = append(removed, arn)
 	}
 	return removed, nil
+}
+
+// ranBefore is the number of the newest revision of a family that one of the services
+// ran before this rollout; 0 where none did.
+func ranBefore(family string, services []target) (number int) {
+	for _, t := range services {
+		if t.Running.Family() == family {
+			number = max(number, t.Running.Revision())
+		}
+	}
+	return number
 }
 
 // oldRevisions are those active revisions of this task that are not among the newest

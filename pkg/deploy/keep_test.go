@@ -58,6 +58,31 @@ func TestKeepRevisionsAlone(t *testing.T) {
 	}
 }
 
+// TestKeepWaiting: a revision that another run has registered, and not deployed yet, stays.
+func TestKeepWaiting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := world(t, "web")
+		d, _ := c.deployer()
+		reg := &registrations{}
+		d.Registry, d.Schedules = reg, c.begins()
+		r := asking("web")
+		for i := range 6 {
+			r.Change.Environment[0].Value = fmt.Sprint(i)
+			if i == 5 { // web:2 to web:6 are registered
+				c.define(t, "web:7", "registry.example/web:1", "build=8", "pipeline=p1", "base=web:1")
+				r.KeepRevisions = 1
+			}
+			if _, err := d.Run(t.Context(), r); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Hour)
+		}
+		if want := []string{revisionARN("web:2"), revisionARN("web:3"), revisionARN("web:4")}; c.runs("web") != "web:8" || !slices.Equal(reg.removed, want) {
+			t.Errorf("runs %s, removed %q", c.runs("web"), reg.removed)
+		}
+	})
+}
+
 // TestKeepRevisions: what goes, and what never does.
 func TestKeepRevisions(t *testing.T) {
 	for _, tt := range []struct {
