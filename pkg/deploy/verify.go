@@ -210,7 +210,7 @@ func (v *verifier) image(ctx context.Context, p *Plan) (known bool) {
 	case r.Image == Current, r.Image == "" && p.Repository == nil:
 	case r.Image != "":
 		c, err := v.inspect(ctx, mistake.Image, r.Image)
-		p.Image, known = c, v.add(Service{}, ImageCheck, r.Image, err)
+		p.Image, known = c, v.found(r.Image, err)
 	case p.Repository != nil:
 		uri := p.Image.URI
 		c, err := v.inECR(ctx, *p.Repository, r.Tags[0])
@@ -319,6 +319,19 @@ func (v *verifier) repository(ctx context.Context, p *Plan) (known bool) {
 // noLayer is a digest that no layer has.
 var noLayer = "sha256:" + strings.Repeat("0", 64)
 
+// found notes an image that was looked at. One that could not be is open already, and
+// not right.
+func (v *verifier) found(ref string, err error) bool {
+	open := func(c Check) bool { return c.Kind == ImageCheck && c.Name == ref && c.State == Open }
+	v.mu.Lock()
+	unknown := slices.ContainsFunc(v.all, open)
+	v.mu.Unlock()
+	if err == nil && unknown {
+		return true
+	}
+	return v.add(Service{}, ImageCheck, ref, err)
+}
+
 // source checks the image to push. One that is not there yet is built later.
 func (v *verifier) source(ctx context.Context, p *Plan) {
 	opened, err := source.Open(ctx, p.Request.Image, v.Images)
@@ -349,7 +362,7 @@ func (v *verifier) further(ctx context.Context, p *Plan) {
 	for _, container := range slices.Sorted(maps.Keys(p.Request.Images)) {
 		ref := p.Request.Images[container]
 		c, err := v.inspect(ctx, mistake.FurtherImage, ref)
-		v.add(Service{}, ImageCheck, ref, err)
+		v.found(ref, err)
 		p.Further[container] = c
 	}
 }
