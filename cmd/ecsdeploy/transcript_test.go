@@ -78,7 +78,7 @@ func TestTranscripts(t *testing.T) {
 }
 
 // unrestricted are about an identity that lacks permissions, or about other roles.
-var unrestricted = map[string]bool{"verify-permissions": true, "verify-codedeploy": true, "denied-all": true, "denied-plan": true, "verify-wrong": true, "verify-register-only": true}
+var unrestricted = map[string]bool{"verify-permissions": true, "verify-codedeploy": true, "denied-all": true, "denied-plan": true, "verify-wrong": true, "verify-register-only": true, "verify-scan-permissions": true}
 
 // transcripts are the files of testdata by their names.
 func transcripts(t *testing.T) map[string]*txtar.Archive {
