@@ -253,6 +253,37 @@ func (l *logs) RoundTrip(r *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"application/x-amz-json-1.1"}}, Body: io.NopCloser(strings.NewReader(answer))}, nil
 }
 
+// TestEndlessLog: a log that is longer than there is time to read it does not hold the
+// run up, and that its end is missing is told.
+func TestEndlessLog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		calls := 0
+		endless := answers(func() string {
+			calls++
+			return fmt.Sprintf(`{"events":[{"timestamp":1,"message":"line"}],"nextForwardToken":"f/%d"}`, calls)
+		})
+		p := &played{readings: []ecs.Task{at("STOPPED", "app STOPPED 0")}}
+		cfg := aws.Config{Region: "eu-west-1", HTTPClient: &http.Client{Transport: endless}, Credentials: credentials.NewStaticCredentialsProvider("AKIAIOSFODNN7EXAMPLE", "x", "")}
+		d := define(t, `{"name":"app","image":"a","logConfiguration":{"logDriver":"awslogs","options":{"awslogs-group":"g","awslogs-region":"eu-west-1","awslogs-stream-prefix":"p"}}}`)
+		unread := 0
+		got, err := New(p, cfg).Run(t.Context(), Request{Definition: d, Container: "app", Timeout: time.Hour, Wait: true}, func(event any) {
+			if _, is := event.(Unread); is {
+				unread++
+			}
+		})
+		if err != nil || got.Outcome != Succeeded || unread != 1 || got.Took > time.Minute {
+			t.Errorf("%+v, %v, unread %d", got, err, unread)
+		}
+	})
+}
+
+// answers is a service whose answers a test gives.
+type answers func() string
+
+func (a answers) RoundTrip(*http.Request) (*http.Response, error) {
+	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"application/x-amz-json-1.1"}}, Body: io.NopCloser(strings.NewReader(a()))}, nil
+}
+
 // TestLateLines: CloudWatch has the last lines some seconds after the end of a task,
 // which on EC2 has stopped as soon as its containers have ended.
 func TestLateLines(t *testing.T) {

@@ -4,6 +4,7 @@ package runtask
 // each reading goes on where the one before ended.
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -44,6 +45,7 @@ type follower struct {
 	last    []Line
 	broken  bool  // it cannot be read
 	err     error // of the last reading
+	more    bool  // the last reading did not come to its end
 }
 
 // readLogs shows what the containers have logged since the last reading, and returns
@@ -109,6 +111,7 @@ func (t *task) readLog(ctx context.Context, f *follower) (lines int) {
 			}
 		}
 		same := aws.ToString(f.token) == aws.ToString(out.NextForwardToken)
+		f.more = !same && out.NextForwardToken != nil
 		if out.NextForwardToken != nil {
 			f.token = out.NextForwardToken
 		}
@@ -157,6 +160,9 @@ func (t *task) drain(ctx context.Context, stopped ecs.Task) {
 			for _, line := range f.last[max(0, len(f.last)-f.omitted):] {
 				t.show(line)
 			}
+		}
+		if f.more && ctx.Err() != nil { // there was no time for the rest
+			f.err = cmp.Or(f.err, context.Cause(ctx))
 		}
 		if f.err != nil && !f.broken && !neverRan(stopped) {
 			t.show(Unread{diagnosis.LogUnread(f.stream, f.err)})
