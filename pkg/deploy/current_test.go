@@ -72,7 +72,7 @@ func TestCurrentContainer(t *testing.T) {
 		proxy, metrics := c.push(t, d, "registry.example/proxy:3", "proxy"), c.push(t, d, "registry.example/metrics:12", "metrics")
 		made, err := made.WithProvenance(taskdef.Provenance{BuildID: "12", Tag: "12", Digest: deployed, Pipeline: "p1"})
 		if err == nil {
-			made, err = c.put(made)
+			_, err = c.put(made)
 		}
 		if err != nil {
 			t.Fatal(err)
