@@ -189,6 +189,9 @@ func (d *Deployer) reached(ctx context.Context, service ecs.Service) (string, er
 		}
 		break
 	}
+	if service.Primary().RolloutState == "COMPLETED" {
+		return fallback, nil // older tasks are only being replaced, as after an early success
+	}
 	var before ecs.Deployment
 	for _, one := range service.Deployments {
 		if one.Status != "PRIMARY" && one.RolloutState == "COMPLETED" && !one.CreatedAt.Before(before.CreatedAt) {

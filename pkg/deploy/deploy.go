@@ -206,6 +206,9 @@ func (d *Deployer) run(ctx context.Context, r Request, begin time.Time) (result 
 		if result, err = d.migrate(ctx, plan, limit, targets, result); err != nil || result.Task.Failed() {
 			return result, err
 		}
+		for i := range targets {
+			targets[i].migrated = targets[0].Revision
+		}
 	}
 	changed, err := d.retag(bounded, plan, targets)
 	if err != nil {

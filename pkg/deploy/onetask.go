@@ -301,13 +301,13 @@ func lingering(ctx context.Context, moment time.Duration) (context.Context, cont
 // unmigrated refuses a revision for which the migration of the run has not run: somebody
 // changed the service meanwhile, and what it is to run now was made from that. Revisions
 // of families other than the first service's have no migration of their own.
-func (p *Plan) unmigrated(t target, migrated string) error {
-	if len(p.Request.Migration) == 0 || t.Revision == migrated || t.Target.Family() != p.Services[0].Target.Family() {
+func (p *Plan) unmigrated(t target, was string) error {
+	if t.migrated == "" || t.Revision == was || t.Revision == t.migrated || t.Target.Family() != p.Services[0].Target.Family() {
 		return nil
 	}
 	return mistake.New(mistake.Service, "run the step again: the migration then runs for the new revision",
 		"service %s was changed by someone else after the migration, which ran for %s and not for %s, which the service is to run now",
-		t.Name.Name, ecs.ShortARN(migrated), ecs.ShortARN(t.Revision))
+		t.Name.Name, ecs.ShortARN(t.migrated), ecs.ShortARN(t.Revision))
 }
 
 // migrationRecord stands for a migration: its command, and the image that it ran with,

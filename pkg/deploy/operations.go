@@ -272,11 +272,13 @@ func (d *Deployer) resume(ctx context.Context, r Request, hookID string, action 
 		return nil
 	})
 	if err != nil {
-		for i, m := range all { // those that were answered, or may have been, go on, and nobody follows them
+		// Those that were answered, or may have been, go on, and nobody follows them.
+		_ = each(all, func(i int, m moved) error {
 			if answered[i] {
 				d.showState(ctx, m.Name, m.deployment)
 			}
-		}
+			return nil
+		})
 		return Result{Services: results(all, nil)}, err
 	}
 	m := d.movement(p)

@@ -19,7 +19,8 @@ type target struct {
 	Revision string // ARN
 	Image    Candidate
 	Further  map[string]Candidate
-	Pushed   bool // this run has pushed the image: a tag may have moved
+	Pushed   bool   // this run has pushed the image: a tag may have moved
+	migrated string // ARN of the revision for which the migration of the run has run; empty where it has none
 }
 
 // ready settles all services and registers their revisions.

@@ -106,9 +106,10 @@ func (d *Deployer) start(ctx context.Context, p *Plan, t target) (moved, error) 
 		}
 		var since *rollout.MovedError
 		if errors.As(err, &since) && try < startTries {
-			migrated := t.Revision
+			was, migrated := t.Revision, t.migrated
 			if t, err = d.retarget(ctx, p, t); err == nil {
-				err = p.unmigrated(t, migrated)
+				t.migrated = migrated
+				err = p.unmigrated(t, was)
 			}
 			if err == nil {
 				continue
@@ -328,7 +329,8 @@ func (d *Deployer) watch(ctx context.Context, r Request, l limit, m moved, until
 	if e.verdict.Outcome == rollout.TimedOut {
 		e.verdict.Reason.After, e.verdict.Reason.Kept = l.forward(), l.rollback
 		if e.verdict.Reason.Code == rollout.NotInTime { // and not what was seen long before
-			e.shifted = m.deployment.Snapshot().Shifted()
+			now := m.deployment.Snapshot()
+			e.shifted = now.Shifted() && (now.CodeDeploy != nil || now.Service.Primary().ID == now.ID)
 			e = e.configured(r, l, m)
 		}
 	}

@@ -297,7 +297,7 @@ func (d *Deployer) now(ctx context.Context, e schedule.Entry) (schedule.Entry, e
 		}
 	}
 	if err == nil {
-		err = mistake.New(mistake.Schedule, "see who changed it", "%s was changed since the plan was made: it starts no task any more", e)
+		err = mistake.New(mistake.Schedule, "see who changed it", "%s was changed since the plan was made: it has no target that can be moved any more", e)
 	}
 	return e, err
 }

@@ -5,6 +5,7 @@ package deploy
 // thing that the pipeline makes only later, as the image, is left open and not wrong.
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -272,7 +273,7 @@ func (v *verifier) ahead(p *Plan, imageKnown bool) {
 	// An image of the repository that is not there is pushed later.
 	if r.Rollout && imageKnown && (r.Image != "" || r.Repository == "") {
 		if err := p.checkGate(); err != nil {
-			v.add(Service{}, ScanCheck, r.Image, err)
+			v.add(Service{}, ScanCheck, cmp.Or(r.Image, "image"), err)
 		}
 	}
 	if len(p.Services) > 0 && p.Services[0].Lineage.Base.Family() != "" {

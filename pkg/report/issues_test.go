@@ -368,7 +368,7 @@ func TestReasonTexts(t *testing.T) {
 		{rollout.Reason{Code: rollout.TrafficShifted, Left: time.Hour}, "CodeDeploy", "all production traffic is on the new revision; CodeDeploy stops the previous tasks after 1h"},
 		{rollout.Reason{Code: rollout.TrafficShifted, Stage: "BAKE_TIME"}, "ECS", "all production traffic is on the new revision; ECS continues with bake time"},
 		{rollout.Reason{Code: rollout.TrafficShifted}, "ECS", "all production traffic is on the new revision"},
-		{rollout.Reason{Code: rollout.WaitsOn, Stage: "CLEAN_UP", After: 25 * time.Minute}, "ECS", "all production traffic is on the new revision, and the full count of tasks runs; the previous tasks did not stop within 25 minutes (timeoutMinutes): ECS waits for their connections to end, up to the deregistration delay of the target group"},
+		{rollout.Reason{Code: rollout.WaitsOn, Stage: "CLEAN_UP", After: 25 * time.Minute}, "ECS", "all production traffic is on the new revision, and the full count of tasks runs; the previous tasks did not stop within 25 minutes (timeoutMinutes): ECS waits for them, up to the deregistration delay of the target group and the stopTimeout of the containers"},
 		{rollout.Reason{Code: rollout.ReadyWaits, By: "d-1"}, "CodeDeploy", "CodeDeploy deployment d-1 is paused and waits to be told to shift the traffic"},
 		{rollout.Reason{Code: rollout.HookWaits, Hook: ecs.Hook{ID: "h1"}}, "", "the deployment is paused at lifecycle hook h1"},
 	} {

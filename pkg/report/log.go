@@ -632,7 +632,7 @@ func wrongText(w rollout.Wrong, want []string) string {
 func (l *Log) interrupted(e deploy.Interrupted) {
 	b, name, why := e.Rollback, e.Service.Name, "the run was cancelled"
 	if e.Fault {
-		why = "the work for the service ended with an error"
+		why = "the step ended with an error"
 	}
 	switch {
 	case b.Done:

@@ -202,7 +202,7 @@ func told(t *testing.T) []struct {
 			"web: WARN not rolled back: no other revision of the service has had a successful deployment\nweb: WARN the run was cancelled: the deployment failed; the service is set to web:2, 0 of 1 task running"},
 		{deploy.Fault{Err: &guard.Panic{Value: "index out of range", Stack: []byte("goroutine 7")}}, "WARN internal error: index out of range; the run continues without what was being read\nDEBUG goroutine 7"},
 		{deploy.Interrupted{Service: web, Fault: true, Now: ecs.Service{TaskDefinition: definitions + "web:2", Desired: 1}},
-			"web: WARN the work for the service ended with an error: the deployment is still in progress and its result is unknown; the service is set to web:2, 0 of 1 task running"},
+			"web: WARN the step ended with an error: the deployment is still in progress and its result is unknown; the service is set to web:2, 0 of 1 task running"},
 		{deploy.Answered{Service: web, Action: rollout.Continue}, "web: told the paused deployment to continue"},
 		{deploy.Answered{Service: web, Action: rollout.RollBack, To: definitions + "web:1"}, "web: told the paused deployment to roll back to web:1"},
 		{deploy.CurrentImages{Images: []deploy.CurrentImage{{Service: web, URI: "host/web:1"}}}, "web: host/web:1  (the default: the service does not exist yet)"},

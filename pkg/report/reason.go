@@ -61,7 +61,7 @@ func reasonText(r rollout.Reason, controller string) string {
 	case rollout.Unread:
 		return because("whether the deployment completed within "+limitWords(r.After, r.Kept)+" is not known: AWS did not answer at the end", r.Detail)
 	case rollout.StartUnknown:
-		return "it is not known whether the deployment was started: AWS did not answer, and the service could not be read afterwards"
+		return "it is not known what became of the start of the deployment: AWS did not answer, or the service does not show it"
 	case rollout.WrongDigest:
 		return "the deployment completed, but tasks run another image"
 	case rollout.CompletedAnyway:
@@ -98,7 +98,7 @@ func noteText(r rollout.Reason, controller string) string {
 		return "the deployment has reached the stage " + r.Stage + " and is still in progress"
 	case rollout.WaitsOn:
 		if r.Stage == "CLEAN_UP" {
-			return fmt.Sprintf("all production traffic is on the new revision, and the full count of tasks runs; the previous tasks did not stop within %s (timeoutMinutes): %s waits for their connections to end, up to the deregistration delay of the target group",
+			return fmt.Sprintf("all production traffic is on the new revision, and the full count of tasks runs; the previous tasks did not stop within %s (timeoutMinutes): %s waits for them, up to the deregistration delay of the target group and the stopTimeout of the containers",
 				minutes(r.After), controller)
 		}
 		return fmt.Sprintf("all production traffic is on the new revision, and the full count of tasks runs; timeoutMinutes allows %s, and the service's configuration takes at least %s: %s continues with %s, and its alarms may still roll back",

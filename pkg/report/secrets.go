@@ -4,8 +4,8 @@ package report
 // give a meaning to has been escaped.
 
 import (
-	"html"
 	"regexp"
+	"strconv"
 	"strings"
 )
 
@@ -33,7 +33,7 @@ func withoutSecrets(markdown string, find func(line string) [][2]int) string {
 const hiddenSecret = "&#42;&#42;&#42;"
 
 // escape is a character as [text], [code] and [pre] write it.
-var escape = regexp.MustCompile("^(?:\\\\[!-/:-@\\[-`{-~]|&#?[0-9a-z]{1,8};)")
+var escape = regexp.MustCompile("^(?:\\\\[!-/:-@\\[-`{-~]|&(?:#[0-9]{1,7}|amp|lt|gt|quot);)")
 
 // unescaped returns the text that a line of Markdown shows, and for each byte of it, and
 // its end, where it stands in the line.
@@ -44,7 +44,7 @@ func unescaped(line string) (plain string, places []int) {
 		if e := escape.FindString(line[at:]); e != "" {
 			shown, width = e[1:], len(e)
 			if e[0] == '&' {
-				shown = html.UnescapeString(e)
+				shown = entity(e[1 : len(e)-1])
 			}
 		}
 		for range len(shown) {
@@ -54,4 +54,21 @@ func unescaped(line string) (plain string, places []int) {
 		at += width
 	}
 	return b.String(), append(places, len(line))
+}
+
+// entity is the character of a reference as HTML has it, of those that this package writes.
+// The table of package html, of all names that there are, is a tenth of a megabyte.
+func entity(name string) string {
+	switch name {
+	case "amp":
+		return "&"
+	case "lt":
+		return "<"
+	case "gt":
+		return ">"
+	case "quot":
+		return `"`
+	}
+	number, _ := strconv.Atoi(name[1:]) // of digits, and few
+	return string(rune(number))
 }

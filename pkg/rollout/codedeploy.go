@@ -109,6 +109,9 @@ func (c *codeDeploy) inFlight(ctx context.Context) (*codeDeployment, error) {
 		return nil, nil
 	}
 	info, err := deploymentInfo(ctx, c.api, c.group.inFlight)
+	if unknown(err) { // created just now: the group says that it is in progress
+		return c.deployment(c.group.inFlight, ""), nil
+	}
 	if err != nil || over(string(info.Status)) {
 		return nil, err
 	}
@@ -387,6 +390,9 @@ func (c *codeDeploy) unanswered(ctx context.Context, in *codedeploy.CreateDeploy
 		now, err := c.refresh(ctx)
 		if err == nil && now.group.attempted != c.group.attempted {
 			found, err = deploymentInfo(ctx, c.api, now.group.attempted)
+			if unknown(err) && time.Since(begin) <= recordLimit {
+				return errors.New(err.Error()) // created just now: it is read again
+			}
 		}
 		if err == nil && found != nil {
 			found, err = c.rollbackOrigin(ctx, found)
@@ -410,6 +416,9 @@ func (c *codeDeploy) busy(ctx context.Context, in *codedeploy.CreateDeploymentIn
 		return nil, ecs.During("create a CodeDeploy deployment of service "+c.first.Name, refusal)
 	}
 	info, err := deploymentInfo(ctx, c.api, id)
+	if unknown(err) { // created just now
+		return nil, &MovedError{Service: c.first, InFlight: c.deployment(id, "")}
+	}
 	if err != nil {
 		return nil, errors.Join(ecs.During("create a CodeDeploy deployment of service "+c.first.Name, refusal), err)
 	}

@@ -36,6 +36,7 @@ type codeDeployment struct {
 
 	begun  time.Time // of the first poll
 	ended  time.Time // when the deployment was first seen to have ended badly
+	named  time.Time // when the deployment that rolls back was first named
 	closed bool      // the target has been read after the end
 	blind  bool      // the target cannot be read: told once
 	unseen time.Time // since when the target could not be read; zero where it could
@@ -139,7 +140,7 @@ func (d *codeDeployment) readDeployments(ctx context.Context) error {
 			return nil
 		}
 		info, err := deploymentInfo(ctx, d.controller.api, record.Rollback.ID)
-		if unknown(err) && time.Since(d.ended) <= recordLimit {
+		if unknown(err) && time.Since(d.named) <= recordLimit {
 			return nil // it was named just now
 		}
 		if err != nil {
@@ -149,7 +150,7 @@ func (d *codeDeployment) readDeployments(ctx context.Context) error {
 		if !over(record.Rollback.Status) || info.RollbackInfo == nil || aws.ToString(info.RollbackInfo.RollbackDeploymentId) == "" {
 			break
 		}
-		record.Rollback = &CodeDeployRollback{ID: *info.RollbackInfo.RollbackDeploymentId}
+		record.Rollback, d.named = &CodeDeployRollback{ID: *info.RollbackInfo.RollbackDeploymentId}, time.Now()
 	}
 	return nil
 }
@@ -180,7 +181,7 @@ func (d *codeDeployment) readOwn(ctx context.Context, record *CodeDeployRecord) 
 		d.ended = time.Now()
 	}
 	if r := info.RollbackInfo; r != nil && aws.ToString(r.RollbackDeploymentId) != "" {
-		record.Rollback = &CodeDeployRollback{ID: *r.RollbackDeploymentId}
+		record.Rollback, d.named = &CodeDeployRollback{ID: *r.RollbackDeploymentId}, time.Now()
 	}
 	record.RollbackDue = (d.snapshot.Asked || goesBackAfter(info)) && time.Since(d.ended) < rollbackLimit
 	return nil

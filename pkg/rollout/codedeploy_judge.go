@@ -67,10 +67,10 @@ func judgeCodeDeploy(s Snapshot) Verdict {
 			return Verdict{Paused, Reason{Code: ReadyWaits, By: s.ID}}
 		}
 	case "InProgress", "Baking":
-		if s.Until == UntilTest && d.tested() && !s.Asked {
+		if s.Until == UntilTest && d.tested() {
 			return Verdict{Succeeded, Reason{Code: StageReached, Stage: "AllowTestTraffic"}}
 		}
-		if d.shifted() && !s.Asked && (s.Until == UntilTraffic || s.Until != UntilEnded && d.Keep > s.Left && s.Full()) {
+		if d.shifted() && (s.Until == UntilTraffic || s.Until != UntilEnded && d.Keep > s.Left && s.Full()) {
 			return Verdict{Succeeded, Reason{Code: TrafficShifted, Left: d.Keep}}
 		}
 	}

@@ -227,13 +227,13 @@ func (c *ecsController) LastGood(ctx context.Context) (string, error) {
 	return "", nil
 }
 
-// endedBadly reports whether the PRIMARY deployment has ended without success. Behind a
-// Classic Load Balancer its entry has no state, and the record tells; one that cannot be
-// read tells nothing.
+// endedBadly reports whether a PRIMARY deployment whose entry has no state, as behind a
+// Classic Load Balancer, has ended without success: the record says so. One that cannot
+// be read says nothing.
 func (c *ecsController) endedBadly(ctx context.Context, s ecs.Service) (bool, error) {
 	primary := s.Primary()
 	if primary.RolloutState != "" {
-		return primary.RolloutState == "FAILED", nil
+		return false, nil
 	}
 	record, err := c.newest(ctx, s)
 	if err != nil && ecs.Classify(err) == ecs.Expired {
@@ -325,7 +325,7 @@ func (c *ecsController) Start(ctx context.Context, change Change) (Deployment, e
 		}
 		after, err := c.client.Update(ctx, before, ecs.Update{TaskDefinition: change.TaskDefinition, DesiredCount: change.DesiredCount, Force: change.Force || need.force})
 		if err == nil {
-			if after, err = c.shown(ctx, after, change); err != nil {
+			if after, err = c.shown(ctx, before, after, change, change.Force || need.force); err != nil {
 				return nil, err
 			}
 			return c.started(before, after, change, need)
@@ -535,11 +535,13 @@ func (c *ecsController) needs(ctx context.Context, s ecs.Service, change Change)
 	return need{there: there}, nil
 }
 
-// shown is the service once it shows the revision that ECS has accepted: what it shows
-// until then is the deployment before, whose success is none of ours.
-func (c *ecsController) shown(ctx context.Context, after ecs.Service, change Change) (ecs.Service, error) {
+// shown is the service once it shows what ECS has accepted: the revision, and where a
+// deployment was forced, a new one. What it shows until then is the deployment before,
+// whose success is none of ours.
+func (c *ecsController) shown(ctx context.Context, before, after ecs.Service, change Change, forced bool) (ecs.Service, error) {
 	is := func(s ecs.Service) bool {
-		return s.Primary().ID == "" || ecs.ShortARN(s.Primary().TaskDefinition) == ecs.ShortARN(change.TaskDefinition)
+		p := s.Primary()
+		return p.ID == "" || ecs.ShortARN(p.TaskDefinition) == ecs.ShortARN(change.TaskDefinition) && !(forced && p.ID == before.Primary().ID)
 	}
 	for try := 0; !is(after); try++ {
 		if try == updateTries || !wait(ctx, viewsLate) {

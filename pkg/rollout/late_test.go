@@ -270,6 +270,21 @@ func TestLostAnswerSeenLate(t *testing.T) {
 // TestAcceptedAndShownLate: UpdateService is answered with the service as it was before.
 // The deployment that it shows is not the one that was begun.
 func TestAcceptedAndShownLate(t *testing.T) {
+	for name, start := range map[string]func(w *world) Deployment{
+		"a new revision": func(w *world) Deployment { return w.start("") },
+		"the same revision, by force": func(w *world) Deployment {
+			d, err := w.control.Start(w.Context(), Change{TaskDefinition: w.at.TaskDefinition, Force: true})
+			if err != nil {
+				w.Fatal(err)
+			}
+			return d
+		},
+	} {
+		t.Run(name, func(t *testing.T) { acceptedAndShownLate(t, start) })
+	}
+}
+
+func acceptedAndShownLate(t *testing.T, start func(*world) Deployment) {
 	inWorld(t, ofECS, func(w *world) {
 		w.play("crash")
 		w.edit = func(operation string, body []byte) []byte {
@@ -284,7 +299,7 @@ func TestAcceptedAndShownLate(t *testing.T) {
 			body, _ = json.Marshal(answer)
 			return body
 		}
-		d := w.start("")
+		d := start(w)
 		w.follow(d, Limits{MaxFailedTasks: 3})
 		w.ended(d, Failed, TasksFail)
 	})

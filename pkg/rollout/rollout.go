@@ -134,8 +134,9 @@ func (e *MovedError) Error() string {
 	return "service " + e.Service.Name + " was changed by someone else: its deployment is now " + e.Service.Primary().ID
 }
 
-// UnansweredError says that it is not known whether a deployment was started: the
-// answer got lost, and the service could not be read afterwards or does not show it.
+// UnansweredError says that it is not known what became of the start of a deployment: the
+// answer got lost and the service could not be read afterwards, or the service does not
+// show what ECS has accepted.
 type UnansweredError struct {
 	Err    error // of the call that was to start it
 	Unread error // why the service does not tell
@@ -204,13 +205,13 @@ const (
 	Unread            Code = "unread"         // AWS could not be asked at the end of the time limit
 	TrafficShifted    Code = "trafficShifted" // success for who waits for the traffic
 	StageReached      Code = "stageReached"
-	WaitsOn           Code = "waitsOn"      // only a configured wait is left, which is longer than the time limit
+	WaitsOn           Code = "waitsOn"      // at the end of the time limit only a configured wait is left, or the previous tasks have to stop
 	EarlySuccess      Code = "earlySuccess" // before the full count of tasks
 	NothingRuns       Code = "nothingRuns"  // the desired count is 0
 	WrongDigest       Code = "wrongDigest"
 	CompletedAnyway   Code = "completedAnyway" // before it could be stopped
 	NotStarted        Code = "notStarted"      // ECS refused to start it
-	StartUnknown      Code = "startUnknown"    // neither the answer to its start nor the service could be read
+	StartUnknown      Code = "startUnknown"    // the answer to its start got lost and the service could not be read, or the service does not show it
 )
 
 // Reason says why a deployment ended as it did, as data. Only the members that

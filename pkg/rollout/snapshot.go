@@ -204,7 +204,7 @@ func (s Snapshot) Full() bool {
 // previous tasks stop, which takes as long as a target group's deregistration delay: ECS
 // wants none of them any more, and neither bakes nor watches an alarm.
 func (s Snapshot) OnlyStops() bool {
-	if s.CodeDeploy != nil || s.Asked || !s.Full() || !s.Shifted() {
+	if s.CodeDeploy != nil || s.Asked || s.Service.Primary().ID != s.ID || s.failing() || !s.Full() || !s.Shifted() {
 		return false
 	}
 	if s.Record != nil && s.Record.Stage != "" {

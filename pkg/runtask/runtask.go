@@ -75,8 +75,8 @@ type Outcome string
 // The outcomes.
 const (
 	Started    Outcome = "started"    // it was not waited for
-	Succeeded  Outcome = "succeeded"  // the container exited with code 0
-	Failed     Outcome = "failed"     // it exited with another code, or never ran
+	Succeeded  Outcome = "succeeded"  // the container exited with code 0, by itself as far as can be seen
+	Failed     Outcome = "failed"     // it exited with another code, never ran, or was stopped
 	TimedOut   Outcome = "timedOut"   // it was stopped, since it did not end in time
 	NoCapacity Outcome = "noCapacity" // it could not be started in time
 )
@@ -355,7 +355,8 @@ func (t *task) essential(container string) bool {
 }
 
 // othersEnded reports whether an essential container has ended while that of the task
-// goes on. ECS stops that then, and its exit code does not say that its work is done.
+// goes on. ECS stops that then, and its exit code does not say that its work is done. It
+// is not seen where both end between two readings: ECS does not say which was first.
 func (t *task) othersEnded(now ecs.Task) bool {
 	goesOn, others := false, false
 	for _, c := range now.Containers {

@@ -141,6 +141,12 @@ func (r *redactor) byValue(text string) string {
 				}
 				hide(blank, at-n, at)
 			}
+			for from, to := range ends(text, secret) {
+				if blank == nil {
+					blank = []byte(text)
+				}
+				hide(blank, from, to)
+			}
 		}
 	}
 	if blank == nil {
@@ -180,6 +186,29 @@ func beginnings(text, secret string) iter.Seq2[int, int] {
 			}
 			if text[i] == secret[n] {
 				n++
+			}
+		}
+	}
+}
+
+// ends finds the end of a secret behind a mark: a text may have been cut in its middle.
+func ends(text, secret string) iter.Seq2[int, int] {
+	return func(yield func(from, to int) bool) {
+		for at := 0; ; {
+			i := strings.Index(text[at:], cutMark)
+			if i < 0 {
+				return
+			}
+			at += i + len(cutMark)
+			rest := strings.TrimPrefix(text[at:], " ")
+			from := len(text) - len(rest)
+			for n := min(len(secret), len(rest)); n > 0 && maskable(secret[len(secret)-n:]); n-- {
+				if strings.HasPrefix(rest, secret[len(secret)-n:]) {
+					if !yield(from, from+n) {
+						return
+					}
+					break
+				}
 			}
 		}
 	}

@@ -33,6 +33,7 @@ func TestRedactByValue(t *testing.T) {
 		"one within another":     {[]string{"abcd", "xabcdx"}, "xabcdx abcd", "*** ***"},
 		"of itself":              {[]string{"aaaa"}, "aaaaaaa", "***"},
 		"blanks made one":        {[]string{"two  \twords"}, "two words, two  \twords, two", "***, ***, two"},
+		"cut in the middle":      {[]string{"hunter2hunter2"}, "ab…ter2hunter2\" x… nter2, hunt… r2", "ab…***\" x… ***, ***… r2"},
 		"cut":                    {[]string{"hunter2hunter2", "two words"}, `"hunter2hun…", two…, hunt… hun… hunter2…: x, hunter2 hunter2hunter2… "` + "żunt…", `"***…", two…, ***… hun… ***…: x, hunter2 ***… "` + "żunt…"},
 		"many bytes a letter":    {[]string{"żółć"}, "a żółć żółć", "a *** ***"},
 	} {
