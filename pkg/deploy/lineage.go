@@ -88,6 +88,18 @@ func (l *library) newest(ctx context.Context, family string) (taskdef.Definition
 	return l.definition(ctx, family)
 }
 
+// baseOf is the base that a service of a request is read with. Where the run brings no
+// image, the name of a family stands for its newest revision as it is, deployed before or
+// not: that is what is to be rolled out.
+func (d *Deployer) baseOf(ctx context.Context, library *library, r Request) string {
+	if namesFamily(r.TaskDefinition) && !r.Push && r.Image == "" && r.Repository == "" {
+		if newest, err := d.newestOf(ctx, library, r.TaskDefinition); err == nil { // or else the reading says it
+			return newest.ARN()
+		}
+	}
+	return r.TaskDefinition
+}
+
 // trace finds what the input taskDefinition means.
 func (d *Deployer) trace(ctx context.Context, library *library, s ServicePlan, ref string) (Lineage, error) {
 	var l Lineage
@@ -201,7 +213,7 @@ func (d *Deployer) combine(ctx context.Context, library *library, found taskdef.
 		l.Merged = found.Ours.String()
 	}
 	l.Base, l.Conflicts, l.Note = found.Base(madeFrom)
-	if l.Note != "" || found.Ours.ARN() == "" {
+	if l.Note != "" || found.Ours.ARN() == "" || taskdef.Equal(l.Base, found.Infrastructure) {
 		l.Merged = ""
 	}
 	if found.Infrastructure.ARN() != "" {

@@ -102,6 +102,25 @@ func TestTaskOfAFamily(t *testing.T) {
 	}
 }
 
+// TestRolloutOfAFamily: a rollout without an image is of the newest revision of a family by
+// its name, deployed before or not; with an image it is made from what succeeded.
+func TestRolloutOfAFamily(t *testing.T) {
+	for image, want := range map[string]string{"": "web:2", "registry.example/web:10": "web:1"} {
+		synctest.Test(t, func(t *testing.T) {
+			c := world(t, "a")
+			c.define(t, "web:2", "registry.example/web:9", "build=9", "pipeline=p1", "base=web:1")
+			d, _ := c.deployer()
+			r := asking("a")
+			r.TaskDefinition, r.Image, r.Repository, r.Change.Environment = "web", image, "", nil
+			library := newLibrary(c)
+			s, err := d.readService(t.Context(), library, r.Services[0], d.baseOf(t.Context(), library, r))
+			if err != nil || s.Lineage.Base.String() != want {
+				t.Errorf("image %q: based on %s, %v, want %s", image, s.Lineage.Base, err, want)
+			}
+		})
+	}
+}
+
 // taggable is a cloud that keeps tags which are put on revisions later.
 type taggable struct {
 	*cloud

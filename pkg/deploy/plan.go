@@ -115,7 +115,7 @@ func (d *Deployer) plan(ctx context.Context, r Request) (*Plan, error) {
 		}
 		for i, name := range r.Services {
 			spawn(&wait, &errs[len(furtherBy)+i], func() (err error) {
-				p.Services[i], err = d.readService(ctx, library, name, r.TaskDefinition)
+				p.Services[i], err = d.readService(ctx, library, name, d.baseOf(ctx, library, r))
 				return err
 			})
 		}
@@ -384,6 +384,10 @@ func (p *Plan) inconsistent(s ServicePlan) error {
 	}
 	if taken.ARN() != "" && taken.Inconsistent() != nil {
 		return nil
+	}
+	if !s.Lineage.registered() && s.Target.TooLarge() {
+		return errors.Join(s.Name.mistakes(mistake.New(mistake.TaskDefinition, "keep large values in Parameter Store or Secrets Manager, and name them in secrets",
+			"the revised task definition has more characters than ECS takes, which is %d", taskdef.MaxSize))...)
 	}
 	var all []error
 	for _, one := range s.Name.mistakes(s.Target.Inconsistent()) {

@@ -98,7 +98,8 @@ func runsOn(s ecs.Service, d taskdef.Definition) (on Platform, known bool) {
 	if s.Express { // ECS detects the architecture of the image and takes that
 		return Platform{}, false
 	}
-	if os == "" && arch == "" && !s.Fargate && !slices.Contains(d.RequiresCompatibilities(), "FARGATE") {
+	requires := d.RequiresCompatibilities()
+	if os == "" && arch == "" && !s.Fargate && (!slices.Contains(requires, "FARGATE") || len(requires) > 1) {
 		return Platform{}, false
 	}
 	on = Platform{"linux", "amd64"}

@@ -91,7 +91,7 @@ func (d *Deployer) settleService(ctx context.Context, p *Plan, library *library,
 	expected := true // a service that someone else has moved is worth a line
 	for {
 		if stale {
-			fresh, err := d.readService(ctx, library, s.Name, p.Request.TaskDefinition)
+			fresh, err := d.readService(ctx, library, s.Name, d.baseOf(ctx, library, p.Request))
 			if err != nil {
 				return s, err
 			}

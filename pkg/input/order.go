@@ -79,7 +79,7 @@ func among(services []Service, name string) (Service, error) {
 	case 0:
 		return Service{}, wrong("name one of the lines of services", "%s is none of the services of this step", shown(name))
 	}
-	return Service{}, wrong("write cluster/"+name, "%s is the name of several services of this step", shown(name))
+	return Service{}, wrong("write cluster/"+asked.Name, "%s is the name of several services of this step", shown(name))
 }
 
 // circle returns a service that would have to come before itself.

@@ -37,7 +37,7 @@ func expand(at string, v value, r *rule, lookup Lookup) (value, []*mistake.Error
 				wrong = append(wrong, finding(at, v, "define it where this step can see it, or correct its name; for the substitution of a shell write backquotes",
 					"refers to the variable %s, which this run does not have", name))
 			case token.MatchString(replacement): // the agent expands what it knows
-				wrong = append(wrong, finding(at, v, "define it where this step can see it, or correct its name in that variable",
+				wrong = append(wrong, finding(at, v, "define it where this step can see it, or correct its name in that variable; for the substitution of a shell write backquotes",
 					"refers to the variable %s, whose value refers to %s, which this run does not have", name, token.FindString(replacement)))
 			}
 			return replacement

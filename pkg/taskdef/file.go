@@ -316,7 +316,7 @@ func readYAML(data []byte) (value, error) {
 			return value{}, fmt.Errorf("line %d: expected one document, found another", max(more.Line, 1))
 		}
 	}
-	if reference := commented(&doc); reference != "" {
+	if reference := commented(&doc, data); reference != "" {
 		at := max(0, bytes.Index(data, []byte(reference)))
 		return value{}, outsideOfString(lineAt(data, at), reference, "is a comment in YAML")
 	}
@@ -325,21 +325,33 @@ func readYAML(data []byte) (value, error) {
 }
 
 // commented finds a variable of the pipeline, #{Name}#, that YAML takes for a comment,
-// so that the value in whose place it stands would be missing; "" where there is none.
-func commented(n *yaml.Node) string {
+// so that the value in whose place it stands would be missing; "" where there is none. A
+// line of its own that has more words is a comment.
+func commented(n *yaml.Node, data []byte) string {
 	for _, comment := range []string{n.HeadComment, n.LineComment, n.FootComment} {
 		for line := range strings.Lines(comment) {
-			if at := token.FindStringIndex(line); at != nil && at[0] == 0 {
+			at := token.FindStringIndex(line)
+			if at != nil && at[0] == 0 && !(strings.TrimSpace(line[at[1]:]) != "" && isLine(data, line)) {
 				return line[:at[1]]
 			}
 		}
 	}
 	for _, part := range n.Content {
-		if found := commented(part); found != "" {
+		if found := commented(part, data); found != "" {
 			return found
 		}
 	}
 	return ""
+}
+
+// isLine reports whether a file has a line with nothing but text, blanks aside.
+func isLine(data []byte, text string) bool {
+	for line := range bytes.Lines(data) {
+		if string(bytes.TrimSpace(line)) == strings.TrimSpace(text) {
+			return true
+		}
+	}
+	return false
 }
 
 // yamlReader turns YAML nodes into values, aliases included.

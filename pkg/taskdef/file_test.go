@@ -30,7 +30,7 @@ containerDefinitions:
 		{"YAML", "task.yml", yaml, want},
 		{"YAML by its content", "task", yaml, want},
 		{"JSON is YAML", "task.YAML", want, want},
-		{"YAML with a document that is empty, and comments", "task.yaml", "# $(Name) and #{Name}# are expanded\n---" + yaml + "    #image: #{Other}#\n---\n# the end\n", want},
+		{"YAML with a document that is empty, and comments", "task.yaml", "# $(Name) and #{Name}# are expanded\n#{Name}# is set by the release\n---" + yaml + "    #image: #{Other}#\n---\n# the end\n", want},
 		{"an answer of DescribeTaskDefinition", "task.json", `{"taskDefinition":` + strings.Replace(want, "{", `{"revision":3,`, 1) + `,"tags":[]}`, want},
 		{"nulls of a skeleton are left out, what is empty stays", "task.json",
 			`{"family":"f","taskRoleArn":null,"containerDefinitions":[{"name":"c","cpu":null,"links":[],"user":""}],"tags":null}`,

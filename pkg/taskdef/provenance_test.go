@@ -175,8 +175,6 @@ func TestSamePipelineByID(t *testing.T) {
 	}
 }
 
-// Where infrastructure registered the running image again, its build is known by
-// the image.
 // TestBaseOfALongFamily: the revision that another was made from can be read again,
 // however long the name of the family is.
 func TestBaseOfALongFamily(t *testing.T) {
@@ -195,6 +193,8 @@ func TestBaseOfALongFamily(t *testing.T) {
 	}
 }
 
+// Where infrastructure registered the running image again, its build is known by
+// the image.
 func TestProvenanceIn(t *testing.T) {
 	image := func(ref string) taskdef.Definition {
 		return parse(t, `{"family":"f","containerDefinitions":[{"name":"c","image":"`+ref+`"}]}`)

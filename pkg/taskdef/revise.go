@@ -127,6 +127,9 @@ func (d Definition) Revise(c Change) (Definition, error) {
 	return revised, nil
 }
 
+// TooLarge reports whether the definition has more characters than ECS registers.
+func (d Definition) TooLarge() bool { return d.size() > MaxSize }
+
 // Absent lists the variables that a change removes but that are not there, with
 // their containers: a plan should say so, for a name may be misspelled.
 func (d Definition) Absent(c Change) []VariableName {

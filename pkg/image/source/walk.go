@@ -206,7 +206,7 @@ func (w *walker) document(ctx context.Context, d v1.Descriptor, raw []byte, dept
 			return err
 		}
 		if int64(len(raw)) != child.Size {
-			return fmt.Errorf("manifest %s has %d bytes, and the index says %d: engines refuse it; %s", child.Digest, len(raw), child.Size, image.Rebuild)
+			return fmt.Errorf("manifest %s has %d bytes, and the index says %d: containerd and Fargate refuse it; choose one image of the index with platform, or build the index again", child.Digest, len(raw), child.Size)
 		}
 		if err := w.document(ctx, child, raw, depth+1); err != nil {
 			return err
