@@ -36,7 +36,7 @@ function platforms() {
 function modules() {
   const go = (args) => execFileSync('go', args, { encoding: 'utf8', maxBuffer: 1 << 28, env: { ...process.env, CGO_ENABLED: '0', GOOS: 'linux', GOARCH: 'amd64' } });
   const program = path.join(work, 'ecsdeploy');
-  go(['build', '-trimpath', '-buildvcs=false', '-ldflags=-w', '-gcflags=all=-l', '-gcflags=github.com/klauspost/...=', '-o', program, './cmd/ecsdeploy']);
+  go(['build', '-trimpath', '-buildvcs=false', '-tags=nethttpomithttp2', '-ldflags=-w', '-gcflags=all=-l', '-gcflags=github.com/klauspost/...=', '-o', program, './cmd/ecsdeploy']);
   const of = new Map(); // module by package
   for (const line of go(['list', '-deps', '-f', '{{.ImportPath}} {{with .Module}}{{.Path}}{{end}}', './cmd/ecsdeploy']).trim().split('\n')) {
     const [pkg, module] = line.split(' ');

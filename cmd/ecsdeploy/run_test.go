@@ -16,8 +16,7 @@ func run(ctx context.Context, environ []string, stdout io.Writer, transport http
 	return runOn(ctx, environ, vso.NewConsole(stdout), transport)
 }
 
-// TestExplainCancelled: a request that something else cancelled, as an HTTP/2
-// connection that is going away, is no cancelled run.
+// TestExplainCancelled: a request that something else cancelled is no cancelled run.
 func TestExplainCancelled(t *testing.T) {
 	err := fmt.Errorf("push app.tar: %w", context.Canceled)
 	goesOn := t.Context()

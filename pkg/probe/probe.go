@@ -112,7 +112,7 @@ func New(transport http.RoundTripper) *Prober { return &Prober{transport} }
 func NewTransport(setUp func(*http.Transport)) *http.Transport {
 	dialer := &net.Dialer{Timeout: AttemptLimit, Control: refuseAddress}
 	t := &http.Transport{
-		DialContext: dialer.DialContext, DisableKeepAlives: true, ForceAttemptHTTP2: true,
+		DialContext: dialer.DialContext, DisableKeepAlives: true,
 		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
 		TLSHandshakeTimeout:    AttemptLimit,
 		MaxResponseHeaderBytes: headerLimit,
