@@ -91,12 +91,12 @@ func TestDeployedIn(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := " "
+		var got []string
 		for _, in := range deployedIn(d, ours) {
 			repository, _ := taskdef.SplitImage(in.Image)
-			got = in.Name + " " + repository
+			got = append(got, in.Name+" "+repository)
 		}
-		if got != want {
+		if strings.Join(got, ";") != want {
 			t.Errorf("%s: %q, want %q", image, got, want)
 		}
 	}
