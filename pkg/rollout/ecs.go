@@ -537,11 +537,11 @@ func (c *ecsController) needs(ctx context.Context, s ecs.Service, change Change)
 
 // shown is the service once it shows what ECS has accepted: the revision, and where a
 // deployment was forced, a new one. What it shows until then is the deployment before,
-// whose success is none of ours.
+// whose success is none of ours. The revision may stand at the service alone.
 func (c *ecsController) shown(ctx context.Context, before, after ecs.Service, change Change, forced bool) (ecs.Service, error) {
 	is := func(s ecs.Service) bool {
-		p := s.Primary()
-		return p.ID == "" || ecs.ShortARN(p.TaskDefinition) == ecs.ShortARN(change.TaskDefinition) && !(forced && p.ID == before.Primary().ID)
+		p, ours := s.Primary(), ecs.ShortARN(change.TaskDefinition)
+		return p.ID == "" || (ecs.ShortARN(p.TaskDefinition) == ours || ecs.ShortARN(s.TaskDefinition) == ours) && !(forced && p.ID == before.Primary().ID)
 	}
 	for try := 0; !is(after); try++ {
 		if try == updateTries || !wait(ctx, viewsLate) {

@@ -295,7 +295,7 @@ func acceptedAndShownLate(t *testing.T, start func(*world) Deployment) {
 			all := answer["service"]["deployments"].([]any)
 			earlier := all[len(all)-1].(map[string]any)
 			earlier["status"] = "PRIMARY"
-			answer["service"]["deployments"] = []any{earlier}
+			answer["service"]["deployments"], answer["service"]["taskDefinition"] = []any{earlier}, earlier["taskDefinition"]
 			body, _ = json.Marshal(answer)
 			return body
 		}
