@@ -79,7 +79,7 @@ func TestDeployedIn(t *testing.T) {
 	digest := "sha256:" + strings.Repeat("a", 64)
 	for image, want := range map[string]string{
 		"registry.example/web:7": "app registry.example/web", "registry.example/web@" + digest: "app registry.example/web",
-		"registry.example/web:8": " ", "registry.example/web": " ",
+		"registry.example/web:8": "", "registry.example/web": "",
 	} {
 		c := newCloud()
 		c.define(t, "web:1", image)

@@ -383,7 +383,7 @@ func (v *verifier) service(ctx context.Context, p *Plan, name Service, imageKnow
 		return s
 	}
 	v.add(name, BaseCheck, ecs.ShortARN(s.Service.TaskDefinition), nil)
-	if s.Lineage, err = v.trace(ctx, v.library, s, base); !v.each(name, BaseCheck, base, err) {
+	if s.Lineage, err = v.trace(ctx, v.library, s, v.baseOf(ctx, v.library, p.Request)); !v.each(name, BaseCheck, base, err) {
 		return s
 	}
 	s.Known = []taskdef.Definition{s.Running, s.Lineage.Base}
