@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 	"strings"
@@ -66,22 +67,9 @@ func (d *Deployer) deployedBefore(ctx context.Context, p *Plan, s ServicePlan) (
 	if _, older := p.Older(s); !older || p.Request.AllowOlderBuild || p.Request.Rerun {
 		return s, nil
 	}
-	seen := map[string]bool{}
-	for arn, err := range s.Controller.Successes(ctx) {
-		if err != nil { // then no earlier deployment is known
-			return s, failing(err)
-		}
-		if seen[arn] {
-			continue
-		}
-		if len(seen) == buildsSearched {
-			break
-		}
-		seen[arn] = true
-		definition, err := d.ECS.Definition(ctx, arn)
+	for definition, err := range d.succeeded(ctx, s, buildsSearched) {
 		switch {
-		case mistake.Absent(err): // deleted since
-		case err != nil:
+		case err != nil: // then no earlier deployment is known
 			return s, failing(err)
 		case taskdef.Deployed([]taskdef.Candidate{{Definition: definition, Outcome: taskdef.Succeeded}}, p.origin()):
 			s.Before = true
@@ -89,6 +77,33 @@ func (d *Deployer) deployedBefore(ctx context.Context, p *Plan, s ServicePlan) (
 		}
 	}
 	return s, nil
+}
+
+// succeeded yields the revisions whose deployment to the service succeeded, newest first,
+// each once, and so many at most: those that ECS still knows. It ends with an error.
+func (d *Deployer) succeeded(ctx context.Context, s ServicePlan, most int) iter.Seq2[taskdef.Definition, error] {
+	return func(yield func(taskdef.Definition, error) bool) {
+		seen := map[string]bool{}
+		for arn, err := range s.Controller.Successes(ctx) {
+			switch {
+			case err != nil:
+				yield(taskdef.Definition{}, err)
+				return
+			case seen[arn]:
+				continue
+			case len(seen) == most:
+				return
+			}
+			seen[arn] = true
+			definition, err := d.ECS.Definition(ctx, arn)
+			if mistake.Absent(err) { // deleted since
+				continue
+			}
+			if !yield(definition, err) || err != nil {
+				return
+			}
+		}
+	}
 }
 
 // runs is where the image comes from that the service runs: what its revision says, or
@@ -111,20 +126,8 @@ func (d *Deployer) registeredAgain(ctx context.Context, p *Plan, s ServicePlan) 
 	if _, known := s.runs(); known || isPlaceholderImage(image) || !sameRepository(image, p.imageFor(s).URI) {
 		return s, nil
 	}
-	seen := map[string]bool{}
-	for arn, err := range s.Controller.Successes(ctx) {
+	for definition, err := range d.succeeded(ctx, s, imagesSearched) {
 		if err != nil { // then no earlier revision is known
-			return s, failing(err)
-		}
-		if seen[arn] {
-			continue
-		}
-		if len(seen) == imagesSearched {
-			break
-		}
-		seen[arn] = true
-		definition, err := d.ECS.Definition(ctx, arn)
-		if err != nil && !mistake.Absent(err) {
 			return s, failing(err)
 		}
 		if _, known := s.Running.ProvenanceIn(s.Container, []taskdef.Definition{definition}); known {

@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -65,7 +66,7 @@ func (d *Deployer) Deviations(ctx context.Context, r Request) (Result, error) {
 		strict := &historyView{View: d.View}
 		s, err := d.shownOn(strict).readService(ctx, library, name, "latest")
 		if err == nil && strict.err == nil && s.Lineage.Ours.ARN() == "" {
-			s.Lineage.Ours, err = d.ofAnyFamily(ctx, library, s)
+			s.Lineage.Ours, err = d.ofAnyFamily(ctx, s)
 		}
 		if err = errors.Join(err, strict.err); err == nil {
 			result.Deviations[i] = d.compareImages(ctx, s, s.deviation())
@@ -90,18 +91,9 @@ func (d *Deployer) Deviations(ctx context.Context, r Request) (Result, error) {
 // ofAnyFamily returns the last revision of this task whose deployment to the service
 // succeeded, of whatever family: somebody may have moved the service to another one.
 // The zero Definition where there is none.
-func (d *Deployer) ofAnyFamily(ctx context.Context, library *library, s ServicePlan) (taskdef.Definition, error) {
-	seen := map[string]bool{}
-	for arn, err := range s.Controller.Successes(ctx) {
-		if err != nil {
-			return taskdef.Definition{}, err
-		}
-		if seen[arn] {
-			continue
-		}
-		seen[arn] = true
-		definition, err := library.definition(ctx, arn)
-		if _, ours := definition.Provenance(); ours || err != nil && !mistake.Absent(err) {
+func (d *Deployer) ofAnyFamily(ctx context.Context, s ServicePlan) (taskdef.Definition, error) {
+	for definition, err := range d.succeeded(ctx, s, math.MaxInt) {
+		if _, ours := definition.Provenance(); ours || err != nil {
 			return definition, err
 		}
 	}

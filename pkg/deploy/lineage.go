@@ -92,12 +92,21 @@ func (l *library) newest(ctx context.Context, family string) (taskdef.Definition
 // image, the name of a family stands for its newest revision as it is, deployed before or
 // not: that is what is to be rolled out.
 func (d *Deployer) baseOf(ctx context.Context, library *library, r Request) string {
-	if namesFamily(r.TaskDefinition) && !r.Push && r.Image == "" && r.Repository == "" {
-		if newest, err := d.newestOf(ctx, library, r.TaskDefinition); err == nil { // or else the reading says it
+	if r.Push || r.Image != "" || r.Repository != "" {
+		return r.TaskDefinition
+	}
+	return d.newestByName(ctx, library, r.TaskDefinition)
+}
+
+// newestByName is the ARN of the newest revision of a family where ref is its name, and
+// else ref.
+func (d *Deployer) newestByName(ctx context.Context, library *library, ref string) string {
+	if namesFamily(ref) {
+		if newest, err := d.newestOf(ctx, library, ref); err == nil { // or else reading ref says what is wrong
 			return newest.ARN()
 		}
 	}
-	return r.TaskDefinition
+	return ref
 }
 
 // trace finds what the input taskDefinition means.

@@ -101,13 +101,9 @@ func (d *Deployer) showTask(task TaskPlan) {
 func (d *Deployer) planTask(ctx context.Context, r Request) (*Plan, TaskPlan, error) {
 	p := &Plan{Request: r, Further: map[string]Candidate{}}
 	imageErr := d.planImage(ctx, p)
-	library, base := newLibrary(d.ECS), r.TaskDefinition
-	if namesFamily(base) { // a task may run of a revision that was only registered
-		if newest, err := d.newestOf(ctx, library, base); err == nil { // or else the reading says it
-			base = newest.ARN()
-		}
-	}
-	s, err := d.readService(ctx, library, r.Services[0], base)
+	library := newLibrary(d.ECS)
+	// A task may run of a revision that was only registered, whatever its image.
+	s, err := d.readService(ctx, library, r.Services[0], d.newestByName(ctx, library, r.TaskDefinition))
 	if err = errors.Join(imageErr, err); err != nil {
 		return nil, TaskPlan{}, err
 	}

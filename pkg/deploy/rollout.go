@@ -106,9 +106,8 @@ func (d *Deployer) start(ctx context.Context, p *Plan, t target) (moved, error) 
 		}
 		var since *rollout.MovedError
 		if errors.As(err, &since) && try < startTries {
-			was, migrated := t.Revision, t.migrated
+			was := t.Revision
 			if t, err = d.retarget(ctx, p, t); err == nil {
-				t.migrated = migrated
 				err = p.unmigrated(t, was)
 			}
 			if err == nil {
@@ -155,7 +154,7 @@ func (d *Deployer) retarget(ctx context.Context, p *Plan, t target) (target, err
 		return t, err
 	}
 	again, err := d.register(ctx, p, s, []target{t})
-	again.Pushed = t.Pushed
+	again.Pushed, again.migrated = t.Pushed, t.migrated
 	return again, err
 }
 

@@ -65,7 +65,7 @@ func suffixes(images []deploy.CurrentImage) ([]string, error) {
 		}
 		key := camel(all[i])
 		if other, twice := used[key]; twice {
-			return nil, mistake.New(mistake.Service, "run the command once for each of them", "services %s and %s have the same name in the files for CloudFormation and Terraform, Image%s", other, c.Service, key)
+			return nil, mistake.New(mistake.Service, "run the command once for each of them", "services %s and %s have the same name in the file for CloudFormation, Image%s", other, c.Service, key)
 		}
 		used[key] = c.Service.String()
 	}

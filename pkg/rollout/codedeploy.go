@@ -391,7 +391,7 @@ func (c *codeDeploy) unanswered(ctx context.Context, in *codedeploy.CreateDeploy
 		if err == nil && now.group.attempted != c.group.attempted {
 			found, err = deploymentInfo(ctx, c.api, now.group.attempted)
 			if unknown(err) && time.Since(begin) <= recordLimit {
-				return errors.New(err.Error()) // created just now: it is read again
+				return errors.New(err.Error()) // created just now: without its class, the error is not taken for one that lasts
 			}
 		}
 		if err == nil && found != nil {

@@ -357,7 +357,11 @@ func (d *codeDeployment) Stop(ctx context.Context) error {
 		return nil
 	}
 	asked := d.snapshot.Asked
-	d.snapshot.Asked = asked || lost // what has ended by now, this run may have ended
+	if lost && !asked {
+		// What was stopped by now, this run may have stopped. What failed did so by itself.
+		_, unread := d.read(ctx)
+		d.snapshot.Asked = unread == nil && d.snapshot.CodeDeploy.Status == "Stopped"
+	}
 	ended, again := d.over(ctx)
 	if ended && again == nil {
 		d.closed = d.closed && !lost

@@ -5,6 +5,7 @@ package rollout
 // answers that get lost.
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -184,6 +185,36 @@ func TestLostAnswers(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestFailedWhileTheStopWasLost: a deployment that failed by itself just then was not
+// stopped by this run, which would wait for its rollback and name it its own.
+func TestFailedWhileTheStopWasLost(t *testing.T) {
+	inWorld(t, kinds[1], func(w *world) {
+		d := w.start("stuck")
+		w.inTime(d, time.Minute)
+		lost := false
+		w.lose = func(operation string) bool {
+			first := operation == "StopDeployment" && !lost
+			lost = lost || first
+			return first
+		}
+		w.edit = func(operation string, body []byte) []byte {
+			var answer map[string]map[string]any
+			if operation != "GetDeployment" || !lost || json.Unmarshal(body, &answer) != nil {
+				return body
+			}
+			info := answer["deploymentInfo"]
+			info["status"] = "Failed"
+			delete(info, "rollbackInfo")
+			delete(info, "autoRollbackConfiguration")
+			body, _ = json.Marshal(answer)
+			return body
+		}
+		if err := d.Stop(w.Context()); !errors.Is(err, ErrEnded) || d.Snapshot().Asked {
+			w.Errorf("Stop = %v, asked for: %t", err, d.Snapshot().Asked)
+		}
+	})
 }
 
 // TestRefusalsAreExplained: after a refusal the service is read again, and what was

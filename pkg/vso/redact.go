@@ -161,56 +161,62 @@ const cutMark = "…"
 
 // beginnings finds where a text was cut within a secret: before which of its marks how
 // many bytes of the secret stand, the most of several. What would be no secret by itself
-// does not count. It takes as long as the text and the secret are, whatever they hold:
-// this is the search of Knuth, Morris and Pratt, which knows at each place how much of
-// the secret has been read.
+// does not count.
 func beginnings(text, secret string) iter.Seq2[int, int] {
-	again := make([]int, len(secret)) // how much of the secret is read again where a byte behind i does not fit
-	for i, n := 1, 0; i < len(secret); i++ {
-		for n > 0 && secret[i] != secret[n] {
-			n = again[n-1]
-		}
-		if secret[i] == secret[n] {
-			n++
-		}
-		again[i] = n
-	}
 	return func(yield func(at, n int) bool) {
-		n := 0
+		m := newMatch(len(secret), func(i int) byte { return secret[i] })
 		for i := range len(text) {
-			if text[i] == cutMark[0] && strings.HasPrefix(text[i:], cutMark) && maskable(secret[:n]) && !yield(i, n) {
+			if text[i] == cutMark[0] && strings.HasPrefix(text[i:], cutMark) && maskable(secret[:m.n]) && !yield(i, m.n) {
 				return
 			}
-			for n > 0 && (n == len(secret) || text[i] != secret[n]) {
-				n = again[n-1]
-			}
-			if text[i] == secret[n] {
-				n++
-			}
+			m.read(text[i])
 		}
 	}
 }
 
-// ends finds the end of a secret behind a mark: a text may have been cut in its middle.
+// ends finds where a text was cut in the middle of a secret: behind which of its marks,
+// and a blank, the end of the secret stands, from where to where. It reads backwards.
 func ends(text, secret string) iter.Seq2[int, int] {
 	return func(yield func(from, to int) bool) {
-		for at := 0; ; {
-			i := strings.Index(text[at:], cutMark)
-			if i < 0 {
+		m := newMatch(len(secret), func(i int) byte { return secret[len(secret)-1-i] })
+		for i := len(text); i > 0; i-- {
+			if strings.HasSuffix(strings.TrimSuffix(text[:i], " "), cutMark) && maskable(secret[len(secret)-m.n:]) && !yield(i, i+m.n) {
 				return
 			}
-			at += i + len(cutMark)
-			rest := strings.TrimPrefix(text[at:], " ")
-			from := len(text) - len(rest)
-			for n := min(len(secret), len(rest)); n > 0 && maskable(secret[len(secret)-n:]); n-- {
-				if strings.HasPrefix(rest, secret[len(secret)-n:]) {
-					if !yield(from, from+n) {
-						return
-					}
-					break
-				}
-			}
+			m.read(text[i-1])
 		}
+	}
+}
+
+// match knows how much of a sequence of bytes the last bytes that were read are: the
+// search of Knuth, Morris and Pratt, which takes as long as the text and the sequence are,
+// whatever they hold.
+type match struct {
+	at    func(i int) byte
+	again []int // how much of it is read again where a byte behind i does not fit
+	n     int   // how much of it has been read
+}
+
+func newMatch(length int, at func(i int) byte) *match {
+	m := &match{at: at, again: make([]int, length)}
+	for i, n := 1, 0; i < length; i++ {
+		for n > 0 && at(i) != at(n) {
+			n = m.again[n-1]
+		}
+		if at(i) == at(n) {
+			n++
+		}
+		m.again[i] = n
+	}
+	return m
+}
+
+func (m *match) read(b byte) {
+	for m.n > 0 && (m.n == len(m.again) || b != m.at(m.n)) {
+		m.n = m.again[m.n-1]
+	}
+	if b == m.at(m.n) {
+		m.n++
 	}
 }
 

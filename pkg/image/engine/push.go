@@ -115,7 +115,7 @@ func (e *Engine) free(ctx context.Context, full string, tags []string) error {
 	if refused, ok := errors.AsType[*refusal](err); ok && refused.status == http.StatusNotFound {
 		return nil
 	}
-	return cmp.Or(err, fmt.Errorf("the engine has another image by the name %s, which that one would lose", full))
+	return cmp.Or(err, fmt.Errorf("the engine has another image named %s, which would lose that name", full))
 }
 
 // attempt is one try of the engine to push.
