@@ -84,12 +84,12 @@ func codeOf(err error) RollbackCode {
 // the revision to which it goes back: a copy, where to was deregistered meanwhile.
 func (d *Deployer) retreat(ctx context.Context, m moved, to string, allTheSame bool) (deployment rollout.Deployment, at string, refused, err error) {
 	now := m.deployment.Snapshot()
-	if (now.InProgress() || now.RollingBack()) && (to == now.Previous || now.Previous == "") {
+	if (now.InProgress() || now.RollingBack() || now.Unshown()) && (to == now.Previous || now.Previous == "") {
 		err := m.deployment.Stop(ctx)
 		switch {
 		case err == nil:
 			return m.deployment, to, nil, nil
-		case errors.Is(err, rollout.ErrNotOurs):
+		case errors.Is(err, rollout.ErrNotOurs), errors.Is(err, rollout.ErrNotShown):
 			return nil, to, nil, err
 		case errors.Is(err, rollout.ErrEnded):
 			switch m.deployment.Verdict().Outcome {
@@ -116,17 +116,39 @@ func (d *Deployer) retreat(ctx context.Context, m moved, to string, allTheSame b
 	if m.Other != nil { // what was in progress before, and may still be listed so
 		known = append(known, m.Other.Snapshot().ID)
 	}
-	deployment, err = m.Controller.Start(ctx, rollout.Change{
+	change := rollout.Change{
 		TaskDefinition: to,
 		// What CodeDeploy left behind may still have a share of the traffic.
 		Force:    now.Blocks(),
 		Replaces: known,
 		Expect:   primaryOf(now, m.deployment.Snapshot().Service),
-	})
-	if primary, back := goesBackAlready(now, err); back {
-		return m.deployment, primary.TaskDefinition, nil, nil
 	}
-	return deployment, to, refused, err
+	for try := 0; ; try++ {
+		deployment, err = m.Controller.Start(ctx, change)
+		primary, back := goesBackAlready(now, err)
+		switch {
+		case !back:
+			return deployment, to, refused, err
+		case try == unshownTries || !unshown(m.deployment.Snapshot(), err):
+			return m.deployment, primary.TaskDefinition, nil, nil
+		case until(ctx) < 2*unshownPause || sleep(ctx, unshownPause) != nil:
+			return nil, to, refused, rollout.ErrNotShown
+		}
+	}
+}
+
+// A service that is shown as it was before the deployment is read again so often, after
+// such pauses, until that is taken for a rollback by ECS.
+const (
+	unshownTries = 15
+	unshownPause = time.Second
+)
+
+// unshown reports whether a service could not be moved back since it is shown as it was
+// before the deployment.
+func unshown(now rollout.Snapshot, err error) bool {
+	since, moved := errors.AsType[*rollout.MovedError](err)
+	return moved && now.In(since.Service).Unshown()
 }
 
 // goesBackAlready reports whether a service could not be moved back since ECS does so

@@ -51,6 +51,8 @@ func TestCancel(t *testing.T) {
 			changes: "register web:2; start a web:2; start a web:1", left: 1, rollback: Rollback{Wanted: true, To: revisionARN("web:1"), Done: true}},
 		{name: "and somebody has replaced it", fate: fate{what: hangs, stop: rollout.ErrNotOurs}, after: time.Minute,
 			changes: "register web:2; start a web:2", left: 1, rollback: Rollback{Wanted: true, To: revisionARN("web:1"), Code: OthersDeployment}},
+		{name: "and the service does not show it yet", fate: fate{what: hangs, stop: rollout.ErrNotShown}, after: time.Minute,
+			changes: "register web:2; start a web:2", left: 1, rollback: Rollback{Wanted: true, To: revisionARN("web:1"), Code: NotAccepted}},
 		{name: "and it has just completed", fate: fate{what: hangs, wins: true}, after: time.Minute,
 			changes: "register web:2; start a web:2", left: 1, rollback: Rollback{Wanted: true, To: revisionARN("web:1"), Code: NotAccepted}},
 		{name: "while it is found out why it failed", fate: fate{what: fails, after: time.Minute}, after: 80 * time.Second, diagnosing: 14 * time.Second,
@@ -202,6 +204,64 @@ type lateController struct {
 func (l lateController) Start(ctx context.Context, change rollout.Change) (rollout.Deployment, error) {
 	defer l.cancel()
 	return l.controller.Start(ctx, change)
+}
+
+// TestBackOnceItIsShown: a service that is shown as it was before the deployment is no
+// rollback by ECS. It is read again until it shows the deployment, and moved back then.
+func TestBackOnceItIsShown(t *testing.T) {
+	for name, tt := range map[string]struct {
+		views   int // that are late
+		changes string
+		want    Rollback
+	}{
+		"in time":     {3, "register web:2; start a web:2; start a web:1", Rollback{Done: true}},
+		"not in time": {100, "register web:2; start a web:2", Rollback{Code: NotAccepted, Err: rollout.ErrNotShown}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := world(t, "a")
+				c.services["a"].fates = []fate{{what: hangs, stop: rollout.ErrNoRecord}}
+				d, view := c.deployer()
+				d.Rollouts = shownLate{c, &tt.views}
+				r := asking("a")
+				r.RollbackOnCancel = true
+				_, took, _ := cancelled(t, d, r, time.Second)
+				told := shown[Interrupted](view)
+				if took > parting || len(told) != 1 || c.said() != tt.changes {
+					t.Fatalf("took %s; %s; told %+v", took, c.said(), told)
+				}
+				if back := told[0].Rollback; back.Done != tt.want.Done || !errors.Is(back.Err, tt.want.Err) || !back.Done && back.Code != tt.want.Code {
+					t.Errorf("told %+v, want %+v", back, tt.want)
+				}
+			})
+		})
+	}
+}
+
+// shownLate has a service shown as it was before for the next readings, once it is to be
+// moved back.
+type shownLate struct {
+	*cloud
+	views *int
+}
+
+func (l shownLate) Controller(_ context.Context, s ecs.Service) (rollout.Controller, error) {
+	return shownLateController{&controller{l.cloud, l.services[s.Name]}, l.views}, nil
+}
+
+type shownLateController struct {
+	*controller
+	views *int
+}
+
+func (l shownLateController) Start(ctx context.Context, change rollout.Change) (rollout.Deployment, error) {
+	if change.TaskDefinition != revisionARN("web:1") || *l.views == 0 {
+		return l.controller.Start(ctx, change)
+	}
+	*l.views--
+	s := l.read()
+	s.Deployments = []ecs.Deployment{{ID: "ecs-svc/0", Status: "PRIMARY", TaskDefinition: revisionARN("web:1"), CreatedAt: time.Now().Add(-time.Hour)}}
+	return nil, &rollout.MovedError{Service: s}
 }
 
 // TestProven: what a service goes back to.

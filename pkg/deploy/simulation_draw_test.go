@@ -43,6 +43,7 @@ type world struct {
 	deeds     []deed
 	faults    []trouble
 	cancel    *moment
+	lateness  time.Duration // for which readings show a service as it was before it was changed
 }
 
 // moment is the boundary of a call, or some time after it; the moment at which the run
@@ -208,6 +209,21 @@ func draw(seed uint64) *world {
 	return w
 }
 
+// drawLate is the world of a seed in which views are late. In some of them the run is
+// cancelled right after it has changed something.
+func drawLate(seed uint64) *world {
+	w, r := draw(seed), rand.New(rand.NewPCG(seed, 11))
+	w.lateness = time.Duration(500+r.IntN(7000)) * time.Millisecond
+	if r.IntN(5) == 0 {
+		operation := pick(r, "UpdateService", "UpdateService", "StopServiceDeployment")
+		if w.codeDeploy() {
+			operation = pick(r, operation, "CreateDeployment", "StopDeployment")
+		}
+		w.cancel = &moment{operation: operation, number: 1 + r.IntN(len(w.services)), after: true, at: time.Duration(r.IntN(4000)) * time.Millisecond}
+	}
+	return w
+}
+
 // drawServices draws who deploys to each service, and how that goes.
 func (w *world) drawServices(r *rand.Rand) {
 	codeDeploy := pick(r, 0, 0, 0, 0, 1, 2) // of two services
@@ -348,9 +364,9 @@ func misfortune(r *rand.Rand, t trouble, name string) trouble {
 }
 
 func (w *world) String() string {
-	return fmt.Sprintf("seed %d: %s %s of %v (shared family %v, deployed by %v), scenarios %v, before %q, whenBusy %s, timeout %s, wait %v, until %s, onFailure rollback %v, onCancel rollback %v, maxFailedTasks %d, force %v, order %v, denied %v, deeds %v, faults %v, cancel %v",
+	return fmt.Sprintf("seed %d: %s %s of %v (shared family %v, deployed by %v), scenarios %v, before %q, whenBusy %s, timeout %s, wait %v, until %s, onFailure rollback %v, onCancel rollback %v, maxFailedTasks %d, force %v, order %v, denied %v, deeds %v, faults %v, cancel %v, views late by %v",
 		w.seed, w.command, w.action, w.services, w.shared, w.groups, w.scenarios, w.before, w.request.WhenBusy, w.request.Timeout, w.request.Wait, w.request.Until, w.request.RollbackOnFailure, w.request.RollbackOnCancel,
-		w.request.MaxFailedTasks, w.request.Force, w.request.Order, w.denied, w.deeds, w.faults, w.cancel)
+		w.request.MaxFailedTasks, w.request.Force, w.request.Order, w.denied, w.deeds, w.faults, w.cancel, w.lateness)
 }
 
 func (d deed) String() string { return fmt.Sprintf("%s of %d %s", d.name, d.service, d.moment) }

@@ -47,7 +47,8 @@ type play struct {
 	canceled time.Time
 	stop     context.CancelCauseFunc
 	done     map[int]bool         // deeds
-	seen     map[string]time.Time // when a reading of the service was last acted on
+	seen     map[string]time.Time // of which time the last answered reading of the service is
+	asked    map[string]time.Time // when that was asked for
 	readings map[string][]reading // of services
 	changing map[string]bool      // the calls that changed a service
 	sayings  map[string]int       // how often the run has said what
@@ -77,7 +78,7 @@ var errCanceled = errors.New("the run is cancelled")
 
 // run plays a world to its end.
 func (w *world) run(t *testing.T, imageSet *imageSet) *play {
-	p := &play{world: w, states: map[string]bool{}, done: map[int]bool{}, changing: map[string]bool{}, sayings: map[string]int{}, seen: map[string]time.Time{}, told: map[string]time.Time{}, ended: map[string]time.Time{}, readings: map[string][]reading{}}
+	p := &play{world: w, states: map[string]bool{}, done: map[int]bool{}, changing: map[string]bool{}, sayings: map[string]int{}, seen: map[string]time.Time{}, asked: map[string]time.Time{}, told: map[string]time.Time{}, ended: map[string]time.Time{}, readings: map[string][]reading{}}
 	tags := []string{"1", "2", "4"}
 	if w.command != release || w.pushed {
 		tags = append(tags, released)
@@ -88,7 +89,7 @@ func (w *world) run(t *testing.T, imageSet *imageSet) *play {
 	p.account = newAccount(t, imageSet, rand.New(rand.NewPCG(w.seed, 4)), tags...)
 	defer p.Emulator.Close()
 	p.prepare()
-	p.line.act, p.line.acted = p.act, p.acted
+	p.line.act, p.line.acted, p.line.past.late = p.act, p.acted, w.lateness
 	ctx, cancel := context.WithCancelCause(t.Context())
 	defer cancel(nil)
 	p.stop, p.began = cancel, time.Now()
@@ -228,9 +229,12 @@ func (p *play) act(c *seenCall) fate {
 	if slices.Contains(p.denied, c.operation) {
 		out, verb = fate{fault: &emulator.Fault{Code: "AccessDeniedException"}}, ", denied"
 	}
+	if c.past != nil {
+		verb += fmt.Sprintf(", as of %.3f", c.past.at.Sub(p.began).Seconds())
+	}
 	p.note("%s %d%s", c.operation, c.number, verb)
 	for _, name := range p.reads(c) {
-		p.readings[name] = append(p.readings[name], reading{call: c, at: time.Now()})
+		p.readings[name] = append(p.readings[name], reading{call: c, at: c.truth()})
 	}
 	p.guard(c, out)
 	return out
@@ -256,7 +260,7 @@ func (p *play) reads(c *seenCall) []string {
 func (p *play) acted(c *seenCall) {
 	if c.operation == "DescribeServices" && !c.failed {
 		for _, name := range named(c.body, "services") {
-			p.seen[name] = time.Now()
+			p.seen[name], p.asked[name] = c.truth(), time.Now()
 		}
 	}
 	for _, all := range p.readings {
@@ -305,6 +309,7 @@ func (p *play) do(i int) {
 	}
 	d := p.deeds[i]
 	name := p.services[d.service]
+	p.past.keep(p.aws, d.name+" "+name)
 	p.note("** %s: %s (%v)", name, d.name, deeds[d.name](p.Outsider(simCluster, name)))
 }
 
@@ -381,7 +386,13 @@ func describe(event any) string {
 func short(arn string) string { return arn[strings.LastIndex(arn, "/")+1:] }
 
 // TestSimulation plays as many worlds as -seeds says.
-func TestSimulation(t *testing.T) {
+func TestSimulation(t *testing.T) { simulate(t, draw) }
+
+// TestLateViews plays them with views that are late: for some seconds after each change a
+// reading is answered as it was before.
+func TestLateViews(t *testing.T) { simulate(t, drawLate) }
+
+func simulate(t *testing.T, draw func(seed uint64) *world) {
 	workers := runtime.GOMAXPROCS(0)
 	seeds := *seedsFlag
 	if testing.Short() {
@@ -415,11 +426,11 @@ func TestSimulation(t *testing.T) {
 // TestReplay: a seed is one history, to the last call, however the goroutines of the
 // run are scheduled.
 func TestReplay(t *testing.T) {
-	imageSet := newImageSet(t)
+	imageSet, draws := newImageSet(t), []func(uint64) *world{draw, drawLate}
 	for seed := *seedFlag; seed < *seedFlag+12; seed++ {
 		var reports [2]string
 		for i := range reports {
-			synctest.Test(t, func(t *testing.T) { reports[i] = draw(seed).run(t, imageSet).report() })
+			synctest.Test(t, func(t *testing.T) { reports[i] = draws[seed%2](seed).run(t, imageSet).report() })
 		}
 		if reports[0] != reports[1] {
 			t.Errorf("seed %d, twice:\n%s", seed, difference(reports[0], reports[1]))
@@ -443,7 +454,11 @@ var address = regexp.MustCompile(`0x[0-9a-f]{6,}`)
 
 // report is a world with its timeline, what is wrong, and how it is replayed.
 func (p *play) report() string {
-	text := fmt.Sprintf("%s\n%s\n%s\nreplay: go test ./pkg/deploy -run Simulation -seeds 1 -seed %d -v", p.world, p.timeline(), strings.Join(p.wrong, "\n"), p.seed)
+	test := "Simulation"
+	if p.lateness > 0 {
+		test = "LateViews"
+	}
+	text := fmt.Sprintf("%s\n%s\n%s\nreplay: go test ./pkg/deploy -run %s -seeds 1 -seed %d -v", p.world, p.timeline(), strings.Join(p.wrong, "\n"), test, p.seed)
 	return address.ReplaceAllString(text, "0x…")
 }
 

@@ -39,19 +39,21 @@ func named(body []byte, member string) []string {
 
 // history is what truly happened. A deployment of ours of which UpdateService lost the
 // answer, and that somebody's of the same revision replaced before anybody could see it,
-// is that one: nothing tells them from each other.
+// is that one: nothing tells them from each other. So is the run's own second one, where
+// somebody ended the first one so early.
 func (p *play) history() emulator.History {
 	h := asOfECS(p.History())
 	for i, own := range h.Deployments {
 		lost := slices.ContainsFunc(h.Changes, func(c emulator.Change) bool {
-			return c.Lost && c.Operation == "ecs:UpdateService" && p.mine(c.Caller, c.Time) && c.Time.Equal(own.Created)
+			return c.Lost && c.Operation == "ecs:UpdateService" && p.mine(c.Caller, c.Time) && c.Time.Equal(own.Created) && p.mine(own.Caller, own.Created)
 		})
 		seen := slices.ContainsFunc(p.readings[own.Service], func(r reading) bool { return r.at.After(own.Created) && r.at.Before(own.Ended) }) || p.started(own.ID)
-		if !lost || own.SupersededBy == "" || seen {
+		if !lost || own.SupersededBy == "" && own.RolledBackTo == "" || seen {
 			continue
 		}
 		for j, other := range h.Deployments {
-			if other.ID == own.SupersededBy && other.TaskDefinition == own.TaskDefinition {
+			again := other.ID == own.SupersededBy || p.mine(other.Caller, other.Created) && other.Created.After(own.Created)
+			if again && other.TaskDefinition == own.TaskDefinition {
 				h.Deployments[j].Caller = own.Caller
 				h.Deployments = slices.Delete(h.Deployments, i, i+1)
 				return h
@@ -158,7 +160,7 @@ func (p *play) guardReading(h emulator.History, c *seenCall) {
 		}
 	}
 	for _, name := range services {
-		if age := time.Since(p.seen[name]); age > fresh {
+		if age := time.Since(p.asked[name]); age > fresh {
 			p.stolen = append(p.stolen, fmt.Sprintf("%s: service %s was read %s before", c.operation, name, age.Round(time.Second)))
 		}
 	}
@@ -351,7 +353,7 @@ func (p *play) followed(h emulator.History, s deploy.ServiceResult) (emulator.De
 // read is when a service was read at which a rollback was told as done.
 func (p *play) read(service string) time.Time {
 	if told, is := p.told[service]; is {
-		return told.Add(-time.Second)
+		return told.Add(-time.Second - p.lateness)
 	}
 	return p.began.Add(p.took)
 }

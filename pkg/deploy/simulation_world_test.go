@@ -283,6 +283,7 @@ type line struct {
 	acted  func(c *seenCall)             // after it was acted on and before it is answered
 
 	fault atomic.Pointer[emulator.Fault] // of the call that is on its way
+	past  past
 
 	mu     sync.Mutex
 	queue  []*seenCall
@@ -299,8 +300,9 @@ type seenCall struct {
 	request   *http.Request
 	answer    chan func() (*http.Response, error)
 	delayed   bool
-	failed    bool // it was answered with an error
-	late      bool // its answer is held back
+	failed    bool    // it was answered with an error
+	late      bool    // its answer is held back
+	past      *answer // what it is answered where views are late; nil where they are not
 }
 
 // fate is what becomes of a call beside its ordinary answer.
@@ -382,6 +384,7 @@ func (l *line) next() {
 		c.number = l.counts[c.operation]
 	}
 	l.mu.Unlock()
+	c.past = l.past.of(c)
 	var what fate
 	if l.act != nil && !c.delayed {
 		what = l.act(c)
@@ -402,9 +405,16 @@ func (l *line) next() {
 func (l *line) send(c *seenCall, what fate) {
 	r := c.request.Clone(context.WithoutCancel(c.request.Context()))
 	r.Body = io.NopCloser(bytes.NewReader(c.body))
+	if slices.Contains(lateChanges, c.operation) && (what.fault == nil || what.fault.Lost) {
+		l.past.keep(l.aws, c.order())
+	}
 	l.fault.Store(what.fault)
 	response, err := l.aws.RoundTrip(r)
 	l.fault.Store(nil)
+	if c.past != nil && what.fault == nil && err == nil {
+		response.Body.Close()
+		response = c.past.response()
+	}
 	if err == nil {
 		var body []byte
 		body, err = io.ReadAll(response.Body)

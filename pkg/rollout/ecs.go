@@ -227,12 +227,12 @@ func (c *ecsController) LastGood(ctx context.Context) (string, error) {
 	return "", nil
 }
 
-// endedBadly reports whether a PRIMARY deployment whose entry has no state, as behind a
-// Classic Load Balancer, has ended without success: the record says so. One that cannot
-// be read says nothing.
+// endedBadly reports whether a PRIMARY deployment whose entry does not say so has ended
+// without success: the entry is late, or has no state, as behind a Classic Load Balancer.
+// The record says it. One that cannot be read says nothing.
 func (c *ecsController) endedBadly(ctx context.Context, s ecs.Service) (bool, error) {
 	primary := s.Primary()
-	if primary.RolloutState != "" {
+	if primary.RolloutState != "" && primary.RolloutState != "IN_PROGRESS" {
 		return false, nil
 	}
 	record, err := c.newest(ctx, s)
@@ -301,6 +301,7 @@ func (c *ecsController) Start(ctx context.Context, change Change) (Deployment, e
 		return nil, err
 	}
 	again := attempts{begin: time.Now()}
+	var lost error // the last answer that got lost
 	for try := 1; ; {
 		if err := c.expected(ctx, before, change); err != nil {
 			return nil, err
@@ -333,8 +334,7 @@ func (c *ecsController) Start(ctx context.Context, change Change) (Deployment, e
 		unmade := again.wait(ctx, err)
 		asked = time.Now()
 		after, unread := c.readAfter(ctx, err)
-		// A run that is cancelled has no time for that.
-		if end, bounded := ctx.Deadline(); unread == nil && ecs.Ambiguous(err) && alike(before, after) && (!bounded || time.Until(end) > 2*viewsLate) && wait(ctx, viewsLate) {
+		for again := lateViews(change.Force || need.force); again > 0 && unread == nil && ecs.Ambiguous(err) && alike(before, after) && lasts(ctx, 2*viewsLate) && wait(ctx, viewsLate); again-- {
 			asked = time.Now()
 			after, unread = c.readAfter(ctx, err)
 		}
@@ -360,9 +360,12 @@ func (c *ecsController) Start(ctx context.Context, change Change) (Deployment, e
 			if moved := c.expected(ctx, after, change); moved != nil {
 				return nil, moved // which explains the refusal
 			}
+			if lost != nil && !ecs.Ambiguous(err) { // the service may show late what came of that call
+				return nil, &UnansweredError{lost, err}
+			}
 			return nil, err
 		}
-		before = after
+		before, lost = after, err
 		try++
 	}
 }
@@ -371,8 +374,24 @@ func (c *ecsController) Start(ctx context.Context, change Change) (Deployment, e
 const staleAfter = 5 * time.Second
 
 // viewsLate is how long it may take until a service shows what a call began whose answer
-// got lost. Made again before, a call that forces a deployment would begin another one.
+// got lost.
 const viewsLate = 5 * time.Second
+
+// lateViews is how often that is waited for. A call that is made again begins nothing where
+// the first one did, but for one that forces a deployment: it would begin another one.
+func lateViews(forced bool) int {
+	if forced {
+		return 3
+	}
+	return 1
+}
+
+// lasts reports whether ctx goes on for more than that: a run that is cancelled has no
+// time to wait.
+func lasts(ctx context.Context, while time.Duration) bool {
+	end, bounded := ctx.Deadline()
+	return !bounded || time.Until(end) > while
+}
 
 // wait pauses, and reports whether ctx lasted as long.
 func wait(ctx context.Context, pause time.Duration) bool {
@@ -569,11 +588,13 @@ func (c *ecsController) started(before, after ecs.Service, change Change, need n
 	d.news = newNews(before)
 	s := &d.snapshot
 	s.Revision, s.Previous = change.TaskDefinition, before.TaskDefinition
-	s.New = primary.ID != before.Primary().ID
+	s.New, s.Before = primary.ID != before.Primary().ID, before.Primary()
 	s.Scaling = !s.New && !need.joins && before.Primary().RolloutState != "IN_PROGRESS"
 	s.Earlier = nil
-	for _, earlier := range before.Deployments {
-		if earlier.ID != primary.ID {
+	// Somebody's may have begun since the service was read, which ours has replaced: while
+	// ours is the PRIMARY one, all that are listed beside it came before.
+	for _, earlier := range slices.Concat(before.Deployments, after.Deployments) {
+		if earlier.ID != primary.ID && !slices.Contains(s.Earlier, earlier.ID) {
 			s.Earlier = append(s.Earlier, earlier.ID)
 		}
 	}

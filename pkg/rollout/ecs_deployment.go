@@ -6,6 +6,7 @@ package rollout
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"iter"
 	"regexp"
 	"strings"
@@ -33,6 +34,8 @@ const (
 	// it is short of running ones and its count of failed tasks stands still: ECS
 	// does not count a task that ran for a moment.
 	tasksAgain = 15 * time.Second
+	// shownAgain is how often a service is read that does not show the deployment yet.
+	shownAgain = time.Second
 	// recordRead is how long a poll looks for the record and reads it, where it has
 	// twice that time: a list and a record that are slow must not take the time in
 	// which the service is read.
@@ -229,6 +232,7 @@ func (d *ecsDeployment) findRecord(ctx context.Context) (string, error) {
 // without, after a while: what it said before is no longer kept up.
 func (d *ecsDeployment) keep(record *ecs.ServiceDeployment, err error) []Event {
 	now := time.Now()
+	d.snapshot.Stale = record == nil
 	switch {
 	case d.snapshot.Scaling:
 		return nil
@@ -262,7 +266,10 @@ func (d *ecsDeployment) readNewer(ctx context.Context) {
 		if err != nil {
 			return
 		}
-		if brief.ARN != record.ARN && !brief.CreatedAt.Before(record.CreatedAt) {
+		if brief.ARN == record.ARN { // of two that began at once, either may be listed first
+			continue
+		}
+		if !brief.CreatedAt.Before(record.CreatedAt) {
 			d.snapshot.Newer = ecs.DeploymentID(brief.Target)
 		}
 		break // newest first
@@ -472,8 +479,7 @@ func (d *ecsDeployment) Stop(ctx context.Context) error {
 // where there is nothing left to stop. Its tasks are not looked at, which may take
 // long: what was read would be old.
 func (d *ecsDeployment) look(ctx context.Context) error {
-	d.searched = time.Time{} // a record that could not be found may be there now
-	if _, err := d.read(ctx); err != nil {
+	if err := d.readShown(ctx); err != nil {
 		return err
 	}
 	s := d.snapshot
@@ -497,13 +503,35 @@ func (d *ecsDeployment) look(ctx context.Context) error {
 	return nil
 }
 
+// readShown reads the deployment, and does so again while its record does not tell and the
+// service is shown as it was before it: after [grace] that is a rollback. The error is
+// ErrNotShown where ctx does not last as long.
+func (d *ecsDeployment) readShown(ctx context.Context) error {
+	for {
+		d.searched = time.Time{} // a record that could not be found may be there now
+		if _, err := d.read(ctx); err != nil || !d.snapshot.Unshown() {
+			return err
+		}
+		if record := d.snapshot.Record; record != nil && (!record.Final() || d.snapshot.Newer != "") {
+			return nil
+		}
+		if !lasts(ctx, 2*shownAgain) || !wait(ctx, shownAgain) {
+			return ErrNotShown
+		}
+	}
+}
+
 // Answer implements [Deployment].
 func (d *ecsDeployment) Answer(ctx context.Context, action Action) error {
 	if err := d.look(ctx); err != nil {
 		return err
 	}
 	hook := ecs.Hook{}
-	if d.snapshot.Record != nil {
+	switch {
+	case d.snapshot.Record == nil:
+	case d.snapshot.Stale:
+		return fmt.Errorf("answer the deployment of service %s: %w", d.snapshot.Service.Name, ErrNoRecord)
+	default:
 		hook = d.snapshot.Record.WaitingAt(d.hook)
 	}
 	if hook.ID == "" {

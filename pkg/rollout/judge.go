@@ -157,8 +157,12 @@ func superseded(by ecs.Deployment) Verdict {
 }
 
 // judgeProgress: the deployment is in progress, which is enough for who waits
-// for less, and no success where it waits for an answer.
+// for less, and no success where it waits for an answer. A record of an earlier reading
+// tells of neither: it may have been answered, or have ended, since.
 func judgeProgress(s Snapshot, d ecs.ServiceDeployment) Verdict {
+	if s.Stale {
+		return Verdict{}
+	}
 	if hook := d.Waiting(); hook.ID != "" && hook.ID != s.Answered && !s.Asked {
 		return Verdict{Paused, Reason{Code: HookWaits, Hook: hook, Stage: d.Stage}}
 	}

@@ -4,8 +4,10 @@ package rollout
 // of its own call some seconds later than it was made.
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -13,19 +15,22 @@ import (
 	awsecs "github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
+	"ecsdeploy/pkg/ecs"
 	"ecsdeploy/pkg/emulator"
 )
 
-// staleFor has what was read last of a deployment answered for a while, once something
-// was asked of it.
-func (w *world) staleFor(d time.Duration, change, reading string) {
+// staleFor has what was read last of a service or deployment answered for a while, once
+// something was asked of it.
+func (w *world) staleFor(d time.Duration, change string, readings ...string) {
 	var since time.Time
 	w.before = func(operation string) {
 		if operation == change {
 			since = time.Now()
 		}
 	}
-	w.stale = func(operation string) bool { return operation == reading && !since.IsZero() && time.Since(since) < d }
+	w.stale = func(operation string) bool {
+		return slices.Contains(readings, operation) && !since.IsZero() && time.Since(since) < d
+	}
 }
 
 // TestStopSeenLate: a stop was accepted, and for some seconds the deployment is shown as
@@ -250,20 +255,174 @@ func TestRevivedWithoutItsRecord(t *testing.T) {
 // TestLostAnswerSeenLate: the answer of UpdateService got lost, and for some seconds the
 // service is shown as it was. No second deployment is forced.
 func TestLostAnswerSeenLate(t *testing.T) {
+	for _, late := range []time.Duration{4 * time.Second, 12 * time.Second} {
+		inWorld(t, ofECS, func(w *world) {
+			w.play("complete")
+			w.lose = func(operation string) bool { return operation == "UpdateService" && w.count(operation) == 1 }
+			w.staleFor(late, "UpdateService", "DescribeServices")
+			before := len(w.History().Deployments)
+			d, err := w.control.Start(w.Context(), Change{TaskDefinition: w.revision(), Force: true, Expect: w.at.Primary().ID})
+			if err != nil {
+				w.Fatal(err)
+			}
+			w.follow(d, Limits{})
+			w.ended(d, Succeeded, "")
+			if n := len(w.History().Deployments) - before; n != 1 || !d.Snapshot().New {
+				w.Errorf("late by %s: %d deployments were started, want one of ours", late, n)
+			}
+		})
+	}
+}
+
+// TestLostAnswerThenRefused: the answer of UpdateService got lost, the service is shown as
+// it was, and the call is refused when it is made again. That does not mean that nothing
+// was started.
+func TestLostAnswerThenRefused(t *testing.T) {
 	inWorld(t, ofECS, func(w *world) {
+		w.lose = func(operation string) bool {
+			if operation != "UpdateService" || w.count(operation) > 1 {
+				return false
+			}
+			w.Fail("ecs:UpdateService", emulator.Fault{Code: "AccessDeniedException"})
+			return true
+		}
+		w.staleFor(8*time.Second, "UpdateService", "DescribeServices")
+		_, err := w.control.Start(w.Context(), Change{TaskDefinition: w.revision(), Expect: w.at.Primary().ID})
+		if _, unknown := errors.AsType[*UnansweredError](err); !unknown {
+			w.Errorf("Start = %v, want an UnansweredError", err)
+		}
+	})
+}
+
+// TestStopBeforeItIsShown: a deployment is to be stopped, and the service and the history
+// are still shown as they were before it. That is no rollback by ECS, whatever ECS had said
+// before of one that ours has replaced. The deployment is stopped once it is shown.
+func TestStopBeforeItIsShown(t *testing.T) {
+	for name, stopped := range map[string]bool{"of a service at rest": false, "of a service that ECS was rolling back": true} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, ofECS, func(w *world) {
+				if stopped {
+					w.start("slow")
+					time.Sleep(30 * time.Second)
+					w.Outsider(emulator.DemoCluster, emulator.DemoService).TripBreaker()
+					time.Sleep(5 * time.Second)
+				}
+				w.play("slow")
+				w.staleFor(8*time.Second, "UpdateService", "DescribeServices", "ListServiceDeployments", "DescribeServiceDeployments")
+				if _, err := w.control.InFlight(w.Context()); err != nil { // what is answered late was read before
+					w.Fatal(err)
+				}
+				d, err := w.control.Start(w.Context(), Change{TaskDefinition: w.revision(), Supersede: true})
+				if err != nil {
+					w.Fatal(err)
+				}
+				hurried, cancel := context.WithTimeout(w.Context(), 3*time.Second)
+				defer cancel()
+				if err := d.Stop(hurried); !errors.Is(err, ErrNotShown) {
+					w.Errorf("Stop without time = %v, want ErrNotShown", err)
+				}
+				if !d.Snapshot().InProgress() || d.Snapshot().RollingBack() {
+					w.Errorf("in progress %v, rolling back %v", d.Snapshot().InProgress(), d.Snapshot().RollingBack())
+				}
+				if err := d.Stop(w.Context()); err != nil {
+					w.Fatal(err)
+				}
+				if truth := w.truth(d.Snapshot().ID); truth.StoppedBy == "" {
+					w.Errorf("nobody has stopped it: it is %s", truth.Status)
+				}
+			})
+		})
+	}
+}
+
+// TestReplacedBeforeItIsShown: somebody's deployment has replaced ours, whose record says
+// that it was stopped, while the service is still shown as it was before both.
+func TestReplacedBeforeItIsShown(t *testing.T) {
+	for _, denied := range []bool{false, true} {
+		inWorld(t, ofECS, func(w *world) {
+			w.play("slow")
+			w.staleFor(8*time.Second, "UpdateService", "DescribeServices")
+			d, err := w.control.Start(w.Context(), Change{TaskDefinition: w.revision(), Expect: w.at.Primary().ID})
+			if err != nil {
+				w.Fatal(err)
+			}
+			w.inTime(d, time.Second) // until its record is known
+			if _, err := w.others.Start(w.Context(), Change{TaskDefinition: w.revision(), Supersede: true}); err != nil {
+				w.Fatal(err)
+			}
+			if denied {
+				w.Fail("ecs:ListServiceDeployments", emulator.Fault{Code: "AccessDeniedException"})
+			}
+			if err := d.Stop(w.Context()); !errors.Is(err, ErrNotOurs) {
+				w.Errorf("Stop = %v, verdict %+v; want ErrNotOurs", err, d.Verdict())
+			}
+		})
+	}
+}
+
+// TestPausedLongAgo: a deployment waited for an answer when its record was read last, and the
+// record cannot be read any more. It is not paused for that.
+func TestPausedLongAgo(t *testing.T) {
+	inWorld(t, ofECS, func(w *world) {
+		d := w.start("paused")
+		w.follow(d, Limits{})
+		w.ended(d, Paused, HookWaits)
+		w.Outsider(emulator.DemoCluster, emulator.DemoService).Stop()
+		w.Fail("ecs:DescribeServiceDeployments", emulator.Fault{Code: "ServerException"})
+		if err := d.Answer(w.Context(), Continue); !errors.Is(err, ErrNoRecord) {
+			w.Errorf("Answer = %v, want ErrNoRecord", err)
+		}
+		time.Sleep(time.Minute)
+		w.follow(d, Limits{})
+		w.ended(d, RolledBack, RolledBackByECS)
+	})
+}
+
+// TestReplacesWhatBeganMeanwhile: somebody's deployment began at the moment of our call,
+// which replaced it. Where it is shown as the PRIMARY one, the view is late.
+func TestReplacesWhatBeganMeanwhile(t *testing.T) {
+	begin := time.Unix(1e9, 0)
+	old := ecs.Deployment{ID: "ecs-svc/1", Status: "ACTIVE", CreatedAt: begin.Add(-time.Hour)}
+	theirs := ecs.Deployment{ID: "ecs-svc/2", Status: "ACTIVE", CreatedAt: begin}
+	own := ecs.Deployment{ID: "ecs-svc/3", Status: "PRIMARY", CreatedAt: begin}
+	c := &ecsController{}
+	d, err := c.started(ecs.Service{Deployments: []ecs.Deployment{old}}, ecs.Service{Deployments: []ecs.Deployment{own, theirs, old}}, Change{}, need{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, earlier := range []ecs.Deployment{old, theirs} {
+		if earlier.Status = "PRIMARY"; !d.Snapshot().Returns(earlier) {
+			t.Errorf("%s counts as one that has replaced ours", earlier.ID)
+		}
+	}
+}
+
+// TestStartAfterAFailureShownLate: the service shows the deployment of the revision in
+// progress, and its record says that it has failed. It is deployed again.
+func TestStartAfterAFailureShownLate(t *testing.T) {
+	inWorld(t, ofECS, func(w *world) {
+		crash := 1
+		w.Script(emulator.DemoCluster, emulator.DemoService, emulator.Scenario{Breaker: &emulator.Breaker{Enable: true, Threshold: 3}, Fates: []emulator.Fate{{Exit: &crash}}})
+		first := w.start("")
+		w.inTime(first, 20*time.Second)
+		was := w.lastOf("DescribeServices")
+		w.follow(first, Limits{})
+		w.ended(first, Failed, DeploymentStopped)
 		w.play("complete")
-		w.lose = func(operation string) bool { return operation == "UpdateService" && w.count(operation) == 1 }
-		w.staleFor(4*time.Second, "UpdateService", "DescribeServices")
-		before := len(w.History().Deployments)
-		d, err := w.control.Start(w.Context(), Change{TaskDefinition: w.revision(), Force: true, Expect: w.at.Primary().ID})
+		begin := time.Now()
+		w.stale = func(operation string) bool {
+			return operation == "DescribeServices" && time.Since(begin) < 4*time.Second
+		}
+		w.last["DescribeServices"] = was
+		again, err := w.control.Start(w.Context(), Change{TaskDefinition: first.Snapshot().Revision, Expect: first.Snapshot().ID})
 		if err != nil {
 			w.Fatal(err)
 		}
-		w.follow(d, Limits{})
-		w.ended(d, Succeeded, "")
-		if n := len(w.History().Deployments) - before; n != 1 || !d.Snapshot().New {
-			w.Errorf("%d deployments were started, want one of ours", n)
+		if !again.Snapshot().New {
+			w.Fatal("the revision was not deployed again")
 		}
+		w.follow(again, Limits{})
+		w.ended(again, Succeeded, "")
 	})
 }
 

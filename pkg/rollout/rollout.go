@@ -66,7 +66,8 @@ type Deployment interface {
 	Err() error
 	// Stop reads the deployment again and, where it is still in progress and ours
 	// to end, asks for it to be stopped and rolled back. The error is [ErrEnded]
-	// where it has ended meanwhile: Verdict then says how.
+	// where it has ended meanwhile: Verdict then says how. It is [ErrNotShown] where ctx
+	// does not last until the service shows the deployment.
 	Stop(ctx context.Context) error
 	// Answer lets a paused deployment go on, or has it rolled back.
 	Answer(ctx context.Context, action Action) error
@@ -153,6 +154,10 @@ var ErrEnded = errors.New("the deployment has ended")
 // ErrNoRecord says that a deployment cannot be stopped because its record cannot
 // be read.
 var ErrNoRecord = errors.New("its service deployment cannot be read")
+
+// ErrNotShown says that a deployment cannot be stopped yet: the service is shown as it was
+// before the deployment began.
+var ErrNotShown = errors.New("the service does not show the deployment yet")
 
 // ErrNotOurs is the refusal to stop a deployment after another one has replaced it.
 var ErrNotOurs = errors.New("another deployment has replaced it")

@@ -21,10 +21,12 @@ type Snapshot struct {
 	Previous string   // ARN of the revision before
 	Earlier  []string // ids of the deployments that were there before this one
 	New      bool     // this run started it
-	Reached  bool     // it had succeeded before anybody asked for it
-	Scaling  bool     // no new deployment was needed: only the count of tasks is to be reached
-	Asked    bool     // this run asked for it to be stopped or rolled back
-	Answered string   // id of the hook that was answered
+	// Before is the PRIMARY deployment as it was when this run started ours.
+	Before   ecs.Deployment
+	Reached  bool   // it had succeeded before anybody asked for it
+	Scaling  bool   // no new deployment was needed: only the count of tasks is to be reached
+	Asked    bool   // this run asked for it to be stopped or rolled back
+	Answered string // id of the hook that was answered
 	Until    Until
 	Left     time.Duration // until the time limit of the watch
 
@@ -36,6 +38,8 @@ type Snapshot struct {
 	// Record is ECS's record of the deployment; nil where it cannot be read, or
 	// not yet.
 	Record *ecs.ServiceDeployment
+	// Stale says that the record is that of an earlier reading: it could not be read again.
+	Stale bool
 	// Newer is the id of a deployment that came after ours, as ECS's history or an
 	// earlier reading of the list has it.
 	Newer string
@@ -96,13 +100,15 @@ func (s Snapshot) Returns(primary ecs.Deployment) bool {
 	return primary.ID != "" && primary.ID != s.ID && s.rollsBackTo(primary)
 }
 
-// announced reports whether ECS has said that it rolls back to a deployment.
+// announced reports whether ECS has said that it rolls back to a deployment: not what it
+// said there before ours began, of a rollback that ours has replaced.
 func (s Snapshot) announced(primary ecs.Deployment) bool {
 	if primary.ID == "" {
 		return false
 	}
+	old := s.New && s.Before.ID == primary.ID && s.Before.Reason == primary.Reason
 	return s.RollsBackTo == primary.ID || s.Record != nil && ecs.DeploymentID(s.Record.RollbackTo) == primary.ID ||
-		RollbackTarget(s.Own.Reason) == primary.ID || RollbackTarget(primary.Reason) == primary.ID
+		RollbackTarget(s.Own.Reason) == primary.ID || !old && RollbackTarget(primary.Reason) == primary.ID
 }
 
 // returned returns the PRIMARY deployment where ECS has gone back to it from ours.
@@ -117,6 +123,22 @@ func (s Snapshot) returned() (ecs.Deployment, bool) {
 		return primary, true
 	}
 	return ecs.Deployment{}, false
+}
+
+// In is the snapshot with a later reading of the service.
+func (s Snapshot) In(service ecs.Service) Snapshot {
+	s.Service = service
+	return s
+}
+
+// Unshown reports whether the service is shown as it was before our deployment began: the
+// view is late, or ECS has gone back and gives no sign of it yet. A record that was STOPPED
+// does not say what has taken the deployment's place.
+func (s Snapshot) Unshown() bool {
+	_, listed := s.Service.Deployment(s.ID)
+	_, back := s.returned()
+	ended := s.Record != nil && s.Record.Status != "STOPPED" && (s.Record.Final() || s.Record.RollingBack())
+	return s.New && s.CodeDeploy == nil && !ended && !listed && !back && s.Returns(s.Service.Primary())
 }
 
 // rollbackWords is how ECS announces a rollback, in events ("rolling back to
@@ -166,7 +188,7 @@ func (s Snapshot) InProgress() bool {
 		return !s.Record.Final()
 	}
 	primary := s.Service.Primary()
-	return primary.ID == s.ID && primary.RolloutState != "COMPLETED" && primary.RolloutState != "FAILED"
+	return primary.ID == s.ID && primary.RolloutState != "COMPLETED" && primary.RolloutState != "FAILED" || s.Unshown()
 }
 
 // Blocks reports whether no other deployment can start before this one has ended.
