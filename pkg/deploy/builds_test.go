@@ -178,7 +178,7 @@ func TestRollBackToATag(t *testing.T) {
 			c.define(t, "web:2", "registry.example/web:8", "build=8", "pipeline=p1")
 			s := c.add("a", "web:1", "web:2")
 			d, _ := c.deployer()
-			target, err := d.ofBuild(t.Context(), ServicePlan{Name: Service{"main", s.name}, Running: c.definitions[revisionARN("web:2")]}, build)
+			target, err := d.ofBuild(t.Context(), ServicePlan{Name: Service{"main", s.name}, Running: c.definitions[revisionARN("web:2")], Controller: &controller{c, s}}, build)
 			if err != nil || target.String() != "web:1" {
 				t.Errorf("%s: %s, %v", build, target, err)
 			}
@@ -201,7 +201,7 @@ func TestRollBackToABuildBesideATag(t *testing.T) {
 	store("registry.example/web:13", "build=13", "pipeline=p1")
 	store("registry.example/web:base") // of infrastructure
 	d, _ := c.deployer()
-	target, err := d.ofBuild(t.Context(), ServicePlan{Running: c.definitions[revisionARN("web:3")]}, "12")
+	target, err := d.ofBuild(t.Context(), ServicePlan{Running: c.definitions[revisionARN("web:3")], Controller: &controller{c, c.add("a", "web:3")}}, "12")
 	if err != nil || target.String() != "web:1" {
 		t.Errorf("%s, %v", target, err)
 	}

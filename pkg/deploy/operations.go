@@ -173,9 +173,16 @@ func (d *Deployer) earlier(ctx context.Context, s ServicePlan, buildID string) (
 const buildsSearched = 200
 
 // ofBuild returns the newest revision that came from a build: by the id or the
-// image's tag that its own tags say, or by the tag of one of its images. Active ones
-// go before those that were deregistered.
+// image's tag that its own tags say, or by the tag of one of its images. One whose
+// deployment to the service was successful goes before those that ran elsewhere or
+// failed, and active ones before those that were deregistered.
 func (d *Deployer) ofBuild(ctx context.Context, s ServicePlan, buildID string) (taskdef.Definition, error) {
+	for definition, err := range d.succeeded(ctx, s, historyRead) {
+		switch {
+		case err == nil && isOfBuild(definition, buildID), err != nil && !passable(err):
+			return definition, err
+		}
+	}
 	seen := 0
 	for _, inactive := range []bool{false, true} {
 		for arn, err := range d.ECS.Revisions(ctx, s.Running.Family(), inactive) {

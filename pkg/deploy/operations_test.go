@@ -45,6 +45,12 @@ func TestRollBackCommand(t *testing.T) {
 		{"one is in progress", func(c *cloud, s *service) { s.deploy(c, revisionARN("web:2"), 2, fate{what: hangs}) }, "", "succeeded", "start a web:4", ""},
 		{"a deregistered revision is registered again", func(c *cloud, s *service) { c.deregister("web:3") }, "", "succeeded", "register web:5; start a web:5", ""},
 		{"to a build whose revision was deregistered", func(c *cloud, s *service) { c.deregister("web:2") }, "11", "succeeded", "register web:5; start a web:5", ""},
+		{"to a build of which a later revision failed", func(c *cloud, s *service) {
+			c.define(t, "web:5", "registry.example/web:11", "build=11", "pipeline=p1", "base=web:1")
+		}, "11", "succeeded", "start a web:2", ""},
+		{"to a build that ran elsewhere", func(c *cloud, s *service) {
+			c.define(t, "web:5", "registry.example/web:14", "build=14", "pipeline=p1", "base=web:1")
+		}, "14", "succeeded", "start a web:5", ""},
 		{"a deleted revision is passed over", func(c *cloud, s *service) { delete(c.definitions, revisionARN("web:3")) }, "", "succeeded", "start a web:2", ""},
 		{"never to the placeholder", func(c *cloud, s *service) {
 			delete(c.definitions, revisionARN("web:2"))

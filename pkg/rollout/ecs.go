@@ -97,7 +97,7 @@ func (c *ecsController) inFlight(ctx context.Context, s ecs.Service) (*ecsDeploy
 	// new deployment late.
 	own := record != nil && ecs.DeploymentID(record.Target.ARN) == primary.ID && !recreated(*record, primary)
 	failed, back := rollbackSource(s)
-	moving := primary.RolloutState == "IN_PROGRESS" || primary.RolloutState == "" && len(s.Deployments) > 1 && (back || !own)
+	moving := primary.RolloutState == "IN_PROGRESS" || primary.RolloutState == "" && ongoing(s) > 1 && (back || !own)
 	if primary.ID == "" || !moving {
 		return nil, nil
 	}
@@ -110,6 +110,19 @@ func (c *ecsController) inFlight(ctx context.Context, s ecs.Service) (*ecsDeploy
 		return nil, nil // the record has ended, and the list is about to show it
 	}
 	return c.deployment(s, primary.ID, nil), nil
+}
+
+// ongoing counts the deployments that have tasks, or are to have some. An INACTIVE one has
+// been replaced completely.
+//
+// https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Deployment.html
+func ongoing(s ecs.Service) (n int) {
+	for _, d := range s.Deployments {
+		if d.Status != "INACTIVE" {
+			n++
+		}
+	}
+	return n
 }
 
 // rollbackSource returns the deployment from which ECS goes back to the PRIMARY one, as
@@ -218,7 +231,7 @@ func (c *ecsController) LastGood(ctx context.Context) (string, error) {
 	case d != nil:
 	case primary.RolloutState == "COMPLETED":
 		return primary.TaskDefinition, nil
-	case primary.RolloutState == "" && len(s.Deployments) == 1:
+	case primary.RolloutState == "" && ongoing(s) == 1:
 		if ended, err := c.endedBadly(ctx, s); err != nil || ended {
 			return "", err
 		}

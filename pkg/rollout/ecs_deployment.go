@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"iter"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -266,11 +267,12 @@ func (d *ecsDeployment) readNewer(ctx context.Context) {
 		if err != nil {
 			return
 		}
-		if brief.ARN == record.ARN { // of two that began at once, either may be listed first
+		id := ecs.DeploymentID(brief.Target)
+		if brief.ARN == record.ARN || slices.Contains(d.snapshot.Earlier, id) { // of two that began at once, either may be listed first
 			continue
 		}
 		if !brief.CreatedAt.Before(record.CreatedAt) {
-			d.snapshot.Newer = ecs.DeploymentID(brief.Target)
+			d.snapshot.Newer = id
 		}
 		break // newest first
 	}
@@ -285,7 +287,7 @@ func (d *ecsDeployment) reconcile(now time.Time) {
 	}
 	final := s.Record != nil && s.Record.Final() || s.Own.RolloutState == "FAILED"
 	primary := s.Service.Primary()
-	steady := len(s.Service.Deployments) == 1 && primary.Running == primary.Desired && primary.Pending == 0
+	steady := ongoing(s.Service) == 1 && primary.Running == primary.Desired && primary.Pending == 0
 	s.Replaced = lasted(&d.replaced, replaced, now)
 	s.Returned = lasted(&d.returned, primary.ID != "" && primary.ID != s.ID && s.rollsBackTo(primary), now)
 	s.Ended = lasted(&d.ended, final, now)

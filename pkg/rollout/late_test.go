@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -218,6 +219,45 @@ func TestFailedBehindAClassicLoadBalancer(t *testing.T) {
 		}
 		w.follow(again, Limits{})
 		w.ended(again, Succeeded, "")
+	})
+}
+
+// TestInactiveBehindAClassicLoadBalancer: a deployment that was replaced completely is
+// still listed. The service is at rest, and where the records cannot be read it counts as
+// that.
+func TestInactiveBehindAClassicLoadBalancer(t *testing.T) {
+	inWorld(t, ofECS, func(w *world) {
+		w.edit = func(operation string, body []byte) []byte {
+			var answer struct {
+				Failures []any            `json:"failures"`
+				Services []map[string]any `json:"services"`
+			}
+			if operation != "DescribeServices" || json.Unmarshal(body, &answer) != nil || len(answer.Services) != 1 {
+				return body
+			}
+			all := answer.Services[0]["deployments"].([]any)
+			replaced := maps.Clone(all[len(all)-1].(map[string]any))
+			replaced["id"], replaced["status"], replaced["createdAt"] = "ecs-svc/1", "INACTIVE", 1
+			for _, count := range []string{"desiredCount", "runningCount", "pendingCount"} {
+				replaced[count] = 0
+			}
+			answer.Services[0]["deployments"] = append(all, replaced)
+			body, _ = json.Marshal(answer)
+			return body
+		}
+		for _, operation := range []string{"ListServiceDeployments", "DescribeServiceDeployments"} {
+			w.Fail("ecs:"+operation, emulator.Fault{Code: "AccessDeniedException"})
+		}
+		d := w.start("classic-balancer")
+		w.follow(d, Limits{})
+		w.ended(d, Succeeded, "")
+		w.forget()
+		if busy, err := w.control.InFlight(w.Context()); busy != nil || err != nil {
+			w.Errorf("InFlight = %v, %v; want none", busy, err)
+		}
+		if good, err := w.control.LastGood(w.Context()); good != d.Snapshot().Revision || err != nil {
+			w.Errorf("LastGood = %q, %v; want %s", good, err, d.Snapshot().Revision)
+		}
 	})
 }
 
