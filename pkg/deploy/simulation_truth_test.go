@@ -358,6 +358,12 @@ func (p *play) read(service string) time.Time {
 	return p.began.Add(p.took)
 }
 
+// sawAfter reports whether a reading of a service was answered in time that is of a later
+// time.
+func (p *play) sawAfter(service string, at time.Time) bool {
+	return slices.ContainsFunc(p.readings[service], func(r reading) bool { return r.answered && r.at.After(at) })
+}
+
 // lag is how much later than the truth a view may show it.
 const lag = 2 * time.Minute
 
@@ -373,7 +379,7 @@ func (p *play) judgeService(h emulator.History, s deploy.ServiceResult, say func
 	}
 	alive := p.alive(s.Name)
 	if s.Reason.Code == rollout.StartUnknown {
-		if d, ours := p.forward(h, s); ours && alive && d.SupersededBy == "" && p.seen[s.Name].After(d.Created.Add(time.Second)) {
+		if d, ours := p.forward(h, s); ours && alive && d.SupersededBy == "" && p.sawAfter(s.Name, d.Created.Add(time.Second)) {
 			say("service %s: told that it is not known whether it was started, but it could be read, and %s was", s.Name, d.ID)
 		}
 		return

@@ -5,6 +5,7 @@ package rollout
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"regexp"
@@ -307,14 +308,17 @@ const updateTries = 3
 
 // Start implements [Controller]: one UpdateService call, or none where the
 // service runs the same already.
-func (c *ecsController) Start(ctx context.Context, change Change) (Deployment, error) {
+func (c *ecsController) Start(ctx context.Context, change Change) (d Deployment, err error) {
+	// lost is the error of a call before the last one whose answer got lost, where it is
+	// not known that it began nothing.
+	var lost error
+	defer func() { err = unanswered(lost, err) }()
 	asked := time.Now()
 	before, err := c.read(ctx)
 	if err != nil {
 		return nil, err
 	}
 	again := attempts{begin: time.Now()}
-	var lost error // the last answer that got lost
 	for try := 1; ; {
 		if err := c.expected(ctx, before, change); err != nil {
 			return nil, err
@@ -373,14 +377,25 @@ func (c *ecsController) Start(ctx context.Context, change Change) (Deployment, e
 			if moved := c.expected(ctx, after, change); moved != nil {
 				return nil, moved // which explains the refusal
 			}
-			if lost != nil && !ecs.Ambiguous(err) { // the service may show late what came of that call
-				return nil, &UnansweredError{lost, err}
+			if ecs.Ambiguous(err) { // the service was seen unchanged for long enough
+				lost = nil
 			}
 			return nil, err
 		}
 		before, lost = after, err
 		try++
 	}
+}
+
+// unanswered is the error of a start after an earlier call of it whose answer got lost: the
+// service may show late what came of that.
+func unanswered(lost, err error) error {
+	_, moved := errors.AsType[*MovedError](err)
+	_, known := errors.AsType[*UnansweredError](err)
+	if lost == nil || err == nil || moved || known {
+		return err
+	}
+	return &UnansweredError{lost, err}
 }
 
 // staleAfter is how old a reading of a service may be when the service is changed.

@@ -334,6 +334,34 @@ func TestLostAnswerThenRefused(t *testing.T) {
 	})
 }
 
+// TestLostAnswerThenUnread: the answer of UpdateService got lost, the service is shown as it
+// was, and cannot be read any more. It is not known whether something was started.
+func TestLostAnswerThenUnread(t *testing.T) {
+	inWorld(t, ofECS, func(w *world) {
+		w.lose = func(operation string) bool { return operation == "UpdateService" && w.count(operation) == 1 }
+		var reads int
+		w.stale = func(operation string) bool {
+			if operation != "DescribeServices" || w.count("UpdateService") == 0 {
+				return false
+			}
+			if reads++; reads > 2 {
+				w.Fail("ecs:DescribeServices", emulator.Fault{Code: "AccessDeniedException"})
+				return false
+			}
+			return true
+		}
+		w.before = func(operation string) {
+			if operation == "DescribeServiceDeployments" && w.count("UpdateService") > 0 {
+				time.Sleep(2 * staleAfter) // and so the service is read again
+			}
+		}
+		_, err := w.control.Start(w.Context(), Change{TaskDefinition: w.revision(), Expect: w.at.Primary().ID})
+		if _, unknown := errors.AsType[*UnansweredError](err); !unknown || w.count("UpdateService") != 1 {
+			w.Errorf("Start = %v after %d calls, want an UnansweredError", err, w.count("UpdateService"))
+		}
+	})
+}
+
 // TestStopBeforeItIsShown: a deployment is to be stopped, and the service and the history
 // are still shown as they were before it. That is no rollback by ECS, whatever ECS had said
 // before of one that ours has replaced. The deployment is stopped once it is shown.
