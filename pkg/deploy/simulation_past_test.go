@@ -39,7 +39,7 @@ func (a *answer) response() *http.Response {
 }
 
 var (
-	lateReadings = []string{"DescribeServices", "DescribeServiceDeployments", "ListServiceDeployments", "GetDeployment"}
+	lateReadings = []string{"DescribeServices", "DescribeServiceDeployments", "ListServiceDeployments", "GetDeployment", "BatchGetDeploymentGroups"}
 	lateChanges  = []string{"UpdateService", "StopServiceDeployment", "ContinueServiceDeployment", "CreateDeployment", "StopDeployment", "ContinueDeployment"}
 )
 
