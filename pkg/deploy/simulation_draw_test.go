@@ -12,6 +12,7 @@ import (
 
 	"ecsdeploy/pkg/deploy"
 	"ecsdeploy/pkg/emulator"
+	"ecsdeploy/pkg/probe"
 	"ecsdeploy/pkg/rollout"
 	"ecsdeploy/pkg/taskdef"
 )
@@ -43,6 +44,7 @@ type world struct {
 	deeds     []deed
 	faults    []trouble
 	cancel    *moment
+	smoke     *smokeFate    // of the smoke test; nil for none
 	lateness  time.Duration // for which readings show a service as it was before it was changed
 }
 
@@ -206,6 +208,30 @@ func draw(seed uint64) *world {
 	}
 	w.pushed = w.command == release && (w.before == "ours" || r.IntN(4) == 0)
 	w.drawDisorder(r)
+	return w
+}
+
+// smokeFate is what comes of a smoke test.
+type smokeFate struct {
+	fails bool
+	takes time.Duration
+}
+
+// drawTested is the world of a seed with a smoke test. Most of its services pause, or
+// have somewhere else a moment of their own at which it runs.
+func drawTested(seed uint64) *world {
+	w, r := draw(seed), rand.New(rand.NewPCG(seed, 12))
+	if w.command == rollBack {
+		w.command = rollOut
+		w.request.Rollout, w.request.Repository, w.request.Tags = true, simRepository, []string{released}
+	}
+	for i, g := range w.groups {
+		if g == nil && w.command != goOn && r.IntN(2) == 0 {
+			w.scenarios[i] = pick(r, "paused", "paused", "several-pauses", "pause-expires", "blue-green", "canary", "alarm", "hook-failed")
+		}
+	}
+	w.smoke = &smokeFate{fails: r.IntN(3) == 0, takes: time.Duration(often(r, 240)) * time.Second}
+	w.request.SmokeTests = []deploy.SmokeTest{{Check: probe.Check{URL: "https://app.example/health"}}}
 	return w
 }
 

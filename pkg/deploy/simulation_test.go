@@ -25,6 +25,7 @@ import (
 
 	"ecsdeploy/pkg/deploy"
 	"ecsdeploy/pkg/emulator"
+	"ecsdeploy/pkg/probe"
 	"ecsdeploy/pkg/rollout"
 )
 
@@ -104,6 +105,7 @@ func (w *world) run(t *testing.T, imageSet *imageSet) *play {
 		defer timer.Stop()
 	}
 	d := p.deployer(p)
+	d.Probes = page{p.smoke}
 	switch w.command {
 	case rollBack:
 		p.result, p.err = d.RollBack(ctx, w.request, "")
@@ -321,6 +323,24 @@ func (p *play) interrupt() {
 	}
 }
 
+// page is what a smoke test asks.
+type page struct{ *smokeFate }
+
+// Run implements deploy.Prober.
+func (p page) Run(ctx context.Context, _ probe.Check, show func(probe.Attempt)) (probe.Attempt, error) {
+	select {
+	case <-ctx.Done():
+		return probe.Attempt{}, context.Cause(ctx)
+	case <-time.After(p.takes):
+	}
+	a := probe.Attempt{Number: 1, Of: 1, Outcome: probe.Passed, Status: 200}
+	if p.fails {
+		a.Outcome, a.Status = probe.WrongStatus, 500
+	}
+	show(a)
+	return a, nil
+}
+
 // Section implements deploy.View.
 func (p *play) Section(s deploy.Section) func() { return func() {} }
 
@@ -392,6 +412,9 @@ func TestSimulation(t *testing.T) { simulate(t, draw) }
 // reading is answered as it was before.
 func TestLateViews(t *testing.T) { simulate(t, drawLate) }
 
+// TestSmokeTests plays them with a smoke test, which passes or does not.
+func TestSmokeTests(t *testing.T) { simulate(t, drawTested) }
+
 func simulate(t *testing.T, draw func(seed uint64) *world) {
 	workers := runtime.GOMAXPROCS(0)
 	seeds := *seedsFlag
@@ -455,8 +478,11 @@ var address = regexp.MustCompile(`0x[0-9a-f]{6,}`)
 // report is a world with its timeline, what is wrong, and how it is replayed.
 func (p *play) report() string {
 	test := "Simulation"
-	if p.lateness > 0 {
+	switch {
+	case p.lateness > 0:
 		test = "LateViews"
+	case p.smoke != nil:
+		test = "SmokeTests"
 	}
 	text := fmt.Sprintf("%s\n%s\n%s\nreplay: go test ./pkg/deploy -run %s -seeds 1 -seed %d -v", p.world, p.timeline(), strings.Join(p.wrong, "\n"), test, p.seed)
 	return address.ReplaceAllString(text, "0x…")

@@ -47,13 +47,13 @@ func (p *play) history() emulator.History {
 		lost := slices.ContainsFunc(h.Changes, func(c emulator.Change) bool {
 			return c.Lost && c.Operation == "ecs:UpdateService" && p.mine(c.Caller, c.Time) && c.Time.Equal(own.Created) && p.mine(own.Caller, own.Created)
 		})
-		seen := slices.ContainsFunc(p.readings[own.Service], func(r reading) bool { return r.at.After(own.Created) && r.at.Before(own.Ended) }) || p.started(own.ID)
+		seen := slices.ContainsFunc(p.readings[own.Service], func(r reading) bool { return r.answered && r.at.After(own.Created) && r.at.Before(own.Ended) }) || p.started(own.ID)
 		if !lost || own.SupersededBy == "" && own.RolledBackTo == "" || seen {
 			continue
 		}
 		for j, other := range h.Deployments {
 			again := other.ID == own.SupersededBy || p.mine(other.Caller, other.Created) && other.Created.After(own.Created)
-			if again && other.TaskDefinition == own.TaskDefinition {
+			if again && other.Service == own.Service && other.TaskDefinition == own.TaskDefinition {
 				h.Deployments[j].Caller = own.Caller
 				h.Deployments = slices.Delete(h.Deployments, i, i+1)
 				return h
@@ -397,6 +397,7 @@ func (p *play) judgeService(h emulator.History, s deploy.ServiceResult, say func
 	if s.Rollback.Code == deploy.OthersDeployment && !slices.ContainsFunc(all, func(d emulator.DeploymentRecord) bool { return d.Created.After(p.began) && d.Caller != p.User() }) {
 		doubt("nobody else has deployed")
 	}
+	p.judgeSmoke(s, doubt)
 	theirs := d.SupersededBy != "" && !p.mineByID(h, d.SupersededBy)
 	back, moved := p.backward(h, s)
 	switch s.Outcome {
@@ -511,6 +512,22 @@ func (p *play) backward(h emulator.History, s deploy.ServiceResult) (emulator.De
 		forward = true
 	}
 	return emulator.DeploymentRecord{}, false
+}
+
+// judgeSmoke: a success has passed its smoke test, and what is said to have failed it has.
+func (p *play) judgeSmoke(s deploy.ServiceResult, doubt func(string)) {
+	if p.smoke == nil {
+		return
+	}
+	late := slices.ContainsFunc(s.Smoke, func(r deploy.SmokeResult) bool { return r.Late })
+	switch {
+	case s.Reason.Code == deploy.SmokeTestFailed && !p.smoke.fails && !late:
+		doubt("its smoke test passes")
+	case s.Outcome.Good() && s.Reason.Code != rollout.NothingRuns && len(s.Smoke) == 0:
+		doubt("it was not tested")
+	case s.Outcome.Good() && p.smoke.fails && len(s.Smoke) > 0:
+		doubt("its smoke test does not pass")
+	}
 }
 
 // untouched reports whether a deployment of CodeDeploy was stopped before it had put

@@ -6,7 +6,6 @@ package rollout
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"iter"
 	"regexp"
 	"slices"
@@ -529,11 +528,9 @@ func (d *ecsDeployment) Answer(ctx context.Context, action Action) error {
 		return err
 	}
 	hook := ecs.Hook{}
-	switch {
-	case d.snapshot.Record == nil:
-	case d.snapshot.Stale:
-		return fmt.Errorf("answer the deployment of service %s: %w", d.snapshot.Service.Name, ErrNoRecord)
-	default:
+	// Where the record could not be read again, ECS refuses the answer to a hook that does
+	// not wait any more.
+	if d.snapshot.Record != nil {
 		hook = d.snapshot.Record.WaitingAt(d.hook)
 	}
 	if hook.ID == "" {
