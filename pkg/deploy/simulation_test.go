@@ -419,7 +419,7 @@ func simulate(t *testing.T, draw func(seed uint64) *world) {
 	workers := runtime.GOMAXPROCS(0)
 	seeds := *seedsFlag
 	if testing.Short() {
-		seeds = min(seeds, 100)
+		seeds = min(seeds, 40)
 	}
 	imageSet, found := newImageSet(t), newTally(t, seeds)
 	t.Run("seeds", func(t *testing.T) {

@@ -16,17 +16,16 @@ import (
 // Snapshot is one consistent reading of a deployment.
 type Snapshot struct {
 	// What is followed.
-	ID       string   // ecs-svc/…, or CodeDeploy's d-…
-	Revision string   // ARN of the task definition revision that it brings
-	Previous string   // ARN of the revision before
-	Earlier  []string // ids of the deployments that were there before this one
-	New      bool     // this run started it
-	// Before is the PRIMARY deployment as it was when this run started ours.
-	Before   ecs.Deployment
-	Reached  bool   // it had succeeded before anybody asked for it
-	Scaling  bool   // no new deployment was needed: only the count of tasks is to be reached
-	Asked    bool   // this run asked for it to be stopped or rolled back
-	Answered string // id of the hook that was answered
+	ID       string         // ecs-svc/…, or CodeDeploy's d-…
+	Revision string         // ARN of the task definition revision that it brings
+	Previous string         // ARN of the revision before
+	Earlier  []string       // ids of the deployments that were there before this one
+	New      bool           // this run started it
+	Before   ecs.Deployment // the PRIMARY one as it was when this run started ours
+	Reached  bool           // it had succeeded before anybody asked for it
+	Scaling  bool           // no new deployment was needed: only the count of tasks is to be reached
+	Asked    bool           // this run asked for it to be stopped or rolled back
+	Answered string         // id of the hook that was answered
 	Until    Until
 	Left     time.Duration // until the time limit of the watch
 
