@@ -34,8 +34,10 @@ func (d *Deployer) goBack(ctx context.Context, l limit, m moved, e ending, culpr
 		d.View.Show(RollbackEnded{m.Name, e.rollback})
 		return e
 	}
-	within, cancel := context.WithTimeout(ctx, max(l.left(true), leastBack))
+	// Who cancels now wants no less than that: the request is given the time of a cancelled run.
+	within, cancel := context.WithTimeout(context.WithoutCancel(ctx), max(l.left(true), leastBack))
 	defer cancel()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(parting, cancel) })()
 	deployment, to, refused, err := d.retreat(within, m, to, culprit != "" || e.verdict.Reason.Code == SmokeTestFailed)
 	switch {
 	case errors.Is(err, errCompleted):
@@ -68,7 +70,10 @@ var (
 // codeOf is why a rollback could not be started.
 func codeOf(err error) RollbackCode {
 	var since *rollout.MovedError
+	var unanswered *rollout.UnansweredError
 	switch {
+	case errors.As(err, &unanswered):
+		return RollbackUnknown
 	case errors.Is(err, errSame):
 		return SameRevision
 	case errors.Is(err, rollout.ErrNotOurs), errors.As(err, &since):

@@ -238,6 +238,39 @@ func TestBackOnceItIsShown(t *testing.T) {
 	}
 }
 
+// TestCancelWhileItIsNotShown: a service is to go back with another one, and is not shown
+// as it is yet. Who cancels the run meanwhile has it go back all the same.
+func TestCancelWhileItIsNotShown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := world(t, "a", "b")
+		c.services["a"].fates = []fate{{what: hangs, stop: rollout.ErrNoRecord}}
+		c.services["b"].fates = []fate{{refused: errDenied}}
+		d, view := c.deployer()
+		views := 6
+		d.Rollouts = shownLate{c, &views}
+		r := asking("a", "b")
+		r.RollbackOnCancel = true
+		_, took, _ := cancelled(t, d, r, 3*time.Second)
+		if took > parting || c.runs("a") != "web:1" {
+			t.Errorf("took %s; %s; a runs %s; told %+v", took, c.said(), c.runs("a"), shown[RollbackEnded](view))
+		}
+	})
+}
+
+// TestCodeOf: why a rollback could not be started.
+func TestCodeOf(t *testing.T) {
+	for want, err := range map[RollbackCode]error{
+		SameRevision:     errSame,
+		OthersDeployment: &rollout.MovedError{},
+		RollbackUnknown:  &rollout.UnansweredError{Err: errCancelled, Unread: errDenied},
+		NotAccepted:      errDenied,
+	} {
+		if got := codeOf(err); got != want {
+			t.Errorf("%v: %s, want %s", err, got, want)
+		}
+	}
+}
+
 // shownLate has a service shown as it was before for the next readings, once it is to be
 // moved back.
 type shownLate struct {

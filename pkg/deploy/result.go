@@ -99,6 +99,7 @@ const (
 	SameRevision      RollbackCode = "sameRevision"      // what was rolled out is all there is to go back to
 	NotAccepted       RollbackCode = "notAccepted"       // AWS refused it
 	EndedBadly        RollbackCode = "endedBadly"        // the rollback failed as well
+	RollbackUnknown   RollbackCode = "rollbackUnknown"   // the answer to its start got lost
 	StillInProgress   RollbackCode = "stillInProgress"   // its result is not known
 	OthersDeployment  RollbackCode = "othersDeployment"  // another deployment has replaced ours
 	TrafficStays      RollbackCode = "trafficStays"      // all traffic is on the new revision

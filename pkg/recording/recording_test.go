@@ -2,6 +2,7 @@ package recording
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -102,6 +103,19 @@ func TestEveryMemberIsClassified(t *testing.T) {
 		}
 	}
 	look(reflect.TypeFor[File](), "File", "")
+}
+
+// TestEveryMemberIsRecorded: a member of a snapshot that a verdict may depend on is in the
+// format, too.
+func TestEveryMemberIsRecorded(t *testing.T) {
+	elsewhere := map[string]string{"Hopeless": "GiveUp"}
+	for f := range reflect.TypeFor[rollout.Snapshot]().Fields() {
+		name := cmp.Or(elsewhere[f.Name], f.Name)
+		_, kept := reflect.TypeFor[Snapshot]().FieldByName(name)
+		if _, aged := reflect.TypeFor[Ages]().FieldByName(name); !kept && !aged {
+			t.Errorf("%s is not recorded", f.Name)
+		}
+	}
 }
 
 // deployment is a reading of a deployment that began now.

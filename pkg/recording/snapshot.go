@@ -19,6 +19,7 @@ type Snapshot struct {
 	Previous    string      `json:"previous,omitempty" is:"arn"`
 	Earlier     []string    `json:"earlier,omitempty" is:"id"`
 	New         bool        `json:"new,omitempty"`
+	Before      *Deployment `json:"before,omitempty"`
 	Reached     bool        `json:"reached,omitempty"`
 	Scaling     bool        `json:"scaling,omitempty"`
 	Asked       bool        `json:"asked,omitempty"`
@@ -29,6 +30,7 @@ type Snapshot struct {
 	Own         Deployment  `json:"own"`
 	Listed      bool        `json:"listed,omitempty"`
 	Record      *Record     `json:"record,omitempty"`
+	Stale       bool        `json:"stale,omitempty"`
 	Newer       string      `json:"newer,omitempty" is:"id"`
 	RollsBackTo string      `json:"rollsBackTo,omitempty" is:"id"`
 	CodeDeploy  *CodeDeploy `json:"codeDeploy,omitempty"`
@@ -152,7 +154,11 @@ func snapshotFrom(s rollout.Snapshot) (Snapshot, Ages) {
 	out := Snapshot{
 		ID: s.ID, Revision: s.Revision, Previous: s.Previous, Earlier: slices.Clone(s.Earlier), New: s.New, Reached: s.Reached, Scaling: s.Scaling,
 		Asked: s.Asked, Answered: s.Answered, Until: string(s.Until), Service: serviceFrom(s.Service), Gone: s.Gone, Own: deploymentFrom(s.Own),
-		Listed: s.Listed, Newer: s.Newer, RollsBackTo: s.RollsBackTo,
+		Listed: s.Listed, Stale: s.Stale, Newer: s.Newer, RollsBackTo: s.RollsBackTo,
+	}
+	if s.Before.ID != "" {
+		before := deploymentFrom(s.Before)
+		out.Before = &before
 	}
 	if s.Record != nil {
 		out.Record = recordFrom(*s.Record)
@@ -224,11 +230,14 @@ func (j Judged) of(messages []ecs.Message) rollout.Snapshot {
 	out := rollout.Snapshot{
 		ID: s.ID, Revision: s.Revision, Previous: s.Previous, Earlier: s.Earlier, New: s.New, Reached: s.Reached, Scaling: s.Scaling,
 		Asked: s.Asked, Answered: s.Answered, Until: rollout.Until(s.Until), Service: s.Service.of(), Gone: s.Gone, Own: s.Own.of(),
-		Listed: s.Listed, Newer: s.Newer, RollsBackTo: s.RollsBackTo, Healthy: s.Healthy,
+		Listed: s.Listed, Stale: s.Stale, Newer: s.Newer, RollsBackTo: s.RollsBackTo, Healthy: s.Healthy,
 		Left: time.Duration(j.Ages.Left), Replaced: time.Duration(j.Ages.Replaced), Returned: time.Duration(j.Ages.Returned),
 		Ended: time.Duration(j.Ages.Ended), Steady: time.Duration(j.Ages.Steady),
 	}
 	out.Service.Events = messages
+	if s.Before != nil {
+		out.Before = s.Before.of()
+	}
 	if s.Record != nil {
 		out.Record = s.Record.of()
 	}

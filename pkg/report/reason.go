@@ -188,6 +188,12 @@ func rollbackText(b deploy.Rollback, controller string) string {
 		return "not rolled back: " + to + " is what was rolled out, and there is no other revision to go back to"
 	case deploy.OthersDeployment:
 		return "not rolled back: another deployment has replaced this one"
+	case deploy.RollbackUnknown:
+		text := "it is not known whether the rollback to " + to + " was begun"
+		if b.Err != nil {
+			text += ": " + b.Err.Error()
+		}
+		return text
 	case deploy.StillInProgress:
 		text := fmt.Sprintf("the rollback to %s is still in progress in %s; its result is unknown", to, controller)
 		if b.Err != nil {

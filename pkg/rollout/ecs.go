@@ -351,7 +351,9 @@ func (c *ecsController) Start(ctx context.Context, change Change) (d Deployment,
 		unmade := again.wait(ctx, err)
 		asked = time.Now()
 		after, unread := c.readAfter(ctx, err)
-		for again := lateViews(change.Force || need.force); again > 0 && unread == nil && ecs.Ambiguous(err) && alike(before, after) && lasts(ctx, 2*viewsLate) && wait(ctx, viewsLate); again-- {
+		forced := change.Force || need.force
+		views := lateViews(forced)
+		for ; views > 0 && unread == nil && ecs.Ambiguous(err) && alike(before, after) && lasts(ctx, 2*viewsLate) && wait(ctx, viewsLate); views-- {
 			asked = time.Now()
 			after, unread = c.readAfter(ctx, err)
 		}
@@ -373,6 +375,8 @@ func (c *ecsController) Start(ctx context.Context, change Change) (d Deployment,
 			// One that ECS began for this call may have been replaced by it, and the
 			// service shows none of that.
 			return nil, &UnansweredError{err, fmt.Errorf("somebody else's deployment %s of %s was found", after.Primary().ID, ecs.ShortARN(after.Primary().TaskDefinition))}
+		case ecs.Ambiguous(err) && views > 0 && alike(before, after) && (forced || try == updateTries):
+			return nil, &UnansweredError{err, errors.New("there is no time to see what came of it")}
 		case !ecs.Ambiguous(err) || try == updateTries:
 			if moved := c.expected(ctx, after, change); moved != nil {
 				return nil, moved // which explains the refusal

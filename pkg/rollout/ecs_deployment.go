@@ -510,7 +510,7 @@ func (d *ecsDeployment) look(ctx context.Context) error {
 func (d *ecsDeployment) readShown(ctx context.Context) error {
 	for {
 		d.searched = time.Time{} // a record that could not be found may be there now
-		if _, err := d.read(ctx); err != nil || !d.snapshot.Unshown() {
+		if _, err := d.read(ctx); err != nil || d.snapshot.Gone || !d.snapshot.Unshown() {
 			return err
 		}
 		if record := d.snapshot.Record; record != nil && (!record.Final() || d.snapshot.Newer != "") {

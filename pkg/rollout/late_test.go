@@ -403,6 +403,52 @@ func TestStopBeforeItIsShown(t *testing.T) {
 	}
 }
 
+// TestDeletedBeforeItIsShown: a deployment is to be stopped that is not shown yet, and the
+// service is deleted.
+func TestDeletedBeforeItIsShown(t *testing.T) {
+	inWorld(t, ofECS, func(w *world) {
+		w.play("slow")
+		w.staleFor(4*time.Second, "UpdateService", "DescribeServices", "ListServiceDeployments", "DescribeServiceDeployments")
+		if _, err := w.control.InFlight(w.Context()); err != nil {
+			w.Fatal(err)
+		}
+		d, err := w.control.Start(w.Context(), Change{TaskDefinition: w.revision(), Supersede: true})
+		if err != nil {
+			w.Fatal(err)
+		}
+		w.edit = func(operation string, body []byte) []byte {
+			if operation == "DescribeServices" {
+				return []byte(`{"services":[],"failures":[{"arn":"` + w.at.ARN + `","reason":"MISSING"}]}`)
+			}
+			return body
+		}
+		begin := time.Now()
+		if err := d.Stop(w.Context()); !errors.Is(err, ErrEnded) || time.Since(begin) > 2*grace {
+			w.Errorf("Stop = %v after %s, want ErrEnded", err, time.Since(begin))
+		}
+		w.ended(d, Failed, ServiceDeleted)
+	})
+}
+
+// TestLostAnswersInLittleTime: the answers of UpdateService get lost, the service is shown
+// as it was, and there is no time to wait. A forced deployment is not forced again, and
+// what came of the calls is not known.
+func TestLostAnswersInLittleTime(t *testing.T) {
+	for _, force := range []bool{false, true} {
+		inWorld(t, ofECS, func(w *world) {
+			w.lose = func(operation string) bool { return operation == "UpdateService" }
+			w.staleFor(time.Minute, "UpdateService", "DescribeServices")
+			ctx, cancel := context.WithTimeout(w.Context(), 5*time.Second)
+			defer cancel()
+			before := len(w.History().Deployments)
+			_, err := w.control.Start(ctx, Change{TaskDefinition: w.revision(), Force: force, Expect: w.at.Primary().ID})
+			if _, unknown := errors.AsType[*UnansweredError](err); !unknown || len(w.History().Deployments)-before != 1 {
+				w.Errorf("force %v: Start = %v, %d deployments; want an UnansweredError and one", force, err, len(w.History().Deployments)-before)
+			}
+		})
+	}
+}
+
 // TestReplacedBeforeItIsShown: somebody's deployment has replaced ours, whose record says
 // that it was stopped, while the service is still shown as it was before both.
 func TestReplacedBeforeItIsShown(t *testing.T) {
