@@ -430,11 +430,34 @@ func (d *Deployer) conclude(ctx context.Context, r Request, l limit, m moved, e 
 		}
 		d.stillBlocks(m)
 	}
-	if e.verdict.Reason.Code == rollout.CompletedAnyway && e.verdict.Outcome.Good() && !e.verified {
-		e = d.verify(ctx, m, e)
+	if e.verdict.Reason.Code == rollout.CompletedAnyway && e.verdict.Outcome.Good() {
+		if e = d.completed(ctx, r, l, m, e); e.err != nil {
+			return e, e.err
+		}
 	}
 	d.mark(ctx, r, m, e)
 	return e, nil
+}
+
+// completed is the ending of a deployment that completed before it could be stopped: what
+// it runs is verified, and a smoke test that was not made is made then.
+func (d *Deployer) completed(ctx context.Context, r Request, l limit, m moved, e ending) ending {
+	if !e.verified {
+		e = d.verify(ctx, m, e)
+	}
+	if m.Smoke == nil || m.Back || len(e.smoke) > 0 || !e.verdict.Outcome.Good() {
+		return e
+	}
+	tested := d.examine(ctx, m, d.followSafely(ctx, r, l, m, func(rollout.Counts) {}))
+	tested.proof, tested.verified = e.proof, e.verified
+	if tested.err != nil || !tested.failed(m) {
+		if tested.verdict.Outcome.Good() {
+			tested.verdict.Reason = e.verdict.Reason
+		}
+		return tested
+	}
+	d.View.Show(Failing{m.Name, tested.verdict})
+	return d.goBack(ctx, l, m, tested, "")
 }
 
 // SiblingFailed is the reason of a service that went back because the rollout to

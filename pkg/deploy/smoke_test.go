@@ -66,6 +66,26 @@ func TestSmokeMadeLater(t *testing.T) {
 	})
 }
 
+// TestSmokeOfWhatCompletedAnyway: a deployment is given up before its smoke test, and
+// completes before it can be stopped. It is tested then, and goes back where it fails.
+func TestSmokeOfWhatCompletedAnyway(t *testing.T) {
+	for outcome, want := range map[probe.Outcome]rollout.Outcome{probe.Passed: rollout.Succeeded, probe.WrongStatus: rollout.RolledBack} {
+		synctest.Test(t, func(t *testing.T) {
+			c := world(t, "a")
+			c.services["a"].fates = []fate{{what: crashes, after: time.Minute, wins: true}}
+			d, _ := c.deployer()
+			p := &pages{outcome: outcome}
+			d.Probes = p
+			r := asking("a")
+			r.SmokeTests = []SmokeTest{{Check: probe.Check{URL: "https://app.example/health"}}}
+			result, err := d.Run(t.Context(), r)
+			if err != nil || result.Services[0].Outcome != want || len(p.asked) != 1 {
+				t.Errorf("%s: %s (%s), asked %d times, %v; want %s", outcome, result.Services[0].Outcome, result.Services[0].Reason.Code, len(p.asked), err, want)
+			}
+		})
+	}
+}
+
 // TestSmoke: what a smoke test makes of a deployment, and what is sent for that.
 func TestSmoke(t *testing.T) {
 	const moved = "register web:2; start a web:2"

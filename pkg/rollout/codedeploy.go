@@ -280,6 +280,7 @@ func (c *codeDeploy) readable(ctx context.Context, id string) error {
 // Start implements [Controller]. Everything is read again before another attempt.
 func (c *codeDeploy) Start(ctx context.Context, change Change) (Deployment, error) {
 	again := attempts{begin: time.Now()}
+	var unseen error // of the last call whose answer got lost, and of which nothing was seen
 	for lost := 1; ; {
 		d, err := c.startOnce(ctx, change)
 		_, nothing := errors.AsType[*nothingStarted](err)
@@ -289,8 +290,13 @@ func (c *codeDeploy) Start(ctx context.Context, change Change) (Deployment, erro
 		case again.wait(ctx, err):
 		case nothing && lost < lostTries:
 			lost++
-		default:
+		case nothing:
 			return nil, err
+		default:
+			return nil, unanswered(unseen, err)
+		}
+		if nothing {
+			unseen = err
 		}
 	}
 }

@@ -334,6 +334,25 @@ func TestLostAnswerThenRefused(t *testing.T) {
 	})
 }
 
+// TestLostAnswerOfCodeDeployThenRefused: the same of CreateDeployment, where the deployment
+// group is shown as it was.
+func TestLostAnswerOfCodeDeployThenRefused(t *testing.T) {
+	inWorld(t, kinds[1], func(w *world) {
+		w.lose = func(operation string) bool {
+			if operation != "CreateDeployment" || w.count(operation) > 1 {
+				return false
+			}
+			w.Fail("codedeploy:CreateDeployment", emulator.Fault{Code: "AccessDeniedException"})
+			return true
+		}
+		w.staleFor(8*time.Second, "CreateDeployment", "BatchGetDeploymentGroups")
+		_, err := w.control.Start(w.Context(), Change{TaskDefinition: w.revision()})
+		if _, unknown := errors.AsType[*UnansweredError](err); !unknown {
+			w.Errorf("Start = %v, want an UnansweredError", err)
+		}
+	})
+}
+
 // TestLostAnswerThenUnread: the answer of UpdateService got lost, the service is shown as it
 // was, and cannot be read any more. It is not known whether something was started.
 func TestLostAnswerThenUnread(t *testing.T) {
