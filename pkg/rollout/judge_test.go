@@ -113,6 +113,8 @@ var (
 
 func until(u Until) func(*Snapshot)        { return func(s *Snapshot) { s.Until = u } }
 func status(status string) func(*Snapshot) { return func(s *Snapshot) { s.Service.Status = status } }
+func stale(s *Snapshot)                    { s.Stale = true }
+
 func answered(hook string) func(*Snapshot) { return func(s *Snapshot) { s.Answered = hook } }
 func failed(reason string) func(*Snapshot) {
 	return func(s *Snapshot) { s.Own.RolloutState, s.Own.Reason = "FAILED", reason }
@@ -186,6 +188,7 @@ func TestJudge(t *testing.T) {
 
 		// Hooks that wait for an answer.
 		{"paused at a hook", stable.with(recorded("IN_PROGRESS", waitingAt("hook-1"))), Paused, HookWaits},
+		{"a hook waited when the record was read last, and it cannot be read again", stable.with(stale, recorded("IN_PROGRESS", waitingAt("hook-1"))), "", ""},
 		{"an answered hook does not pause, whatever ECS still says", stable.with(answered("hook-1"), recorded("IN_PROGRESS", waitingAt("hook-1"))), "", ""},
 		{"another hook waits after the first one was answered", stable.with(answered("hook-1"), recorded("IN_PROGRESS", waitingAt("hook-2"))), Paused, HookWaits},
 		{"a hook of a deployment that has succeeded", stable.with(recorded("SUCCESSFUL", waitingAt("hook-1"))), Succeeded, ""},
