@@ -25,6 +25,7 @@ func plays(t *testing.T, archives map[string]*txtar.Archive) map[string]*txtar.A
 	}
 	all["new repository"], all["current image, busy"] = txtar.Parse([]byte(newRepository)), txtar.Parse([]byte(currentWhileBusy))
 	of("rollback, slow", "command: rollback"+onTheService, "running 16\nrunning 17\nscenario slow")
+	of("back, failed", "command: rollback\nbuildId: 15"+onTheService, "running 14\nimage 15\nscenario crash\nrolled 15\nafter 10m\nscenario complete")
 	of("runTask, current", "command: runTask\nimage: current\ncontainer: app\ncontainerCommand: '[\"x\"]'"+onTheService, "running 16\nrunning 17\ntask exit 0 5s done")
 	of("deploy, secrets", "command: deploy\nimage: app.tar\nrepository: chat-app\nwhenSecretsChange: deploy"+onTheService,
 		"image 16\nrolled 16 secrets: \"A="+aSecret+":a::\"\nafter 10m\nrenew "+aSecret+"\narchive app.tar 17")

@@ -257,7 +257,7 @@ func unused(policy, action string) bool {
 }
 
 // preferred are the transcripts with which an action is tried: the shortest names,
-// which are of the plain runs, and no more than four.
+// which are of the plain runs, and no more than six.
 func preferred(names []string) []string {
 	names = slices.Clone(names)
 	slices.SortStableFunc(names, func(a, b string) int { return len(a) - len(b) })
