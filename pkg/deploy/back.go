@@ -21,7 +21,7 @@ import (
 // that of another one did: culprit is the first of several that failed, and empty
 // for a single service. It reads anew before it sends anything, so the ending it
 // returns may be another one: the deployment may have ended meanwhile.
-func (d *Deployer) goBack(ctx context.Context, l limit, m moved, e ending, culprit string) ending {
+func (d *Deployer) goBack(ctx context.Context, r Request, l limit, m moved, e ending, culprit string) ending {
 	if e.verdict.Reason.Code == rollout.ServiceDeleted || e.verdict.Reason.Code == rollout.ServiceDraining {
 		return e // there is nothing to roll back
 	}
@@ -34,10 +34,11 @@ func (d *Deployer) goBack(ctx context.Context, l limit, m moved, e ending, culpr
 		d.View.Show(RollbackEnded{m.Name, e.rollback})
 		return e
 	}
-	// Who cancels now wants no less than that: the request is given the time of a cancelled run.
-	within, cancel := context.WithTimeout(context.WithoutCancel(ctx), max(l.left(true), leastBack))
+	// Who cancels the run now wants the service to go back all the same.
+	own, stop := lingering(ctx, cmp.Or(r.Parting, parting))
+	defer stop()
+	within, cancel := context.WithTimeout(own, max(l.left(true), leastBack))
 	defer cancel()
-	defer context.AfterFunc(ctx, func() { time.AfterFunc(parting, cancel) })()
 	deployment, to, refused, err := d.retreat(within, m, to, culprit != "" || e.verdict.Reason.Code == SmokeTestFailed)
 	switch {
 	case errors.Is(err, errCompleted):

@@ -82,6 +82,7 @@ type (
 	HistoryUnread struct {
 		Service Service
 		Err     error
+		Build   string // to which command rollback goes back; empty otherwise
 	}
 	// RepositoryCreated says that the repository was created, and how.
 	RepositoryCreated struct {

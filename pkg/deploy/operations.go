@@ -179,7 +179,9 @@ const buildsSearched = 200
 func (d *Deployer) ofBuild(ctx context.Context, s ServicePlan, buildID string) (taskdef.Definition, error) {
 	for definition, err := range d.succeeded(ctx, s, historyRead) {
 		switch {
-		case err == nil && isOfBuild(definition, buildID), err != nil && !passable(err):
+		case err != nil && passable(err): // which of them ran is not known then
+			d.View.Show(HistoryUnread{Service: s.Name, Err: err, Build: buildID})
+		case err != nil, isOfBuild(definition, buildID):
 			return definition, err
 		}
 	}

@@ -415,10 +415,10 @@ func (d *Deployer) conclude(ctx context.Context, r Request, l limit, m moved, e 
 		return e, nil
 	case e.schedule != "":
 		failed := e.schedule
-		e = d.goBack(ctx, l, m, e, failed)
+		e = d.goBack(ctx, r, l, m, e, failed)
 		e.verdict = rollout.Verdict{Outcome: rollout.Failed, Reason: rollout.Reason{Code: ScheduleFailed, Detail: failed}}
 	case !e.failed(m) && culprit != "" && m.goesBack(): // paused ones too
-		e = d.goBack(ctx, l, m, e, culprit)
+		e = d.goBack(ctx, r, l, m, e, culprit)
 		e.verdict = rollout.Verdict{Outcome: rollout.Failed, Reason: rollout.Reason{Code: SiblingFailed, Detail: culprit}}
 	case e.verdict.Reason.Code == rollout.WrongDigest && culprit == "":
 		// The deployment completed and its tasks are healthy: what runs is another
@@ -426,7 +426,7 @@ func (d *Deployer) conclude(ctx context.Context, r Request, l limit, m moved, e 
 	case outcome == rollout.Failed || outcome == rollout.TimedOut:
 		if r.goesBackAfter(e) {
 			d.View.Show(Failing{m.Name, e.verdict})
-			e = d.goBack(ctx, l, m, e, culprit)
+			e = d.goBack(ctx, r, l, m, e, culprit)
 		}
 		d.stillBlocks(m)
 	}
@@ -457,7 +457,7 @@ func (d *Deployer) completed(ctx context.Context, r Request, l limit, m moved, e
 		return tested
 	}
 	d.View.Show(Failing{m.Name, tested.verdict})
-	return d.goBack(ctx, l, m, tested, "")
+	return d.goBack(ctx, r, l, m, tested, "")
 }
 
 // SiblingFailed is the reason of a service that went back because the rollout to

@@ -97,7 +97,11 @@ func (l *Log) Show(event any) {
 	case deploy.ImageUnchecked:
 		l.warn("", "could not check that %s exists and matches the platform: %s", e.Image, e.Err)
 	case deploy.HistoryUnread:
-		l.warn(e.Service.Name, "could not read which of the service's deployments succeeded (%s); building on the pipeline's newest revision", e.Err)
+		instead := "building on the pipeline's newest revision"
+		if e.Build != "" {
+			instead = "going back to the newest revision of build " + e.Build
+		}
+		l.warn(e.Service.Name, "could not read which of the service's deployments succeeded (%s); %s", e.Err, instead)
 	case deploy.RepositoryCreated:
 		if e.Template != "" {
 			l.info("", "repository %s does not exist: ECR creates it at this push, by the creation template %s", e.URI, e.Template)

@@ -137,6 +137,7 @@ func told(t *testing.T) []struct {
 			"web: WARN timeoutMinutes leaves 30 minutes for the deployment, which takes at least 1h: raise it, or set waitUntil: traffic"},
 		{deploy.ImageUnchecked{Image: "host/web:2", Err: errDenied}, "WARN could not check that host/web:2 exists and matches the platform: " + errDenied.Error()},
 		{deploy.HistoryUnread{Service: web, Err: errDenied}, "web: WARN could not read which of the service's deployments succeeded (" + errDenied.Error() + "); building on the pipeline's newest revision"},
+		{deploy.HistoryUnread{Service: web, Err: errDenied, Build: "11"}, "web: WARN could not read which of the service's deployments succeeded (" + errDenied.Error() + "); going back to the newest revision of build 11"},
 		{deploy.TaskTagsChanged{Service: web, To: ecs.TaskTags{Propagate: "SERVICE", Managed: true}}, "web: tasks that start from now on get other tags: propagateTags SERVICE, enableECSManagedTags true"},
 		{deploy.TaskTagsChanged{Service: web, To: ecs.TaskTags{Propagate: "NONE"}, Back: true}, "web: the service has its own setting of task tags again: propagateTags NONE, enableECSManagedTags false"},
 		{deploy.TaskTagsChanged{Service: web, To: ecs.TaskTags{Propagate: "NONE"}, Back: true, Err: errDenied}, "web: WARN could not give the service its own setting of task tags back (propagateTags NONE, enableECSManagedTags false): " + errDenied.Error()},

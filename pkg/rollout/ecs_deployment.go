@@ -232,7 +232,7 @@ func (d *ecsDeployment) findRecord(ctx context.Context) (string, error) {
 // without, after a while: what it said before is no longer kept up.
 func (d *ecsDeployment) keep(record *ecs.ServiceDeployment, err error) []Event {
 	now := time.Now()
-	d.snapshot.Stale = record == nil
+	d.snapshot.Stale = record == nil && d.snapshot.Record != nil
 	switch {
 	case d.snapshot.Scaling:
 		return nil
@@ -249,7 +249,7 @@ func (d *ecsDeployment) keep(record *ecs.ServiceDeployment, err error) []Event {
 		d.unreadable = now
 	}
 	if err != nil && ecs.Classify(err).Lasting() || now.Sub(d.unreadable) > recordLimit {
-		d.withoutOwn, d.snapshot.Record = true, nil
+		d.withoutOwn, d.snapshot.Record, d.snapshot.Stale = true, nil, false
 		return []Event{{now, Unreadable{err}}}
 	}
 	return nil
